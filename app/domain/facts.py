@@ -1,0 +1,42 @@
+"""What a guard may know of a batch: counted facts, read under the batch's lock."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many tasks of one kind of the present run are in each status. `critical` counts within `failed`."""
+
+    queued: int = 0
+    leased: int = 0
+    completed: int = 0
+    failed: int = 0
+    critical: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.queued + self.leased + self.completed + self.failed
+
+    @property
+    def open(self) -> int:
+        return self.queued + self.leased
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`documents`, `prompts`, `models` and `ready_tasks` are the batch's input; the rest is its present run."""
+
+    documents: int = 0
+    prompts: int = 0
+    models: int = 0
+    ready_tasks: int = 0
+    staging: Counts = field(default_factory=Counts)
+    analysis: Counts = field(default_factory=Counts)
+    max_failed_tasks: int | None = None
+    idle_seconds: float = 0.0  # since the last lease or report of the run, while no lease is held
+    staging_timeout_seconds: float = 3600.0
+
+    @property
+    def all_tasks_written(self) -> bool:
+        """Whether `stage` has written every task row of the run (it may do so in slices)."""
+        return self.staging.total >= self.documents and self.analysis.total >= self.ready_tasks

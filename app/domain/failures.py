@@ -1,0 +1,62 @@
+"""How a run fails: the failure codes, and which of them the facts call for.
+
+The order of the checks is the order of precedence. Pure: facts in, failure out.
+"""
+
+from dataclasses import dataclass
+
+from app.domain.facts import Facts
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a batch is FAILED: a stable code, a sentence, and the task that did it where one task did."""
+
+    code: str
+    message: str
+    task_id: int | None = None
+
+
+CANCELLED = "cancelled"
+MESSAGES = {
+    "staging_failed": "A document could not be staged.",
+    "nothing_to_analyse": "Nothing came out of staging: no document yielded text to analyse.",
+    "staging_timeout": "Staging made no progress for {facts.idle_seconds:.0f} s: no lease and no report.",
+    "critical_error": "A worker reported a critical error.",
+    "failure_limit": "{facts.analysis.failed} tasks failed; the limit is {facts.max_failed_tasks}.",
+    "all_tasks_failed": "All {facts.analysis.failed} tasks of the run failed.",
+    CANCELLED: "Cancelled on request.",
+}
+BLAMES_TASK = {"staging_failed": "STAGE", "critical_error": "ANALYZE"}  # code -> kind of the task to name
+
+
+def _failure(code: str, facts: Facts) -> Failure:
+    return Failure(code, MESSAGES[code].format(facts=facts))
+
+
+def cancelled(facts: Facts) -> Failure:
+    """The failure of a batch that a caller gave up."""
+    return _failure(CANCELLED, facts)
+
+
+def staging_failure(facts: Facts) -> Failure | None:
+    """Say why staging cannot succeed, or None while it can."""
+    if facts.staging.failed:
+        return _failure("staging_failed", facts)
+    if facts.all_tasks_written and not facts.staging.open and not facts.analysis.total:
+        return _failure("nothing_to_analyse", facts)
+    if facts.idle_seconds > facts.staging_timeout_seconds:
+        return _failure("staging_timeout", facts)
+    return None
+
+
+def run_failure(facts: Facts) -> Failure | None:
+    """Say why the run cannot succeed, or None while it can."""
+    tasks = facts.analysis
+    if tasks.critical:
+        return _failure("critical_error", facts)
+    if facts.max_failed_tasks is not None and tasks.failed > facts.max_failed_tasks:
+        return _failure("failure_limit", facts)
+    if tasks.failed and tasks.failed == tasks.total:
+        return _failure("all_tasks_failed", facts)
+    return None

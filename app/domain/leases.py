@@ -1,0 +1,33 @@
+"""What a task goes through: its statuses, its attempts, and how long a failed one waits."""
+
+from enum import StrEnum
+
+
+class TaskKind(StrEnum):
+    STAGE = "STAGE"  # read one document, extract its text
+    ANALYZE = "ANALYZE"  # obtain one model answer
+
+
+class TaskStatus(StrEnum):
+    QUEUED = "QUEUED"
+    LEASED = "LEASED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class Outcome(StrEnum):
+    """What a worker reports of a task."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+OPEN = (TaskStatus.QUEUED, TaskStatus.LEASED)
+FINISHED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
+POISONED = "poisoned"  # the error code of a task that used up its attempts without a report
+BACKOFF_LIMIT_SECONDS = 300.0
+
+
+def backoff_seconds(attempt: int) -> float:
+    """Seconds to wait after failed attempt number `attempt` (from 1): 1 s, doubled by each, up to 5 minutes."""
+    return float(min(2.0 ** (attempt - 1), BACKOFF_LIMIT_SECONDS)) if attempt < 20 else BACKOFF_LIMIT_SECONDS

@@ -1,0 +1,160 @@
+"""The transition table: every state of a batch, and every way from one to another.
+
+This is the only place where these rules stand. Guards, database constraints and triggers, buttons,
+diagrams, API enums, docs and tests are derived from `TABLE`; it is validated when it is imported.
+It knows nothing of the web, the database, the clock or the environment.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain import guards
+from app.domain.facts import Facts
+from app.errors import GuardRefused, StateRefused, UnknownAction
+
+
+class BatchState(StrEnum):
+    SAVED = "SAVED"
+    STAGING = "STAGING"
+    STAGED = "STAGED"
+    ANALYZING = "ANALYZING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class Kind(StrEnum):
+    """Who may pull a trigger: a caller (action), BatchService itself (event), or an editor (edit)."""
+
+    ACTION = "action"
+    EVENT = "event"
+    EDIT = "edit"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One trigger: from any of `sources` to `target`, if `guard` has no objection."""
+
+    trigger: str
+    kind: Kind
+    sources: tuple[BatchState, ...]
+    target: BatchState
+    guard: guards.Guard
+    meaning: str
+
+
+INITIAL = BatchState.SAVED
+SAVED, STAGING, STAGED, ANALYZING, PAUSED, COMPLETED, FAILED = BatchState
+ACTION, EVENT, EDIT = Kind
+
+# In the order of a batch's life. A guard is a function over counted facts; its docstring is its rule.
+TABLE: tuple[Transition, ...] = (
+    Transition("stage", ACTION, (SAVED,), STAGING, guards.has_work, "read the documents and make the tasks"),
+    Transition("staging_completed", EVENT, (STAGING,), STAGED, guards.staging_is_done, "all is staged"),
+    Transition("staging_failed", EVENT, (STAGING,), FAILED, guards.staging_is_broken, "staging cannot succeed"),
+    Transition("run", ACTION, (STAGED,), ANALYZING, guards.always, "hand the tasks to the workers"),
+    Transition("pause", ACTION, (ANALYZING,), PAUSED, guards.has_active_tasks, "lease no more; let work in flight end"),
+    Transition("resume", ACTION, (PAUSED,), ANALYZING, guards.always, "lease again"),
+    Transition("cancel", ACTION, (ANALYZING, PAUSED), FAILED, guards.always, "give the run up"),
+    Transition("tasks_finished", EVENT, (ANALYZING,), COMPLETED, guards.run_is_done, "every task has ended"),
+    Transition("critical_error", EVENT, (ANALYZING,), FAILED, guards.run_is_broken, "the run cannot succeed"),
+    Transition("restage", ACTION, (COMPLETED, FAILED), STAGING, guards.always, "begin the next run, or retry"),
+    Transition("reset", ACTION, (SAVED, COMPLETED, FAILED), SAVED, guards.always, "make the batch editable again"),
+)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change that leaves the state as it is, and the states in which it may be made."""
+
+    trigger: str
+    sources: tuple[BatchState, ...]
+
+
+CREATE = "create"
+ADD_DOCUMENTS = Edit("add_documents", (SAVED,))
+RENAME = Edit("rename", tuple(BatchState))
+ARCHIVE = Edit("archive", (SAVED, COMPLETED, FAILED))
+
+# What entering a state does to the batch's times. `started_at` is the first entry of a run: resume keeps it.
+ENTRY_TIMES = {STAGED: "staged_at", ANALYZING: "started_at", COMPLETED: "finished_at", FAILED: "finished_at"}
+BEGINS_RUN = frozenset({STAGING})  # entering it counts a new run
+CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it forgets failure and times
+
+# Where work is handed out and where its reports count, by the kind of task.
+LEASES_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING})}
+REPORTS_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING, PAUSED})}
+
+
+class TableError(ValueError):
+    """The table contradicts itself; the service does not start with it."""
+
+
+def validate(table: Iterable[Transition]) -> dict[str, Transition]:
+    """Return the table by trigger; raise TableError on double triggers, unknown or unreachable states."""
+    by_trigger: dict[str, Transition] = {}
+    for row in table:
+        if row.trigger in by_trigger:
+            raise TableError(f"trigger {row.trigger!r} stands twice")
+        if row.kind not in (ACTION, EVENT):
+            raise TableError(f"trigger {row.trigger!r} is neither action nor event")
+        unknown = [s for s in (*row.sources, row.target) if s not in set(BatchState)]
+        if unknown:
+            raise TableError(f"trigger {row.trigger!r} names unknown states: {unknown}")
+        if not row.sources or len(set(row.sources)) != len(row.sources):
+            raise TableError(f"trigger {row.trigger!r} names no state to start from, or one twice")
+        by_trigger[row.trigger] = row
+    reached = {INITIAL}
+    while grown := {t.target for t in by_trigger.values() if reached & set(t.sources)} - reached:
+        reached |= grown
+    if missing := set(BatchState) - reached:
+        raise TableError(f"no way leads to {sorted(missing)}")
+    return by_trigger
+
+
+BY_TRIGGER = validate(TABLE)
+ACTIONS = tuple(t.trigger for t in TABLE if t.kind is ACTION)
+EVENTS = tuple(t.trigger for t in TABLE if t.kind is EVENT)
+LEGAL_PAIRS = tuple(dict.fromkeys((source, t.target) for t in TABLE for source in t.sources))
+
+
+def resolve(trigger: str, state: BatchState, kind: Kind = ACTION) -> Transition:
+    """Find the transition that `trigger` makes from `state`.
+
+    Raises UnknownAction for a word that is no trigger of this kind, StateRefused where the table has no such row.
+    """
+    row = BY_TRIGGER.get(trigger)
+    if row is None or row.kind is not kind:
+        raise UnknownAction(trigger, ACTIONS, is_event=trigger in EVENTS)
+    if state not in row.sources:
+        raise StateRefused(trigger, state, row.sources)
+    return row
+
+
+def decide(trigger: str, state: BatchState, facts: Facts, kind: Kind = ACTION) -> Transition:
+    """As `resolve`, and ask the guard as well: raises GuardRefused with its objection."""
+    row = resolve(trigger, state, kind)
+    if objection := row.guard(facts):
+        raise GuardRefused(trigger, state, objection)
+    return row
+
+
+def can(trigger: str, state: BatchState, facts: Facts) -> tuple[bool, str]:
+    """Say whether an action is allowed now, and if not, why not ('' where it is)."""
+    try:
+        decide(trigger, state, facts)
+    except (UnknownAction, StateRefused, GuardRefused) as refusal:
+        return False, refusal.detail
+    return True, ""
+
+
+def due(state: BatchState, facts: Facts) -> Transition | None:
+    """Find the event that the facts call for in `state`, or None."""
+    rows = (t for t in TABLE if t.kind is EVENT and state in t.sources)
+    return next((t for t in rows if t.guard(facts) is None), None)
+
+
+def allowed(state: BatchState, facts: Facts) -> list[str]:
+    """List the actions that are allowed now, in the table's order."""
+    return [action for action in ACTIONS if can(action, state, facts)[0]]

@@ -1,0 +1,45 @@
+"""The settings, read from the environment once: names, defaults and limits. See docs/operating.md."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env, validate
+
+VAR = Path(__file__).parent / "var"
+
+
+@dataclass(frozen=True)
+class Config:
+    database_url: str
+    host: str = "127.0.0.1"
+    port: int = 5000
+    admin_token: str | None = None
+    lock_timeout_ms: int = 250
+    request_ttl_s: int = 60
+    workers: int = 1
+    threads: int = 16
+    embedded_worker: bool = True
+    sweeper: bool = True
+    max_body_bytes: int = 64 * 1024 * 1024
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls) -> "Config":
+        """Read and check every setting; raises environs.EnvValidationError naming all wrong ones at once."""
+        env = Env(eager=False)
+        values = {
+            "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),
+            "host": env.str("HOST", cls.host),
+            "port": env.int("PORT", cls.port, validate=validate.Range(1, 65535)),
+            "admin_token": env.str("ADMIN_TOKEN", None),
+            "lock_timeout_ms": env.int("LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)),
+            "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
+            "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),
+            "threads": env.int("THREADS", cls.threads, validate=validate.Range(2, 256)),
+            "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
+            "sweeper": env.bool("SWEEPER", cls.sweeper),
+            "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
+            "log_level": env.str("LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
+        }
+        env.seal()
+        return cls(**values)
