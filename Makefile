@@ -1,0 +1,55 @@
+# Everything a developer or operator does, one word each. `make` alone lists the words.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench clean
+
+help: ## list the words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## set up what is missing and start the service at http://127.0.0.1:5000 (HOST, PORT)
+	@exec $(PY) -m app.cli serve
+
+demo: $(RUN_STAMP) ## see a batch through, on the running service or on one of its own
+	@exec $(PY) -m app.cli demo $(ARGS)
+
+test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
+	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(DEV_STAMP) ## check format, lint, types and the rules of the architecture
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest tests/test_architecture.py
+
+bench: $(DEV_STAMP) ## measure the service (ARGS="--help")
+	@exec $(PY) -m bench $(ARGS)
+
+clean: ## remove the virtual environment and all caches; keep ./var, the data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Interlock needs Python 3.11 or newer: set PYTHON, as in make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python cannot make a virtual environment here: apt-get install python3-venv, then try again" >&2; exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.txt | $(PY)
+	@echo "Installing the packages of requirements.txt ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements.txt | $(PY)
+	@echo "Installing the packages of requirements-dev.txt ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@ $(RUN_STAMP)

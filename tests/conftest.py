@@ -1,0 +1,156 @@
+"""Fixtures for all tests: fresh databases of both kinds, services on them, a client, a server process.
+
+`database_url` runs a test once on each database; `sqlite_url` and `postgres_url` are for tests of one alone.
+One private PostgreSQL serves the whole run: under pytest-xdist its controller starts it for all workers.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import logging
+from config import Config
+from tests.support import databases
+from tests.support.client import ApiClient, api_client
+from tests.support.postgres import NoPostgres, private_postgres
+from tests.support.server import ROLES, LiveServer, running_server
+
+OPENED = pytest.StashKey[ExitStack]()
+POSTGRES_URL = pytest.StashKey[str]()
+
+
+def _start_postgres(config: pytest.Config) -> str:
+    if POSTGRES_URL not in config.stash:
+        config.stash[OPENED] = ExitStack()
+        try:
+            config.stash[POSTGRES_URL] = config.stash[OPENED].enter_context(private_postgres())
+        except NoPostgres as error:
+            pytest.exit(str(error), returncode=1)
+    return config.stash[POSTGRES_URL]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker, before it starts, where the server is."""
+    node.workerinput["postgres_url"] = _start_postgres(node.config)
+
+
+def pytest_configure() -> None:
+    logging.configure("INFO")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if OPENED in config.stash:
+        config.stash[OPENED].close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> str:
+    """The base URL of the run's private PostgreSQL, without a database."""
+    given = getattr(request.config, "workerinput", {}).get("postgres_url")
+    return given or _start_postgres(request.config)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    with databases.postgres_template(postgres_server) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return databases.sqlite_template(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A fresh migrated PostgreSQL database."""
+    with databases.postgres_database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A PostgreSQL database without a table."""
+    with databases.postgres_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh migrated SQLite database."""
+    return databases.sqlite_database(sqlite_template, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh migrated database, once of each kind."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
+
+
+@pytest.fixture
+def config(database_url: str) -> Config:
+    """The settings of a service in this process: nothing runs beside it unless a test starts it."""
+    return Config(database_url=database_url, embedded_worker=False, sweeper=False)
+
+
+@pytest.fixture
+def services(config: Config) -> Iterator[Any]:
+    from app.services import build
+
+    built = build(config)
+    yield built
+    built.engine.dispose()
+
+
+@pytest.fixture
+def batches(services: Any) -> Any:
+    return services.batches
+
+
+@pytest.fixture
+def queue(services: Any) -> Any:
+    return services.queue
+
+
+@pytest.fixture
+def tokens(services: Any) -> dict[str, str]:
+    """The secret of one token for each role."""
+    return {role: services.tokens.create(f"a {role}", role)["token"] for role in ROLES}
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    from app import create_app
+
+    made = create_app(config)
+    yield made
+    made.extensions["interlock"].engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask, tokens: dict[str, str]) -> ApiClient:
+    """A client with the admin's token; `client.acting_as("viewer")` has another's, `acting_as(None)` none."""
+    return api_client(app, tokens)
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., LiveServer]]:
+    """Start server processes, `start_server(database_url, workers=2, SWEEPER="0")`; all end with the test."""
+    with ExitStack() as running:
+        yield lambda *args, **kwargs: running.enter_context(running_server(*args, **kwargs))
+
+
+@pytest.fixture
+def live_server(request: pytest.FixtureRequest, start_server: Any, database_url: str) -> LiveServer:
+    """A server process on a fresh database of each kind, without an embedded worker.
+
+    Other settings: `@pytest.mark.parametrize("live_server", [{"workers": 2}], indirect=True)`.
+    """
+    server: LiveServer = start_server(database_url, **getattr(request, "param", {}))
+    return server

@@ -1,0 +1,1 @@
+"""What the tests and the benchmark stand on: a private PostgreSQL and a server process."""

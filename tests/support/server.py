@@ -1,0 +1,128 @@
+"""A server process as an operator starts it, for tests and benchmarks: `python -m app.cli serve`."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from tests.support.postgres import free_port
+
+ROOT = Path(__file__).parents[2]
+ROLES = ("viewer", "operator", "worker", "admin")
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0  # the embedded worker's grace and the web processes', with room
+KEPT_ENVIRONMENT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONWARNINGS"}
+
+
+@dataclass
+class LiveServer:
+    """A running server: its address, a token for each role, its process, and the file with what it prints."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def web_pids(self) -> list[int]:
+        """List the process ids of its web processes (and of its embedded worker, where it has one)."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+    def session(self, role: str = "admin") -> requests.Session:
+        """Open an HTTP session that carries the token of a role. The caller closes it."""
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {self.tokens[role]}"
+        return session
+
+    def stop(self) -> int:
+        """Stop it as an operator does, with SIGTERM, and return its exit code; kill it when it stays."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"The server did not stop.\n{self.tail()}") from None
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+
+def wait_until_ready(server: LiveServer) -> None:
+    """Wait for /readyz; raises AssertionError with the log when the server dies or is not ready in time."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        try:
+            if requests.get(f"{server.url}/readyz", timeout=5).status_code == 200:
+                return
+        except requests.RequestException:
+            pass  # it does not listen yet
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"The server did not get ready.\n{server.tail()}")
+        time.sleep(0.05)
+
+
+def _make_tokens(server: LiveServer, admin_token: str) -> None:
+    server.tokens["admin"] = admin_token
+    with server.session() as http:
+        for role in ROLES[:-1]:
+            made = http.post(f"{server.url}/api/tokens", json={"name": f"a {role}", "role": role}, timeout=10)
+            made.raise_for_status()
+            server.tokens[role] = made.json()["token"]
+
+
+@contextmanager
+def running_server(
+    database_url: str, workers: int = 1, port: int | None = None, **environment: str
+) -> Iterator[LiveServer]:
+    """Run a server without an embedded worker; further settings by keyword, as `SWEEPER="0"`.
+
+    Ends with SIGTERM, unless the server was ended before; any exit code but 0 is then an AssertionError.
+    """
+    admin_token = environment.pop("ADMIN_TOKEN", secrets.token_urlsafe(32))
+    port = port or free_port()
+    settings = {
+        **{name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT},
+        "DATABASE_URL": database_url,
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "ADMIN_TOKEN": admin_token,
+        "WORKERS": str(workers),
+        "EMBEDDED_WORKER": "0",
+        **environment,
+    }
+    with tempfile.TemporaryDirectory(prefix="interlock-server-") as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "serve"],
+                cwd=ROOT,
+                env=settings,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        server = LiveServer(f"http://127.0.0.1:{port}", process, log)
+        try:
+            wait_until_ready(server)
+            _make_tokens(server, admin_token)
+            yield server
+        finally:
+            ended_before = process.poll() is not None
+            exit_code = server.stop()
+            assert ended_before or exit_code == 0, f"The server ended with {exit_code}.\n{server.tail()}"

@@ -1,0 +1,212 @@
+"""Rules of the house, read from the source of app/: who imports whom, who writes states, what is too long."""
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from app.domain import transitions
+from app.domain.leases import TaskStatus
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "app").rglob("*.py"))
+EDGES = {"domain", "errors", "services"}
+
+# layer (a file or folder right under app/) -> what it may import of the project, beside itself
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "domain": {"errors"},
+    "logging": set(),
+    "db": {"errors", "config"},
+    "models": {"db", "domain"},
+    "services": {"domain", "models", "errors", "db", "config"},
+    "api": EDGES,
+    "ui": EDGES,
+    "server": EDGES | {"", "db", "logging", "config"},
+    "cli": EDGES | {"server", "demo", "db", "logging", "config"},
+    "worker": {"logging"},
+    "demo": set(),
+    "": EDGES | {"api", "ui", "config"},  # app/__init__.py wires the parts
+}
+MAY_USE_FLASK = {"", "api", "ui", "cli", "server"}
+MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "api", "ui", "worker", "demo", "logging", ""}
+WEB = {"flask", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
+STATE_WRITERS = {"services/batch_service.py"}  # BatchService, and the modules to which it delegates the write
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
+EXCUSE = "longer than"  # a docstring that says so says why
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT / "app"))
+
+
+def layer_of(path: Path) -> str:
+    first = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def imported_modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_layer(module: str) -> str | None:
+    """`app.services.queries.one` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
+    top, _, rest = module.partition(".")
+    if top == "config":
+        return "config"
+    if top != "app":
+        return None
+    layer = rest.partition(".")[0]
+    return layer if layer in MAY_IMPORT else ""
+
+
+def texts(tree: ast.Module) -> Iterator[ast.Constant]:
+    """The string constants that are no docstrings."""
+    holders = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    documented = [n for n in ast.walk(tree) if isinstance(n, holders) and ast.get_docstring(n) is not None]
+    docstrings = {id(n.body[0].value) for n in documented if isinstance(n.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node
+
+
+@pytest.fixture(params=SOURCES, ids=name_of)
+def path(request: pytest.FixtureRequest) -> Path:
+    source: Path = request.param
+    return source
+
+
+@pytest.fixture
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def test_a_layer_imports_only_what_it_may(path: Path, tree: ast.Module) -> None:
+    layer = layer_of(path)
+    assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
+    used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
+    assert used <= MAY_IMPORT[layer] | {layer}
+
+
+def test_flask_and_sqlalchemy_stay_in_their_layers(path: Path, tree: ast.Module) -> None:
+    used = {module.partition(".")[0] for module in imported_modules(tree)}
+    if layer_of(path) not in MAY_USE_FLASK:
+        assert not used & WEB
+    if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
+        assert "sqlalchemy" not in used
+
+
+def test_a_module_says_what_it_is_for_and_is_short(path: Path, tree: ast.Module) -> None:
+    docstring = ast.get_docstring(tree)
+    assert docstring or not tree.body, "a module's docstring says what it is for"
+    if EXCUSE not in (docstring or ""):
+        assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and EXCUSE not in (ast.get_docstring(node) or ""):
+            assert node.body[-1].end_lineno is not None
+            assert node.body[-1].end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+def writes_of_batches(tree: ast.Module) -> Iterator[str]:
+    """Find what would change a batch's row: Core statements, ORM attributes, SQL text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            verb = ast.unparse(node.func).rpartition(".")[2]
+            target = ast.unparse(node.args[0]).removesuffix(".__table__").rpartition(".")[2]
+            if verb in {"insert", "update", "delete"} and target in {"Batch", "batches"}:
+                yield ast.unparse(node)
+        if isinstance(node, ast.Call) and re.fullmatch(
+            r"(\w+\.)*(Batch(\.__table__)?|batches)\.(insert|update|delete)", ast.unparse(node.func)
+        ):
+            yield ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Batch":
+            yield ast.unparse(node)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == "state":
+            yield ast.unparse(node)
+    for text in texts(tree):
+        if re.search(
+            r"(?i)\b(update(\s+only)?|insert\s+into|delete\s+from|truncate)\s+batches\b", text.value
+        ):
+            yield text.value
+
+
+def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None:
+    if name_of(path) not in STATE_WRITERS:
+        assert list(writes_of_batches(tree)) == []
+
+
+def test_batch_service_does_write_batches() -> None:
+    for name in STATE_WRITERS:
+        assert list(writes_of_batches(ast.parse((ROOT / "app" / name).read_text()))), f"{name} writes none"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(Batch).where(Batch.id == 1).values(state='PAUSED')",
+        "sa.delete(models.Batch)",
+        "insert(Batch.__table__)",
+        "Batch.__table__.update()",
+        "session.add(Batch(name='x'))",
+        "batch.state = target",
+        "text('UPDATE batches SET version = version + 1')",
+        "SQL = 'WITH b AS (DELETE FROM batches RETURNING id) SELECT 1'",
+    ],
+)
+def test_the_search_for_writers_finds(source: str) -> None:
+    assert list(writes_of_batches(ast.parse(source)))
+
+
+def lists_of_states(tree: ast.Module) -> Iterator[str]:
+    """Find collections that name two states or more, and texts (SQL) that do."""
+    states = set(transitions.BatchState)
+    only_batches = states - set(TaskStatus)
+    from_table = set(chain(states, (f"BatchState.{s}" for s in states), (f"transitions.{s}" for s in states)))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "app.domain.transitions"
+        for alias in node.names
+    }
+
+    def is_state(node: ast.expr) -> bool:
+        if isinstance(node, ast.Constant):
+            return node.value in only_batches
+        name = ast.unparse(node).removesuffix(".value")
+        return name in from_table and name.partition(".")[0] in imported | {"BatchState", "transitions"}
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple | ast.Set) and sum(map(is_state, node.elts)) > 1:
+            yield ast.unparse(node)
+        if isinstance(node, ast.Dict) and sum(is_state(key) for key in node.keys if key) > 1:
+            yield ast.unparse(node)
+    for text in texts(tree):
+        if len(set(re.findall(r"\b[A-Z]+\b", text.value)) & only_batches) > 1:
+            yield text.value
+
+
+def test_states_are_listed_in_the_table_alone(path: Path, tree: ast.Module) -> None:
+    if name_of(path) != "domain/transitions.py":
+        assert list(lists_of_states(tree)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "DONE = (BatchState.COMPLETED, BatchState.FAILED)",
+        "from app.domain.transitions import COMPLETED, FAILED\nif state in {COMPLETED, FAILED}: pass",
+        "BUTTONS = {'PAUSED': 'resume', 'ANALYZING': 'pause'}",
+        "SQL = \"SELECT id FROM batches WHERE state IN ('STAGING', 'ANALYZING')\"",
+    ],
+)
+def test_the_search_for_lists_finds(source: str) -> None:
+    assert list(lists_of_states(ast.parse(source)))
