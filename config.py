@@ -32,14 +32,18 @@ class Config:
             "host": env.str("HOST", cls.host),
             "port": env.int("PORT", cls.port, validate=validate.Range(1, 65535)),
             "admin_token": env.str("ADMIN_TOKEN", None),
-            "lock_timeout_ms": env.int("LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)),
+            "lock_timeout_ms": env.int(
+                "LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)
+            ),
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),
             "threads": env.int("THREADS", cls.threads, validate=validate.Range(2, 256)),
             "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
             "sweeper": env.bool("SWEEPER", cls.sweeper),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
-            "log_level": env.str("LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
+            "log_level": env.str(
+                "LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+            ),
         }
         env.seal()
         return cls(**values)

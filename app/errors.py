@@ -115,6 +115,10 @@ class Busy(Refusal):
     retry_after_seconds = 1
 
 
+class Locked(Busy):
+    """Somebody holds a row's lock, and did not let go in time."""
+
+
 class Unavailable(Refusal):
     code, status, title = "unavailable", 503, "The database is away"
     retry_after_seconds = 2

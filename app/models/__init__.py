@@ -1,0 +1,24 @@
+"""What is kept: one noun a class, with the reason beside each index and constraint."""
+
+from app.db import Base
+from app.models.access import ApiToken, IdempotencyKey
+from app.models.audit import AuditRow, RequestStatus, StateChangeRequest
+from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
+from app.models.task import LateResult, Task, TaskCounts
+
+__all__ = [
+    "ApiToken",
+    "AuditRow",
+    "Base",
+    "Batch",
+    "Document",
+    "IdempotencyKey",
+    "LateResult",
+    "Model",
+    "Prompt",
+    "ReadyTask",
+    "RequestStatus",
+    "StateChangeRequest",
+    "Task",
+    "TaskCounts",
+]

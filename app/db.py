@@ -1,0 +1,199 @@
+"""The database: one engine for each dialect, transactions, the database's clock, migrations.
+
+PostgreSQL is production, SQLite the embedded default. Everything that differs between them in kind, and not
+just in a word of SQL, stands here. Nothing here knows what a batch is.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import orjson
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+from app.errors import Busy, Locked, Unavailable
+from config import Config
+
+Sessions = sessionmaker[Session]
+
+STATEMENT_TIMEOUT_MS = 30_000
+SQLITE_WAIT_SECONDS = 5
+LOCK_FAILURES = ("55P03", "40P01", "40001")  # lock not available, deadlock, serialization failure
+T = TypeVar("T")
+
+# PostgreSQL refuses two CHECKs of one name in a schema: every constraint is named after its table.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time on both databases (SQLite keeps no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def table_of(model: type[Base]) -> Table:
+    """The table of a model, for statements that need no ORM."""
+    return cast(Table, model.__table__)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+def make_engine(config: Config) -> Engine:
+    """Make the engine for `config.database_url`. `postgresql://` is served by psycopg2."""
+    url = make_url(config.database_url)
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+    }
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, **options, connect_args={"timeout": SQLITE_WAIT_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url.set(drivername="postgresql+psycopg2"),
+        **options,
+        isolation_level="READ COMMITTED",  # said in so many words: the loser of a race has to see 0 rows
+        pool_size=config.threads + 4,
+        max_overflow=4,
+        pool_timeout=5,
+        pool_use_lifo=True,
+        connect_args={
+            "connect_timeout": 5,
+            "options": f"-c lock_timeout={config.lock_timeout_ms} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
+            "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c jit=off",
+            "keepalives": 1,
+            "keepalives_idle": 1,
+            "keepalives_interval": 1,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 5000,
+        },
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred BEGIN answers a stale write with "database is locked"; IMMEDIATE waits for its turn.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+@contextmanager
+def transaction(sessions: Sessions) -> Iterator[Connection]:
+    """Open a write transaction: committed at the end, rolled back on any exception.
+
+    Raises Busy when a lock is not to be had in time, Unavailable when the database is away.
+    """
+    with translated_errors(), sessions.begin() as session:
+        yield session.connection()
+
+
+@contextmanager
+def reading(sessions: Sessions) -> Iterator[Connection]:
+    """Open a connection for reads alone: each statement is a snapshot of its own, and none waits for writers."""
+    with translated_errors(), sessions() as session:
+        yield session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what the driver raises about locks and lost connections into the project's refusals."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Busy("Every database connection is in use.") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) in LOCK_FAILURES:
+            raise Locked("Somebody else holds a lock on it.") from error
+        if "database is locked" in str(error.orig):  # SQLite has one writer and no queue of requests
+            raise Busy("Another writer had the database for too long.") from error
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            raise Unavailable("The database does not answer.") from error
+        raise
+
+
+def patiently(work: Callable[[], T], seconds: float = 5.0) -> T:
+    """Do a transaction again while locks are in its way, for at most `seconds`; then raise Locked."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except Locked:
+            if time.monotonic() > deadline:
+                raise
+
+
+_CLOCK = select(func.clock_timestamp(type_=UtcTime))
+
+
+def now(connection: Connection) -> datetime:
+    """Read the database's clock, by which leases go. The embedded database's clock is this machine's."""
+    if is_postgresql(connection):
+        return connection.execute(_CLOCK).scalar_one()
+    return datetime.now(UTC)
+
+
+def migrate(database_url: str, revision: str = "head", downgrade: bool = False) -> None:
+    """Bring the database to `revision` (upwards, unless `downgrade`)."""
+    root = Path(__file__).parent.parent
+    alembic = AlembicConfig(root / "alembic.ini")
+    alembic.set_main_option("script_location", str(root / "migrations"))
+    alembic.attributes["database_url"] = database_url
+    (command.downgrade if downgrade else command.upgrade)(alembic, revision)

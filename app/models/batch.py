@@ -1,0 +1,115 @@
+"""A batch, and the input it is made of. Its row holds what was decided of it, nothing per task."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, BigId, UtcTime
+from app.domain.transitions import INITIAL, BatchState
+
+
+def one_of(column: str, words: Any) -> str:
+    """SQL that holds a column to a list of words, taken from an enum or a table."""
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+class Batch(Base):
+    __tablename__ = "batches"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16), default=INITIAL)
+    version: Mapped[int] = mapped_column(default=1)
+    run: Mapped[int] = mapped_column(default=0)
+
+    # How much input there is: guards ask it under the lock, and input changes only by edits of this row.
+    document_count: Mapped[int] = mapped_column(default=0)
+    prompt_count: Mapped[int] = mapped_column(default=0)
+    model_count: Mapped[int] = mapped_column(default=0)
+    ready_task_count: Mapped[int] = mapped_column(default=0)
+
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    lease_seconds: Mapped[int] = mapped_column(default=60)
+    max_failed_tasks: Mapped[int | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    staging_timeout_seconds: Mapped[int] = mapped_column(default=3600)
+
+    failure_code: Mapped[str | None] = mapped_column(String(64))
+    failure_message: Mapped[str | None] = mapped_column(Text)
+    failure_task_id: Mapped[int | None] = mapped_column(BigId)
+
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    staged_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    archived_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    # Every UPDATE names the version it read and raises it by 1; 0 rows is StaleDataError.
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+    __table_args__ = (
+        CheckConstraint(one_of("state", BatchState), name="state"),
+        CheckConstraint("version >= 1 AND run >= 0", name="counters"),
+        CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
+        # "Batches in this state, newest first", and the live ones for leases and the sweeper.
+        Index("ix_batches_by_state", "state", "id"),
+    )
+
+
+class Document(Base):
+    __tablename__ = "documents"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    number: Mapped[int]  # from 1, without gaps: staging goes on after the last one it wrote
+    name: Mapped[str] = mapped_column(String(500))
+    media_type: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str | None] = mapped_column(Text)  # given inline
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)  # or uploaded as a file
+    size_bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        CheckConstraint("(text IS NULL) <> (content IS NULL)", name="one_source"),
+        Index("uq_documents_number", "batch_id", "number", unique=True),
+    )
+
+
+class Prompt(Base):
+    __tablename__ = "prompts"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Model(Base):
+    """One model to ask: a connection that the worker knows, and the model's name there."""
+
+    __tablename__ = "models"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    connection: Mapped[str] = mapped_column(String(200))
+    model: Mapped[str] = mapped_column(String(200))
+    params: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ReadyTask(Base):
+    """A ready-made task: one line of an OpenAI Batch input file."""
+
+    __tablename__ = "ready_tasks"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    custom_id: Mapped[str] = mapped_column(String(500))
+    method: Mapped[str] = mapped_column(String(10))
+    url: Mapped[str] = mapped_column(String(500))
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    __table_args__ = (Index("uq_ready_tasks_custom_id", "batch_id", "custom_id", unique=True),)

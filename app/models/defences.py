@@ -1,0 +1,101 @@
+"""How the database defends itself: triggers, made from the transition table, for both dialects.
+
+They refuse, whoever writes: a change of state that is no row of the table, an UPDATE of a batch that does not
+raise its version by exactly 1, a batch that does not begin at the beginning, and any change of the audit log.
+"""
+
+from app.domain.transitions import INITIAL, LEGAL_PAIRS
+
+_PAIRS = ", ".join(f"('{source}', '{target}')" for source, target in LEGAL_PAIRS)
+_LEGAL = f"(OLD.state = NEW.state OR (OLD.state, NEW.state) IN (VALUES {_PAIRS}))"
+
+POSTGRESQL = (
+    f"""
+    CREATE FUNCTION defend_batches() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            IF NEW.state <> '{INITIAL}' OR NEW.version <> 1 THEN
+                RAISE EXCEPTION 'a batch begins {INITIAL}, at version 1' USING ERRCODE = 'check_violation';
+            END IF;
+        ELSIF NEW.version <> OLD.version + 1 OR NEW.id <> OLD.id THEN
+            RAISE EXCEPTION 'batch %: a change raises the version by exactly 1', OLD.id
+                USING ERRCODE = 'check_violation';
+        ELSIF NOT {_LEGAL} THEN
+            RAISE EXCEPTION 'batch %: no transition leads from % to %', OLD.id, OLD.state, NEW.state
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE FUNCTION defend_audit_log() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'the audit log is append-only: % refused', TG_OP USING ERRCODE = 'check_violation';
+    END $$
+    """,
+    """CREATE TRIGGER defend_batches BEFORE INSERT OR UPDATE ON batches
+       FOR EACH ROW EXECUTE FUNCTION defend_batches()""",
+    """CREATE TRIGGER defend_audit_log BEFORE UPDATE OR DELETE ON audit_log
+       FOR EACH ROW EXECUTE FUNCTION defend_audit_log()""",
+    # A row trigger does not see TRUNCATE.
+    """CREATE TRIGGER defend_audit_log_truncate BEFORE TRUNCATE ON audit_log
+       FOR EACH STATEMENT EXECUTE FUNCTION defend_audit_log()""",
+    # Not even session_replication_role = replica turns them off.
+    "ALTER TABLE batches ENABLE ALWAYS TRIGGER defend_batches",
+    "ALTER TABLE audit_log ENABLE ALWAYS TRIGGER defend_audit_log",
+    "ALTER TABLE audit_log ENABLE ALWAYS TRIGGER defend_audit_log_truncate",
+)
+
+POSTGRESQL_DROP = (
+    "DROP TRIGGER defend_audit_log_truncate ON audit_log",
+    "DROP TRIGGER defend_audit_log ON audit_log",
+    "DROP TRIGGER defend_batches ON batches",
+    "DROP FUNCTION defend_audit_log()",
+    "DROP FUNCTION defend_batches()",
+)
+
+
+def _sqlite(name: str, moment: str, when: str, message: str) -> str:
+    condition = f"WHEN {when}" if when else ""
+    return f"CREATE TRIGGER {name} BEFORE {moment} FOR EACH ROW {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+
+
+SQLITE = (
+    _sqlite(
+        "defend_batches_insert",
+        "INSERT ON batches",
+        # The EXISTS stops INSERT OR REPLACE, which deletes without firing a DELETE trigger.
+        f"NEW.state <> '{INITIAL}' OR NEW.version <> 1 OR EXISTS (SELECT 1 FROM batches WHERE id = NEW.id)",
+        f"a batch begins {INITIAL}, at version 1",
+    ),
+    _sqlite(
+        "defend_batches_version",
+        "UPDATE ON batches",
+        "NEW.version <> OLD.version + 1 OR NEW.id <> OLD.id",
+        "a change raises the version by exactly 1",
+    ),
+    _sqlite(
+        "defend_batches_state",
+        "UPDATE ON batches",
+        f"NOT {_LEGAL}",
+        "no transition leads from this state to that",
+    ),
+    _sqlite(
+        "defend_audit_log_insert",
+        "INSERT ON audit_log",
+        "EXISTS (SELECT 1 FROM audit_log WHERE batch_id = NEW.batch_id AND version = NEW.version)",
+        "UNIQUE constraint failed: the audit log has this version",
+    ),
+    _sqlite("defend_audit_log_update", "UPDATE ON audit_log", "", "the audit log is append-only"),
+    _sqlite("defend_audit_log_delete", "DELETE ON audit_log", "", "the audit log is append-only"),
+)
+
+
+def create(dialect: str) -> tuple[str, ...]:
+    """The statements that raise the defences."""
+    return POSTGRESQL if dialect == "postgresql" else SQLITE
+
+
+def drop(dialect: str) -> tuple[str, ...]:
+    """The statements that take them down. SQLite drops a table's triggers along with it."""
+    return POSTGRESQL_DROP if dialect == "postgresql" else ()

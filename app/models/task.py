@@ -1,0 +1,106 @@
+"""A task of a run, what came of it, and the counters from which progress is read.
+
+No foreign key to `batches`: the key check of an insert or of a report would wait for whoever holds the
+batch's row from outside, and a report never waits.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, BigId, UtcTime
+from app.domain.leases import Outcome, TaskKind, TaskStatus
+from app.models.batch import one_of
+
+
+def _only(condition: str) -> dict[str, Any]:
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+class Task(Base):
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    batch_id: Mapped[int] = mapped_column(BigId)
+    run: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(10), default=TaskStatus.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0)  # counted when leased
+    critical: Mapped[bool] = mapped_column(default=False)
+
+    document_id: Mapped[int | None] = mapped_column(BigId)
+    staging_task_id: Mapped[int | None] = mapped_column(BigId)  # whose result holds the text
+    prompt_number: Mapped[int | None]
+    model_number: Mapped[int | None]
+    ready_number: Mapped[int | None]
+
+    available_at: Mapped[datetime] = mapped_column(UtcTime)  # not leased before
+    lease_token: Mapped[str | None] = mapped_column(String(64))  # the last one given out
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    leased_by: Mapped[str | None] = mapped_column(String(200))
+    # What the last token was used for, and the status answered then; null while it is current.
+    lease_outcome: Mapped[str | None] = mapped_column(String(10))
+    lease_answer: Mapped[str | None] = mapped_column(String(10))
+    # Earlier tokens, each "token:outcome:answer ": known for ever, so that no paid answer is unknown.
+    past_leases: Mapped[str] = mapped_column(Text, default="")
+
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        CheckConstraint(one_of("kind", TaskKind), name="kind"),
+        CheckConstraint(one_of("status", TaskStatus), name="status"),
+        # The next task to lease. In an order of its own: ordered by id alone, the planner walks the primary key.
+        Index("ix_tasks_queued", "batch_id", "run", "kind", "available_at", "id", **_only("status = 'QUEUED'")),
+        # Leases that ran out, for the sweeper.
+        Index("ix_tasks_leased", "lease_expires_at", **_only("status = 'LEASED'")),
+        # The task to blame.
+        Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only("status = 'FAILED'")),
+        # Lists and results of a run, in the order of ids.
+        Index("ix_tasks_of_run", "batch_id", "run", "id"),
+    )
+
+
+class TaskCounts(Base):
+    """How many tasks of a run are in each status, spread over shards so that no two reporters meet.
+
+    One row of a shard may be negative; their sum is exact at every commit, since each transaction that
+    changes a task's status changes one shard along with it.
+    """
+
+    __tablename__ = "task_counts"
+
+    batch_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    queued: Mapped[int] = mapped_column(BigId)
+    leased: Mapped[int] = mapped_column(BigId)
+    completed: Mapped[int] = mapped_column(BigId)
+    failed: Mapped[int] = mapped_column(BigId)
+    critical: Mapped[int] = mapped_column(BigId)
+    touched_at: Mapped[datetime] = mapped_column(UtcTime)  # the last lease or report: staging's time-out asks
+
+
+class LateResult(Base):
+    """A result that changed nothing, kept because somebody paid for it."""
+
+    __tablename__ = "late_results"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigId)
+    lease_token: Mapped[str] = mapped_column(String(64))
+    attempt: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(10))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        CheckConstraint(one_of("outcome", Outcome), name="outcome"),
+        # The same late report sent twice is kept once.
+        Index("uq_late_results_report", "task_id", "lease_token", "outcome", unique=True),
+    )

@@ -1,0 +1,243 @@
+"""BatchService decides what state a batch is in. Callers request, workers report; nobody else writes a state.
+
+A change, in this order: lock the row (or queue the request), apply who waits already, hold the version against
+the caller's, ask the table, ask the guard, write the row by its version, append the audit row, raise the events
+that are due, commit. The whole is one transaction: if the process dies anywhere in it, nothing has happened.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from app import db
+from app.db import Sessions, reading, transaction
+from app.domain import transitions
+from app.domain.facts import Facts
+from app.domain.leases import Outcome
+from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
+from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
+from app.models import Batch, RequestStatus
+from app.services import records, reports, request_queue
+from app.services.locked_batch import LockedBatch, append_audit_row, refused
+from app.services.orders import Answer, Order
+from app.services.records import BatchRecord
+from app.services.reports import Report, Verdict
+from app.services.views import batch_view, effect_of
+
+Change = Callable[[LockedBatch], Mapping[str, Any]]
+Store = Callable[[Connection, LockedBatch], None]
+
+
+class BatchService:
+    """The interlocking. `sessions` makes sessions on an engine of `app.db.make_engine`."""
+
+    def __init__(self, sessions: Sessions, request_ttl_s: int = 60) -> None:
+        self._sessions = sessions
+        self._request_ttl_s = request_ttl_s
+
+    def request_state_change(self, batch_id: int, requested_action: str, context: dict[str, Any]) -> Answer:
+        """Decide an action on a batch and carry it out.
+
+        `context` carries `actor`, `role`, `request_id`, `if_version`, `dry_run` beside the caller's own keys.
+        Returns `success` True with the change, False with `code` and `reason`, or None with `request_id` and
+        `queue_position` when the batch is locked and the request waits in line. Refusals are answered, not raised.
+        """
+        try:
+            order = Order.of(context)
+        except Refusal as refusal:
+            return refused(refusal)
+        return self.decide(batch_id, requested_action, order)
+
+    def can_transition(self, batch_id: int, to_action: str) -> tuple[bool, str]:
+        """Say whether an action is allowed now; where it is not, the reason in words (else '')."""
+        try:
+            batch, facts = self._look(batch_id)
+        except NotFound as refusal:
+            return False, refusal.detail
+        return transitions.can(to_action, batch.state, facts)
+
+    def handle_task_completion(self, task_id: str, result: dict[str, Any]) -> None:
+        """Take a worker's report of a completed task: `result` is `{"lease_token", "result"}`.
+
+        Raises NotFound, Invalid, or ReportRefused (the result is kept if its token was once given out).
+        """
+        self._take_one(Report.of(task_id, Outcome.COMPLETED, result))
+
+    def handle_task_failure(self, task_id: str, error: dict[str, Any]) -> None:
+        """Take a worker's report of a failed task: `error` is the body of contract 5's `fail`. Raises as above."""
+        self._take_one(Report.of(task_id, Outcome.FAILED, error))
+
+    def decide(self, batch_id: int, action: str, order: Order) -> Answer:
+        """As `request_state_change`, for an edge that has made its order."""
+        if action not in ACTIONS:
+            return refused(UnknownAction(action, ACTIONS, is_event=action in transitions.EVENTS))
+        if order.dry_run:
+            return self._rehearse(batch_id, action, order)
+        try:
+            return self._recorded(order, lambda c: self._decide(c, batch_id, action, order))
+        except Locked:
+            return self._recorded(
+                order, lambda c: request_queue.enqueue(c, batch_id, action, order, self._request_ttl_s)
+            )
+
+    def create(self, values: Mapping[str, Any], order: Order, store: Store) -> Answer:
+        """Create a batch, SAVED and at version 1; `store` writes what it is made of, in the transaction."""
+
+        def create(connection: Connection) -> Answer:
+            now = db.now(connection)
+            row = {"state": transitions.INITIAL, "version": 1, "run": 0, "created_at": now, "updated_at": now}
+            batch_id = connection.execute(
+                insert(db.table_of(Batch)).returning(Batch.id), {**row, **values}
+            ).scalar_one()
+            batch = records.read(connection, batch_id)
+            append_audit_row(connection, batch, None, CREATE, Kind.EDIT, order)
+            locked = LockedBatch(connection, records.Locked(batch, now))
+            store(connection, locked)
+            return batch_view(batch, locked.facts)
+
+        return self._recorded(order, create)
+
+    def edit(self, batch_id: int, edit: Edit, order: Order, change: Change, store: Store | None = None) -> Answer:
+        """Edit a batch: `change` gives the row's new columns, `store` writes what belongs beside the row.
+
+        Raises NotFound, StateRefused, VersionMismatch; Locked when somebody holds the row.
+        """
+
+        def apply(connection: Connection) -> Answer:
+            locked = self._lock(connection, batch_id)
+            locked.edit(edit, order, change(locked))
+            if store:
+                store(connection, locked)
+            return batch_view(locked.batch, locked.facts)
+
+        return self._recorded(order, apply)
+
+    def report(self, taken: Iterable[Report]) -> tuple[list[Verdict], dict[int, BatchState]]:
+        """Take workers' reports, each judged by itself, in order; then let their batches' phases end.
+
+        Returns a verdict for each report, and the state of each batch afterwards.
+        """
+        verdicts = db.patiently(lambda: self._take(taken))
+        ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
+        ended = {verdict.batch_id for verdict in verdicts if verdict.ended}
+        states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
+        return verdicts, {i: self.settle(i) if i in ended else states[i] for i in ids}
+
+    def settle(self, batch_id: int) -> BatchState:
+        """Raise the events that are due on a batch, if any; return its state. Safe to call at any time.
+
+        Asked after the commit of a report, with a fresh snapshot: of two reporters who each saw the other's task
+        open, the later one sees none. Whoever wins the lock raises the event; the loser finds it done.
+        """
+        try:
+            batch, facts = self._look(batch_id)
+            if transitions.due(batch.state, facts) is None:
+                return batch.state
+            with transaction(self._sessions) as connection:
+                return self._lock(connection, batch_id).batch.state
+        except Locked:  # from outside: the sweeper raises it when the lock is gone
+            return batch.state
+
+    def apply_requests(self, batch_id: int) -> bool:
+        """Apply the requests that wait for a batch, if nobody holds it; say whether it was free."""
+        with transaction(self._sessions) as connection:
+            locked = records.lock(connection, batch_id, if_free=True)
+            if locked:
+                self._catch_up(connection, LockedBatch(connection, locked))
+                return True
+            return self._refuse_all_if_gone(connection, batch_id)
+
+    def write_tasks(self, batch_id: int) -> int:
+        """Write the next slice of a staging batch's tasks, if nobody holds it; return how many it was."""
+        with transaction(self._sessions) as connection:
+            row = records.lock(connection, batch_id, if_free=True)
+            if row is None or row.batch.state not in transitions.BEGINS_RUN:
+                return 0
+            locked = LockedBatch(connection, row)
+            written = 0 if locked.facts.all_tasks_written else locked.write_slice()
+            locked.raise_due_events(Order())
+            return written
+
+    def _recorded(self, order: Order, work: Callable[[Connection], Answer]) -> Answer:
+        with transaction(self._sessions) as connection:
+            answer = work(connection)
+            if order.record:
+                order.record(connection, answer)
+            return answer
+
+    def _decide(self, connection: Connection, batch_id: int, action: str, order: Order) -> Answer:
+        try:
+            return self._lock(connection, batch_id).answer(action, order)
+        except NotFound as refusal:
+            return refused(refusal)
+
+    def _lock(self, connection: Connection, batch_id: int) -> LockedBatch:
+        row = records.lock(connection, batch_id)
+        if row is None:
+            raise NotFound("batch", batch_id)
+        return self._catch_up(connection, LockedBatch(connection, row))
+
+    def _catch_up(self, connection: Connection, locked: LockedBatch) -> LockedBatch:
+        """Raise what a crash left undone and apply who waits, so that no new request overtakes them."""
+        locked.raise_due_events(Order())
+        if not locked.counts.waiting:
+            return locked
+        for request in request_queue.waiting(connection, locked.batch.id):
+            status, reason, version = RequestStatus.EXPIRED, request_queue.EXPIRED, None
+            if request.expires_at > locked.now:
+                order = Order(request.actor, request.role, request.id, request.if_version, context=request.context)
+                answer = locked.answer(request.action, order)
+                status = RequestStatus.APPLIED if answer["success"] else RequestStatus.REFUSED
+                reason, version = answer.get("reason"), answer["version"]
+            request_queue.finish(connection, request.seq, status, reason, version, locked.now)
+        return locked
+
+    def _refuse_all_if_gone(self, connection: Connection, batch_id: int) -> bool:
+        try:
+            records.read(connection, batch_id)
+            return False
+        except NotFound as gone:
+            now = db.now(connection)
+            for request in request_queue.waiting(connection, batch_id):
+                request_queue.finish(connection, request.seq, RequestStatus.REFUSED, gone.detail, None, now)
+            return True
+
+    def _rehearse(self, batch_id: int, action: str, order: Order) -> Answer:
+        """Decide and change nothing: what a dry run answers, as of the last commit."""
+        try:
+            batch, facts = self._look(batch_id)
+        except NotFound as refusal:
+            return refused(refusal)
+        try:
+            if order.if_version is not None and order.if_version != batch.version:
+                raise VersionMismatch(order.if_version, batch.version)
+            target = transitions.decide(action, batch.state, facts).target
+        except Refusal as refusal:
+            return {**refused(refusal, batch, facts), "dry_run": True}
+        return {
+            "success": True,
+            "batch_id": batch.id,
+            "action": action,
+            "previous_state": batch.state,
+            "new_state": target,
+            "version": batch.version,
+            "batch": batch_view(batch, facts),
+            "dry_run": True,
+            "effect": effect_of(batch.state, target, facts),
+        }
+
+    def _look(self, batch_id: int) -> tuple[BatchRecord, Facts]:
+        with reading(self._sessions) as connection:
+            batch = records.read(connection, batch_id)
+            counts = records.count(connection, batch_id, batch.run)
+            return batch, records.facts_of(batch, counts, db.now(connection))
+
+    def _take(self, taken: Iterable[Report]) -> list[Verdict]:
+        with transaction(self._sessions) as connection:
+            return reports.take(connection, list(taken))
+
+    def _take_one(self, report: Report) -> None:
+        verdicts, _ = self.report([report])
+        if refusal := verdicts[0].refusal:
+            raise refusal

@@ -1,0 +1,68 @@
+"""The counters from which progress is read, changed along with every task's status, in its transaction.
+
+Each server connection has a shard of its own, so that no two reporters wait for one row; the sum is exact at
+every commit. Which rule moved a task is none of this module's business.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, text
+
+from app import db
+from app.domain.leases import TaskStatus
+
+SHARDS = 64
+Run = tuple[int, int, str]  # batch id, run, kind of task
+
+_ADD = """
+INSERT INTO task_counts AS c (batch_id, run, kind, shard, queued, leased, completed, failed, critical, touched_at)
+VALUES (:batch_id, :run, :kind, {shard}, :queued, :leased, :completed, :failed, :critical, :now)
+ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
+    queued = c.queued + excluded.queued, leased = c.leased + excluded.leased,
+    completed = c.completed + excluded.completed, failed = c.failed + excluded.failed,
+    critical = c.critical + excluded.critical, touched_at = excluded.touched_at
+"""
+
+
+def _statement(shard: str):  # type: ignore[no-untyped-def]
+    return text(_ADD.format(shard=shard)).bindparams(bindparam("now", type_=db.UtcTime))
+
+
+_ADD_POSTGRESQL, _ADD_SQLITE = _statement(f"pg_backend_pid() % {SHARDS}"), _statement("0")
+_COLUMN = {status: status.lower() for status in TaskStatus}
+
+
+class CountChanges:
+    """What one transaction does to the counts; `write` adds it to them."""
+
+    def __init__(self) -> None:
+        self._changes: dict[Run, Counter[str]] = {}
+
+    def add(self, run: Run, status: TaskStatus, amount: int = 1) -> None:
+        """Count `amount` new tasks in `status`."""
+        self._changes.setdefault(run, Counter())[_COLUMN[status]] += amount
+
+    def move(self, run: Run, old: str, new: str, critical: bool = False) -> None:
+        """Count one task that went from status `old` to `new`."""
+        change = self._changes.setdefault(run, Counter())
+        change[_COLUMN[TaskStatus(old)]] -= 1
+        change[_COLUMN[TaskStatus(new)]] += 1
+        change["critical"] += critical
+
+    def runs(self) -> Iterable[Run]:
+        return self._changes.keys()
+
+    def write(self, connection: Connection, now: datetime) -> None:
+        """Add the changes to the database's counts, in the order of the keys: two writers never deadlock."""
+        if not self._changes:
+            return
+        statement = _ADD_POSTGRESQL if db.is_postgresql(connection) else _ADD_SQLITE
+        zero = {"queued": 0, "leased": 0, "completed": 0, "failed": 0, "critical": 0}
+        rows = [
+            {**zero, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
+            for run, change in sorted(self._changes.items())
+        ]
+        for row in rows:
+            connection.execute(statement, row)

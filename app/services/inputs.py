@@ -1,0 +1,121 @@
+"""What a batch is made of: documents, prompts and models, or ready-made tasks; stored with the edit that adds it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from app import db
+from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME
+from app.errors import Refusal
+from app.models import Document, Model, Prompt, ReadyTask
+from app.services.batch_service import BatchService
+from app.services.locked_batch import LockedBatch
+from app.services.orders import Answer, Order
+
+CHUNK = 1_000
+MOST_DOCUMENTS = 1_000_000
+
+
+class MadeOfReadyTasks(Refusal):
+    code, title = "made_of_ready_tasks", "This batch takes no documents"
+
+
+def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -> Answer:
+    """Create a batch of the create body of contract 5; return its view."""
+    documents, prompts, models = body["documents"], body["prompts"], body["models"]
+    values = {
+        "name": body["name"],
+        "description": body.get("description"),
+        "document_count": len(documents),
+        "prompt_count": len(prompts),
+        "model_count": len(models),
+        "ready_task_count": 0,
+        **body["options"],
+    }
+
+    def store(connection: Connection, locked: LockedBatch) -> None:
+        batch_id = locked.batch.id
+        _store_documents(connection, locked, documents)
+        for model, rows in ((Prompt, prompts), (Model, models)):
+            numbered = [{"batch_id": batch_id, "number": number, **row} for number, row in enumerate(rows, 1)]
+            if numbered:
+                connection.execute(insert(db.table_of(model)), numbered)
+
+    return batches.create(values, order, store)
+
+
+def create_batch_of_ready_tasks(
+    batches: BatchService, name: str, count: int, lines: Callable[[], Iterator[Mapping[str, Any]]], order: Order
+) -> Answer:
+    """Create a batch of `count` ready-made tasks, read one by one from `lines`; all of them or none."""
+    values = {
+        "name": name,
+        "document_count": 0,
+        "prompt_count": 0,
+        "model_count": 0,
+        "ready_task_count": count,
+    }
+
+    def store(connection: Connection, locked: LockedBatch) -> None:
+        numbered = ({"batch_id": locked.batch.id, "number": n, **line} for n, line in enumerate(lines(), 1))
+        while chunk := list(islice(numbered, CHUNK)):
+            connection.execute(insert(db.table_of(ReadyTask)), chunk)
+
+    return batches.create(values, order, store)
+
+
+def add_documents(batches: BatchService, batch_id: int, documents: Sequence[Mapping[str, Any]], order: Order) -> Answer:
+    """Add documents (`name`, `media_type`, and `text` or `content`) to a batch that is SAVED.
+
+    Raises NotFound, StateRefused, MadeOfReadyTasks, VersionMismatch, Locked.
+    """
+
+    def change(locked: LockedBatch) -> Mapping[str, Any]:
+        if locked.batch.ready_task_count:
+            raise MadeOfReadyTasks("The batch is made of ready-made tasks; documents would never be read.")
+        return {"document_count": locked.batch.document_count + len(documents)}
+
+    def store(connection: Connection, locked: LockedBatch) -> None:
+        _store_documents(connection, locked, documents)
+
+    return batches.edit(batch_id, ADD_DOCUMENTS, order, change, store)
+
+
+def rename(batches: BatchService, batch_id: int, names: Mapping[str, Any], order: Order) -> Answer:
+    """Change a batch's name or description."""
+    return batches.edit(batch_id, RENAME, order, lambda _: names)
+
+
+def archive(batches: BatchService, batch_id: int, order: Order) -> None:
+    """Put a batch away: it is gone for every caller, but its audit trail stays."""
+    batches.edit(batch_id, ARCHIVE, order, lambda locked: {"archived_at": locked.now})
+
+
+def _store_documents(connection: Connection, locked: LockedBatch, documents: Iterable[Mapping[str, Any]]) -> None:
+    batch = locked.batch
+    rows = [
+        {
+            "batch_id": batch.id,
+            "name": document["name"],
+            "media_type": document["media_type"],
+            "text": document.get("text"),
+            "content": document.get("content"),
+            "size_bytes": len(data := _bytes_of(document)),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "created_at": locked.now,
+        }
+        for document in documents
+    ]
+    first = batch.document_count - len(rows) + 1  # the row counts them already
+    for number, row in enumerate(rows, first):
+        row["number"] = number
+    if rows:
+        connection.execute(insert(db.table_of(Document)), rows)
+
+
+def _bytes_of(document: Mapping[str, Any]) -> bytes:
+    content: bytes | None = document.get("content")
+    return content if content is not None else str(document["text"]).encode()

@@ -1,0 +1,79 @@
+"""One leader among all server processes on a database: whoever holds a lock that dies with its process."""
+
+import fcntl
+from contextlib import suppress
+from typing import IO, Protocol
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+_LOCK = text("SELECT pg_try_advisory_lock(hashtext('interlock'), hashtext('sweeper'))")
+_ALIVE = text("SELECT 1")
+
+
+class Leadership(Protocol):
+    """`held` tries to lead and says whether this process does; `give_up` lets another one."""
+
+    def held(self) -> bool: ...
+    def give_up(self) -> None: ...
+
+
+class PostgresLeadership:
+    """A session-level advisory lock on a connection kept for it: the server frees it when the process dies."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def held(self) -> bool:
+        try:
+            if self._connection is not None:
+                self._connection.execute(_ALIVE)
+                return True
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if connection.execute(_LOCK).scalar_one():
+                self._connection = connection
+                return True
+            connection.close()
+        except SQLAlchemyError:
+            self.give_up()
+        return False
+
+    def give_up(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()  # closes it for good: the pool must not inherit the lock
+                self._connection.close()
+            self._connection = None
+
+
+class FileLeadership:
+    """A lock on a file beside the SQLite database: the system frees it when the process dies."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def held(self) -> bool:
+        if self._file is not None:
+            return True
+        file = open(self._path, "w")  # noqa: SIM115 - it stays open as long as the lock is held
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def give_up(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def leadership(engine: Engine) -> Leadership:
+    """Make the leadership that fits the engine's database."""
+    if engine.dialect.name == "postgresql":
+        return PostgresLeadership(engine)
+    return FileLeadership(f"{engine.url.database}.sweeper")

@@ -1,0 +1,238 @@
+"""A batch under this transaction's lock: the only code that writes a batch's row, and its audit row with it.
+
+BatchService alone makes one. What is decided here is true at the commit, or never was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from app import db
+from app.domain import failures, transitions
+from app.domain.facts import Facts
+from app.domain.failures import Failure
+from app.domain.leases import TaskStatus
+from app.domain.transitions import BatchState, Edit, Kind, Transition
+from app.errors import Busy, Refusal, StateRefused, VersionMismatch
+from app.models import AuditRow, Batch, Task
+from app.services import records, staging
+from app.services.orders import SYSTEM, Answer, Order
+from app.services.records import BatchRecord, Locked
+from app.services.views import batch_view
+
+# What a change may touch; the rest of the row is as it was created.
+_WRITABLE = (
+    "name", "description", "state", "version", "run", "document_count", "failure_code", "failure_message",
+    "failure_task_id", "updated_at", "staged_at", "started_at", "finished_at", "archived_at",
+)  # fmt: skip
+_batches = db.table_of(Batch)
+_WRITE = (
+    update(_batches)
+    .where(
+        _batches.c.id == bindparam("batch_id"),
+        _batches.c.version == bindparam("read_version"),
+        _batches.c.state == bindparam("read_state"),
+    )
+    .values({name: bindparam(f"new_{name}") for name in _WRITABLE})
+)
+_APPEND = insert(db.table_of(AuditRow))
+_BLAME: Any = (
+    select(Task.id, Task.error)
+    .where(
+        Task.batch_id == bindparam("batch_id"),
+        Task.run == bindparam("run"),
+        Task.kind == bindparam("kind"),
+        Task.status == TaskStatus.FAILED,
+    )
+    .order_by(Task.critical.desc(), Task.id)
+    .limit(1)
+)
+
+
+class LockedBatch:
+    """Holds a batch while a request about it is decided; `batch` is always the row as last written."""
+
+    def __init__(self, connection: Connection, locked: Locked) -> None:
+        self._connection = connection
+        self.batch: BatchRecord = locked.batch
+        self.now: datetime = locked.now
+        self.counts = records.count(connection, self.batch.id, self.batch.run)
+
+    @property
+    def facts(self) -> Facts:
+        return records.facts_of(self.batch, self.counts, self.now)
+
+    def answer(self, action: str, order: Order) -> Answer:
+        """Decide an action and carry it out; a refusal is an answer too, and has changed nothing."""
+        try:
+            return self._carry_out(action, order)
+        except Refusal as refusal:
+            return refused(refusal, self.batch, self.facts)
+
+    def raise_due_events(self, order: Order) -> None:
+        """Raise the events that the facts call for, until none is due."""
+        while due := transitions.due(self.batch.state, self.facts):
+            failure = self._blamed(_failure(due, self.facts))
+            context = {"failure": failure.code} if failure else {}
+            system = replace(order, actor=SYSTEM, role=SYSTEM, context=context)
+            self._enter(due, system, failure, reason=failure.message if failure else None)
+
+    def edit(self, edit: Edit, order: Order, columns: Mapping[str, Any]) -> None:
+        """Change the batch and leave its state. Raises StateRefused, VersionMismatch."""
+        self.check_version(order)
+        if self.batch.state not in edit.sources:
+            raise StateRefused(edit.trigger, self.batch.state, edit.sources)
+        after = replace(self.batch, version=self.batch.version + 1, updated_at=self.now, **columns)
+        self._write(after, edit.trigger, Kind.EDIT, order, order.reason)
+
+    def check_version(self, order: Order) -> None:
+        """Hold the batch's version against the one that the caller saw. Raises VersionMismatch."""
+        if order.if_version is not None and order.if_version != self.batch.version:
+            raise VersionMismatch(order.if_version, self.batch.version)
+
+    def _carry_out(self, action: str, order: Order) -> Answer:
+        self.check_version(order)
+        before = self.batch
+        transition = transitions.decide(action, before.state, self.facts)
+        failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
+        if failure and order.reason:
+            failure = replace(failure, message=order.reason)
+        self._enter(transition, order, failure, order.reason)
+        decided = self.batch
+        if decided.state in transitions.BEGINS_RUN:
+            self._begin_run()
+        self.raise_due_events(order)
+        return {
+            "success": True,
+            "batch_id": before.id,
+            "action": action,
+            "previous_state": before.state,
+            "new_state": decided.state,
+            "version": decided.version,
+            "batch": batch_view(self.batch, self.facts),
+        }
+
+    def _enter(self, transition: Transition, order: Order, failure: Failure | None, reason: str | None) -> None:
+        """Move the batch along `transition`: run, times and failure follow from the state it enters."""
+        target = transition.target
+        changes: dict[str, Any] = {}
+        if target in transitions.CLEARS_OUTCOME:
+            changes = dict.fromkeys(
+                (
+                    "failure_code",
+                    "failure_message",
+                    "failure_task_id",
+                    "staged_at",
+                    "started_at",
+                    "finished_at",
+                )
+            )
+        if target in transitions.BEGINS_RUN:
+            changes["run"] = self.batch.run + 1
+        entry_time = transitions.ENTRY_TIMES.get(target)
+        if entry_time and getattr(self.batch, entry_time) is None:
+            changes[entry_time] = self.now
+        if failure:
+            changes |= {
+                "failure_code": failure.code,
+                "failure_message": failure.message,
+                "failure_task_id": failure.task_id,
+            }
+        after = replace(self.batch, state=target, version=self.batch.version + 1, updated_at=self.now, **changes)
+        self._write(after, transition.trigger, transition.kind, order, reason)
+
+    def _write(self, after: BatchRecord, trigger: str, kind: Kind, order: Order, reason: str | None) -> None:
+        values = {f"new_{name}": getattr(after, name) for name in _WRITABLE}
+        values |= {
+            "batch_id": after.id,
+            "read_version": self.batch.version,
+            "read_state": self.batch.state,
+        }
+        # The state first: the loser of a race, were there one, finds 0 rows and has written no audit row.
+        if self._connection.execute(_WRITE, values).rowcount != 1:
+            raise Busy("The batch was changed by someone who did not lock it.")
+        append_audit_row(self._connection, after, self.batch.state, trigger, kind, order, reason)
+        self.batch = after
+
+    def _begin_run(self) -> None:
+        """Write the run's first slice of tasks; the sweeper writes the others."""
+        empty = records.RunCounts()
+        if staging.write_slice(self._connection, self.batch, empty, self.now):
+            self.recount()
+        else:
+            self.counts = empty
+
+    def write_slice(self) -> int:
+        """Write the next slice of the run's first tasks; return how many it was."""
+        written = staging.write_slice(self._connection, self.batch, self.counts, self.now)
+        self.recount()
+        return written
+
+    def recount(self) -> None:
+        self.counts = records.count(self._connection, self.batch.id, self.batch.run)
+
+    def _blamed(self, failure: Failure | None) -> Failure | None:
+        """Name the task that did it, and what it said."""
+        kind = failures.BLAMES_TASK.get(failure.code) if failure else None
+        if failure is None or kind is None:
+            return failure
+        where = {"batch_id": self.batch.id, "run": self.batch.run, "kind": kind}
+        task_id, error = self._connection.execute(_BLAME, where).one()
+        said = (error or {}).get("message")
+        return replace(failure, task_id=task_id, message=f"{failure.message} {said}" if said else failure.message)
+
+
+def _failure(event: Transition, facts: Facts) -> Failure | None:
+    if event.target is not BatchState.FAILED:
+        return None
+    in_staging = BatchState.STAGING in event.sources
+    return failures.staging_failure(facts) if in_staging else failures.run_failure(facts)
+
+
+def append_audit_row(
+    connection: Connection,
+    batch: BatchRecord,
+    from_state: BatchState | None,
+    trigger: str,
+    kind: Kind,
+    order: Order,
+    reason: str | None = None,
+) -> None:
+    """Append the audit row of the change that made `batch` what it is."""
+    row = {
+        "batch_id": batch.id,
+        "version": batch.version,
+        "trigger": trigger,
+        "kind": kind,
+        "from_state": from_state,
+        "to_state": batch.state,
+        "actor": order.actor,
+        "role": order.role,
+        "reason": reason,
+        "context": dict(order.context),
+        "request_id": order.request_id,
+        "at": batch.updated_at,
+    }
+    connection.execute(_APPEND, row)
+
+
+def refused(refusal: Refusal, batch: BatchRecord | None = None, facts: Facts | None = None) -> Answer:
+    """Make the answer of a refusal: its code and reason, and how the batch stands."""
+    answer: Answer = {
+        "success": False,
+        "code": refusal.code,
+        "status": refusal.status,
+        "reason": refusal.detail,
+        **refusal.facts,
+    }
+    if batch and facts:
+        answer |= {
+            "batch_id": batch.id,
+            "current_state": batch.state,
+            "version": batch.version,
+            "allowed_actions": transitions.allowed(batch.state, facts),
+        }
+    return answer

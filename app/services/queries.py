@@ -1,0 +1,276 @@
+"""Reads for lists and pages: as of the last commit, waiting for nobody. No rules.
+
+Every list is paged by a key that only grows; `after` is the last key of the page before.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+
+from app import db
+from app.db import Sessions, reading
+from app.domain.lease_tokens import Tokens
+from app.domain.leases import FINISHED, TaskKind
+from app.domain.transitions import BatchState
+from app.errors import NotFound
+from app.models import (
+    AuditRow,
+    Batch,
+    Document,
+    LateResult,
+    Model,
+    Prompt,
+    ReadyTask,
+    RequestStatus,
+    StateChangeRequest,
+    Task,
+)
+from app.services import records
+from app.services.records import BatchRecord
+from app.services.reports import task_number
+from app.services.views import batch_view, rfc3339
+
+RESULTS_PAGE = 200
+
+_TASKS = (
+    select(
+        db.table_of(Task),
+        Document.name.label("document_name"),
+        Prompt.name.label("prompt_name"),
+        Model.connection,
+        Model.model,
+        ReadyTask.custom_id,
+    )
+    .join(Document, Document.id == Task.document_id, isouter=True)
+    .join(Prompt, (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number), isouter=True)
+    .join(Model, (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number), isouter=True)
+    .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
+)
+
+
+class Queries:
+    """What the edges read."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def batch(self, batch_id: int) -> dict[str, Any]:
+        """Show a batch. Raises NotFound."""
+        with reading(self._sessions) as connection:
+            batch = records.read(connection, batch_id)
+            counts = records.count(connection, batch_id, batch.run)
+            return batch_view(batch, records.facts_of(batch, counts, db.now(connection)))
+
+    def batches(
+        self, state: BatchState | None = None, name: str | None = None, limit: int = 50, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """List batches, newest first; `name` is a part of the name, in any case."""
+        statement = select(*records.COLUMNS).where(Batch.archived_at.is_(None))
+        if state is not None:
+            statement = statement.where(Batch.state == state)
+        if name:
+            statement = statement.where(Batch.name.icontains(name, autoescape=True))
+        if before is not None:
+            statement = statement.where(Batch.id < before)
+        with reading(self._sessions) as connection:
+            rows = connection.execute(statement.order_by(Batch.id.desc()).limit(limit))
+            found = [BatchRecord.of(row) for row in rows]
+            counts, now = records.count_many(connection, found), db.now(connection)
+            return [batch_view(batch, records.facts_of(batch, counts[batch.id], now)) for batch in found]
+
+    def audit(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List a batch's audit rows, oldest first; those of an archived batch too. Raises NotFound."""
+        statement = (
+            select(db.table_of(AuditRow))
+            .where(AuditRow.batch_id == batch_id, AuditRow.version > after)
+            .order_by(AuditRow.version)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            rows = connection.execute(statement).all()
+            if not rows and connection.execute(select(Batch.id).where(Batch.id == batch_id)).first() is None:
+                raise NotFound("batch", batch_id)
+        return [audit_view(row) for row in rows]
+
+    def requests(self, batch_id: int, limit: int = 50, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
+        """List a batch's queued requests and what became of them, in the order they came, each with its key."""
+        statement = (
+            select(db.table_of(StateChangeRequest))
+            .where(StateChangeRequest.batch_id == batch_id, StateChangeRequest.seq > after)
+            .order_by(StateChangeRequest.seq)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            records.read(connection, batch_id)
+            return [(row.seq, request_view(row)) for row in connection.execute(statement)]
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        """Show a queued request, with its place in the queue while it waits. Raises NotFound."""
+        requests = db.table_of(StateChangeRequest)
+        with reading(self._sessions) as connection:
+            row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+            if row is None:
+                raise NotFound("request", request_id)
+            earlier = select(func.count()).where(
+                requests.c.batch_id == row.batch_id,
+                requests.c.status == RequestStatus.QUEUED,
+                requests.c.seq <= row.seq,
+            )
+            waiting = row.status == RequestStatus.QUEUED
+            position = connection.execute(earlier).scalar_one() if waiting else None
+            return {**request_view(row), "queue_position": position}
+
+    def tasks(
+        self, batch_id: int, status: str | None = None, run: int | None = None, limit: int = 50, after: int = 0
+    ) -> list[dict[str, Any]]:
+        """List a run's tasks (the present run's unless told) in the order of their ids. Raises NotFound."""
+        with reading(self._sessions) as connection:
+            wanted = records.read(connection, batch_id).run if run is None else run
+            if run is not None:
+                records.read(connection, batch_id)
+            statement = _TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
+            if status is not None:
+                statement = statement.where(Task.status == status)
+            return [task_view(row) for row in connection.execute(statement.order_by(Task.id).limit(limit))]
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """Show a task whole: result, error, and results that came too late. Raises NotFound."""
+        number = task_number(task_id)
+        late = select(db.table_of(LateResult)).where(LateResult.task_id == number).order_by(LateResult.id).limit(1_000)
+        with reading(self._sessions) as connection:
+            row = connection.execute(_TASKS.where(Task.id == number)).one_or_none()
+            if row is None:
+                raise NotFound("task", task_id)
+            return {
+                **task_view(row),
+                "result": row.result,
+                "late_results": [
+                    {
+                        "attempt": each.attempt,
+                        "outcome": each.outcome,
+                        "result": each.result,
+                        "error": each.error,
+                        "at": rfc3339(each.at),
+                    }
+                    for each in connection.execute(late)
+                ],
+            }
+
+    def results(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
+        """Walk the finished analysis tasks of a run in the order of their ids, a page in memory at a time."""
+        with reading(self._sessions) as connection:
+            batch = records.read(connection, batch_id)
+        return self._walk(batch_id, batch.run if run is None else run)
+
+    def _walk(self, batch_id: int, run: int) -> Iterator[dict[str, Any]]:
+        page = (
+            _TASKS.where(
+                Task.batch_id == batch_id,
+                Task.run == run,
+                Task.kind == TaskKind.ANALYZE,
+                Task.status.in_(FINISHED),
+            )
+            .order_by(Task.id)
+            .limit(RESULTS_PAGE)
+        )
+        after: int | None = 0
+        while after is not None:
+            with reading(self._sessions) as connection:
+                rows = connection.execute(page.where(Task.id > after)).all()
+            yield from (result_view(row) for row in rows)
+            after = rows[-1].id if len(rows) == RESULTS_PAGE else None
+
+    def document_content(self, document_id: int) -> Row[Any]:
+        """Read an uploaded document: `name`, `media_type`, `content` or `text`. Raises NotFound."""
+        statement: Select[Any] = select(Document.name, Document.media_type, Document.content, Document.text).where(
+            Document.id == document_id
+        )
+        with reading(self._sessions) as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            raise NotFound("document", document_id)
+        return row
+
+    def batches_by_state(self) -> dict[str, int]:
+        """Count the batches in each state."""
+        statement = select(Batch.state, func.count()).where(Batch.archived_at.is_(None)).group_by(Batch.state)
+        with reading(self._sessions) as connection:
+            counted = {state: int(amount) for state, amount in connection.execute(statement)}
+        return {state: counted.get(state, 0) for state in BatchState}
+
+    def changes_since(self, at: Any, limit: int = 500) -> list[Row[Any]]:
+        """Read the audit rows from time `at` on, oldest first: the feed of changes."""
+        statement = (
+            select(db.table_of(AuditRow), Batch.name, Batch.run)
+            .join(Batch, Batch.id == AuditRow.batch_id)
+            .where(AuditRow.at >= at)
+            .order_by(AuditRow.at, AuditRow.batch_id, AuditRow.version)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            return list(connection.execute(statement))
+
+
+def audit_view(row: Row[Any]) -> dict[str, Any]:
+    names = (
+        "version", "trigger", "kind", "from_state", "to_state", "actor", "role", "reason", "context", "request_id",
+    )  # fmt: skip
+    return {**{name: getattr(row, name) for name in names}, "at": rfc3339(row.at)}
+
+
+def request_view(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "batch_id": row.batch_id,
+        "action": row.action,
+        "status": row.status,
+        "reason": row.reason,
+        "version": row.version,
+        "actor": row.actor,
+        "created_at": rfc3339(row.created_at),
+        "expires_at": rfc3339(row.expires_at),
+        "finished_at": rfc3339(row.finished_at),
+    }
+
+
+def _named(row: Any) -> dict[str, Any]:
+    document = None if row.document_id is None else {"id": row.document_id, "name": row.document_name}
+    return {
+        "custom_id": row.custom_id,
+        "document": document,
+        "prompt": row.prompt_name,
+        "connection": row.connection,
+        "model": row.model,
+        "run": row.run,
+        "status": row.status,
+        "attempt": row.attempt,
+    }
+
+
+def result_view(row: Any) -> dict[str, Any]:
+    """A line of `/results`."""
+    return {
+        "task_id": str(row.id),
+        **_named(row),
+        "result": row.result,
+        "error": row.error,
+        "finished_at": rfc3339(row.finished_at),
+    }
+
+
+def task_view(row: Any) -> dict[str, Any]:
+    """A task in a list; its result is shown with the task itself."""
+    tokens = Tokens(row.status, row.lease_token, row.lease_outcome, row.lease_answer, row.past_leases)
+    held = row.lease_token is not None and tokens.is_current(row.lease_token)
+    return {
+        "id": str(row.id),
+        "batch_id": row.batch_id,
+        "kind": row.kind,
+        **_named(row),
+        "worker": row.leased_by if held else None,
+        "lease_expires_at": rfc3339(row.lease_expires_at) if held else None,
+        "available_at": rfc3339(row.available_at),
+        "error": row.error,
+        "finished_at": rfc3339(row.finished_at),
+    }

@@ -1,0 +1,170 @@
+"""What workers report of their tasks: each report is judged by itself, and counts, is a repetition, or is kept.
+
+Changes tasks alone. Whether a phase has ended is BatchService's to decide, after this is committed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app import db
+from app.domain.lease_tokens import Standing, judge, token_attempt
+from app.domain.leases import FINISHED, Outcome, TaskKind, TaskStatus, backoff_seconds
+from app.domain.transitions import BatchState
+from app.errors import Invalid, NotFound, Refusal, ReportRefused
+from app.services import staging, tasks
+from app.services.counters import CountChanges
+from app.services.tasks import HeldTask, TaskWrite
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report of contract 5: `complete`, `fail`, or an item of `report`."""
+
+    task_id: str
+    lease_token: str
+    outcome: Outcome
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    retryable: bool = True
+    critical: bool = False
+    retry_after_seconds: float | None = None
+
+    @classmethod
+    def of(cls, task_id: str, outcome: Outcome, body: Mapping[str, Any]) -> "Report":
+        """Make a report of a body. Raises Invalid naming the missing field."""
+        wanted = "result" if outcome is Outcome.COMPLETED else "error"
+        for name, kind in (("lease_token", str), (wanted, dict)):
+            if not isinstance(body.get(name), kind):
+                raise Invalid(f"The report has no valid {name}.", errors={name: ["is missing or of a wrong type"]})
+        known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+        return cls(**{**known, "task_id": task_id, "outcome": outcome})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a report. `refusal` is None when it counts or repeats one that did."""
+
+    task_id: str
+    status: TaskStatus | None = None
+    batch_id: int | None = None
+    batch_state: BatchState | None = None
+    ended: bool = False  # whether the task ended now, so that its phase may have
+    refusal: Refusal | None = None
+
+
+class _Taking:
+    """One transaction's reports, judged in order and written together."""
+
+    def __init__(self, held: dict[int, HeldTask], now: datetime) -> None:
+        self.held = held
+        self.now = now
+        self.writes: dict[int, TaskWrite] = {}
+        self.late: list[dict[str, Any]] = []
+        self.staged: list[HeldTask] = []
+        self.changes = CountChanges()
+
+    def take(self, report: Report) -> Verdict:
+        task = self.held.get(task_number(report.task_id))
+        if task is None:
+            return Verdict(report.task_id, refusal=NotFound("task", report.task_id))
+        judgement = judge(task.tokens, report.lease_token, report.outcome, task.objection)
+        if judgement.standing is Standing.REPEATED:
+            return Verdict(report.task_id, judgement.answer, task.batch_id, task.batch_state)
+        if judgement.standing is not Standing.CURRENT:
+            if judgement.standing is Standing.LATE:
+                self._keep(task, report)
+            refusal = ReportRefused(
+                _sentence(judgement.reason),
+                task_status=task.status,
+                late_result_kept=judgement.standing is Standing.LATE,
+            )
+            return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, refusal=refusal)
+        self._accept(task, report)
+        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, ended=task.status in FINISHED)
+
+    def _accept(self, task: HeldTask, report: Report) -> None:
+        read_status, read_token = task.status, task.lease_token
+        wait: timedelta | None = None
+        if report.outcome is Outcome.COMPLETED:
+            task.status = TaskStatus.COMPLETED
+        elif report.retryable and not report.critical and task.attempt < task.max_attempts:
+            task.status = TaskStatus.QUEUED
+            seconds = report.retry_after_seconds
+            wait = timedelta(seconds=backoff_seconds(task.attempt) if seconds is None else seconds)
+        else:
+            task.status = TaskStatus.FAILED
+        task.lease_outcome, task.lease_answer = report.outcome, task.status
+        critical = report.critical and task.status is TaskStatus.FAILED
+        self.changes.move((task.batch_id, task.run, task.kind), read_status, task.status, critical)
+        self.writes[task.id] = TaskWrite(
+            id=task.id,
+            read_token=read_token,
+            read_status=read_status,
+            status=task.status,
+            attempt=task.attempt,
+            critical=critical,
+            available_at=self.now + wait if wait is not None else None,
+            lease_outcome=report.outcome,
+            lease_answer=task.status,
+            result=_json(report.result if report.outcome is Outcome.COMPLETED else None),
+            error=_json(report.error if report.outcome is Outcome.FAILED else None),
+            finished_at=self.now if task.status in FINISHED else None,
+        )
+        if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and _has_text(report.result):
+            self.staged.append(task)
+
+    def _keep(self, task: HeldTask, report: Report) -> None:
+        self.late.append(
+            {
+                "task_id": task.id,
+                "lease_token": report.lease_token,
+                "attempt": token_attempt(report.lease_token),
+                "outcome": report.outcome,
+                "result": report.result,
+                "error": report.error,
+                "at": self.now,
+            }
+        )
+
+    def write(self, connection: Connection) -> None:
+        tasks.write(connection, list(self.writes.values()))
+        if self.staged:
+            staging.write_analysis_tasks(connection, [task.id for task in self.staged], self.now)
+        for task in self.staged:
+            run = (task.batch_id, task.run, TaskKind.ANALYZE)
+            self.changes.add(run, TaskStatus.QUEUED, task.tasks_per_document)
+        self.changes.write(connection, self.now)
+        tasks.keep_late_results(connection, self.late)
+
+
+def take(connection: Connection, taken: Sequence[Report]) -> list[Verdict]:
+    """Judge the reports in order and write what counts, all in the caller's transaction."""
+    held = tasks.hold(connection, [number for report in taken if (number := task_number(report.task_id))])
+    taking = _Taking(held, db.now(connection))
+    verdicts = [taking.take(report) for report in taken]
+    taking.write(connection)
+    return verdicts
+
+
+def task_number(task_id: str) -> int:
+    """Read the number of a task's id; 0, which no task has, for anything else."""
+    plain = task_id.isascii() and task_id.isdigit() and len(task_id) < 19 and not task_id.startswith("0")
+    return int(task_id) if plain else 0
+
+
+def _has_text(result: dict[str, Any] | None) -> bool:
+    text = (result or {}).get("text")
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _json(value: dict[str, Any] | None) -> bytes | None:
+    return None if value is None else orjson.dumps(value)
+
+
+def _sentence(reason: str) -> str:
+    return reason[:1].upper() + reason[1:] + "."

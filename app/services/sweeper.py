@@ -1,0 +1,126 @@
+"""The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
+
+Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
+of tasks still to be written, events that a crash left undone, answers kept long enough.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine, select
+
+from app import db
+from app.db import Sessions, reading, transaction
+from app.domain import transitions
+from app.domain.transitions import Kind
+from app.errors import Refusal
+from app.models import Batch
+from app.services import expiry, idempotency, records, request_queue
+from app.services.batch_service import BatchService
+from app.services.leadership import leadership
+from app.services.records import BatchRecord
+
+TICK_SECONDS = 0.25  # so that what is due is done within a second
+SLICES_SECONDS = 1.0  # that one batch's slices may take of a pass
+FORGET_SECONDS = 60.0
+
+log = structlog.get_logger()
+_WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
+_LIVE = select(*records.COLUMNS).where(Batch.state.in_(_WITH_EVENTS), Batch.archived_at.is_(None))
+
+
+class Sweeper:
+    """A thread that sweeps while this process leads."""
+
+    def __init__(self, engine: Engine, sessions: Sessions, batches: BatchService) -> None:
+        self._sessions = sessions
+        self._batches = batches
+        self._leadership = leadership(engine)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._forgot_at = 0.0
+
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the step it is in, and let another process lead."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+            self._thread = None
+
+    def sweep(self) -> None:
+        """Do every step once. A step that fails is logged and tried again in the next pass."""
+        for step in (self._requests, self._leases, self._phases, self._forget):
+            if not self._stopping.is_set():
+                self._attempt(step)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            try:
+                if self._leadership.held():
+                    self.sweep()
+            except Exception:
+                log.exception("sweeper_failed")
+        self._leadership.give_up()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Refusal as refusal:  # busy, or the database is away
+            log.warning("sweep_step_refused", step=step.__name__, reason=refusal.detail)
+        except Exception:
+            log.exception("sweep_step_failed", step=step.__name__)
+
+    def _requests(self) -> None:
+        with reading(self._sessions) as connection:
+            waiting = request_queue.batches_with_requests(connection)
+        for batch_id in waiting:
+            self._batches.apply_requests(batch_id)
+        if waiting:
+            with transaction(self._sessions) as connection:
+                request_queue.expire(connection)
+
+    def _leases(self) -> None:
+        ended: set[int] = set()
+        for _ in range(20):
+            with reading(self._sessions) as connection:
+                if not expiry.any_ran_out(connection):
+                    break
+            with transaction(self._sessions) as connection:
+                amount, failed = expiry.end_leases(connection)
+            ended |= failed
+            if amount < expiry.SLICE:
+                break
+        for batch_id in ended:
+            self._batches.settle(batch_id)
+
+    def _phases(self) -> None:
+        with reading(self._sessions) as connection:
+            live = [BatchRecord.of(row) for row in connection.execute(_LIVE)]
+            counts = records.count_many(connection, live)
+            now = db.now(connection)
+        for batch in live:
+            facts = records.facts_of(batch, counts[batch.id], now)
+            if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
+                self._write_tasks(batch.id)
+            elif transitions.due(batch.state, facts):
+                self._batches.settle(batch.id)
+
+    def _write_tasks(self, batch_id: int) -> None:
+        deadline = time.monotonic() + SLICES_SECONDS
+        while time.monotonic() < deadline and not self._stopping.is_set() and self._batches.write_tasks(batch_id):
+            pass
+
+    def _forget(self) -> None:
+        if time.monotonic() - self._forgot_at > FORGET_SECONDS:
+            self._forgot_at = time.monotonic()
+            with transaction(self._sessions) as connection:
+                idempotency.forget_old(connection)

@@ -1,0 +1,134 @@
+"""API tokens: made, shown once, stored as a hash, looked up, revoked."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app import db
+from app.db import Sessions, reading, transaction
+from app.domain.roles import Role
+from app.errors import Invalid, NotFound
+from app.models import ApiToken
+from app.services.orders import SYSTEM
+from app.services.views import rfc3339
+
+PREFIX = "ilk_"
+TRUSTED_SECONDS = 0.5  # a revoked token is refused from the next second on, in every process
+MOST_TRUSTED = 10_000
+ADMIN = "admin"  # the name of ADMIN_TOKEN's holder
+
+_tokens = db.table_of(ApiToken)
+_FIND = select(_tokens.c.name, _tokens.c.role).where(
+    _tokens.c.sha256 == bindparam("sha256"),
+    _tokens.c.revoked_at.is_(None),
+    or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the token's name is the actor of the audit log."""
+
+    name: str
+    role: Role
+
+
+class TokenStore:
+    """The tokens of a database, and the admin's from the settings."""
+
+    def __init__(self, sessions: Sessions, admin_token: str | None = None) -> None:
+        self._sessions = sessions
+        self._admin = _hash(admin_token) if admin_token else None
+        self._trusted: dict[str, tuple[Caller, float]] = {}
+
+    def caller(self, secret: str) -> Caller | None:
+        """Find whose token this is; None if it is nobody's, expired or revoked."""
+        sha256 = _hash(secret)
+        if self._admin and compare_digest(sha256, self._admin):
+            return Caller(ADMIN, Role.ADMIN)
+        trusted = self._trusted.get(sha256)
+        if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
+            return trusted[0]
+        asked_at = time.monotonic()
+        with reading(self._sessions) as connection:
+            row = connection.execute(_FIND, {"sha256": sha256, "now": db.now(connection)}).one_or_none()
+        if row is None:
+            self._trusted.pop(sha256, None)
+            return None
+        caller = Caller(row.name, Role(row.role))
+        if len(self._trusted) >= MOST_TRUSTED:
+            self._trusted.clear()
+        self._trusted[sha256] = (caller, asked_at)
+        return caller
+
+    def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:
+        """Make a token; its secret is in the answer's `token`, and nowhere else. Raises Invalid."""
+        if name == ADMIN or name.split(":")[0] == SYSTEM:
+            raise Invalid(f"The name {name!r} is taken by the service.", errors={"name": ["is reserved"]})
+        secret = PREFIX + secrets.token_urlsafe(32)
+        with transaction(self._sessions) as connection:
+            now = db.now(connection)
+            if expires_at is not None and expires_at <= now:
+                raise Invalid("The token would be expired already.", errors={"expires_at": ["is in the past"]})
+            values = {
+                "name": name,
+                "role": Role(role),
+                "sha256": _hash(secret),
+                "created_at": now,
+                "expires_at": expires_at,
+            }
+            try:
+                token_id = connection.execute(insert(_tokens).returning(_tokens.c.id), values).scalar_one()
+            except IntegrityError as error:
+                raise Invalid(f"A live token is named {name!r}.", errors={"name": ["is in use"]}) from error
+            answer = {**_view(token_id, name, role, now, expires_at), "token": secret}
+            if record:
+                record(connection, answer)
+        return answer
+
+    def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List the tokens that are not revoked, without their secrets, by id from `after` on."""
+        statement = (
+            select(_tokens)
+            .where(_tokens.c.revoked_at.is_(None), _tokens.c.id > after)
+            .order_by(_tokens.c.id)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            return [
+                _view(row.id, row.name, row.role, row.created_at, row.expires_at)
+                for row in connection.execute(statement)
+            ]
+
+    def revoke(self, token_id: int) -> None:
+        """Make a token invalid, everywhere within a second. Raises NotFound."""
+        with transaction(self._sessions) as connection:
+            statement = (
+                update(_tokens)
+                .where(_tokens.c.id == token_id, _tokens.c.revoked_at.is_(None))
+                .values(revoked_at=db.now(connection))
+            )
+            if connection.execute(statement).rowcount != 1:
+                raise NotFound("token", token_id)
+        self._trusted.clear()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _view(token_id: int, name: str, role: str, created_at: datetime, expires_at: datetime | None) -> dict[str, Any]:
+    return {
+        "id": token_id,
+        "name": name,
+        "role": role,
+        "created_at": rfc3339(created_at),
+        "expires_at": rfc3339(expires_at),
+    }
