@@ -16,10 +16,12 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from app import db, server
 from app.demo import demo as run_demo
-from app.demo_service import running_or_own_service
 from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
+from app.server.address import CannotListen
+from app.server.first_tokens import each_token
+from app.server.on_loan import NoService, service_on_loan
 from app.services import Services, build
 from app.services.verify import verify as find_contradictions
 from config import Config
@@ -42,7 +44,9 @@ class PlainErrors(click.Group):
         except Refusal as refusal:
             cause = str(getattr(refusal.__cause__, "orig", "") or "").splitlines()
             raise click.ClickException(" ".join([refusal.detail, *cause[:1]])) from refusal
-        except server.CannotListen as error:
+        except OSError as error:
+            raise click.ClickException(f"{error.strerror or error}: {error.filename or ''}") from error
+        except (CannotListen, NoService) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -59,9 +63,7 @@ def services() -> Iterator[Services]:
         built.engine.dispose()
 
 
-@click.group(
-    cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Interlock owns the state of every batch. Settings come from the environment: see docs/operating.md."""
 
@@ -99,16 +101,14 @@ def verify() -> None:
 
 
 @cli.command()
-@click.option(
-    "--url", envvar="INTERLOCK_URL", help="The service to use. Default: INTERLOCK_URL, or HOST:PORT."
-)
+@click.option("--url", envvar="INTERLOCK_URL", help="The service to use. Default: INTERLOCK_URL, or HOST:PORT.")
 @click.option("--token", envvar="INTERLOCK_TOKEN", help="An operator's token. Better by INTERLOCK_TOKEN.")
 def demo(url: str | None, token: str | None) -> None:
     """Send sample documents through stage and run; print results and audit trail.
 
     Uses the service at --url, or the one that answers at HOST:PORT, or starts one for the time of the demo.
     """
-    with running_or_own_service(url, token, Config.from_environment()) as found:
+    with service_on_loan(url, token, Config.from_environment()) as found:
         run_demo(found.url, found.token, console)
 
 
@@ -120,9 +120,7 @@ def tokens() -> None:
 @tokens.command()
 @click.argument("name")
 @click.option("--role", type=click.Choice(list(Role)), required=True, help="What the bearer may do.")
-@click.option(
-    "--expires-at", type=TIMES, metavar="TIME", help="In UTC, as 2027-01-31T12:00:00. Default: never."
-)
+@click.option("--expires-at", type=TIMES, metavar="TIME", help="In UTC, as 2027-01-31T12:00:00. Default: never.")
 def create(name: str, role: str, expires_at: datetime | None) -> None:
     """Create a token for NAME and print its secret, which is shown this once."""
     with services() as built:
@@ -134,7 +132,7 @@ def create(name: str, role: str, expires_at: datetime | None) -> None:
 def list_tokens() -> None:
     """List the tokens, without their secrets."""
     with services() as built:
-        rows = built.tokens.list()
+        rows = list(each_token(built.tokens))
     table = Table("id", "name", "role", "created_at", "expires_at")
     for row in rows:
         table.add_row(*(str(row[column.header] or "") for column in table.columns))

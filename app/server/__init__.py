@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +23,7 @@ from app.db import migrate, translated_errors
 from app.logging import configure
 from app.server.address import base_url, take_port
 from app.server.embedded_worker import EmbeddedWorker
-from app.server.first_tokens import with_admin_token, worker_token
+from app.server.first_tokens import revoke_worker_token, with_admin_token, worker_token
 from app.server.web import InterlockArbiter, WebApplication
 from config import Config
 
@@ -34,21 +34,31 @@ def serve(config: Config) -> NoReturn:
     """Run the service until SIGTERM or Ctrl-C, then exit with 0. Raises CannotListen and Unavailable."""
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop_signal, _exit)  # until gunicorn has its own
+    configure(config.log_level)
     with metrics_folder():
-        configure(config.log_level)
         listener = take_port(config.host, config.port)
         with translated_errors():
             migrate(config.database_url)
             config = with_admin_token(config)
-            worker = (
-                EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None
-            )
-        InterlockArbiter(WebApplication(config, listener), worker).run()
+            worker = EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None
+        with at_the_end(lambda: revoke_worker_token(config) if worker else None):
+            InterlockArbiter(WebApplication(config, listener), worker).run()
     sys.exit(0)
 
 
 def _exit(*_: object) -> NoReturn:
     sys.exit(0)
+
+
+@contextmanager
+def at_the_end(clean_up: Callable[[], object]) -> Iterator[None]:
+    """Call `clean_up` when this process leaves the block, and not when a web process forked in it does."""
+    server_pid = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == server_pid:
+            clean_up()
 
 
 @contextmanager
@@ -65,9 +75,5 @@ def metrics_folder() -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    server_pid = os.getpid()
-    try:
+    with at_the_end(lambda: shutil.rmtree(folder, ignore_errors=True)):
         yield
-    finally:
-        if os.getpid() == server_pid:  # and not a web process on its way out
-            shutil.rmtree(folder, ignore_errors=True)

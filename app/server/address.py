@@ -19,9 +19,7 @@ def take_port(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        known = (
-            error.errno is not None and error.errno > 0
-        )  # a failed look-up of a name has numbers of its own
+        known = error.errno is not None and error.errno > 0  # a failed look-up of a name has numbers of its own
         reason = os.strerror(error.errno) if known else error.strerror
         raise CannotListen(
             f"Cannot listen on {host}:{port}: {reason}. Set HOST and PORT to another address."

@@ -75,9 +75,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         from_file = self.config.admin_token == read_admin_token()
         click.echo(f"Interlock is at {url}")
         click.echo(f"API documentation: {url}/api/docs")
-        click.echo(
-            f"token: see {shown_path(ADMIN_TOKEN_FILE)}" if from_file else "token: the value of ADMIN_TOKEN"
-        )
+        click.echo(f"token: see {shown_path(ADMIN_TOKEN_FILE)}" if from_file else "token: the value of ADMIN_TOKEN")
         secret = f"$(cat {shown_path(ADMIN_TOKEN_FILE)})" if from_file else "$ADMIN_TOKEN"
         click.echo(f'  curl -H "Authorization: Bearer {secret}" {url}/api/batches')
         click.echo("Ctrl-C stops it.")

@@ -39,20 +39,14 @@ class NoPostgres(RuntimeError):
 
 
 def _wheel_folder() -> Path | None:
-    spec = find_spec(WHEEL)
-    return (
-        Path(next(iter(spec.submodule_search_locations)))
-        if spec and spec.submodule_search_locations
-        else None
-    )
+    spec = find_spec(WHEEL)  # finds without importing
+    return Path(spec.origin).parent.resolve() if spec and spec.origin else None
 
 
 def _version(programs: Path) -> int:
     """Read the major version of the server in a folder; 0 where there is none that runs."""
     try:
-        said = subprocess.run(
-            [programs / "postgres", "--version"], capture_output=True, text=True, timeout=20
-        )
+        said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20)
     except OSError:
         return 0
     found = re.search(r"\) (\d+)", said.stdout)
@@ -62,7 +56,7 @@ def _version(programs: Path) -> int:
 def find_programs() -> Path:
     """Find the folder with initdb and postgres, the newest of the first place that has any."""
     if named := os.environ.get("PG_BIN"):
-        places = [[Path(named)]]
+        places = [[Path(named).resolve()]]
     else:
         wheel = _wheel_folder()
         places = [list(Path("/usr/lib/postgresql").glob("*/bin")), list(wheel.glob("*/bin")) if wheel else []]

@@ -1,0 +1,126 @@
+"""The watch over the embedded worker, with a small program in the worker's place."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.server import embedded_worker
+from app.server.embedded_worker import EmbeddedWorker
+
+OBEDIENT = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
+PROGRAM = """
+import os, pathlib, time
+{source}
+note = pathlib.Path({note!r})
+draft = note.with_suffix(".draft")
+draft.write_text("\\n".join([str(os.getpid()), *(f"{{k}}={{v}}" for k, v in os.environ.items())]))
+draft.rename(note)
+time.sleep(60)
+"""
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Put a program in the worker's place; it writes its process id and environment to the answered file."""
+
+    def put(source: str) -> Path:
+        package = tmp_path / "app" / "worker"
+        package.mkdir(parents=True)
+        (package / "__main__.py").write_text(PROGRAM.format(source=source, note=str(tmp_path / "note")))
+        monkeypatch.setattr(embedded_worker, "ROOT", tmp_path)
+        return tmp_path / "note"
+
+    return put
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedWorker]:
+    monkeypatch.setenv("ADMIN_TOKEN", "the admin's")
+    monkeypatch.setenv("DATABASE_URL", "the server's")
+    made = EmbeddedWorker("http://127.0.0.1:1", "the worker's")
+    yield made
+    made.stop(0.5)
+
+
+def read(note: Path) -> tuple[int, dict[str, str]]:
+    """Wait for the program's note, read it and take it away."""
+    deadline = time.monotonic() + 20
+    while not note.exists():
+        assert time.monotonic() < deadline, "the program did not start"
+        time.sleep(0.02)
+    pid, *lines = note.read_text().splitlines()
+    note.unlink()
+    return int(pid), dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_worker_gets_its_token_by_the_environment_and_no_secret_of_the_server(program, worker) -> None:
+    note = program(OBEDIENT)
+    worker.watch()
+    pid, environment = read(note)
+    assert environment["INTERLOCK_URL"] == "http://127.0.0.1:1"
+    assert environment["INTERLOCK_TOKEN"] == "the worker's"
+    assert not environment.keys() & {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
+    assert "the worker's" not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_watching_a_live_worker_starts_no_second_one(program, worker) -> None:
+    note = program(OBEDIENT)
+    worker.watch()
+    pid, _ = read(note)
+    worker.watch()
+    time.sleep(0.3)
+    assert not note.exists()
+    assert is_alive(pid)
+
+
+def test_a_dead_worker_is_started_again_and_each_time_later(program, worker, monkeypatch) -> None:
+    monkeypatch.setattr(embedded_worker, "FIRST_RESTART_SECONDS", 0.2)
+    worker._wait_seconds = 0.2
+    note = program(OBEDIENT)
+    worker.watch()
+    waited = []
+    for _ in range(2):
+        pid, _ = read(note)
+        os.kill(pid, signal.SIGKILL)
+        died_at = time.monotonic()
+        while not note.exists():
+            assert time.monotonic() - died_at < 20
+            worker.watch()
+            time.sleep(0.02)
+        waited.append(time.monotonic() - died_at)
+    assert waited[0] >= 0.2
+    assert waited[1] >= 0.4
+
+
+def test_stop_ends_the_worker_with_sigterm_and_it_stays_ended(program, worker) -> None:
+    note = program(OBEDIENT)
+    worker.watch()
+    pid, _ = read(note)
+    worker.stop(10)
+    assert not is_alive(pid)
+    worker.watch()
+    time.sleep(0.3)
+    assert not note.exists()
+
+
+def test_a_worker_that_does_not_end_in_time_is_killed(program, worker) -> None:
+    note = program(DEAF)
+    worker.watch()
+    pid, _ = read(note)
+    started_at = time.monotonic()
+    worker.stop(0.3)
+    assert not is_alive(pid)
+    assert time.monotonic() - started_at < 5

@@ -1,0 +1,121 @@
+"""The server as a process: how it starts, what it survives, how it stops."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.postgres import free_port
+from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
+
+PATIENCE_SECONDS = 30.0
+
+
+def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run `serve` where it is expected to fail by itself."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve"],
+        cwd=ROOT,
+        env={**kept, "HOST": "127.0.0.1", "ADMIN_TOKEN": "a", "EMBEDDED_WORKER": "0", **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def metrics_folders(server: LiveServer) -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"interlock-metrics-{server.pid}-*"))
+
+
+def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
+    return requests.get(f"{server.url}{path}", timeout=10)
+
+
+def test_it_answers_and_its_tokens_open_what_they_should(live_server: LiveServer) -> None:
+    assert get(live_server, "/api/batches").status_code == 401
+    with live_server.session("viewer") as http:
+        assert http.get(f"{live_server.url}/api/batches", timeout=10).json()["batches"] == []
+        assert http.get(f"{live_server.url}/api/tokens", timeout=10).status_code == 403
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_in_order_and_leaves_nothing(start_server, sqlite_url: str, stop_signal: signal.Signals) -> None:
+    server = start_server(sqlite_url, workers=2)
+    children = server.web_pids()
+    assert len(children) == 2
+    assert len(metrics_folders(server)) == 1
+    server.process.send_signal(stop_signal)
+    assert server.process.wait(20) == 0
+    assert metrics_folders(server) == []
+    for pid in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_ctrl_c_reaches_every_process_and_still_stops_in_order(start_server, sqlite_url: str) -> None:
+    server = start_server(sqlite_url, workers=2)
+    os.killpg(server.pid, signal.SIGINT)  # as a terminal does
+    assert server.process.wait(20) == 0
+
+
+def test_a_killed_web_process_is_replaced_while_the_others_answer(live_server: LiveServer) -> None:
+    (killed,) = live_server.web_pids()
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not live_server.web_pids() or killed in live_server.web_pids():
+        assert time.monotonic() < deadline, live_server.tail()
+        time.sleep(0.05)
+    assert get(live_server).status_code == 200
+
+
+def test_the_web_processes_end_when_the_server_is_killed(start_server, sqlite_url: str) -> None:
+    server = start_server(sqlite_url)
+    (web,) = server.web_pids()
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.wait(10)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while Path(f"/proc/{web}").exists():
+        assert time.monotonic() < deadline, server.tail()
+        time.sleep(0.05)
+
+
+def test_two_servers_share_one_database(start_server, database_url: str) -> None:
+    first = start_server(database_url)
+    second = start_server(database_url, ADMIN_TOKEN=first.tokens["admin"])
+    with first.session() as http:
+        made = http.post(f"{first.url}/api/batches", json={"name": "shared"}, timeout=10).json()
+        seen = http.get(f"{second.url}/api/batches/{made['id']}", timeout=10).json()
+    assert seen == made
+
+
+def test_a_port_in_use_is_one_sentence_and_nothing_is_migrated(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = serve(PORT=str(port), DATABASE_URL=f"sqlite:///{tmp_path}/untouched.db")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.")
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "untouched.db").exists()
+
+
+def test_a_database_that_is_away_is_one_sentence() -> None:
+    failed = serve(PORT=str(free_port()), DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    assert failed.returncode == 1
+    assert "Error: The database does not answer." in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    failed = serve(PORT="http", WORKERS="0")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: Wrong settings: ")
+    assert "PORT: " in failed.stderr
+    assert "WORKERS: " in failed.stderr
