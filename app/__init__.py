@@ -1,0 +1,26 @@
+"""Interlock: the one place that decides what state a batch is in."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from config import Config
+
+
+def create_app(config: "Config") -> "Flask":
+    """Make the web application on the database of `config`. Starts no thread."""
+    # Imported here: whoever imports app.worker or app.services must not load the web edge.
+    from flask import Flask
+
+    from app import api
+    from app.api.wiring import EXTENSION
+    from app.services import build
+
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
+    app.url_map.strict_slashes = False
+    app.extensions[EXTENSION] = build(config)
+    api.register(app)
+    return app

@@ -22,6 +22,16 @@ class Refusal(Exception):
         self.facts = facts
 
 
+def titles() -> dict[str, str]:
+    """The title of every refusal, by its code."""
+    found, classes = {}, [Refusal]
+    while classes:
+        kind = classes.pop()
+        found[kind.code] = kind.title
+        classes += kind.__subclasses__()
+    return found
+
+
 class NotJson(Refusal):
     code, status, title = "not_json", 400, "The body is not JSON"
 

@@ -1,0 +1,35 @@
+"""The JSON edge: parses and authenticates, asks the services, renders their answers. It holds no rule."""
+
+import time
+
+from flask import Flask, Response, g, request
+
+from app.api import actions, batches, documentation, events, health, tasks, tokens
+from app.api.access import name_requests
+from app.api.problems import answer_problems
+from app.metrics import REQUESTS
+
+
+def register(app: Flask) -> None:
+    """Put the API on an application."""
+    name_requests(app)
+    _time_requests(app)
+    answer_problems(app)
+    api = documentation.document(app)
+    for routes in (batches.routes, actions.routes, tasks.routes, tokens.routes, events.routes):
+        api.register_blueprint(routes)
+    app.register_blueprint(documentation.routes)
+    app.register_blueprint(health.routes)
+
+
+def _time_requests(app: Flask) -> None:
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if begun := g.get("begun"):
+            labels = (request.method, request.endpoint or "none", str(response.status_code))
+            REQUESTS.labels(*labels).observe(time.perf_counter() - begun)
+        return response

@@ -9,6 +9,7 @@ from app import db
 from app.db import Sessions
 from app.services.batch_service import BatchService
 from app.services.queries import Queries
+from app.services.readiness import Readiness
 from app.services.sweeper import Sweeper
 from app.services.task_queue import TaskQueue
 from app.services.tokens import TokenStore
@@ -26,6 +27,7 @@ class Services:
     queries: Queries
     tokens: TokenStore
     sweeper: Sweeper
+    readiness: Readiness
 
 
 def build(config: Config) -> Services:
@@ -41,4 +43,5 @@ def build(config: Config) -> Services:
         queries=Queries(sessions),
         tokens=TokenStore(sessions, config.admin_token),
         sweeper=Sweeper(engine, sessions, batches),
+        readiness=Readiness(sessions),
     )

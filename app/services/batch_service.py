@@ -68,6 +68,12 @@ class BatchService:
         """Take a worker's report of a failed task: `error` is the body of contract 5's `fail`. Raises as above."""
         self._take_one(Report.of(task_id, Outcome.FAILED, error))
 
+    def actions(self, batch_id: int) -> list[dict[str, Any]]:
+        """Say of every action whether it is allowed now, and the reason where it is not. Raises NotFound."""
+        batch, facts = self._look(batch_id)
+        judged = ((action, *transitions.can(action, batch.state, facts)) for action in ACTIONS)
+        return [{"action": action, "allowed": ok, "reason": reason or None} for action, ok, reason in judged]
+
     def decide(self, batch_id: int, action: str, order: Order) -> Answer:
         """As `request_state_change`, for an edge that has made its order."""
         if action not in ACTIONS:

@@ -136,7 +136,8 @@ UPDATE tasks SET status = {v}status, attempt = {v}attempt, critical = {v}critica
     available_at = coalesce({v}available_at, tasks.available_at), lease_expires_at = {v}lease_expires_at,
     lease_outcome = {v}lease_outcome, lease_answer = {v}lease_answer,
     result = {result},
-    error = CASE WHEN {v}status = 'COMPLETED' THEN NULL ELSE coalesce({error}, tasks.error) END, finished_at = {v}finished_at
+    error = CASE WHEN {v}status = 'COMPLETED' THEN NULL ELSE coalesce({error}, tasks.error) END,
+    finished_at = {v}finished_at
 """
 _WHERE = "tasks.status = {v}read_status AND tasks.lease_token IS NOT DISTINCT FROM {v}read_token"
 # One statement for any number of tasks. Arrays of text, not one JSON document: it could not hold U+0000.

@@ -1,0 +1,64 @@
+"""Actions: what may be asked of a batch, the request itself, and the requests that wait in line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, url_for
+from marshmallow import fields
+
+from app.api.access import OPERATORS, READERS, order
+from app.api.parsing import if_match
+from app.api.problems import problem
+from app.api.replies import etag, recorder, reply
+from app.api.routes import BATCH, Routes, page
+from app.api.schemas import ActionBody, DecisionSchema, Page, QueuedSchema, RequestSchema, list_of
+from app.api.wiring import services
+from app.errors import titles
+from app.services.orders import Answer
+
+routes = Routes("actions", __name__, url_prefix="/api", description="Requests for a change of state")
+
+
+@routes.call("POST", f"{BATCH}/action", OPERATORS, refuses=[404, 409, 412, 503], body=True)
+@routes.arguments(ActionBody)
+@routes.response(200, DecisionSchema)
+@routes.alt_response(202, schema=QueuedSchema, success=True, description="The batch is locked: the request is queued")
+def act(body: Mapping[str, Any], batch_id: int) -> Response:
+    """Ask for an action. The service decides, and answers yes, no with the reason, or that you are in line."""
+    asked = order(recorder(_rendered), if_version=if_match(), dry_run=body["dry_run"], context=body["context"])
+    return _rendered(services().batches.decide(batch_id, body["action"], asked))
+
+
+def _rendered(answer: Answer) -> Response:
+    """Give an answer of BatchService its status and headers."""
+    if answer["success"]:
+        return reply(answer, ETag=etag(answer["batch"]))
+    if answer["success"] is None:
+        location = url_for("actions.request_of", request_id=answer["request_id"])
+        return reply(answer, 202, Location=location, Retry_After="1")
+    facts = {key: value for key, value in answer.items() if key not in ("code", "status")}
+    return problem(answer["status"], answer["code"], titles()[answer["code"]], answer["reason"], facts)
+
+
+@routes.call("GET", f"{BATCH}/actions", READERS, refuses=[404])
+@routes.response(200, list_of("actions", fields.Dict(), paged=False))
+def actions(batch_id: int) -> Response:
+    """Say of each action whether it is allowed now, and if not, why not."""
+    return reply({"actions": services().batches.actions(batch_id)})
+
+
+@routes.call("GET", f"{BATCH}/requests", READERS, refuses=[404])
+@routes.arguments(Page, location="query")
+@routes.response(200, list_of("requests", RequestSchema))
+def requests(query: Mapping[str, Any], batch_id: int) -> Response:
+    """List the requests that met a locked batch, and what became of them."""
+    rows = services().queries.requests(batch_id, query["limit"] + 1, query["cursor"] or 0)
+    keys = {view["id"]: seq for seq, view in rows}
+    return page("requests", [view for _, view in rows], query["limit"], lambda row: keys[row["id"]])
+
+
+@routes.call("GET", "/requests/<string(maxlength=64):request_id>", READERS, refuses=[404])
+@routes.response(200, RequestSchema)
+def request_of(request_id: str) -> Response:
+    """Show what became of a queued request."""
+    return reply(services().queries.request(request_id))

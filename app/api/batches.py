@@ -1,0 +1,177 @@
+"""Batches: create, list, show, add documents, rename, archive, and what came of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from flask import Response, request, stream_with_context, url_for
+from marshmallow import fields
+
+from app.api.access import OPERATORS, READERS, WORKERS, order
+from app.api.parsing import if_match, json_body, load
+from app.api.replies import etag, recorder, reply
+from app.api.routes import BATCH, Routes, page
+from app.api.schemas import (
+    AuditSchema,
+    BatchBody,
+    BatchesQuery,
+    BatchSchema,
+    DocumentsBody,
+    NameQuery,
+    Page,
+    RenameBody,
+    RunQuery,
+    TasksQuery,
+    list_of,
+)
+from app.api.uploads import JSON_LINES, count_ready_tasks, ready_tasks, uploaded_documents
+from app.api.wiring import services
+from app.domain.transitions import BatchState
+from app.errors import Invalid
+from app.services import inputs
+
+routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
+NDJSON = "application/x-ndjson"
+_CREATE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": BatchBody},
+            JSON_LINES: {"schema": {"type": "string", "description": "One OpenAI Batch input line a task"}},
+        },
+    },
+    "parameters": [{"in": "query", "name": "name", "schema": {"type": "string"}, "description": "With JSON lines"}],
+}
+_DOCUMENTS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": DocumentsBody},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    },
+}
+
+
+def _created(batch: Mapping[str, Any]) -> Response:
+    return reply(batch, 201, Location=url_for("batches.show", batch_id=batch["id"]), ETag=etag(batch))
+
+
+def _shown(batch: Mapping[str, Any]) -> Response:
+    return reply(batch, ETag=etag(batch))
+
+
+@routes.call("POST", "/batches", OPERATORS, body=True)
+@routes.doc(**_CREATE)
+@routes.response(201, BatchSchema)
+def create() -> Response:
+    """Create a batch: SAVED, at version 1."""
+    new = order(recorder(_created))
+    if request.mimetype == JSON_LINES:
+        named = load(NameQuery(), request.args)
+        batch = inputs.create_batch_of_ready_tasks(
+            services().batches, named["name"], count_ready_tasks(), ready_tasks, new
+        )
+    else:
+        if request.args:
+            raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
+        batch = inputs.create_batch(services().batches, load(BatchBody(), json_body(request)), new)
+    return _created(batch)
+
+
+@routes.call("GET", "/batches", READERS)
+@routes.arguments(BatchesQuery, location="query")
+@routes.response(200, list_of("batches", BatchSchema))
+def index(query: Mapping[str, Any]) -> Response:
+    """List batches, newest first."""
+    state = BatchState(query["state"]) if query["state"] else None
+    rows = services().queries.batches(state, query["name"], query["limit"] + 1, query["cursor"])
+    return page("batches", rows, query["limit"], lambda row: row["id"])
+
+
+@routes.call("GET", BATCH, READERS, refuses=[404])
+@routes.response(200, BatchSchema)
+def show(batch_id: int) -> Response:
+    """Show a batch; its ETag is its version."""
+    return _shown(services().queries.batch(batch_id))
+
+
+@routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)
+@routes.arguments(RenameBody)
+@routes.response(200, BatchSchema)
+def rename(body: Mapping[str, Any], batch_id: int) -> Response:
+    """Rename a batch, or describe it anew."""
+    return _shown(inputs.rename(services().batches, batch_id, body, order(if_version=if_match())))
+
+
+@routes.call("DELETE", BATCH, OPERATORS, refuses=[404, 409, 412, 503])
+@routes.response(204)
+def archive(batch_id: int) -> Response:
+    """Archive a batch: it is gone for every caller, but its audit trail stays."""
+    inputs.archive(services().batches, batch_id, order(if_version=if_match()))
+    return Response(status=204)
+
+
+@routes.call("POST", f"{BATCH}/documents", OPERATORS, refuses=[404, 409, 412, 503], body=True)
+@routes.doc(**_DOCUMENTS)
+@routes.response(201, BatchSchema)
+def add_documents(batch_id: int) -> Response:
+    """Add documents to a batch that is SAVED, as files or inline."""
+    if request.mimetype == "multipart/form-data":
+        documents = uploaded_documents()
+    else:
+        documents = load(DocumentsBody(), json_body(request))["documents"]
+    new = order(recorder(_created), if_version=if_match())
+    return _created(inputs.add_documents(services().batches, batch_id, documents, new))
+
+
+@routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])
+@routes.arguments(Page, location="query")
+@routes.response(200, list_of("audit", AuditSchema))
+def audit(query: Mapping[str, Any], batch_id: int) -> Response:
+    """List who changed what, oldest first; of an archived batch too."""
+    rows = services().queries.audit(batch_id, query["limit"] + 1, query["cursor"] or 0)
+    return page("audit", rows, query["limit"], lambda row: row["version"])
+
+
+@routes.call("GET", f"{BATCH}/tasks", READERS, refuses=[404])
+@routes.arguments(TasksQuery, location="query")
+@routes.response(200, list_of("tasks", fields.Dict()))
+def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
+    """List the tasks of a run, the present one's unless told."""
+    rows = services().queries.tasks(batch_id, query["status"], query["run"], query["limit"] + 1, query["cursor"] or 0)
+    return page("tasks", rows, query["limit"], lambda row: row["id"])
+
+
+@routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
+@routes.arguments(RunQuery, location="query")
+@routes.response(200, {"type": "string"}, content_type=NDJSON)
+def results(query: Mapping[str, Any], batch_id: int) -> Response:
+    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids."""
+    rows = services().queries.results(batch_id, query["run"])
+
+    def lines() -> Iterator[bytes]:
+        for row in rows:
+            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+    return Response(stream_with_context(lines()), content_type=NDJSON)
+
+
+@routes.call(
+    "GET", "/documents/<int(max=9223372036854775807):document_id>/content", (*READERS, *WORKERS), refuses=[404]
+)
+@routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
+def document_content(document_id: int) -> Response:
+    """Download a document as it was uploaded."""
+    document = services().queries.document_content(document_id)
+    content = document.content if document.content is not None else document.text.encode()
+    # Never shown in place: an uploaded page must not run under this origin.
+    response = Response(content, content_type="application/octet-stream")
+    response.headers["X-Media-Type"] = document.media_type.encode("ascii", "replace").decode()
+    response.headers["Content-Disposition"] = "attachment"
+    return response

@@ -1,0 +1,68 @@
+"""What comes in: JSON bodies and queries held against schemas, headers read. Whatever is off is refused, by name."""
+
+import re
+from typing import Any, NoReturn
+
+import marshmallow as ma
+import orjson
+from flask import Request, request
+from webargs.flaskparser import FlaskParser
+
+from app.errors import Invalid, NotJson, UnsupportedMediaType
+
+_ETAG = re.compile(r'"(\d{1,9})"')
+
+
+class Parser(FlaskParser):
+    """Reads bodies with orjson, and refuses unknown fields in queries as in bodies."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}  # noqa: RUF012
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        return json_body(req)
+
+    def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
+        raise invalid(error)
+
+
+def json_body(req: Request) -> Any:
+    """Read a JSON body. Raises UnsupportedMediaType, NotJson."""
+    if not req.is_json:
+        raise UnsupportedMediaType(f"Send application/json, not {req.mimetype or 'a body without a Content-Type'}.")
+    try:
+        return orjson.loads(req.get_data())
+    except orjson.JSONDecodeError as error:
+        raise NotJson(f"The body is not JSON: {error}.") from error
+
+
+def load(schema: ma.Schema, data: Any) -> Any:
+    """Hold data against a schema. Raises Invalid."""
+    try:
+        return schema.load(data)
+    except ma.ValidationError as error:
+        raise invalid(error) from error
+
+
+def invalid(error: ma.ValidationError) -> Invalid:
+    """Name each field that is wrong, as a refusal."""
+    errors = error.normalized_messages()
+    fields = sorted(_paths(errors))
+    return Invalid(f"Not valid: {'; '.join(fields[:5])}{' ...' if len(fields) > 5 else ''}", errors=errors)
+
+
+def _paths(errors: Any, path: str = "") -> list[str]:
+    if isinstance(errors, dict):
+        return [line for key, value in errors.items() for line in _paths(value, f"{path}.{key}" if path else str(key))]
+    return [f"{path}: {' '.join(map(str, errors))}" if isinstance(errors, list) else f"{path}: {errors}"]
+
+
+def if_match() -> int | None:
+    """Read the If-Match header: the version it names, None for no header or `*`. Raises Invalid."""
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(header.strip())
+    if found is None:
+        message = 'has to be "<version>" in double quotes, as the ETag of a GET, or *'
+        raise Invalid(f"If-Match {message}.", errors={"If-Match": [message]})
+    return int(found[1])

@@ -1,0 +1,78 @@
+"""How a route is declared: method, path, the roles that may call it, and the refusals it may answer, at one place.
+
+From this come the check of the token, Idempotency-Key on every POST, and the operation in the OpenAPI document.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import flask_smorest
+from flask import Response, current_app
+
+from app.api.access import auth
+from app.api.parsing import Parser
+from app.api.problems import PROBLEM_JSON
+from app.api.replies import KEY, once, reply
+from app.api.schemas import ProblemSchema
+from app.domain.roles import Role
+
+View = TypeVar("View", bound=Callable[..., Any])
+BATCH = "/batches/<int(max=9223372036854775807):batch_id>"
+_BODY_REFUSALS = (400, 413, 415, 422)
+_KEY_PARAMETER = {
+    "in": "header",
+    "name": KEY,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "The same key, caller and body within 24 h gets the first answer again.",
+}
+
+
+class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A blueprint whose routes say who may call them."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def call(
+        self, method: str, rule: str, roles: Sequence[Role] | None, refuses: Sequence[int] = (), body: bool = False
+    ) -> Callable[[View], Callable[..., Response]]:
+        """Declare a route for `roles` (None: anybody); `refuses` lists the further codes of contract 5."""
+        codes = {*refuses, *(_BODY_REFUSALS if body else ()), 422, *((401, 403) if roles else ())}
+
+        def declare(view: View) -> Callable[..., Response]:
+            guarded = _guard(view, method, roles)
+            for code in sorted(codes):
+                guarded = self.alt_response(
+                    code,
+                    schema=ProblemSchema,
+                    content_type=PROBLEM_JSON,
+                    description=HTTPStatus(code).phrase,
+                )(guarded)
+            more: dict[str, Any] = {"security": [{"token": []}] if roles else []}
+            if method == "POST" and roles:
+                more["parameters"] = [_KEY_PARAMETER]
+            declared: Callable[..., Response] = self.route(rule, methods=[method])(self.doc(**more)(guarded))
+            return declared
+
+        return declare
+
+
+def _guard(view: Callable[..., Any], method: str, roles: Sequence[Role] | None) -> Callable[..., Any]:
+    @wraps(view)
+    def guarded(**arguments: Any) -> Response:
+        def answer() -> Response:
+            return current_app.make_response(view(**arguments))
+
+        return once(answer) if method == "POST" else answer()
+
+    if roles is None:
+        return view
+    checked: Callable[..., Any] = auth.login_required(role=[str(role) for role in roles])(guarded)
+    return checked
+
+
+def page(noun: str, rows: Sequence[Any], limit: int, key: Callable[[Any], Any]) -> Response:
+    """Answer a page of `rows`, of which one more than `limit` was read to know whether there is a next one."""
+    shown = rows[:limit]
+    return reply({noun: shown, "next_cursor": str(key(shown[-1])) if len(rows) > limit else None})

@@ -1,0 +1,363 @@
+"""The shapes of contract 5: what is taken, field by field and no other, and what is answered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from marshmallow import fields, validate
+
+from app.domain.leases import Outcome, TaskStatus
+from app.domain.roles import Role
+from app.domain.transitions import ACTIONS, BatchState
+from app.models import RequestStatus
+from app.services.orders import RESERVED
+
+MOST_CONTEXT_BYTES = 8 * 1024
+BIGGEST_INT = 2**31 - 1
+MOST_LEASES = 1_000
+DAY_SECONDS = 86_400
+
+
+class Plain(fields.String):
+    """Text that a database can hold: U+0000 is refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in text:
+            raise ma.ValidationError("has a NUL character")
+        return text
+
+
+class Flag(fields.Boolean):
+    """true or false, and no word or number that looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class JsonObject(fields.Dict):
+    """Any JSON object."""
+
+
+def short(longest: int, **kwargs: Any) -> Plain:
+    return Plain(validate=validate.Length(1, longest), **kwargs)
+
+
+def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
+    return fields.Integer(strict=True, validate=validate.Range(least, most), **kwargs)
+
+
+class Taken(ma.Schema):
+    """A body or query: unknown fields are refused."""
+
+    class Meta:
+        unknown = ma.RAISE
+        ordered = True
+
+
+# --- batches
+
+
+class DocumentBody(Taken):
+    name = short(500, required=True)
+    text = Plain(required=True)
+    media_type = short(200, load_default="text/plain")
+
+
+class PromptBody(Taken):
+    name = short(200, required=True)
+    text = Plain(required=True, validate=validate.Length(min=1))
+
+
+class ModelBody(Taken):
+    connection = short(200, required=True)
+    model = short(200, required=True)
+    params = JsonObject(load_default=dict)
+
+
+class OptionsBody(Taken):
+    max_attempts = whole(1, 100, load_default=3)
+    lease_seconds = whole(1, DAY_SECONDS, load_default=60)
+    max_failed_tasks = whole(0, BIGGEST_INT, load_default=None, allow_none=True)
+    priority = whole(0, 9, load_default=0)
+    staging_timeout_seconds = whole(1, BIGGEST_INT, load_default=3600)
+
+
+class DocumentsBody(Taken):
+    documents = fields.List(fields.Nested(DocumentBody), required=True, validate=validate.Length(1, 10_000))
+
+
+class BatchBody(Taken):
+    name = short(200, required=True)
+    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=10_000))
+    documents = fields.List(fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=10_000))
+    prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=100))
+    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=100))
+    options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
+
+
+class NameQuery(Taken):
+    name = short(200, required=True)
+
+
+class RenameBody(Taken):
+    name = short(200)
+    description = Plain(allow_none=True, validate=validate.Length(max=10_000))
+
+    @ma.validates_schema
+    def something(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ma.ValidationError("give a name, a description, or both", "name")
+
+
+class ActionBody(Taken):
+    action = fields.String(required=True, metadata={"enum": list(ACTIONS)})
+    context = JsonObject(load_default=dict)
+    dry_run = Flag(load_default=False)
+
+    @ma.validates("context")
+    def small_and_free(self, context: Mapping[str, Any], **_: Any) -> None:
+        if taken := [key for key in RESERVED if key in context]:
+            raise ma.ValidationError(f"may not name {', '.join(taken)}: the service says these itself")
+        if len(orjson.dumps(context)) > MOST_CONTEXT_BYTES:
+            raise ma.ValidationError(f"is larger than {MOST_CONTEXT_BYTES} bytes")
+        reason = context.get("reason")
+        if reason is not None and (not isinstance(reason, str) or "\0" in reason):
+            raise ma.ValidationError("reason has to be a text without NUL characters")
+
+
+# --- pages
+
+
+class Page(Taken):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.Integer(load_default=None, validate=validate.Range(0, 2**63 - 1))
+
+
+class BatchesQuery(Page):
+    state = fields.String(load_default=None, validate=validate.OneOf(list(BatchState)))
+    name = short(200, load_default=None)
+
+
+class RunQuery(Taken):
+    run = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_INT))
+
+
+class TasksQuery(Page, RunQuery):
+    status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
+
+
+class DiagramQuery(Taken):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "mermaid", "svg"]))
+
+
+# --- workers
+
+
+class LeaseBody(Taken):
+    worker = short(200, required=True)
+    max_tasks = whole(1, MOST_LEASES, load_default=1)
+    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
+    wait_seconds = fields.Float(load_default=0.0, validate=validate.Range(0, 30))
+    batch_id = whole(1, 2**63 - 1, load_default=None, allow_none=True)
+
+
+class LeaseRef(Taken):
+    task_id = fields.String(required=True, validate=validate.Length(1, 64))
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+
+
+class HeartbeatBody(Taken):
+    worker = short(200)
+    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
+    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+class ReleaseBody(Taken):
+    worker = short(200)
+    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+class TaskError(Taken):
+    code = short(200, required=True)
+    message = fields.String(required=True, validate=validate.Length(max=10_000))
+
+    class Meta:
+        unknown = ma.INCLUDE  # a worker may say more
+
+
+class CompleteBody(Taken):
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+    result = JsonObject(required=True)
+
+
+class FailBody(Taken):
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+    error = fields.Nested(TaskError, required=True)
+    retryable = Flag(load_default=True)
+    critical = Flag(load_default=False)
+    retry_after_seconds = fields.Float(load_default=None, allow_none=True, validate=validate.Range(0, DAY_SECONDS))
+
+
+class ReportItem(FailBody):
+    task_id = fields.String(required=True, validate=validate.Length(1, 64))
+    outcome = fields.String(required=True, validate=validate.OneOf(list(Outcome)))
+    result = JsonObject()
+    error = fields.Nested(TaskError)
+
+    @ma.validates_schema
+    def fits(self, data: Mapping[str, Any], **_: Any) -> None:
+        wanted = "result" if data.get("outcome") == Outcome.COMPLETED else "error"
+        if wanted not in data:
+            raise ma.ValidationError("Missing data for required field.", wanted)
+
+
+class ReportBody(Taken):
+    reports = fields.List(fields.Nested(ReportItem), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+# --- tokens
+
+
+class TokenBody(Taken):
+    name = short(100, required=True)
+    role = fields.String(required=True, validate=validate.OneOf(list(Role)))
+    expires_at = fields.AwareDateTime(load_default=None, allow_none=True, format="iso")
+
+
+# --- answers
+
+
+class ProblemSchema(ma.Schema):
+    """RFC 9457, with a stable `code`; beside it whatever helps."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    code = fields.String()
+    errors = fields.Dict()
+
+
+class StagingCounts(ma.Schema):
+    total = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
+
+
+class AnalysisCounts(StagingCounts):
+    queued = fields.Integer()
+    leased = fields.Integer()
+
+
+class Progress(ma.Schema):
+    staging = fields.Nested(StagingCounts)
+    analysis = fields.Nested(AnalysisCounts)
+
+
+class FailureSchema(ma.Schema):
+    code = fields.String()
+    message = fields.String()
+    task_id = fields.String(allow_none=True)
+
+
+class BatchSchema(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    description = fields.String(allow_none=True)
+    state = fields.Enum(BatchState, by_value=True)
+    version = fields.Integer()
+    run = fields.Integer()
+    failure = fields.Nested(FailureSchema, allow_none=True)
+    progress = fields.Nested(Progress)
+    input = fields.Dict(keys=fields.String(), values=fields.Integer())
+    options = fields.Dict()
+    allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+    staged_at = fields.DateTime(allow_none=True)
+    started_at = fields.DateTime(allow_none=True)
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class DecisionSchema(ma.Schema):
+    success = fields.Boolean()
+    batch_id = fields.Integer()
+    action = fields.String()
+    previous_state = fields.Enum(BatchState, by_value=True)
+    new_state = fields.Enum(BatchState, by_value=True)
+    version = fields.Integer()
+    batch = fields.Nested(BatchSchema)
+    dry_run = fields.Boolean()
+    effect = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+class QueuedSchema(ma.Schema):
+    success = fields.Boolean(allow_none=True)
+    status = fields.Enum(RequestStatus, by_value=True)
+    request_id = fields.String()
+    queue_position = fields.Integer()
+
+
+class RequestSchema(ma.Schema):
+    id = fields.String()
+    batch_id = fields.Integer()
+    action = fields.String()
+    status = fields.Enum(RequestStatus, by_value=True)
+    reason = fields.String(allow_none=True)
+    version = fields.Integer(allow_none=True)
+    queue_position = fields.Integer(allow_none=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime()
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class AuditSchema(ma.Schema):
+    version = fields.Integer()
+    trigger = fields.String()
+    kind = fields.String()
+    from_state = fields.Enum(BatchState, by_value=True, allow_none=True)
+    to_state = fields.Enum(BatchState, by_value=True)
+    actor = fields.String()
+    role = fields.String()
+    reason = fields.String(allow_none=True)
+    context = fields.Dict()
+    request_id = fields.String(allow_none=True)
+    at = fields.DateTime()
+
+
+class TokenSchema(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    role = fields.Enum(Role, by_value=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime(allow_none=True)
+    token = fields.String()
+
+
+class LeasedTask(ma.Schema):
+    id = fields.String()
+    batch_id = fields.Integer()
+    run = fields.Integer()
+    kind = fields.String()
+    attempt = fields.Integer()
+    lease_token = fields.String()
+    lease_expires_at = fields.DateTime()
+    payload = fields.Dict()
+
+
+class ReportedSchema(ma.Schema):
+    task_id = fields.String()
+    status = fields.Enum(TaskStatus, by_value=True)
+    batch_state = fields.Enum(BatchState, by_value=True)
+
+
+def list_of(noun: str, item: Any, paged: bool = True) -> ma.Schema:
+    """The shape of a list answer: the rows under their noun, and the next page's cursor."""
+    more = {"next_cursor": fields.String(allow_none=True)} if paged else {}
+    rows = fields.List(fields.Nested(item) if isinstance(item, type) else item)
+    return ma.Schema.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()

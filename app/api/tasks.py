@@ -1,0 +1,111 @@
+"""The workers' protocol: lease, heartbeat, report, release; and a task shown whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from marshmallow import fields
+
+from app.api.access import READERS, WORKERS
+from app.api.replies import recorder, reply
+from app.api.routes import Routes
+from app.api.schemas import (
+    CompleteBody,
+    FailBody,
+    HeartbeatBody,
+    LeaseBody,
+    LeasedTask,
+    ReleaseBody,
+    ReportBody,
+    ReportedSchema,
+    list_of,
+)
+from app.api.wiring import services
+from app.domain.leases import Outcome
+from app.services.reports import Report
+
+routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
+TASK = "/<string(maxlength=64):task_id>"
+
+
+def _leased(tasks: list[dict[str, Any]]) -> Response:
+    return reply({"tasks": tasks})
+
+
+def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(lease["task_id"], lease["lease_token"]) for lease in body["leases"]]
+
+
+@routes.call("POST", "/lease", WORKERS, refuses=[503], body=True)
+@routes.arguments(LeaseBody)
+@routes.response(200, list_of("tasks", LeasedTask, paged=False))
+def lease(body: Mapping[str, Any]) -> Response:
+    """Lease tasks; with `wait_seconds` wait for the first one. Empty when there is nothing to do."""
+    return _leased(services().queue.lease(**body, record=recorder(_leased)))
+
+
+@routes.call("POST", "/heartbeat", WORKERS, refuses=[503], body=True)
+@routes.arguments(HeartbeatBody)
+@routes.response(200, list_of("leases", fields.Dict(), paged=False))
+def heartbeat(body: Mapping[str, Any]) -> Response:
+    """Renew leases; `ok: false` means stop working on that task."""
+    return reply({"leases": services().queue.heartbeat(_refs(body), body["lease_seconds"])})
+
+
+@routes.call("POST", "/release", WORKERS, refuses=[503], body=True)
+@routes.arguments(ReleaseBody)
+@routes.response(200, list_of("leases", fields.Dict(), paged=False))
+def release(body: Mapping[str, Any]) -> Response:
+    """Hand tasks back unharmed; the attempt does not count."""
+    return reply({"leases": services().queue.release(_refs(body))})
+
+
+@routes.call("POST", f"{TASK}/complete", WORKERS, refuses=[404, 409, 503], body=True)
+@routes.arguments(CompleteBody)
+@routes.response(200, ReportedSchema)
+def complete(body: Mapping[str, Any], task_id: str) -> Response:
+    """Report a task's result."""
+    return _report_one(Report(task_id=task_id, outcome=Outcome.COMPLETED, **body))
+
+
+@routes.call("POST", f"{TASK}/fail", WORKERS, refuses=[404, 409, 503], body=True)
+@routes.arguments(FailBody)
+@routes.response(200, ReportedSchema)
+def fail(body: Mapping[str, Any], task_id: str) -> Response:
+    """Report that a task failed: to be tried again, for good, or critically for the whole batch."""
+    return _report_one(Report(task_id=task_id, outcome=Outcome.FAILED, **body))
+
+
+def _report_one(report: Report) -> Response:
+    verdicts, states = services().batches.report([report])
+    verdict = verdicts[0]
+    if verdict.refusal:
+        raise verdict.refusal
+    state = states[verdict.batch_id] if verdict.batch_id is not None else None
+    return reply({"task_id": report.task_id, "status": verdict.status, "batch_state": state})
+
+
+@routes.call("POST", "/report", WORKERS, refuses=[503], body=True)
+@routes.arguments(ReportBody)
+@routes.response(200, list_of("reports", fields.Dict(), paged=False))
+def report(body: Mapping[str, Any]) -> Response:
+    """Report up to 1000 tasks, each judged by itself, in order."""
+    taken = [Report(**{**item, "outcome": Outcome(item["outcome"])}) for item in body["reports"]]
+    verdicts, _ = services().batches.report(taken)
+    return reply(
+        {
+            "reports": [
+                {"task_id": verdict.task_id, "status": verdict.refusal.status, "reason": verdict.refusal.detail}
+                if verdict.refusal
+                else {"task_id": verdict.task_id, "status": 200, "task_status": verdict.status}
+                for verdict in verdicts
+            ]
+        }
+    )
+
+
+@routes.call("GET", TASK, READERS, refuses=[404])
+@routes.response(200, {"type": "object"})
+def show(task_id: str) -> Response:
+    """Show a task whole, with its result, error and late results."""
+    return reply(services().queries.task(task_id))

@@ -1,0 +1,43 @@
+"""Tokens, for admins: make (the secret is shown once), list, revoke."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from app.api.access import ADMINS
+from app.api.replies import recorder, reply
+from app.api.routes import Routes, page
+from app.api.schemas import Page, TokenBody, TokenSchema, list_of
+from app.api.wiring import services
+
+routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")
+
+
+def _created(token: Mapping[str, Any]) -> Response:
+    return reply(token, 201, Location=f"/api/tokens/{token['id']}")
+
+
+@routes.call("POST", "", ADMINS, body=True)
+@routes.arguments(TokenBody)
+@routes.response(201, TokenSchema)
+def create(body: Mapping[str, Any]) -> Response:
+    """Make a token; its secret is in this answer alone."""
+    return _created(services().tokens.create(**body, record=recorder(_created)))
+
+
+@routes.call("GET", "", ADMINS)
+@routes.arguments(Page, location="query")
+@routes.response(200, list_of("tokens", TokenSchema))
+def index(query: Mapping[str, Any]) -> Response:
+    """List the live tokens, without their secrets."""
+    rows = services().tokens.list(query["limit"] + 1, query["cursor"] or 0)
+    return page("tokens", rows, query["limit"], lambda row: row["id"])
+
+
+@routes.call("DELETE", "/<int(max=9223372036854775807):token_id>", ADMINS, refuses=[404])
+@routes.response(204)
+def revoke(token_id: int) -> Response:
+    """Revoke a token: refused from the next second on, in every process."""
+    services().tokens.revoke(token_id)
+    return Response(status=204)

@@ -1,0 +1,13 @@
+"""Where a view finds the services of its process."""
+
+from flask import current_app
+
+from app.services import Services
+
+EXTENSION = "interlock"
+
+
+def services() -> Services:
+    """The services of the present application."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
