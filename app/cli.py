@@ -6,7 +6,7 @@ It knows the services and nothing of HTTP; `demo` alone talks to a running servi
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from environs import EnvValidationError
@@ -14,20 +14,24 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from app import db, server
-from app.demo import demo as run_demo
+from app import db
 from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
 from app.server.address import CannotListen
-from app.server.first_tokens import each_token
+from app.server.leaving import metrics_folder
 from app.server.on_loan import NoService, service_on_loan
-from app.services import Services, build
-from app.services.verify import verify as find_contradictions
 from config import Config
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+# The services are imported where they are used: they count metrics, and `serve` has to make the folder for those
+# before anything imports prometheus_client.
 
 console = Console()
 TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+TOKEN_COLUMNS = ("id", "name", "role", "created_at", "expires_at")
 
 
 class PlainErrors(click.Group):
@@ -37,7 +41,8 @@ class PlainErrors(click.Group):
         try:
             return super().invoke(ctx)
         except EnvValidationError as error:
-            wrong = [f"{name}: {' '.join(map(str, said))}" for name, said in error.error_messages.items()]
+            said: Any = error.error_messages  # setting -> sentences
+            wrong = [f"{name}: {' '.join(sentences)}" for name, sentences in said.items()]
             raise click.ClickException(f"Wrong settings: {'; '.join(wrong)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise click.ClickException(f"Wrong settings: DATABASE_URL: {error}") from error
@@ -51,8 +56,10 @@ class PlainErrors(click.Group):
 
 
 @contextmanager
-def services() -> Iterator[Services]:
+def services() -> Iterator["Services"]:
     """Build the services from the environment for one command."""
+    from app.services import build
+
     config = Config.from_environment()
     configure(config.log_level)
     built = build(config)
@@ -74,7 +81,11 @@ def serve() -> None:
 
     Listens on HOST:PORT with WORKERS processes, and runs one queue worker unless EMBEDDED_WORKER=0.
     """
-    server.serve(Config.from_environment())
+    config = Config.from_environment()
+    with metrics_folder():
+        from app.server.process import serve as serve_until_stopped
+
+        serve_until_stopped(config)
 
 
 @cli.command()
@@ -91,6 +102,8 @@ def migrate(revision: str, down: bool) -> None:
 @cli.command()
 def verify() -> None:
     """Check every batch against the audit log and the table; exit with 1 if anything contradicts."""
+    from app.services.verify import verify as find_contradictions
+
     with services() as built:
         findings = list(find_contradictions(built))
     for finding in findings:
@@ -108,6 +121,8 @@ def demo(url: str | None, token: str | None) -> None:
 
     Uses the service at --url, or the one that answers at HOST:PORT, or starts one for the time of the demo.
     """
+    from app.demo import demo as run_demo
+
     with service_on_loan(url, token, Config.from_environment()) as found:
         run_demo(found.url, found.token, console)
 
@@ -131,11 +146,13 @@ def create(name: str, role: str, expires_at: datetime | None) -> None:
 @tokens.command(name="list")
 def list_tokens() -> None:
     """List the tokens, without their secrets."""
+    from app.server.worker_token import each_token
+
     with services() as built:
         rows = list(each_token(built.tokens))
-    table = Table("id", "name", "role", "created_at", "expires_at")
+    table = Table(*TOKEN_COLUMNS)
     for row in rows:
-        table.add_row(*(str(row[column.header] or "") for column in table.columns))
+        table.add_row(*(str(row[column] or "") for column in TOKEN_COLUMNS))
     console.print(table)
 
 

@@ -19,8 +19,8 @@ def take_port(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        known = error.errno is not None and error.errno > 0  # a failed look-up of a name has numbers of its own
-        reason = os.strerror(error.errno) if known else error.strerror
+        # A failed look-up of a name has numbers of its own, below zero.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise CannotListen(
             f"Cannot listen on {host}:{port}: {reason}. Set HOST and PORT to another address."
         ) from error

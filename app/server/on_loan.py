@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from app.server.address import base_url
-from app.server.first_tokens import with_admin_token
+from app.server.admin_token import with_admin_token
 from config import Config
 
 ROOT = Path(__file__).parent.parent.parent

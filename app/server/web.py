@@ -16,8 +16,8 @@ from prometheus_client import multiprocess
 
 from app import create_app
 from app.server.address import base_url
+from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
 from app.server.embedded_worker import EmbeddedWorker
-from app.server.first_tokens import ADMIN_TOKEN_FILE, read_admin_token
 from app.services import Services
 from config import Config
 
@@ -118,8 +118,15 @@ def begin_web_process(worker: Any) -> None:
     """Start what lives beside the requests of one web process."""
     # Ctrl-C on a terminal reaches every process of the group: only the arbiter acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    services = _services(worker)
+
+    def stop(number: int, frame: Any) -> None:
+        services.queue.stopping.set()  # requests that wait, and streams, end at once and hold no shutdown
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
     if worker.app.config.sweeper:
-        _services(worker).sweeper.start()
+        services.sweeper.start()
 
 
 def end_web_process(_: Arbiter, worker: Any) -> None:
@@ -132,4 +139,4 @@ def end_web_process(_: Arbiter, worker: Any) -> None:
 
 def forget_metrics(_: Arbiter, worker: Any) -> None:
     """Drop the gauges of a web process that is gone."""
-    multiprocess.mark_process_dead(worker.pid)
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,7 +31,16 @@ def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
 
 
 def metrics_folders(server: LiveServer) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"interlock-metrics-{server.pid}-*"))
+    return list(server.log.parent.glob(f"interlock-metrics-{server.pid}-*"))
+
+
+def web_processes(server: LiveServer, amount: int) -> list[int]:
+    """Wait until there are so many, and return their process ids."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(pids := server.web_pids()) != amount:
+        assert time.monotonic() < deadline, server.tail()
+        time.sleep(0.02)
+    return pids
 
 
 def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
@@ -49,8 +57,7 @@ def test_it_answers_and_its_tokens_open_what_they_should(live_server: LiveServer
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_order_and_leaves_nothing(start_server, sqlite_url: str, stop_signal: signal.Signals) -> None:
     server = start_server(sqlite_url, workers=2)
-    children = server.web_pids()
-    assert len(children) == 2
+    children = web_processes(server, 2)
     assert len(metrics_folders(server)) == 1
     server.process.send_signal(stop_signal)
     assert server.process.wait(20) == 0
@@ -62,6 +69,7 @@ def test_it_stops_in_order_and_leaves_nothing(start_server, sqlite_url: str, sto
 
 def test_ctrl_c_reaches_every_process_and_still_stops_in_order(start_server, sqlite_url: str) -> None:
     server = start_server(sqlite_url, workers=2)
+    web_processes(server, 2)
     os.killpg(server.pid, signal.SIGINT)  # as a terminal does
     assert server.process.wait(20) == 0
 

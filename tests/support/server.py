@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ROLES = ("viewer", "operator", "worker", "admin")
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0  # the embedded worker's grace and the web processes', with room
-KEPT_ENVIRONMENT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONWARNINGS"}
+KEPT_ENVIRONMENT = {"PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONWARNINGS"}
 
 
 @dataclass
@@ -80,7 +80,9 @@ def _make_tokens(server: LiveServer, admin_token: str) -> None:
     server.tokens["admin"] = admin_token
     with server.session() as http:
         for role in ROLES[:-1]:
-            made = http.post(f"{server.url}/api/tokens", json={"name": f"a {role}", "role": role}, timeout=10)
+            made = http.post(
+                f"{server.url}/api/tokens", json={"name": f"{role} at {server.url}", "role": role}, timeout=10
+            )
             made.raise_for_status()
             server.tokens[role] = made.json()["token"]
 
@@ -105,8 +107,9 @@ def running_server(
         "EMBEDDED_WORKER": "0",
         **environment,
     }
-    with tempfile.TemporaryDirectory(prefix="interlock-server-") as folder:
+    with tempfile.TemporaryDirectory(prefix="interlock-server-", ignore_cleanup_errors=True) as folder:
         log = Path(folder, "log")
+        settings["TMPDIR"] = folder  # a server that is killed cannot clear up behind itself
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "serve"],

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app.server import first_tokens
-from app.server.first_tokens import each_token, revoke_worker_token, with_admin_token, worker_token
+from app.server import admin_token
+from app.server.admin_token import with_admin_token
+from app.server.worker_token import each_token, revoke_worker_token, worker_token
 
 
 @pytest.fixture
 def token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "var" / "admin-token"
-    monkeypatch.setattr(first_tokens, "ADMIN_TOKEN_FILE", path)
+    monkeypatch.setattr(admin_token, "ADMIN_TOKEN_FILE", path)
     return path
 
 

@@ -1,0 +1,34 @@
+"""Clearing up behind the server: once, in its own process, and not in the web processes forked from it."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@contextmanager
+def at_the_end(clear_up: Callable[[], object]) -> Iterator[None]:
+    """Call `clear_up` when this process leaves the block, and not when one forked in it does."""
+    server_pid = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == server_pid:
+            clear_up()
+
+
+@contextmanager
+def metrics_folder() -> Iterator[None]:
+    """Give the processes of this server a folder in which their metrics are added up, and remove it at the end.
+
+    prometheus_client looks for the folder once, when it is imported: this comes first, or raises RuntimeError.
+    """
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus_client is imported already: the metrics would be those of one process")
+    os.environ[METRICS] = tempfile.mkdtemp(prefix="interlock-metrics-")
+    with at_the_end(lambda: shutil.rmtree(os.environ[METRICS], ignore_errors=True)):
+        yield

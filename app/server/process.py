@@ -1,0 +1,34 @@
+"""The run of a server from its start to its end; the package's docstring has the order."""
+
+import signal
+import sys
+from typing import NoReturn
+
+from app.db import migrate, translated_errors
+from app.logging import configure
+from app.server.address import base_url, take_port
+from app.server.admin_token import with_admin_token
+from app.server.embedded_worker import EmbeddedWorker
+from app.server.leaving import at_the_end
+from app.server.web import InterlockArbiter, WebApplication
+from app.server.worker_token import revoke_worker_token, worker_token
+from config import Config
+
+
+def serve(config: Config) -> NoReturn:
+    """Run the service until SIGTERM or Ctrl-C, then exit with 0. Raises CannotListen and Unavailable."""
+    for stop_signal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop_signal, _exit)  # until gunicorn has its own
+    configure(config.log_level)
+    listener = take_port(config.host, config.port)
+    with translated_errors():
+        migrate(config.database_url)
+        config = with_admin_token(config)
+        worker = EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None
+    with at_the_end(lambda: revoke_worker_token(config) if worker else None):
+        InterlockArbiter(WebApplication(config, listener), worker).run()
+    sys.exit(0)
+
+
+def _exit(*_: object) -> NoReturn:
+    sys.exit(0)
