@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import logging
+from app import create_app, logging
+from app.services import Services, build
+from app.services.batch_service import BatchService
+from app.services.task_queue import TaskQueue
 from config import Config
 from tests.support import databases
 from tests.support.client import ApiClient, api_client
@@ -100,34 +103,30 @@ def config(database_url: str) -> Config:
 
 
 @pytest.fixture
-def services(config: Config) -> Iterator[Any]:
-    from app.services import build
-
+def services(config: Config) -> Iterator[Services]:
     built = build(config)
     yield built
     built.engine.dispose()
 
 
 @pytest.fixture
-def batches(services: Any) -> Any:
+def batches(services: Services) -> BatchService:
     return services.batches
 
 
 @pytest.fixture
-def queue(services: Any) -> Any:
+def queue(services: Services) -> TaskQueue:
     return services.queue
 
 
 @pytest.fixture
-def tokens(services: Any) -> dict[str, str]:
+def tokens(services: Services) -> dict[str, str]:
     """The secret of one token for each role."""
     return {role: services.tokens.create(f"a {role}", role)["token"] for role in ROLES}
 
 
 @pytest.fixture
 def app(config: Config) -> Iterator[Flask]:
-    from app import create_app
-
     made = create_app(config)
     yield made
     made.extensions["interlock"].engine.dispose()
