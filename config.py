@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from environs import Env, validate
 
@@ -27,14 +28,12 @@ class Config:
     def from_environment(cls) -> "Config":
         """Read and check every setting; raises environs.EnvValidationError naming all wrong ones at once."""
         env = Env(eager=False)
-        values = {
+        values: dict[str, Any] = {
             "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),
             "host": env.str("HOST", cls.host),
             "port": env.int("PORT", cls.port, validate=validate.Range(1, 65535)),
             "admin_token": env.str("ADMIN_TOKEN", None),
-            "lock_timeout_ms": env.int(
-                "LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)
-            ),
+            "lock_timeout_ms": env.int("LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)),
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),
             "threads": env.int("THREADS", cls.threads, validate=validate.Range(2, 256)),

@@ -45,7 +45,7 @@ def load(schema: ma.Schema, data: Any) -> Any:
 
 def invalid(error: ma.ValidationError) -> Invalid:
     """Name each field that is wrong, as a refusal."""
-    errors = error.normalized_messages()
+    errors: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     fields = sorted(_paths(errors))
     return Invalid(f"Not valid: {'; '.join(fields[:5])}{' ...' if len(fields) > 5 else ''}", errors=errors)
 

@@ -4,7 +4,7 @@ import hashlib
 import mimetypes
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
 from flask import g, request
@@ -26,7 +26,8 @@ def uploaded_documents() -> list[dict[str, Any]]:
     files = request.files.getlist("files")
     others = sorted((set(request.files) | set(request.form)) - {"files"})
     if others or not files or len(files) > MOST_FILES:
-        wrong = {name: ["is not known here"] for name in others} or {"files": [f"has to hold 1 to {MOST_FILES} files"]}
+        wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
+        wrong = wrong or {"files": [f"has to hold 1 to {MOST_FILES} files"]}
         raise Invalid("Send the files as multipart parts named `files`.", errors=wrong)
     unnamed = [index for index, file in enumerate(files) if not _plain_name(file.filename)]
     if unnamed:
@@ -62,7 +63,7 @@ def body_hash() -> str:
             file.stream.seek(0)
         return "\n".join(sums + [f"{name}={value}" for name, value in request.form.items(multi=True)])
     if request.mimetype == JSON_LINES:
-        return hashlib.file_digest(spooled_body(), "sha256").hexdigest()
+        return hashlib.file_digest(cast(Any, spooled_body()), "sha256").hexdigest()
     return hashlib.sha256(request.get_data()).hexdigest()
 
 

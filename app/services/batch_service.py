@@ -5,7 +5,8 @@ the caller's, ask the table, ask the guard, write the row by its version, append
 that are due, commit. The whole is one transaction: if the process dies anywhere in it, nothing has happened.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, insert
@@ -18,8 +19,8 @@ from app.domain.leases import Outcome
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch, RequestStatus
-from app.services import records, reports, request_queue
-from app.services.locked_batch import LockedBatch, append_audit_row, refused
+from app.services import decisions, records, reports, request_queue
+from app.services.locked_batch import ChangeMade, LockedBatch, append_audit_row, refused
 from app.services.orders import Answer, Order
 from app.services.records import BatchRecord
 from app.services.reports import Report, Verdict
@@ -45,9 +46,9 @@ class BatchService:
         """
         try:
             order = Order.of(context)
+            return self.decide(batch_id, requested_action, order)
         except Refusal as refusal:
             return refused(refusal)
-        return self.decide(batch_id, requested_action, order)
 
     def can_transition(self, batch_id: int, to_action: str) -> tuple[bool, str]:
         """Say whether an action is allowed now; where it is not, the reason in words (else '')."""
@@ -75,22 +76,20 @@ class BatchService:
         return [{"action": action, "allowed": ok, "reason": reason or None} for action, ok, reason in judged]
 
     def decide(self, batch_id: int, action: str, order: Order) -> Answer:
-        """As `request_state_change`, for an edge that has made its order."""
+        """As `request_state_change`, for an edge that has made its order. Raises Busy when there is no room to wait."""
         if action not in ACTIONS:
-            return refused(UnknownAction(action, ACTIONS, is_event=action in transitions.EVENTS))
-        if order.dry_run:
-            return self._rehearse(batch_id, action, order)
-        try:
-            return self._recorded(order, lambda c: self._decide(c, batch_id, action, order))
-        except Locked:
-            return self._recorded(
-                order, lambda c: request_queue.enqueue(c, batch_id, action, order, self._request_ttl_s)
-            )
+            answer = refused(UnknownAction(action, ACTIONS, is_event=action in transitions.EVENTS))
+        elif order.dry_run:
+            answer = self._rehearse(batch_id, action, order)
+        else:
+            answer = self._decide_or_queue(batch_id, action, order)
+        decisions.log_answer(batch_id, action, order, answer)
+        return answer
 
     def create(self, values: Mapping[str, Any], order: Order, store: Store) -> Answer:
         """Create a batch, SAVED and at version 1; `store` writes what it is made of, in the transaction."""
 
-        def create(connection: Connection) -> Answer:
+        def create(connection: Connection, changes: list[ChangeMade]) -> Answer:
             now = db.now(connection)
             row = {"state": transitions.INITIAL, "version": 1, "run": 0, "created_at": now, "updated_at": now}
             batch_id = connection.execute(
@@ -98,7 +97,8 @@ class BatchService:
             ).scalar_one()
             batch = records.read(connection, batch_id)
             append_audit_row(connection, batch, None, CREATE, Kind.EDIT, order)
-            locked = LockedBatch(connection, records.Locked(batch, now))
+            changes.append(ChangeMade(batch.id, batch.version, CREATE, None, batch.state, order, None))
+            locked = LockedBatch(connection, records.Locked(batch, now), changes)
             store(connection, locked)
             return batch_view(batch, locked.facts)
 
@@ -110,8 +110,8 @@ class BatchService:
         Raises NotFound, StateRefused, VersionMismatch; Locked when somebody holds the row.
         """
 
-        def apply(connection: Connection) -> Answer:
-            locked = self._lock(connection, batch_id)
+        def apply(connection: Connection, changes: list[ChangeMade]) -> Answer:
+            locked = self._lock(connection, batch_id, changes)
             locked.edit(edit, order, change(locked))
             if store:
                 store(connection, locked)
@@ -140,49 +140,66 @@ class BatchService:
             batch, facts = self._look(batch_id)
             if transitions.due(batch.state, facts) is None:
                 return batch.state
-            with transaction(self._sessions) as connection:
-                return self._lock(connection, batch_id).batch.state
+            with self._deciding() as (connection, changes):
+                return self._lock(connection, batch_id, changes).batch.state
         except Locked:  # from outside: the sweeper raises it when the lock is gone
             return batch.state
 
     def apply_requests(self, batch_id: int) -> bool:
         """Apply the requests that wait for a batch, if nobody holds it; say whether it was free."""
-        with transaction(self._sessions) as connection:
+        with self._deciding() as (connection, changes):
             locked = records.lock(connection, batch_id, if_free=True)
             if locked:
-                self._catch_up(connection, LockedBatch(connection, locked))
+                self._catch_up(connection, LockedBatch(connection, locked, changes))
                 return True
             return self._refuse_all_if_gone(connection, batch_id)
 
     def write_tasks(self, batch_id: int) -> int:
         """Write the next slice of a staging batch's tasks, if nobody holds it; return how many it was."""
-        with transaction(self._sessions) as connection:
+        with self._deciding() as (connection, changes):
             row = records.lock(connection, batch_id, if_free=True)
             if row is None or row.batch.state not in transitions.BEGINS_RUN:
                 return 0
-            locked = LockedBatch(connection, row)
+            locked = LockedBatch(connection, row, changes)
             written = 0 if locked.facts.all_tasks_written else locked.write_slice()
             locked.raise_due_events(Order())
             return written
 
-    def _recorded(self, order: Order, work: Callable[[Connection], Answer]) -> Answer:
+    @contextmanager
+    def _deciding(self) -> Iterator[tuple[Connection, list[ChangeMade]]]:
+        """Open a transaction, with a list of the changes made in it: logged when they are committed."""
+        changes: list[ChangeMade] = []
         with transaction(self._sessions) as connection:
-            answer = work(connection)
+            yield connection, changes
+        decisions.log_changes(changes)
+
+    def _recorded(self, order: Order, work: Callable[[Connection, list[ChangeMade]], Answer]) -> Answer:
+        with self._deciding() as (connection, changes):
+            answer = work(connection, changes)
             if order.record:
                 order.record(connection, answer)
             return answer
 
-    def _decide(self, connection: Connection, batch_id: int, action: str, order: Order) -> Answer:
-        try:
-            return self._lock(connection, batch_id).answer(action, order)
-        except NotFound as refusal:
-            return refused(refusal)
+    def _decide_or_queue(self, batch_id: int, action: str, order: Order) -> Answer:
+        def decide(connection: Connection, changes: list[ChangeMade]) -> Answer:
+            try:
+                return self._lock(connection, batch_id, changes).answer(action, order)
+            except NotFound as refusal:
+                return refused(refusal)
 
-    def _lock(self, connection: Connection, batch_id: int) -> LockedBatch:
+        def queue(connection: Connection, _: list[ChangeMade]) -> Answer:
+            return request_queue.enqueue(connection, batch_id, action, order, self._request_ttl_s)
+
+        try:
+            return self._recorded(order, decide)
+        except Locked:
+            return self._recorded(order, queue)
+
+    def _lock(self, connection: Connection, batch_id: int, changes: list[ChangeMade]) -> LockedBatch:
         row = records.lock(connection, batch_id)
         if row is None:
             raise NotFound("batch", batch_id)
-        return self._catch_up(connection, LockedBatch(connection, row))
+        return self._catch_up(connection, LockedBatch(connection, row, changes))
 
     def _catch_up(self, connection: Connection, locked: LockedBatch) -> LockedBatch:
         """Raise what a crash left undone and apply who waits, so that no new request overtakes them."""

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -54,7 +55,7 @@ class Claim:
         with transaction(sessions) as connection:
             connection.execute(self._mine(delete(_keys)))
 
-    def _mine(self, statement):  # type: ignore[no-untyped-def]
+    def _mine(self, statement: Any) -> Any:
         return statement.where(
             _keys.c.caller == self.caller,
             _keys.c.key == self.key,
@@ -91,8 +92,8 @@ def claim(sessions: Sessions, caller: str, key: str, fingerprint: str, secret: s
         return StoredAnswer(row.status, row.headers, _mask(row.body[_SALT:], secret, key, row.body[:_SALT]))
 
 
-def _abandoned(row, now: datetime) -> bool:  # type: ignore[no-untyped-def]
-    return row.status is None and row.claimed_at < now - ABANDONED
+def _abandoned(row: Any, now: datetime) -> bool:
+    return bool(row.status is None and row.claimed_at < now - ABANDONED)
 
 
 def _insert(connection: Connection, taken: Claim, fingerprint: str) -> None:

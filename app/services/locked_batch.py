@@ -4,7 +4,7 @@ BatchService alone makes one. What is decided here is true at the commit, or nev
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -52,11 +52,25 @@ _BLAME: Any = (
 )
 
 
+@dataclass(frozen=True)
+class ChangeMade:
+    """A change that is true once its transaction is committed."""
+
+    batch_id: int
+    version: int
+    trigger: str
+    from_state: BatchState | None
+    to_state: BatchState
+    order: Order
+    reason: str | None
+
+
 class LockedBatch:
     """Holds a batch while a request about it is decided; `batch` is always the row as last written."""
 
-    def __init__(self, connection: Connection, locked: Locked) -> None:
+    def __init__(self, connection: Connection, locked: Locked, changes: list[ChangeMade]) -> None:
         self._connection = connection
+        self._changes = changes
         self.batch: BatchRecord = locked.batch
         self.now: datetime = locked.now
         self.counts = records.count(connection, self.batch.id, self.batch.run)
@@ -155,6 +169,7 @@ class LockedBatch:
         if self._connection.execute(_WRITE, values).rowcount != 1:
             raise Busy("The batch was changed by someone who did not lock it.")
         append_audit_row(self._connection, after, self.batch.state, trigger, kind, order, reason)
+        self._changes.append(ChangeMade(after.id, after.version, trigger, self.batch.state, after.state, order, reason))
         self.batch = after
 
     def _begin_run(self) -> None:

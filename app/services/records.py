@@ -138,9 +138,9 @@ def count_many(connection: Connection, batches: Iterable[BatchRecord]) -> Mappin
     runs = {batch.id: batch.run for batch in batches}
     rows: dict[int, dict[str, Any]] = {batch_id: {} for batch_id in runs}
     if runs:
-        for batch_id, run, kind, *sums in connection.execute(_COUNTS_OF_MANY, {"batch_ids": list(runs)}):
-            if run == runs[batch_id]:
-                rows[batch_id][kind] = sums
+        for row in connection.execute(_COUNTS_OF_MANY, {"batch_ids": list(runs)}):
+            if row.run == runs[row.batch_id]:
+                rows[row.batch_id][row.kind] = row[3:]
     return {batch_id: _run_counts(kinds) for batch_id, kinds in rows.items()}
 
 

@@ -69,7 +69,7 @@ def enqueue(connection: Connection, batch_id: int, action: str, order: Order, tt
         "created_at": now,
         "expires_at": now + timedelta(seconds=ttl_s),
     }
-    last = connection.execute(insert(_queue).returning(_queue.c.seq), row).scalar_one()
+    last: int = connection.execute(insert(_queue).returning(_queue.c.seq), row).scalar_one()
     position = connection.execute(_POSITION, {"batch_id": batch_id, "last": last}).scalar_one()
     if position > LONGEST_QUEUE:
         raise Busy(f"{LONGEST_QUEUE} requests wait for this batch already.")

@@ -85,7 +85,7 @@ class TokenStore:
                 "expires_at": expires_at,
             }
             try:
-                token_id = connection.execute(insert(_tokens).returning(_tokens.c.id), values).scalar_one()
+                token_id: int = connection.execute(insert(_tokens).returning(_tokens.c.id), values).scalar_one()
             except IntegrityError as error:
                 raise Invalid(f"A live token is named {name!r}.", errors={"name": ["is in use"]}) from error
             answer = {**_view(token_id, name, role, now, expires_at), "token": secret}

@@ -58,5 +58,5 @@ def verify(services: "Services") -> Iterator[str]:
 
 
 def _first(connection: Connection, query: str, most: int = 20) -> list[Any]:
-    limited = text(f"SELECT DISTINCT batch FROM ({query}) AS found ORDER BY batch LIMIT {most}")  # noqa: S608
+    limited = text(f"SELECT DISTINCT batch FROM ({query}) AS found ORDER BY batch LIMIT {most}")
     return list(connection.execute(limited).scalars())
