@@ -3,6 +3,7 @@
 It knows the services and nothing of HTTP; `demo` alone talks to a running service, as any client would.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # The services are imported where they are used: they count metrics, and `serve` has to make the folder for those
 # before anything imports prometheus_client.
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)  # rows stay rows in a pipe
 TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 TOKEN_COLUMNS = ("id", "name", "role", "created_at", "expires_at")
 
@@ -134,7 +135,7 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(list(Role)), required=True, help="What the bearer may do.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What the bearer may do.")
 @click.option("--expires-at", type=TIMES, metavar="TIME", help="In UTC, as 2027-01-31T12:00:00. Default: never.")
 def create(name: str, role: str, expires_at: datetime | None) -> None:
     """Create a token for NAME and print its secret, which is shown this once."""

@@ -13,9 +13,7 @@ import orjson
 import structlog
 from structlog.types import EventDict, Processor
 
-SECRET_KEYS = frozenset(
-    {"token", "secret", "authorization", "admin_token", "lease_token", "password", "cookie"}
-)
+SECRET_KEYS = frozenset({"token", "secret", "authorization", "admin_token", "lease_token", "password", "cookie"})
 # Bearer tokens and passwords in URLs also hide inside sentences and tracebacks.
 SECRET_TEXT = re.compile(r"(?i)(bearer\s+)[^\s'\"]+|(://[^:/@\s]+:)[^@\s]+(?=@)")
 HIDDEN = "[hidden]"

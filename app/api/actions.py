@@ -20,7 +20,7 @@ routes = Routes("actions", __name__, url_prefix="/api", description="Requests fo
 
 
 @routes.call("POST", f"{BATCH}/action", OPERATORS, refuses=[404, 409, 412, 503], body=True)
-@routes.arguments(ActionBody)
+@routes.arguments(ActionBody())
 @routes.response(200, DecisionSchema)
 @routes.alt_response(202, schema=QueuedSchema, success=True, description="The batch is locked: the request is queued")
 def act(body: Mapping[str, Any], batch_id: int) -> Response:
@@ -48,7 +48,7 @@ def actions(batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/requests", READERS, refuses=[404])
-@routes.arguments(Page, location="query")
+@routes.arguments(Page(), location="query")
 @routes.response(200, list_of("requests", RequestSchema))
 def requests(query: Mapping[str, Any], batch_id: int) -> Response:
     """List the requests that met a locked batch, and what became of them."""

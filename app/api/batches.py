@@ -85,7 +85,7 @@ def create() -> Response:
 
 
 @routes.call("GET", "/batches", READERS)
-@routes.arguments(BatchesQuery, location="query")
+@routes.arguments(BatchesQuery(), location="query")
 @routes.response(200, list_of("batches", BatchSchema))
 def index(query: Mapping[str, Any]) -> Response:
     """List batches, newest first."""
@@ -102,7 +102,7 @@ def show(batch_id: int) -> Response:
 
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)
-@routes.arguments(RenameBody)
+@routes.arguments(RenameBody())
 @routes.response(200, BatchSchema)
 def rename(body: Mapping[str, Any], batch_id: int) -> Response:
     """Rename a batch, or describe it anew."""
@@ -131,7 +131,7 @@ def add_documents(batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])
-@routes.arguments(Page, location="query")
+@routes.arguments(Page(), location="query")
 @routes.response(200, list_of("audit", AuditSchema))
 def audit(query: Mapping[str, Any], batch_id: int) -> Response:
     """List who changed what, oldest first; of an archived batch too."""
@@ -140,7 +140,7 @@ def audit(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/tasks", READERS, refuses=[404])
-@routes.arguments(TasksQuery, location="query")
+@routes.arguments(TasksQuery(), location="query")
 @routes.response(200, list_of("tasks", fields.Dict()))
 def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
     """List the tasks of a run, the present one's unless told."""
@@ -149,7 +149,7 @@ def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
-@routes.arguments(RunQuery, location="query")
+@routes.arguments(RunQuery(), location="query")
 @routes.response(200, {"type": "string"}, content_type=NDJSON)
 def results(query: Mapping[str, Any], batch_id: int) -> Response:
     """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids."""

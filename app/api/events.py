@@ -27,7 +27,7 @@ _streams = threading.BoundedSemaphore(4)  # of this process: every open one keep
 
 
 @routes.call("GET", "/state-machine", READERS)
-@routes.arguments(DiagramQuery, location="query")
+@routes.arguments(DiagramQuery(), location="query")
 @routes.response(200, {"type": "object"})
 def state_machine(query: Mapping[str, Any]) -> Response:
     """Give the transition table, as JSON, as a mermaid diagram or as a picture."""

@@ -13,9 +13,7 @@ from flask import Response, current_app
 
 from app.api.access import auth
 from app.api.parsing import Parser
-from app.api.problems import PROBLEM_JSON
 from app.api.replies import KEY, once, reply
-from app.api.schemas import ProblemSchema
 from app.domain.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -26,6 +24,12 @@ _KEY_PARAMETER = {
     "name": KEY,
     "schema": {"type": "string", "maxLength": 255},
     "description": "The same key, caller and body within 24 h gets the first answer again.",
+}
+_IF_MATCH_PARAMETER = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": {"type": "string"},
+    "description": "The ETag of the batch as you saw it: another version is 412.",
 }
 
 
@@ -41,18 +45,17 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
         codes = {*refuses, *(_BODY_REFUSALS if body else ()), 422, *((401, 403) if roles else ())}
 
         def declare(view: View) -> Callable[..., Response]:
-            guarded = _guard(view, method, roles)
-            for code in sorted(codes):
-                guarded = self.alt_response(
-                    code,
-                    schema=ProblemSchema,
-                    content_type=PROBLEM_JSON,
-                    description=HTTPStatus(code).phrase,
-                )(guarded)
-            more: dict[str, Any] = {"security": [{"token": []}] if roles else []}
-            if method == "POST" and roles:
-                more["parameters"] = [_KEY_PARAMETER]
-            declared: Callable[..., Response] = self.route(rule, methods=[method])(self.doc(**more)(guarded))
+            more: dict[str, Any] = {
+                "security": [{"token": []}] if roles else [],
+                "responses": {str(code): HTTPStatus(code).name for code in sorted(codes)},
+            }
+            more["parameters"] = [
+                *([_KEY_PARAMETER] if method == "POST" and roles else []),
+                *([_IF_MATCH_PARAMETER] if 412 in codes else []),
+            ]
+            declared: Callable[..., Response] = self.route(rule, methods=[method])(
+                self.doc(**more)(_guard(view, method, roles))
+            )
             return declared
 
         return declare

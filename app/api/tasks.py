@@ -25,6 +25,7 @@ from app.domain.leases import Outcome
 from app.services.reports import Report
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
+_LEASES = list_of("leases", fields.Dict(), paged=False)
 TASK = "/<string(maxlength=64):task_id>"
 
 
@@ -37,7 +38,7 @@ def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 @routes.call("POST", "/lease", WORKERS, refuses=[503], body=True)
-@routes.arguments(LeaseBody)
+@routes.arguments(LeaseBody())
 @routes.response(200, list_of("tasks", LeasedTask, paged=False))
 def lease(body: Mapping[str, Any]) -> Response:
     """Lease tasks; with `wait_seconds` wait for the first one. Empty when there is nothing to do."""
@@ -45,23 +46,23 @@ def lease(body: Mapping[str, Any]) -> Response:
 
 
 @routes.call("POST", "/heartbeat", WORKERS, refuses=[503], body=True)
-@routes.arguments(HeartbeatBody)
-@routes.response(200, list_of("leases", fields.Dict(), paged=False))
+@routes.arguments(HeartbeatBody())
+@routes.response(200, _LEASES)
 def heartbeat(body: Mapping[str, Any]) -> Response:
     """Renew leases; `ok: false` means stop working on that task."""
     return reply({"leases": services().queue.heartbeat(_refs(body), body["lease_seconds"])})
 
 
 @routes.call("POST", "/release", WORKERS, refuses=[503], body=True)
-@routes.arguments(ReleaseBody)
-@routes.response(200, list_of("leases", fields.Dict(), paged=False))
+@routes.arguments(ReleaseBody())
+@routes.response(200, _LEASES)
 def release(body: Mapping[str, Any]) -> Response:
     """Hand tasks back unharmed; the attempt does not count."""
     return reply({"leases": services().queue.release(_refs(body))})
 
 
 @routes.call("POST", f"{TASK}/complete", WORKERS, refuses=[404, 409, 503], body=True)
-@routes.arguments(CompleteBody)
+@routes.arguments(CompleteBody())
 @routes.response(200, ReportedSchema)
 def complete(body: Mapping[str, Any], task_id: str) -> Response:
     """Report a task's result."""
@@ -69,7 +70,7 @@ def complete(body: Mapping[str, Any], task_id: str) -> Response:
 
 
 @routes.call("POST", f"{TASK}/fail", WORKERS, refuses=[404, 409, 503], body=True)
-@routes.arguments(FailBody)
+@routes.arguments(FailBody())
 @routes.response(200, ReportedSchema)
 def fail(body: Mapping[str, Any], task_id: str) -> Response:
     """Report that a task failed: to be tried again, for good, or critically for the whole batch."""
@@ -86,7 +87,7 @@ def _report_one(report: Report) -> Response:
 
 
 @routes.call("POST", "/report", WORKERS, refuses=[503], body=True)
-@routes.arguments(ReportBody)
+@routes.arguments(ReportBody())
 @routes.response(200, list_of("reports", fields.Dict(), paged=False))
 def report(body: Mapping[str, Any]) -> Response:
     """Report up to 1000 tasks, each judged by itself, in order."""

@@ -19,7 +19,7 @@ def _created(token: Mapping[str, Any]) -> Response:
 
 
 @routes.call("POST", "", ADMINS, body=True)
-@routes.arguments(TokenBody)
+@routes.arguments(TokenBody())
 @routes.response(201, TokenSchema)
 def create(body: Mapping[str, Any]) -> Response:
     """Make a token; its secret is in this answer alone."""
@@ -27,7 +27,7 @@ def create(body: Mapping[str, Any]) -> Response:
 
 
 @routes.call("GET", "", ADMINS)
-@routes.arguments(Page, location="query")
+@routes.arguments(Page(), location="query")
 @routes.response(200, list_of("tokens", TokenSchema))
 def index(query: Mapping[str, Any]) -> Response:
     """List the live tokens, without their secrets."""

@@ -207,13 +207,13 @@ class BatchService:
         if not locked.counts.waiting:
             return locked
         for request in request_queue.waiting(connection, locked.batch.id):
-            status, reason, version = RequestStatus.EXPIRED, request_queue.EXPIRED, None
+            status, reason, version = RequestStatus.EXPIRED, request_queue.EXPIRED, locked.batch.version
             if request.expires_at > locked.now:
                 order = Order(request.actor, request.role, request.id, request.if_version, context=request.context)
                 answer = locked.answer(request.action, order)
                 status = RequestStatus.APPLIED if answer["success"] else RequestStatus.REFUSED
-                reason, version = answer.get("reason"), answer["version"]
-            request_queue.finish(connection, request.seq, status, reason, version, locked.now)
+                reason, version = answer.get("reason", ""), answer["version"]
+            request_queue.finish(connection, request.seq, status, reason or None, version, locked.now)
         return locked
 
     def _refuse_all_if_gone(self, connection: Connection, batch_id: int) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.leases import TaskStatus
@@ -26,7 +26,7 @@ ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
 """
 
 
-def _statement(shard: str):  # type: ignore[no-untyped-def]
+def _statement(shard: str) -> TextClause:
     return text(_ADD.format(shard=shard)).bindparams(bindparam("now", type_=db.UtcTime))
 
 

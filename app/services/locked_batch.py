@@ -195,9 +195,9 @@ class LockedBatch:
         if failure is None or kind is None:
             return failure
         where = {"batch_id": self.batch.id, "run": self.batch.run, "kind": kind}
-        task_id, error = self._connection.execute(_BLAME, where).one()
-        said = (error or {}).get("message")
-        return replace(failure, task_id=task_id, message=f"{failure.message} {said}" if said else failure.message)
+        task: Any = self._connection.execute(_BLAME, where).one()
+        said = (task.error or {}).get("message")
+        return replace(failure, task_id=task.id, message=f"{failure.message} {said}" if said else failure.message)
 
 
 def _failure(event: Transition, facts: Facts) -> Failure | None:

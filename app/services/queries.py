@@ -6,7 +6,7 @@ Every list is paged by a key that only grows; `after` is the last key of the pag
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, func, select
 
 from app import db
 from app.db import Sessions, reading
@@ -181,9 +181,9 @@ class Queries:
             yield from (result_view(row) for row in rows)
             after = rows[-1].id if len(rows) == RESULTS_PAGE else None
 
-    def document_content(self, document_id: int) -> Row[Any]:
+    def document_content(self, document_id: int) -> Any:
         """Read an uploaded document: `name`, `media_type`, `content` or `text`. Raises NotFound."""
-        statement: Select[Any] = select(Document.name, Document.media_type, Document.content, Document.text).where(
+        statement = select(Document.name, Document.media_type, Document.content, Document.text).where(
             Document.id == document_id
         )
         with reading(self._sessions) as connection:
