@@ -31,7 +31,7 @@ def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
 
 
 def metrics_folders(server: LiveServer) -> list[Path]:
-    return list(server.log.parent.glob(f"interlock-metrics-{server.pid}-*"))
+    return list(server.log.parent.glob("interlock-metrics-*"))
 
 
 def web_processes(server: LiveServer, amount: int) -> list[int]:
