@@ -22,7 +22,7 @@ def run(connection) -> None:  # type: ignore[no-untyped-def]
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             # Two processes that start at once: the second waits, and finds the work done.
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('interlock migrations'))"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('interlock'), hashtext('migrations'))"))
             connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
         with context.begin_transaction():

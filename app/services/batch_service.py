@@ -21,6 +21,7 @@ from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch, RequestStatus
 from app.services import decisions, records, reports, request_queue
 from app.services.locked_batch import ChangeMade, LockedBatch, append_audit_row, refused
+from app.services.looks import look
 from app.services.orders import Answer, Order
 from app.services.records import BatchRecord
 from app.services.reports import Report, Verdict
@@ -95,7 +96,7 @@ class BatchService:
             batch_id = connection.execute(
                 insert(db.table_of(Batch)).returning(Batch.id), {**row, **values}
             ).scalar_one()
-            batch = records.read(connection, batch_id)
+            batch, _ = look(connection, batch_id)
             append_audit_row(connection, batch, None, CREATE, Kind.EDIT, order)
             changes.append(ChangeMade(batch.id, batch.version, CREATE, None, batch.state, order, None))
             locked = LockedBatch(connection, records.Locked(batch, now), changes)
@@ -218,7 +219,7 @@ class BatchService:
 
     def _refuse_all_if_gone(self, connection: Connection, batch_id: int) -> bool:
         try:
-            records.read(connection, batch_id)
+            look(connection, batch_id)
             return False
         except NotFound as gone:
             now = db.now(connection)
@@ -252,9 +253,7 @@ class BatchService:
 
     def _look(self, batch_id: int) -> tuple[BatchRecord, Facts]:
         with reading(self._sessions) as connection:
-            batch = records.read(connection, batch_id)
-            counts = records.count(connection, batch_id, batch.run)
-            return batch, records.facts_of(batch, counts, db.now(connection))
+            return look(connection, batch_id)
 
     def _take(self, taken: Iterable[Report]) -> list[Verdict]:
         with transaction(self._sessions) as connection:

@@ -32,8 +32,8 @@ def end_leases(connection: Connection) -> tuple[int, set[int]]:
     Leaves alone what somebody renewed, reported or took meanwhile, and batches being decided about.
     """
     found = connection.execute(_RAN_OUT, {"now": db.now(connection)}).scalars().all()
-    held = tasks.hold(connection, found, if_free=True)
-    now, changes = db.now(connection), CountChanges()
+    held, now = tasks.hold(connection, found, if_free=True)
+    changes = CountChanges()
     writes, ended = [], set()
     for task in held.values():
         if task.status is not TaskStatus.LEASED or task.lease_expires_at is None or task.lease_expires_at > now:

@@ -26,8 +26,7 @@ from app.models import (
     StateChangeRequest,
     Task,
 )
-from app.services import records
-from app.services.records import BatchRecord
+from app.services.looks import LOOK, look, look_at
 from app.services.reports import task_number
 from app.services.views import batch_view, rfc3339
 
@@ -58,15 +57,13 @@ class Queries:
     def batch(self, batch_id: int) -> dict[str, Any]:
         """Show a batch. Raises NotFound."""
         with reading(self._sessions) as connection:
-            batch = records.read(connection, batch_id)
-            counts = records.count(connection, batch_id, batch.run)
-            return batch_view(batch, records.facts_of(batch, counts, db.now(connection)))
+            return batch_view(*look(connection, batch_id))
 
     def batches(
         self, state: BatchState | None = None, name: str | None = None, limit: int = 50, before: int | None = None
     ) -> list[dict[str, Any]]:
         """List batches, newest first; `name` is a part of the name, in any case."""
-        statement = select(*records.COLUMNS).where(Batch.archived_at.is_(None))
+        statement = select(Batch.id).where(Batch.archived_at.is_(None))
         if state is not None:
             statement = statement.where(Batch.state == state)
         if name:
@@ -74,10 +71,9 @@ class Queries:
         if before is not None:
             statement = statement.where(Batch.id < before)
         with reading(self._sessions) as connection:
-            rows = connection.execute(statement.order_by(Batch.id.desc()).limit(limit))
-            found = [BatchRecord.of(row) for row in rows]
-            counts, now = records.count_many(connection, found), db.now(connection)
-            return [batch_view(batch, records.facts_of(batch, counts[batch.id], now)) for batch in found]
+            page = connection.execute(statement.order_by(Batch.id.desc()).limit(limit)).scalars().all()
+            found = look_at(connection, LOOK.where(Batch.id.in_(page)))
+            return [batch_view(batch, facts) for batch, facts in found]
 
     def audit(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
         """List a batch's audit rows, oldest first; those of an archived batch too. Raises NotFound."""
@@ -102,12 +98,14 @@ class Queries:
             .limit(limit)
         )
         with reading(self._sessions) as connection:
-            records.read(connection, batch_id)
+            look(connection, batch_id)
             return [(row.seq, request_view(row)) for row in connection.execute(statement)]
 
     def request(self, request_id: str) -> dict[str, Any]:
         """Show a queued request, with its place in the queue while it waits. Raises NotFound."""
         requests = db.table_of(StateChangeRequest)
+        if not request_id.isalnum():
+            raise NotFound("request", request_id)
         with reading(self._sessions) as connection:
             row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
             if row is None:
@@ -126,9 +124,8 @@ class Queries:
     ) -> list[dict[str, Any]]:
         """List a run's tasks (the present run's unless told) in the order of their ids. Raises NotFound."""
         with reading(self._sessions) as connection:
-            wanted = records.read(connection, batch_id).run if run is None else run
-            if run is not None:
-                records.read(connection, batch_id)
+            present = look(connection, batch_id)[0].run
+            wanted = present if run is None else run
             statement = _TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
             if status is not None:
                 statement = statement.where(Task.status == status)
@@ -160,8 +157,8 @@ class Queries:
     def results(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
         """Walk the finished analysis tasks of a run in the order of their ids, a page in memory at a time."""
         with reading(self._sessions) as connection:
-            batch = records.read(connection, batch_id)
-        return self._walk(batch_id, batch.run if run is None else run)
+            present = look(connection, batch_id)[0].run
+        return self._walk(batch_id, present if run is None else run)
 
     def _walk(self, batch_id: int, run: int) -> Iterator[dict[str, Any]]:
         page = (

@@ -3,7 +3,7 @@
 Knows the shape of rows, no rule.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from app import db
 from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
 from app.domain.transitions import BatchState
-from app.errors import NotFound
 from app.models import Batch, RequestStatus, StateChangeRequest, TaskCounts
 
 
@@ -92,14 +91,6 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
     return None if row is None else Locked(BatchRecord.of(row), row[len(COLUMNS)])
 
 
-def read(connection: Connection, batch_id: int) -> BatchRecord:
-    """Read a batch as it was last committed, waiting for nobody. Raises NotFound."""
-    row = connection.execute(_present, {"batch_id": batch_id}).one_or_none()
-    if row is None:
-        raise NotFound("batch", batch_id)
-    return BatchRecord.of(row)
-
-
 @dataclass(frozen=True)
 class RunCounts:
     """The counted tasks of one run, when one was last leased or reported, and who waits for the batch."""
@@ -110,43 +101,34 @@ class RunCounts:
     waiting: int = 0
 
 
-_sums = [func.sum(TaskCounts.__table__.c[name]) for name in Counts.__dataclass_fields__]
-_ranges = (TaskCounts.batch_id == bindparam("batch_id"), TaskCounts.run == bindparam("run"))
+# The counts of a kind of task, in the order of Counts, and when one was last touched.
+COUNT_SUMS = [
+    *(func.sum(db.table_of(TaskCounts).c[name]) for name in Counts.__dataclass_fields__),
+    func.max(TaskCounts.touched_at),
+]
 _zero = literal(0, Integer, literal_execute=True)
 _COUNTS: Any = union_all(
-    select(TaskCounts.kind, *_sums, func.max(TaskCounts.touched_at)).where(*_ranges).group_by(TaskCounts.kind),
+    select(TaskCounts.kind, *COUNT_SUMS)
+    .where(TaskCounts.batch_id == bindparam("batch_id"), TaskCounts.run == bindparam("run"))
+    .group_by(TaskCounts.kind),
     select(literal("waiting", literal_execute=True), func.count(), _zero, _zero, _zero, _zero, null()).where(
         StateChangeRequest.batch_id == bindparam("batch_id"),
         StateChangeRequest.status == literal(RequestStatus.QUEUED, literal_execute=True),
     ),
 )
-_COUNTS_OF_MANY: Any = (
-    select(TaskCounts.batch_id, TaskCounts.run, TaskCounts.kind, *_sums, func.max(TaskCounts.touched_at))
-    .where(TaskCounts.batch_id.in_(bindparam("batch_ids", expanding=True)))
-    .group_by(TaskCounts.batch_id, TaskCounts.run, TaskCounts.kind)
-)
 
 
 def count(connection: Connection, batch_id: int, run: int) -> RunCounts:
-    """Read the progress of a run in one snapshot: the same time for ten tasks or a million."""
+    """Read the progress of a run and who waits, in one snapshot: the same time for ten tasks or a million."""
     rows = {row[0]: row[1:] for row in connection.execute(_COUNTS, {"batch_id": batch_id, "run": run})}
-    return _run_counts(rows, waiting=int(rows.pop("waiting")[0]))
+    waiting = int(rows.pop("waiting")[0])
+    return run_counts(rows, waiting)
 
 
-def count_many(connection: Connection, batches: Iterable[BatchRecord]) -> Mapping[int, RunCounts]:
-    """Read the progress of several batches' present runs in one snapshot."""
-    runs = {batch.id: batch.run for batch in batches}
-    rows: dict[int, dict[str, Any]] = {batch_id: {} for batch_id in runs}
-    if runs:
-        for row in connection.execute(_COUNTS_OF_MANY, {"batch_ids": list(runs)}):
-            if row.run == runs[row.batch_id]:
-                rows[row.batch_id][row.kind] = row[3:]
-    return {batch_id: _run_counts(kinds) for batch_id, kinds in rows.items()}
-
-
-def _run_counts(rows: dict[str, Any], waiting: int = 0) -> RunCounts:
-    counts = {kind: Counts(*map(int, row[:-1])) for kind, row in rows.items()}
-    touched = [row[-1] for row in rows.values() if row[-1] is not None]
+def run_counts(kinds: Mapping[str, Sequence[Any]], waiting: int = 0) -> RunCounts:
+    """Put together the rows of COUNT_SUMS, one for each kind of task."""
+    counts = {kind: Counts(*map(int, sums[:-1])) for kind, sums in kinds.items()}
+    touched = [sums[-1] for sums in kinds.values() if sums[-1] is not None]
     return RunCounts(
         staging=counts.get(TaskKind.STAGE, Counts()),
         analysis=counts.get(TaskKind.ANALYZE, Counts()),

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app import db
 from app.domain.lease_tokens import Standing, judge, token_attempt
 from app.domain.leases import FINISHED, Outcome, TaskKind, TaskStatus, backoff_seconds
 from app.domain.transitions import BatchState
@@ -144,8 +143,8 @@ class _Taking:
 
 def take(connection: Connection, taken: Sequence[Report]) -> list[Verdict]:
     """Judge the reports in order and write what counts, all in the caller's transaction."""
-    held = tasks.hold(connection, [number for report in taken if (number := task_number(report.task_id))])
-    taking = _Taking(held, db.now(connection))
+    held, now = tasks.hold(connection, [number for report in taken if (number := task_number(report.task_id))])
+    taking = _Taking(held, now)
     verdicts = [taking.take(report) for report in taken]
     taking.write(connection)
     return verdicts

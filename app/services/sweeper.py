@@ -9,26 +9,21 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from app import db
 from app.db import Sessions, reading, transaction
 from app.domain import transitions
-from app.domain.transitions import Kind
 from app.errors import Refusal
-from app.models import Batch
-from app.services import expiry, idempotency, records, request_queue
+from app.services import expiry, idempotency, request_queue
 from app.services.batch_service import BatchService
 from app.services.leadership import leadership
-from app.services.records import BatchRecord
+from app.services.looks import look_at_unsettled
 
 TICK_SECONDS = 0.25  # so that what is due is done within a second
 SLICES_SECONDS = 1.0  # that one batch's slices may take of a pass
 FORGET_SECONDS = 60.0
 
 log = structlog.get_logger()
-_WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
-_LIVE = select(*records.COLUMNS).where(Batch.state.in_(_WITH_EVENTS), Batch.archived_at.is_(None))
 
 
 class Sweeper:
@@ -104,11 +99,8 @@ class Sweeper:
 
     def _phases(self) -> None:
         with reading(self._sessions) as connection:
-            live = [BatchRecord.of(row) for row in connection.execute(_LIVE)]
-            counts = records.count_many(connection, live)
-            now = db.now(connection)
-        for batch in live:
-            facts = records.facts_of(batch, counts[batch.id], now)
+            unsettled = look_at_unsettled(connection)
+        for batch, facts in unsettled:
             if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
                 self._write_tasks(batch.id)
             elif transitions.due(batch.state, facts):

@@ -125,8 +125,8 @@ class TaskQueue:
 
     def _renew(self, leases: list[tuple[str, str]], lease_seconds: int | None) -> list[dict[str, Any]]:
         with transaction(self._sessions) as connection:
-            held = tasks.hold(connection, [number for task_id, _ in leases if (number := task_number(task_id))])
-            now, changes, writes, answers = db.now(connection), CountChanges(), {}, []
+            held, now = tasks.hold(connection, [number for task_id, _ in leases if (number := task_number(task_id))])
+            changes, writes, answers = CountChanges(), {}, []
             for task_id, token in leases:
                 task = held.get(task_number(task_id))
                 if task is None or (reason := task.objection or _not_current(task, token)):
@@ -143,8 +143,8 @@ class TaskQueue:
 
     def _release(self, leases: list[tuple[str, str]]) -> list[dict[str, Any]]:
         with transaction(self._sessions) as connection:
-            held = tasks.hold(connection, [number for task_id, _ in leases if (number := task_number(task_id))])
-            now, changes, writes, answers = db.now(connection), CountChanges(), {}, []
+            held, now = tasks.hold(connection, [number for task_id, _ in leases if (number := task_number(task_id))])
+            changes, writes, answers = CountChanges(), {}, []
             for task_id, token in leases:
                 task = held.get(task_number(task_id))
                 if task is None:
@@ -184,8 +184,9 @@ def _give(
         given.append(_leased(row, payload, expires_at))
     for _ in given:
         changes.move((candidate.batch_id, candidate.run, candidate.kind), TaskStatus.QUEUED, TaskStatus.LEASED)
-    surplus = tasks.hold(connection, [row.id for row in rows[len(given) :]])
-    tasks.write(connection, [_handed_back(task, now, CountChanges()) for task in surplus.values()])
+    if len(given) < len(rows):
+        surplus, _ = tasks.hold(connection, [row.id for row in rows[len(given) :]])
+        tasks.write(connection, [_handed_back(task, now, CountChanges()) for task in surplus.values()])
     return given, size
 
 

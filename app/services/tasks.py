@@ -21,8 +21,9 @@ from app.models import Batch, LateResult, Task
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _batches_of = select(Task.batch_id).where(Task.id.in_(_ids)).distinct().order_by(Task.batch_id).subquery()
 # In the order of batches: two callers who share several batches never wait for each other in a ring.
-_SHARE = select(_batches_of.c.batch_id, func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
-_TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id))
+_clock = func.clock_timestamp(type_=db.UtcTime)
+_SHARE = select(_batches_of.c.batch_id, func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
+_TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
 
 _HELD = (
     select(
@@ -89,21 +90,22 @@ class HeldTask:
         return None
 
 
-def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> dict[int, HeldTask]:
-    """Lock the tasks for a report, by id; unknown ids are left out.
+def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> tuple[dict[int, HeldTask], datetime]:
+    """Lock the tasks for a report, by id, and read the database's clock; unknown ids are left out.
 
     A state change of their batches waits until this transaction ends, so what is read of them stays true.
     With `if_free`, tasks of batches about which something is being decided are left out instead of waited for.
     """
     wanted = sorted(set(ids))
-    if wanted and db.is_postgresql(connection):
-        shared = connection.execute(_TRY_SHARE if if_free else _SHARE, {"ids": wanted}).all()
-        if if_free:
-            free = {row[0] for row in shared if row[1]}
-            rows = connection.execute(_HELD, {"ids": wanted}).all() if free else []
-            return {row.id: _held(row) for row in rows if row.batch_id in free}
-    rows = connection.execute(_HELD, {"ids": wanted}).all() if wanted else []
-    return {row.id: _held(row) for row in rows}
+    if not wanted or not db.is_postgresql(connection):
+        rows = connection.execute(_HELD, {"ids": wanted}).all() if wanted else []
+        return {row.id: _held(row) for row in rows}, db.now(connection)
+    shared = connection.execute(_TRY_SHARE if if_free else _SHARE, {"ids": wanted}).all()
+    if not shared:
+        return {}, db.now(connection)
+    free = {batch_id for batch_id, taken, _ in shared if taken is not False}
+    rows = connection.execute(_HELD, {"ids": wanted}).all() if free else []
+    return {row.id: _held(row) for row in rows if row.batch_id in free}, shared[-1][2]
 
 
 def _held(row: Any) -> HeldTask:
