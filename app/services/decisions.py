@@ -1,0 +1,44 @@
+"""What is logged of decisions: one line for each change, once it is committed, and one for each no or not yet."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from app.metrics import CHANGES, DECISIONS
+from app.services.locked_batch import ChangeMade
+from app.services.orders import Answer, Order
+
+log = structlog.get_logger()
+
+
+def log_changes(changes: Iterable[ChangeMade]) -> None:
+    """Log the changes of a committed transaction."""
+    for change in changes:
+        CHANGES.labels(change.trigger).inc()
+        log.info(
+            "batch_changed",
+            batch_id=change.batch_id,
+            version=change.version,
+            trigger=change.trigger,
+            from_state=change.from_state,
+            to_state=change.to_state,
+            actor=change.order.actor,
+            reason=change.reason,
+        )
+
+
+def log_answer(batch_id: int, action: str, order: Order, answer: Answer) -> None:
+    """Count the answer to a request; log it, unless it is a change that has its line already."""
+    outcome = {True: "done", False: answer.get("code"), None: "queued"}[answer["success"]]
+    known = outcome != "unknown_action"  # a caller's own word must not become a metric's label
+    DECISIONS.labels(action if known else "unknown", "rehearsed" if order.dry_run else outcome).inc()
+    if outcome != "done" or order.dry_run:
+        log.info(
+            "request_answered",
+            batch_id=batch_id,
+            action=action[:100],
+            outcome=outcome,
+            dry_run=order.dry_run,
+            reason=answer.get("reason"),
+            actor=order.actor,
+        )
