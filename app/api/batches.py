@@ -8,22 +8,11 @@ from flask import Response, request, stream_with_context, url_for
 from marshmallow import fields
 
 from app.api.access import OPERATORS, READERS, WORKERS, order
+from app.api.answers import AuditSchema, BatchSchema, list_of
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, recorder, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import (
-    AuditSchema,
-    BatchBody,
-    BatchesQuery,
-    BatchSchema,
-    DocumentsBody,
-    NameQuery,
-    Page,
-    RenameBody,
-    RunQuery,
-    TasksQuery,
-    list_of,
-)
+from app.api.schemas import BatchBody, BatchesQuery, DocumentsBody, NameQuery, Page, RenameBody, RunQuery, TasksQuery
 from app.api.uploads import JSON_LINES, count_ready_tasks, ready_tasks, uploaded_documents
 from app.api.wiring import services
 from app.domain.transitions import BatchState

@@ -10,7 +10,6 @@ from flask import Response, current_app, g, request
 from app.api.access import auth, current_caller
 from app.api.uploads import body_hash
 from app.api.wiring import services
-from app.db import transaction
 from app.errors import Invalid
 from app.services.idempotency import Claim, StoredAnswer, claim
 
@@ -72,8 +71,7 @@ def _keep(taken: Claim, response: Response) -> None:
     if response.status_code >= 500:  # nothing was decided: the same key may try again
         taken.drop(services().sessions)
     elif not g.get("answer_stored"):
-        with transaction(services().sessions) as connection:
-            taken.store(connection, _stored(response))
+        taken.store_alone(services().sessions, _stored(response))
 
 
 def _stored(response: Response) -> StoredAnswer:

@@ -7,19 +7,10 @@ from flask import Response
 from marshmallow import fields
 
 from app.api.access import READERS, WORKERS
+from app.api.answers import LeasedTask, ReportedSchema, list_of
 from app.api.replies import recorder, reply
 from app.api.routes import Routes
-from app.api.schemas import (
-    CompleteBody,
-    FailBody,
-    HeartbeatBody,
-    LeaseBody,
-    LeasedTask,
-    ReleaseBody,
-    ReportBody,
-    ReportedSchema,
-    list_of,
-)
+from app.api.schemas import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.api.wiring import services
 from app.domain.leases import Outcome
 from app.services.reports import Report

@@ -6,9 +6,10 @@ from typing import Any
 from flask import Response
 
 from app.api.access import ADMINS
+from app.api.answers import TokenSchema, list_of
 from app.api.replies import recorder, reply
 from app.api.routes import Routes, page
-from app.api.schemas import Page, TokenBody, TokenSchema, list_of
+from app.api.schemas import Page, TokenBody
 from app.api.wiring import services
 
 routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")

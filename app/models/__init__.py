@@ -2,7 +2,7 @@
 
 from app.db import Base
 from app.models.access import ApiToken, IdempotencyKey
-from app.models.audit import AuditRow, RequestStatus, StateChangeRequest
+from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.task import LateResult, Task, TaskCounts
 
@@ -17,7 +17,6 @@ __all__ = [
     "Model",
     "Prompt",
     "ReadyTask",
-    "RequestStatus",
     "StateChangeRequest",
     "Task",
     "TaskCounts",

@@ -1,13 +1,13 @@
 """The audit log: one row for each change of a batch, and the requests that waited for a locked one."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
+from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState, Kind
 from app.models.batch import one_of
 
@@ -37,13 +37,6 @@ class AuditRow(Base):
         CheckConstraint(one_of("to_state", BatchState), name="to_state"),
         Index("ix_audit_log_at", "at"),  # the event feed reads what is new
     )
-
-
-class RequestStatus(StrEnum):
-    QUEUED = "QUEUED"
-    APPLIED = "APPLIED"
-    REFUSED = "REFUSED"
-    EXPIRED = "EXPIRED"
 
 
 class StateChangeRequest(Base):

@@ -16,9 +16,10 @@ from app.db import Sessions, reading, transaction
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.domain.leases import Outcome
+from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
-from app.models import Batch, RequestStatus
+from app.models import Batch
 from app.services import decisions, records, reports, request_queue
 from app.services.locked_batch import ChangeMade, LockedBatch, append_audit_row, refused
 from app.services.looks import look

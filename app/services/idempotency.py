@@ -50,6 +50,11 @@ class Claim:
         if connection.execute(self._mine(update(_keys)).values(values)).rowcount != 1:
             raise KeyInUse("Another request took this Idempotency-Key over.")
 
+    def store_alone(self, sessions: Sessions, answer: StoredAnswer) -> None:
+        """Keep the answer of a request that had no effect."""
+        with transaction(sessions) as connection:
+            self.store(connection, answer)
+
     def drop(self, sessions: Sessions) -> None:
         """Give the key back: nothing was decided."""
         with transaction(sessions) as connection:

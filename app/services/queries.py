@@ -12,6 +12,7 @@ from app import db
 from app.db import Sessions, reading
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import FINISHED, TaskKind
+from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
 from app.errors import NotFound
 from app.models import (
@@ -22,7 +23,6 @@ from app.models import (
     Model,
     Prompt,
     ReadyTask,
-    RequestStatus,
     StateChangeRequest,
     Task,
 )

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Integer, bindparam, func, literal, null, sele
 from app import db
 from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
+from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
-from app.models import Batch, RequestStatus, StateChangeRequest, TaskCounts
+from app.models import Batch, StateChangeRequest, TaskCounts
 
 
 @dataclass(frozen=True)

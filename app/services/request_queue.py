@@ -11,8 +11,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from app import db
+from app.domain.request_status import RequestStatus
 from app.errors import Busy
-from app.models import RequestStatus, StateChangeRequest
+from app.models import StateChangeRequest
 from app.services.orders import Answer, Order
 
 LONGEST_QUEUE = 1_000

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import BigId, UtcTime
-from app.domain.roles import Role
 from app.domain.leases import Outcome, TaskKind, TaskStatus
+from app.domain.request_status import RequestStatus
+from app.domain.roles import Role
 from app.domain.transitions import BatchState, Kind
-from app.models import RequestStatus, defences
+from app.models import defences
 from app.models.batch import one_of
 
 revision = "0001"
@@ -97,9 +98,7 @@ def upgrade() -> None:
         sa.CheckConstraint(one_of("outcome", Outcome), name="ck_late_results_outcome"),
         sa.PrimaryKeyConstraint("id", name="pk_late_results"),
     )
-    op.create_index(
-        "uq_late_results_report", "late_results", ["task_id", "lease_token", "outcome"], unique=True
-    )
+    op.create_index("uq_late_results_report", "late_results", ["task_id", "lease_token", "outcome"], unique=True)
     op.create_table(
         "state_change_requests",
         sa.Column("seq", BigId, nullable=False),
@@ -120,9 +119,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_state_change_requests"),
         sa.UniqueConstraint("id", name="uq_state_change_requests_id"),
     )
-    op.create_index(
-        "ix_state_change_requests_of_batch", "state_change_requests", ["batch_id", "seq"], unique=False
-    )
+    op.create_index("ix_state_change_requests_of_batch", "state_change_requests", ["batch_id", "seq"], unique=False)
     op.create_index(
         "ix_state_change_requests_queued",
         "state_change_requests",

@@ -1,0 +1,143 @@
+"""What is answered: the shapes of contract 5, for the OpenAPI document. Answers are rendered by the services."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from app.domain.leases import TaskStatus
+from app.domain.request_status import RequestStatus
+from app.domain.roles import Role
+from app.domain.transitions import ACTIONS, BatchState
+
+
+class ProblemSchema(ma.Schema):
+    """RFC 9457, with a stable `code`; beside it whatever helps."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    code = fields.String()
+    errors = fields.Dict()
+
+
+class StagingCounts(ma.Schema):
+    total = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
+
+
+class AnalysisCounts(StagingCounts):
+    queued = fields.Integer()
+    leased = fields.Integer()
+
+
+class Progress(ma.Schema):
+    staging = fields.Nested(StagingCounts)
+    analysis = fields.Nested(AnalysisCounts)
+
+
+class FailureSchema(ma.Schema):
+    code = fields.String()
+    message = fields.String()
+    task_id = fields.String(allow_none=True)
+
+
+class BatchSchema(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    description = fields.String(allow_none=True)
+    state = fields.Enum(BatchState, by_value=True)
+    version = fields.Integer()
+    run = fields.Integer()
+    failure = fields.Nested(FailureSchema, allow_none=True)
+    progress = fields.Nested(Progress)
+    input = fields.Dict(keys=fields.String(), values=fields.Integer())
+    options = fields.Dict()
+    allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+    staged_at = fields.DateTime(allow_none=True)
+    started_at = fields.DateTime(allow_none=True)
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class DecisionSchema(ma.Schema):
+    success = fields.Boolean()
+    batch_id = fields.Integer()
+    action = fields.String()
+    previous_state = fields.Enum(BatchState, by_value=True)
+    new_state = fields.Enum(BatchState, by_value=True)
+    version = fields.Integer()
+    batch = fields.Nested(BatchSchema)
+    dry_run = fields.Boolean()
+    effect = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+class QueuedSchema(ma.Schema):
+    success = fields.Boolean(allow_none=True)
+    status = fields.Enum(RequestStatus, by_value=True)
+    request_id = fields.String()
+    queue_position = fields.Integer()
+
+
+class RequestSchema(ma.Schema):
+    id = fields.String()
+    batch_id = fields.Integer()
+    action = fields.String()
+    status = fields.Enum(RequestStatus, by_value=True)
+    reason = fields.String(allow_none=True)
+    version = fields.Integer(allow_none=True)
+    queue_position = fields.Integer(allow_none=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime()
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class AuditSchema(ma.Schema):
+    version = fields.Integer()
+    trigger = fields.String()
+    kind = fields.String()
+    from_state = fields.Enum(BatchState, by_value=True, allow_none=True)
+    to_state = fields.Enum(BatchState, by_value=True)
+    actor = fields.String()
+    role = fields.String()
+    reason = fields.String(allow_none=True)
+    context = fields.Dict()
+    request_id = fields.String(allow_none=True)
+    at = fields.DateTime()
+
+
+class TokenSchema(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    role = fields.Enum(Role, by_value=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime(allow_none=True)
+    token = fields.String()
+
+
+class LeasedTask(ma.Schema):
+    id = fields.String()
+    batch_id = fields.Integer()
+    run = fields.Integer()
+    kind = fields.String()
+    attempt = fields.Integer()
+    lease_token = fields.String()
+    lease_expires_at = fields.DateTime()
+    payload = fields.Dict()
+
+
+class ReportedSchema(ma.Schema):
+    task_id = fields.String()
+    status = fields.Enum(TaskStatus, by_value=True)
+    batch_state = fields.Enum(BatchState, by_value=True)
+
+
+def list_of(noun: str, item: Any, paged: bool = True) -> ma.Schema:
+    """The shape of a list answer: the rows under their noun, and the next page's cursor."""
+    more = {"next_cursor": fields.String(allow_none=True)} if paged else {}
+    rows = fields.List(fields.Nested(item) if isinstance(item, type) else item)
+    return ma.Schema.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()
