@@ -126,7 +126,8 @@ class BatchService:
 
         Returns a verdict for each report, and the state of each batch afterwards.
         """
-        verdicts = db.patiently(lambda: self._take(taken))
+        reports_taken = list(taken)
+        verdicts = db.patiently(lambda: self._take(reports_taken))
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
         ended = {verdict.batch_id for verdict in verdicts if verdict.ended}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
@@ -256,9 +257,9 @@ class BatchService:
         with reading(self._sessions) as connection:
             return look(connection, batch_id)
 
-    def _take(self, taken: Iterable[Report]) -> list[Verdict]:
+    def _take(self, taken: list[Report]) -> list[Verdict]:
         with transaction(self._sessions) as connection:
-            return reports.take(connection, list(taken))
+            return reports.take(connection, taken)
 
     def _take_one(self, report: Report) -> None:
         verdicts, _ = self.report([report])

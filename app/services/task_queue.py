@@ -119,7 +119,7 @@ class TaskQueue:
                         if len(given) == amount:
                             untried[batch_id] = candidate  # it may have more
             changes.write(connection, now)
-            if record:
+            if record and leased:
                 record(connection, leased)
         return leased
 
