@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,23 @@ def test_all_wrong_settings_are_named_at_once() -> None:
     assert failed.stderr.startswith("Error: Wrong settings: ")
     assert "PORT: " in failed.stderr
     assert "WORKERS: " in failed.stderr
+
+
+def test_open_streams_and_waiting_workers_do_not_hold_the_stop(live_server: LiveServer) -> None:
+    with live_server.session() as http, ThreadPoolExecutor(1) as waiting:
+        stream = http.get(f"{live_server.url}/api/events", stream=True, timeout=30)
+        assert next(stream.iter_lines())
+        order = {"worker": "patient", "wait_seconds": 30}
+        lease = waiting.submit(
+            requests.post,
+            f"{live_server.url}/api/tasks/lease",
+            json=order,
+            headers={"Authorization": f"Bearer {live_server.tokens['worker']}"},
+            timeout=40,
+        )
+        time.sleep(0.5)
+        asked_at = time.monotonic()
+        assert live_server.stop() == 0
+        assert time.monotonic() - asked_at < 6
+        assert (lease.result().status_code, lease.result().json()) == (200, {"tasks": []})
+        stream.close()
