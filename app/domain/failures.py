@@ -45,7 +45,8 @@ def staging_failure(facts: Facts) -> Failure | None:
         return _failure("staging_failed", facts)
     if facts.all_tasks_written and not facts.staging.open and not facts.analysis.total:
         return _failure("nothing_to_analyse", facts)
-    if facts.idle_seconds > facts.staging_timeout_seconds:
+    goes_on = facts.staging.open or not facts.all_tasks_written
+    if goes_on and facts.idle_seconds > facts.staging_timeout_seconds:
         return _failure("staging_timeout", facts)
     return None
 
