@@ -20,15 +20,16 @@ from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch
-from app.services import decisions, records, reports, request_queue
-from app.services.locked_batch import ChangeMade, LockedBatch, append_audit_row, refused
+from app.services import decisions, ledger, records, reports, request_queue
+from app.services.ledger import Change, ChangeMade
+from app.services.locked_batch import LockedBatch, refused
 from app.services.looks import look
 from app.services.orders import Answer, Order
 from app.services.records import BatchRecord
 from app.services.reports import Report, Verdict
 from app.services.views import batch_view, effect_of
 
-Change = Callable[[LockedBatch], Mapping[str, Any]]
+Columns = Callable[[LockedBatch], Mapping[str, Any]]
 Store = Callable[[Connection, LockedBatch], None]
 
 
@@ -98,23 +99,22 @@ class BatchService:
                 insert(db.table_of(Batch)).returning(Batch.id), {**row, **values}
             ).scalar_one()
             batch, _ = look(connection, batch_id)
-            append_audit_row(connection, batch, None, CREATE, Kind.EDIT, order)
-            changes.append(ChangeMade(batch.id, batch.version, CREATE, None, batch.state, order, None))
+            changes.append(ledger.append_creation(connection, batch, Change(CREATE, Kind.EDIT, order)))
             locked = LockedBatch(connection, records.Locked(batch, now), changes)
             store(connection, locked)
             return batch_view(batch, locked.facts)
 
         return self._recorded(order, create)
 
-    def edit(self, batch_id: int, edit: Edit, order: Order, change: Change, store: Store | None = None) -> Answer:
-        """Edit a batch: `change` gives the row's new columns, `store` writes what belongs beside the row.
+    def edit(self, batch_id: int, edit: Edit, order: Order, columns: Columns, store: Store | None = None) -> Answer:
+        """Edit a batch: `columns` gives the row's new ones, `store` writes what belongs beside the row.
 
         Raises NotFound, StateRefused, VersionMismatch; Locked when somebody holds the row.
         """
 
         def apply(connection: Connection, changes: list[ChangeMade]) -> Answer:
             locked = self._lock(connection, batch_id, changes)
-            locked.edit(edit, order, change(locked))
+            locked.edit(edit, order, columns(locked))
             if store:
                 store(connection, locked)
             return batch_view(locked.batch, locked.facts)

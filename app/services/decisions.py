@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 
 from app.metrics import CHANGES, DECISIONS
-from app.services.locked_batch import ChangeMade
+from app.services.ledger import ChangeMade
 from app.services.orders import Answer, Order
 
 log = structlog.get_logger()
@@ -13,17 +13,17 @@ log = structlog.get_logger()
 
 def log_changes(changes: Iterable[ChangeMade]) -> None:
     """Log the changes of a committed transaction."""
-    for change in changes:
-        CHANGES.labels(change.trigger).inc()
+    for made in changes:
+        CHANGES.labels(made.change.trigger).inc()
         log.info(
             "batch_changed",
-            batch_id=change.batch_id,
-            version=change.version,
-            trigger=change.trigger,
-            from_state=change.from_state,
-            to_state=change.to_state,
-            actor=change.order.actor,
-            reason=change.reason,
+            batch_id=made.batch.id,
+            version=made.batch.version,
+            trigger=made.change.trigger,
+            from_state=made.from_state,
+            to_state=made.batch.state,
+            actor=made.change.order.actor,
+            reason=made.change.reason,
         )
 
 

@@ -4,41 +4,25 @@ BatchService alone makes one. What is decided here is true at the commit, or nev
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select
 
-from app import db
 from app.domain import failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
 from app.domain.leases import TaskStatus
 from app.domain.transitions import BatchState, Edit, Kind, Transition
-from app.errors import Busy, Refusal, StateRefused, VersionMismatch
-from app.models import AuditRow, Batch, Task
-from app.services import records, staging
+from app.errors import Refusal, StateRefused, VersionMismatch
+from app.models import Task
+from app.services import ledger, records, staging
+from app.services.ledger import Change, ChangeMade
 from app.services.orders import SYSTEM, Answer, Order
 from app.services.records import BatchRecord, Locked
 from app.services.views import batch_view
 
-# What a change may touch; the rest of the row is as it was created.
-_WRITABLE = (
-    "name", "description", "state", "version", "run", "document_count", "failure_code", "failure_message",
-    "failure_task_id", "updated_at", "staged_at", "started_at", "finished_at", "archived_at",
-)  # fmt: skip
-_batches = db.table_of(Batch)
-_WRITE = (
-    update(_batches)
-    .where(
-        _batches.c.id == bindparam("batch_id"),
-        _batches.c.version == bindparam("read_version"),
-        _batches.c.state == bindparam("read_state"),
-    )
-    .values({name: bindparam(f"new_{name}") for name in _WRITABLE})
-)
-_APPEND = insert(db.table_of(AuditRow))
 _BLAME: Any = (
     select(Task.id, Task.error)
     .where(
@@ -50,19 +34,6 @@ _BLAME: Any = (
     .order_by(Task.critical.desc(), Task.id)
     .limit(1)
 )
-
-
-@dataclass(frozen=True)
-class ChangeMade:
-    """A change that is true once its transaction is committed."""
-
-    batch_id: int
-    version: int
-    trigger: str
-    from_state: BatchState | None
-    to_state: BatchState
-    order: Order
-    reason: str | None
 
 
 class LockedBatch:
@@ -100,7 +71,7 @@ class LockedBatch:
         if self.batch.state not in edit.sources:
             raise StateRefused(edit.trigger, self.batch.state, edit.sources)
         after = replace(self.batch, version=self.batch.version + 1, updated_at=self.now, **columns)
-        self._write(after, edit.trigger, Kind.EDIT, order, order.reason)
+        self._write(after, Change(edit.trigger, Kind.EDIT, order, order.reason))
 
     def check_version(self, order: Order) -> None:
         """Hold the batch's version against the one that the caller saw. Raises VersionMismatch."""
@@ -156,20 +127,10 @@ class LockedBatch:
                 "failure_task_id": failure.task_id,
             }
         after = replace(self.batch, state=target, version=self.batch.version + 1, updated_at=self.now, **changes)
-        self._write(after, transition.trigger, transition.kind, order, reason)
+        self._write(after, Change(transition.trigger, transition.kind, order, reason))
 
-    def _write(self, after: BatchRecord, trigger: str, kind: Kind, order: Order, reason: str | None) -> None:
-        values = {f"new_{name}": getattr(after, name) for name in _WRITABLE}
-        values |= {
-            "batch_id": after.id,
-            "read_version": self.batch.version,
-            "read_state": self.batch.state,
-        }
-        # The state first: the loser of a race, were there one, finds 0 rows and has written no audit row.
-        if self._connection.execute(_WRITE, values).rowcount != 1:
-            raise Busy("The batch was changed by someone who did not lock it.")
-        append_audit_row(self._connection, after, self.batch.state, trigger, kind, order, reason)
-        self._changes.append(ChangeMade(after.id, after.version, trigger, self.batch.state, after.state, order, reason))
+    def _write(self, after: BatchRecord, change: Change) -> None:
+        self._changes.append(ledger.write(self._connection, self.batch, after, change))
         self.batch = after
 
     def _begin_run(self) -> None:
@@ -205,33 +166,6 @@ def _failure(event: Transition, facts: Facts) -> Failure | None:
         return None
     in_staging = BatchState.STAGING in event.sources
     return failures.staging_failure(facts) if in_staging else failures.run_failure(facts)
-
-
-def append_audit_row(
-    connection: Connection,
-    batch: BatchRecord,
-    from_state: BatchState | None,
-    trigger: str,
-    kind: Kind,
-    order: Order,
-    reason: str | None = None,
-) -> None:
-    """Append the audit row of the change that made `batch` what it is."""
-    row = {
-        "batch_id": batch.id,
-        "version": batch.version,
-        "trigger": trigger,
-        "kind": kind,
-        "from_state": from_state,
-        "to_state": batch.state,
-        "actor": order.actor,
-        "role": order.role,
-        "reason": reason,
-        "context": dict(order.context),
-        "request_id": order.request_id,
-        "at": batch.updated_at,
-    }
-    connection.execute(_APPEND, row)
 
 
 def refused(refusal: Refusal, batch: BatchRecord | None = None, facts: Facts | None = None) -> Answer:
