@@ -7,12 +7,16 @@ from flask import Flask, Response, g, request
 from app.api import actions, batches, documentation, events, health, tasks, tokens
 from app.api.access import name_requests
 from app.api.problems import answer_problems
+from app.api.routes import Ident
+from app.api.uploads import close_spool
 from app.metrics import REQUESTS
 
 
 def register(app: Flask) -> None:
     """Put the API on an application."""
+    app.url_map.converters["ident"] = Ident
     name_requests(app)
+    app.teardown_request(close_spool)
     _time_requests(app)
     answer_problems(app)
     api = documentation.document(app)

@@ -28,7 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 @auth.verify_token
 def _caller(token: str) -> Caller | None:
-    caller = services().tokens.caller(token) if token else None
+    caller = g.caller = services().tokens.caller(token) if token else None
     if token and caller is None:
         log.warning("sign_in_failed", path=request.path, remote=request.remote_addr)
     return caller
@@ -42,14 +42,13 @@ def _roles(caller: Caller) -> list[str]:
 @auth.error_handler
 def _refuse(status: int) -> Response:
     if status == Forbidden.status:
-        caller: Caller = auth.current_user()
-        return problem_of(Forbidden(f"The role {caller.role} may not do this."))
+        return problem_of(Forbidden(f"The role {g.caller.role} may not do this."))
     return problem_of(Unauthenticated("Send a valid token: Authorization: Bearer <token>."))
 
 
 def current_caller() -> Caller:
     """The caller of the present request."""
-    caller: Caller = auth.current_user()
+    caller: Caller = g.caller
     return caller
 
 

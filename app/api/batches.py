@@ -151,9 +151,7 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
     return Response(stream_with_context(lines()), content_type=NDJSON)
 
 
-@routes.call(
-    "GET", "/documents/<int(max=9223372036854775807):document_id>/content", (*READERS, *WORKERS), refuses=[404]
-)
+@routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[404])
 @routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def document_content(document_id: int) -> Response:
     """Download a document as it was uploaded."""

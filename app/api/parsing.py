@@ -22,17 +22,30 @@ class Parser(FlaskParser):
         return json_body(req)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        raise invalid(error)
+        (within,) = error.messages.values()  # by location, which is one
+        raise invalid(ma.ValidationError(within))
 
 
 def json_body(req: Request) -> Any:
-    """Read a JSON body. Raises UnsupportedMediaType, NotJson."""
+    """Read a JSON body. Raises UnsupportedMediaType, TooLarge, NotJson, Invalid."""
     if not req.is_json:
         raise UnsupportedMediaType(f"Send application/json, not {req.mimetype or 'a body without a Content-Type'}.")
+    body = req.get_data()
+    req.stream.read(1)  # a body without a Content-Length was cut at the limit without a word: 413 here
     try:
-        return orjson.loads(req.get_data())
+        return writable_json(body)
     except orjson.JSONDecodeError as error:
         raise NotJson(f"The body is not JSON: {error}.") from error
+
+
+def writable_json(text: bytes) -> Any:
+    """Read JSON that can be written again, within an answer. Raises orjson.JSONDecodeError, Invalid."""
+    data = orjson.loads(text)
+    try:
+        orjson.dumps([[[[[[[[data]]]]]]]])  # the writer goes less deep than the reader
+    except orjson.JSONEncodeError as error:
+        raise Invalid("The body is nested too deeply.", errors={"_schema": ["is nested too deeply"]}) from error
+    return data
 
 
 def load(schema: ma.Schema, data: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from flask import Response, current_app
+from werkzeug.routing import IntegerConverter, Map
 
 from app.api.access import auth
 from app.api.parsing import Parser
@@ -17,7 +18,7 @@ from app.api.replies import KEY, once, reply
 from app.domain.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
-BATCH = "/batches/<int(max=9223372036854775807):batch_id>"
+BATCH = "/batches/<ident:batch_id>"
 _BODY_REFUSALS = (400, 413, 415, 422)
 _KEY_PARAMETER = {
     "in": "header",
@@ -31,6 +32,15 @@ _IF_MATCH_PARAMETER = {
     "schema": {"type": "string"},
     "description": "The ETag of the batch as you saw it: another version is 412.",
 }
+
+
+class Ident(IntegerConverter):
+    """An id in a path: plain digits, no more than a database's integer holds. Anything else is no path: 404."""
+
+    regex = r"[0-9]{1,18}"  # a `max` alone answers 405 where a path has several methods
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=10**18 - 1)
 
 
 class Routes(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -36,7 +36,7 @@ def index(query: Mapping[str, Any]) -> Response:
     return page("tokens", rows, query["limit"], lambda row: row["id"])
 
 
-@routes.call("DELETE", "/<int(max=9223372036854775807):token_id>", ADMINS, refuses=[404])
+@routes.call("DELETE", "/<ident:token_id>", ADMINS, refuses=[404])
 @routes.response(204)
 def revoke(token_id: int) -> Response:
     """Revoke a token: refused from the next second on, in every process."""

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 import orjson
 from flask import g, request
 
+from app.api.parsing import writable_json
 from app.errors import Invalid, TooLarge
 
 JSON_LINES = "application/jsonl"
@@ -70,13 +71,18 @@ def body_hash() -> str:
 def spooled_body() -> IO[bytes]:
     """Give the body as a file from its beginning; a large one lies on disk, and goes with the request."""
     if "spool" not in g:
-        spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - it lives as long as the request
+        spool = g.spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - see close_spool
         while chunk := request.stream.read(1024 * 1024):
             spool.write(chunk)
-        g.spool = spool
     found: IO[bytes] = g.spool
     found.seek(0)
     return found
+
+
+def close_spool(_: BaseException | None) -> None:
+    """End the file of the body with its request."""
+    if spool := g.pop("spool", None):
+        spool.close()
 
 
 def ready_tasks() -> Iterator[Mapping[str, Any]]:
@@ -113,7 +119,7 @@ def count_ready_tasks() -> int:
 
 def _ready_task(number: int, line: bytes) -> Mapping[str, Any]:
     try:
-        data = orjson.loads(line)
+        data = writable_json(line)
     except orjson.JSONDecodeError as error:
         raise _bad(number, f"is not JSON: {error}") from error
     if not isinstance(data, dict):

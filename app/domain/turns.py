@@ -7,8 +7,8 @@ comes back, so that coming and going gains nothing. It knows no database and no 
 without harm.
 """
 
-from collections.abc import Iterable, Mapping
-from heapq import heapify, heapreplace
+from collections.abc import Container, Mapping
+from heapq import heapreplace
 from threading import Lock
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = 0, 9
@@ -51,12 +51,11 @@ class Turns:
             if not chosen or amount < 1:
                 return []
             quotas = dict.fromkeys(chosen, 0)
-            heap = [(self._passes[batch_id], batch_id) for batch_id in chosen]
-            heapify(heap)
-            for _ in range(amount):
-                virtual_pass, batch_id = heap[0]
+            heap = [(self._passes[batch_id], place, batch_id) for place, batch_id in enumerate(chosen)]
+            for _ in range(amount):  # a sorted list is a heap
+                virtual_pass, place, batch_id = heap[0]
                 quotas[batch_id] += 1
-                heapreplace(heap, (virtual_pass + STRIDE // self._weights[batch_id], batch_id))
+                heapreplace(heap, (virtual_pass + STRIDE // self._weights[batch_id], place, batch_id))
             return [(batch_id, quota) for batch_id, quota in quotas.items() if quota]
 
     def charge(self, batch_id: int, granted: int) -> None:
@@ -71,9 +70,11 @@ class Turns:
         present = [self._passes[batch_id] for batch_id in candidates if batch_id in self._passes]
         self._now = max(self._now, min(present, default=0))
         self._passes = {b: p for b, p in self._passes.items() if b in candidates or p > self._now}
-        for batch_id in candidates:
+        for batch_id in sorted(candidates, reverse=True):
             self._passes.setdefault(batch_id, self._now)
         self._weights = {batch_id: weight(priority) for batch_id, priority in candidates.items()}
 
-    def _in_order(self, candidates: Iterable[int]) -> list[int]:
-        return sorted(candidates, key=lambda batch_id: (self._passes[batch_id], batch_id))
+    def _in_order(self, candidates: Container[int]) -> list[int]:
+        """Sort by pass; of two with the same, whoever came last is first, so that nobody waits to begin."""
+        latest_first = [batch_id for batch_id in reversed(self._passes) if batch_id in candidates]
+        return sorted(latest_first, key=self._passes.__getitem__)

@@ -20,7 +20,8 @@ _WRITABLE = (
     "name", "description", "state", "version", "run", "document_count", "failure_code", "failure_message",
     "failure_task_id", "updated_at", "staged_at", "started_at", "finished_at", "archived_at",
 )  # fmt: skip
-_batches, _audit = db.table_of(Batch), db.table_of(AuditRow)
+_batches = db.table_of(Batch)
+_audit = db.table_of(AuditRow)
 
 _WRITE = (
     update(_batches)
