@@ -1,0 +1,60 @@
+"""What a handler gets and what it may raise. Plain values: they travel to other threads, processes and machines."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """One leased task. `payload` is as the API gives it; `run` and `attempt` count from 1."""
+
+    id: str
+    batch_id: int
+    run: int
+    kind: str
+    attempt: int
+    payload: dict[str, Any]
+    lease_token: str = field(default="", repr=False)
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody waits for the answer any more. In another process it stays False: events do not travel."""
+        return self.stopping.is_set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "stopping"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, stopping=threading.Event())
+
+
+Handler = Callable[[Task], dict[str, Any]]
+
+
+class TaskFailed(Exception):
+    """Raise it in a handler to report a failure in so many words.
+
+    `retryable` puts the task back in line while it has attempts left, after `retry_after_seconds` if given.
+    `critical` fails the whole batch.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        retryable: bool = True,
+        critical: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(code, message, retryable, critical, retry_after_seconds)  # all of it: an exception is pickled
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.critical = critical
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
