@@ -22,7 +22,7 @@ class Parser(FlaskParser):
         return json_body(req)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        (within,) = error.messages.values()  # by location, which is one
+        (within,) = error.messages_dict.values()  # by location, which is one
         raise invalid(ma.ValidationError(within))
 
 

@@ -122,6 +122,8 @@ def _ready_task(number: int, line: bytes) -> Mapping[str, Any]:
         data = writable_json(line)
     except orjson.JSONDecodeError as error:
         raise _bad(number, f"is not JSON: {error}") from error
+    except Invalid as refusal:
+        raise _bad(number, "is nested too deeply") from refusal
     if not isinstance(data, dict):
         raise _bad(number, "is not an object")
     for name, kind in _LINE.items():
