@@ -1,0 +1,88 @@
+"""The command line of the benchmark, `python -m bench`."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from app.logging import configure
+from bench.bare import find_pgbench
+from bench.calls import WrongAnswer
+from bench.load import BadLoad, NoLoadGenerator, find_wrk
+from bench.machine import machine
+from bench.options import Bench
+from bench.progress import Progress
+from bench.results import Result, table, write_markdown
+from bench.rows import actions, leases, reports, routes, sizes, statements
+from bench.scene import DoesNotAddUp
+from tests.support.postgres import NoPostgres, private_postgres
+
+INTERRUPTED = 130
+ROWS: dict[str, Callable[[Bench], list[Result]]] = {
+    "action": actions.spread,
+    "lease": leases.bulk,
+    "report": reports.single,
+    "size": sizes.sizes,
+    "hot": actions.hot,
+    "sqlite": actions.sqlite,
+    "routes": routes.empty,
+    "statements": statements.statements,
+}
+_MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items())
+
+
+@contextmanager
+def one_interruption() -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into KeyboardInterrupt, and let nothing disturb the clearing up after it."""
+
+    def interrupt(*_: Any) -> NoReturn:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    yield
+
+
+@click.command(
+    epilog=f"\b\nRows:\n{_MEANING}", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often to measure each.")
+@click.option("--seconds", type=click.IntRange(1, 600), default=5, show_default=True, help="How long, each time.")
+@click.option(
+    "--scale", type=click.FloatRange(0.001, 10), default=1.0, help="Times the batches' size; 0.1: a quick look."
+)
+@click.option("--only", "names", type=click.Choice(list(ROWS)), multiple=True, help="This row; may be given again.")
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table there as well.")
+def bench(rounds: int, seconds: int, scale: float, names: tuple[str, ...], markdown: Path | None) -> None:
+    """Measure the service on a private PostgreSQL, fsync on, as `serve` runs it with WORKERS=2.
+
+    The table goes to stdout, progress to stderr. A floor that is missed is printed, and is no error; answers and rows
+    that do not add up are one. A FILE with the lines `bench:begin` and `bench:end` (as HTML comments, see
+    docs/performance.md) gets the table between them.
+    """
+    configure("ERROR")  # some rows run the application in this process: its lines are not the benchmark's
+    try:
+        find_wrk()
+        find_pgbench()
+        with one_interruption(), private_postgres(fsync=True) as postgres_url:
+            run = Bench(postgres_url, Progress(), rounds, seconds, scale)
+            about = machine(run)
+            results = [result for name in names or ROWS for result in ROWS[name](run)]
+    except (NoLoadGenerator, NoPostgres, BadLoad, DoesNotAddUp, WrongAnswer) as broken:
+        raise click.ClickException(str(broken)) from broken
+    except KeyboardInterrupt:
+        click.echo("Interrupted; everything is stopped and cleared away.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    block = f"{about}\n\n{table(results)}"
+    click.echo(block)
+    if markdown:
+        write_markdown(markdown, block)
+
+
+if __name__ == "__main__":
+    bench(prog_name="python -m bench")

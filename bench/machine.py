@@ -1,0 +1,33 @@
+"""On what the figures were measured."""
+
+import os
+import platform
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg2
+
+from bench.options import CONNECTIONS, WEB_PROCESSES, Bench
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def machine(bench: Bench) -> str:
+    """Say in a few lines on what, when and how was measured, and how busy the machine was with other work."""
+    with closing(psycopg2.connect(f"{bench.postgres_url}/postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version'), current_setting('fsync')")
+        version, fsync = cursor.fetchone() or ("", "")
+    load = os.getloadavg()[0]
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {os.cpu_count()} cores ({_processor()}), which load,"
+        f" server and database share; load average {load:.1f} before. PostgreSQL {version}, fsync {fsync};"
+        f" Python {platform.python_version()}; {WEB_PROCESSES} server processes, {CONNECTIONS} connections;"
+        f" {bench.rounds} rounds of {bench.seconds} s"
+        + (f"; sizes times {bench.scale:g}." if bench.scale != 1 else ".")
+    )

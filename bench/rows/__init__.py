@@ -1,0 +1,1 @@
+"""The rows of the table: each module measures something, by functions that take a Bench and give Results."""

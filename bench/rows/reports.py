@@ -1,0 +1,101 @@
+"""Single reports into one batch, beside the same spread over 1,000: is there a hot row?"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+from statistics import median
+from typing import Any
+
+from bench import making
+from bench.load import load, request_line
+from bench.options import Bench
+from bench.results import Result
+from bench.rounds import alternate, ratio
+from bench.scene import DoesNotAddUp, Scene, scene
+
+BATCHES = 1_000
+MOST_REPORTS_A_SECOND = 1_500  # for how many to lay tasks ready; a service that is faster ends its round early
+FLOOR = 0.8
+MOST_LEASES = 1_000
+LEASE_SECONDS = 3_600
+WARM_UP_SECONDS = 1
+_RESULT = {"text": "An answer.", "usage": {"input_tokens": 12, "output_tokens": 3}}
+
+
+class Leased:
+    """Tasks leased beforehand, handed to the load round by round; each is reported once."""
+
+    def __init__(self, tasks: Iterable[Any]) -> None:
+        self._lines = iter(
+            [
+                request_line(f"/api/tasks/{t['id']}/complete", {"lease_token": t["lease_token"], "result": _RESULT})
+                for t in tasks
+            ]
+        )
+
+    def take(self, amount: int) -> list[str]:
+        """Take the next `amount` requests."""
+        return [line for line, _ in zip(self._lines, range(amount), strict=False)]
+
+
+def _lease(bench: Bench, there: Scene, batches: Sequence[int], each: int) -> list[list[Any]]:
+    leased = []
+    with there.caller("worker") as caller:
+        for number, batch_id in enumerate(batches):
+            tasks: list[Any] = []
+            while len(tasks) < each:
+                wanted = {
+                    "worker": "bench",
+                    "batch_id": batch_id,
+                    "max_tasks": min(MOST_LEASES, each - len(tasks)),
+                    "lease_seconds": LEASE_SECONDS,
+                }
+                tasks += caller.post("/api/tasks/lease", wanted)["tasks"]
+            leased.append(tasks)
+            bench.progress.count("batches leased from", number + 1, len(batches))
+    return leased
+
+
+def _report(there: Scene, leased: Leased, seconds: int) -> float:
+    """Report single tasks for so many seconds; return them by the second. Raises DoesNotAddUp."""
+    count = "SELECT count(*) FROM tasks WHERE status = 'COMPLETED'"
+    before = there.number(count)
+    done = load(there.server, "worker", leased.take(MOST_REPORTS_A_SECOND * seconds), seconds, once=True)
+    completed = there.number(count) - before
+    if completed != done.ok:
+        raise DoesNotAddUp(f"{done.ok} reports answered, but {completed} tasks completed")
+    return done.per_second
+
+
+def single(bench: Bench) -> list[Result]:
+    """Complete tasks one by one, in one batch and over 1,000, in turns; no batch ends meanwhile."""
+    batches = bench.size(BATCHES, least=20)
+    amount = MOST_REPORTS_A_SECOND * (bench.rounds * bench.seconds + WARM_UP_SECONDS)
+    each = amount // batches + 1
+    with scene(bench) as there:
+        one = making.large(bench, there, amount + 1)
+        many = making.many(bench, there, batches, each + 1)
+        bench.progress.say(f"leasing {2 * amount:,} tasks")
+        into_one = Leased(_lease(bench, there, [one], amount)[0])
+        # Neighbouring reports go to different batches.
+        turns = zip_longest(*_lease(bench, there, many, each))
+        over_many = Leased(task for task in chain.from_iterable(turns) if task)
+        bench.progress.say("single reports: into one batch and over many in turns")
+        for leased in (into_one, over_many):
+            _report(there, leased, WARM_UP_SECONDS)
+        found = alternate(
+            {
+                "one": lambda: _report(there, into_one, bench.seconds),
+                "spread": lambda: _report(there, over_many, bench.seconds),
+            },
+            bench.rounds,
+            bench.progress,
+        )
+    return [
+        Result(
+            f"single reports into one batch, beside {batches:,} batches",
+            f"{median(found['one']):,.0f} reports/s",
+            f"spread {median(found['spread']):,.0f} reports/s",
+            ratio(found["one"], found["spread"]),
+            at_least=FLOOR,
+        )
+    ]

@@ -1,0 +1,33 @@
+"""What a call costs before the service decides anything: an empty route, and one that reads a batch."""
+
+from statistics import median
+
+from bench import making
+from bench.load import load, request_line
+from bench.options import Bench
+from bench.results import Result
+from bench.rounds import alternate
+from bench.scene import scene
+
+
+def empty(bench: Bench) -> list[Result]:
+    """Ask an empty route, and a batch, on all connections."""
+    with scene(bench) as there:
+        batch_id = making.many(bench, there, 1)[0]
+        bench.progress.say("an empty route and GET of a batch in turns")
+
+        def get(path: str, seconds: int) -> float:
+            return load(there.server, "viewer", [request_line(path)], seconds).per_second
+
+        found = alternate(
+            {
+                "/healthz": lambda: get("/healthz", bench.seconds),
+                "batch": lambda: get(f"/api/batches/{batch_id}", bench.seconds),
+            },
+            bench.rounds,
+            bench.progress,
+        )
+    return [
+        Result("GET /healthz, an empty route", f"{median(found['/healthz']):,.0f} requests/s"),
+        Result("GET of a batch", f"{median(found['batch']):,.0f} requests/s"),
+    ]

@@ -1,0 +1,93 @@
+"""Does an action cost more on a large batch? And to look at one?
+
+One batch of 200,000 tasks and one of 20 go through the same calls in turns: pause, resume, cancel, reset, each a
+single call on one connection. After a reset both are put back where they began, ANALYZING with the tasks they have,
+by SQL: along the transition table, one version and one audit row a step, as the triggers demand, but in the same run,
+since to stage 200,000 tasks anew for every cancel would take hours and measure nothing else.
+"""
+
+import time
+from statistics import median
+from typing import Any
+
+from sqlalchemy import text
+
+from bench import making
+from bench.calls import Caller
+from bench.options import Bench
+from bench.results import Result
+from bench.scene import Scene, scene
+
+LARGE, SMALL = 200_000, 20
+CYCLES_A_ROUND = 20
+CEILING = 1.2
+ACTIONS = ("pause", "resume", "cancel", "reset")
+HELD_TO_CEILING = ("pause", "cancel", "reset")
+_LIFE = (
+    ("stage", "action", "SAVED", "STAGING", ""),
+    ("staging_completed", "event", "STAGING", "STAGED", ", staged_at = now()"),
+    ("run", "action", "STAGED", "ANALYZING", ", started_at = now()"),
+)
+
+
+def _put_back(there: Scene, batches: tuple[int, ...]) -> None:
+    """Bring SAVED batches to ANALYZING with the tasks that they have."""
+    with there.services.engine.begin() as connection:
+        for batch_id in batches:
+            for trigger, kind, source, target, times in _LIFE:
+                values = {"id": batch_id, "trigger": trigger, "kind": kind, "source": source, "target": target}
+                connection.execute(
+                    text(
+                        "UPDATE batches SET state = :target, version = version + 1, updated_at = now()"
+                        f"{times} WHERE id = :id AND state = :source"
+                    ),
+                    values,
+                )
+                connection.execute(
+                    text(
+                        "INSERT INTO audit_log"
+                        " (batch_id, version, trigger, kind, from_state, to_state, actor, role, context, at)"
+                        " SELECT id, version, :trigger, :kind, :source, :target, 'bench', 'operator', '{}', now()"
+                        " FROM batches WHERE id = :id"
+                    ),
+                    values,
+                )
+
+
+def _milliseconds(caller: Caller, batch_id: int, action: str) -> float:
+    begun = time.perf_counter()
+    if action == "GET":
+        caller.send("GET", f"/api/batches/{batch_id}")
+    else:
+        caller.act(batch_id, action)
+    return (time.perf_counter() - begun) * 1000
+
+
+def sizes(bench: Bench) -> list[Result]:
+    """Time each action on both batches in turns, and a GET."""
+    tasks, cycles = bench.size(LARGE, least=2_000), max(3, bench.rounds * CYCLES_A_ROUND)
+    took: dict[tuple[str, int], list[float]] = {}
+    with scene(bench) as there, there.caller() as caller:
+        small, large = making.many(bench, there, 1, SMALL)[0], making.large(bench, there, tasks)
+        bench.progress.say(f"actions on {tasks:,} tasks and on {SMALL} in turns")
+        for cycle in range(-2, cycles):  # two to warm up
+            for action in ("GET", *ACTIONS):
+                for batch_id in (small, large) if cycle % 2 else (large, small):
+                    spent = _milliseconds(caller, batch_id, action)
+                    if cycle >= 0:
+                        took.setdefault((action, batch_id), []).append(spent)
+            _put_back(there, (small, large))
+            bench.progress.count("cycles", cycle + 1, cycles)
+    return [_result(action, took[action, large], took[action, small], tasks) for action in (*ACTIONS, "GET")]
+
+
+def _result(action: str, large: list[float], small: list[float], tasks: int) -> Result:
+    held: dict[str, Any] = {"at_most": CEILING} if action in HELD_TO_CEILING else {}
+    what = "GET of a batch" if action == "GET" else action
+    return Result(
+        f"{what}: {tasks:,} tasks, beside {SMALL}",
+        f"{median(large):.1f} ms",
+        f"{median(small):.1f} ms",
+        median(large) / median(small),
+        **held,
+    )

@@ -1,0 +1,102 @@
+"""How often each call goes to the database: counted on the application itself, run in this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from app import create_app
+from app.api.wiring import EXTENSION
+from app.db import migrate
+from app.services import Services
+from bench.making import lines_of
+from bench.options import Bench
+from bench.results import Result
+from config import Config
+from tests.support.client import ApiClient, api_client
+from tests.support.databases import postgres_database
+
+AT_ONCE = 100
+ADMIN = "counted-and-gone"
+
+
+@dataclass
+class Trips:
+    """Statements, and transactions: the driver sends a BEGIN and a COMMIT of its own for each of those."""
+
+    statements: int = 0
+    transactions: int = 0
+
+    def words(self) -> tuple[str, str]:
+        trips = self.statements + 2 * self.transactions
+        return f"{self.statements} statements", f"{self.transactions} transactions: {trips} round trips"
+
+
+@contextmanager
+def counting(engine: Engine) -> Iterator[Trips]:
+    """Count what is sent on an engine while the block runs."""
+    trips = Trips()
+
+    def statement(*_: Any) -> None:
+        trips.statements += 1
+
+    def begin(connection: Connection) -> None:
+        trips.transactions += not connection.connection.dbapi_connection.autocommit  # type: ignore[union-attr]
+
+    event.listen(engine, "before_cursor_execute", statement)
+    event.listen(engine, "begin", begin)
+    try:
+        yield trips
+    finally:
+        event.remove(engine, "before_cursor_execute", statement)
+        event.remove(engine, "begin", begin)
+
+
+@contextmanager
+def _application(bench: Bench) -> Iterator[tuple[ApiClient, Services]]:
+    with postgres_database(bench.postgres_url) as url:
+        migrate(url)
+        app = create_app(Config(database_url=url, admin_token=ADMIN))
+        services: Services = app.extensions[EXTENSION]
+        try:
+            yield api_client(app, {"admin": ADMIN}), services
+        finally:
+            services.engine.dispose()
+
+
+def statements(bench: Bench) -> list[Result]:
+    """Count the statements and round trips of one call of each kind."""
+    with _application(bench) as (client, services):
+        counted: list[Result] = []
+
+        def ask(path: str, body: Any, what: str | None = None) -> Any:
+            with counting(services.engine) as trips:
+                response = client.post(path, json=body) if body is not None else client.get(path)
+            assert response.status_code == 200, response.text
+            if what:
+                counted.append(Result(what, *trips.words()))
+            return response.json
+
+        _call_each(ask, client)
+    return counted
+
+
+def _call_each(ask: Callable[..., Any], client: ApiClient) -> None:
+    made = client.post("/api/batches?name=counted", data=lines_of(AT_ONCE + 3), content_type="application/jsonl")
+    batch = made.headers["Location"]
+    for action in ("stage", "run", "pause", "resume"):
+        ask(f"{batch}/action", {"action": action}, f"to the database: {action}" if action == "pause" else None)
+    ask(batch, None, "to the database: GET of a batch")
+    lease = {"worker": "bench", "batch_id": int(batch.rsplit("/", 1)[1]), "lease_seconds": 600}
+    single = ask("/api/tasks/lease", {**lease, "max_tasks": 1})["tasks"][0]
+    many = ask("/api/tasks/lease", {**lease, "max_tasks": AT_ONCE}, f"to the database: lease {AT_ONCE} of one batch")
+    done: dict[str, Any] = {"result": {"text": "An answer."}}
+    path = f"/api/tasks/{single['id']}/complete"
+    ask(path, {"lease_token": single["lease_token"], **done}, "to the database: a single report")
+    reports = [
+        {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", **done}
+        for task in many["tasks"]
+    ]
+    ask("/api/tasks/report", {"reports": reports}, f"to the database: report {AT_ONCE}")

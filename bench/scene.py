@@ -1,0 +1,95 @@
+"""Where a row is measured: a fresh database, and a server on it as an operator starts one.
+
+Each row has its own, so that no row sweeps, vacuums or reads what another left behind.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.db import migrate
+from app.services import Services, build
+from app.services.verify import verify
+from bench.calls import Caller
+from bench.options import WEB_PROCESSES, Bench
+from config import Config
+from tests.support.databases import postgres_database
+from tests.support.server import LiveServer, running_server
+
+
+class DoesNotAddUp(RuntimeError):
+    """The database holds something else than was answered."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A running server, and its database as the benchmark looks into it."""
+
+    server: LiveServer
+    services: Services
+
+    def caller(self, role: str = "operator") -> Caller:
+        return Caller(self.server.url, self.server.tokens[role])
+
+    def rows(self, sql: str) -> list[Any]:
+        """Ask the database directly."""
+        with self.services.engine.connect() as connection:
+            return list(connection.exec_driver_sql(sql).all())
+
+    def number(self, sql: str) -> int:
+        """Ask the database directly for one number."""
+        return int(self.rows(sql)[0][0])
+
+    def audit_rows(self) -> int:
+        return self.number("SELECT count(*) FROM audit_log")
+
+
+@contextmanager
+def scene(bench: Bench, database_url: str | None = None, workers: int = WEB_PROCESSES) -> Iterator[Scene]:
+    """Run a server on a fresh database of the private PostgreSQL, or on the one named.
+
+    Raises DoesNotAddUp when `verify` finds a contradiction at the end.
+    """
+    if database_url is None:
+        with postgres_database(bench.postgres_url) as url, scene(bench, url, workers) as made:
+            yield made
+        return
+    with running_server(database_url, workers=workers) as server:
+        services = build(Config(database_url=database_url))
+        try:
+            yield Scene(server, services)
+            if findings := list(verify(services)):
+                raise DoesNotAddUp("\n".join(findings))
+        finally:
+            services.engine.dispose()
+
+
+@contextmanager
+def sqlite_scene(bench: Bench) -> Iterator[Scene]:
+    """Run a server of one process on a fresh SQLite file, as `make run` does."""
+    with (
+        tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder,
+        scene(bench, f"sqlite:///{Path(folder, 'interlock.db')}", workers=1) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def scratch_database(bench: Bench) -> Iterator[str]:
+    """Make a database with the service's schema and triggers, and nobody on it; yield its URL."""
+    with postgres_database(bench.postgres_url) as url:
+        migrate(url)
+        yield url
+
+
+def counted(count: Callable[[], int], work: Callable[[], int], noun: str) -> int:
+    """Do `work` and return the amount it claims; raises DoesNotAddUp unless `count` grew by just that."""
+    before = count()
+    claimed = work()
+    found = count() - before
+    if found != claimed:
+        raise DoesNotAddUp(f"{claimed} answers, but {found} {noun}")
+    return claimed
