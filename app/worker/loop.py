@@ -43,7 +43,7 @@ class Options:
     concurrency: int = 8
     prefetch: int = 4  # tasks held ready for each one that runs
     lease_seconds: int | None = None  # None: as each batch says
-    wait_seconds: float = 5.0
+    wait_seconds: float = 2.0
     batch_id: int | None = None
     report_max: int = 100
     report_ms: int = 100
