@@ -44,6 +44,20 @@ def web_processes(server: LiveServer, amount: int) -> list[int]:
     return pids
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended; nobody may have collected it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def embedded_worker_of(server: LiveServer) -> int:
+    found = [pid for pid in web_processes(server, 2) if b"app.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(found) == 1, server.tail()
+    return found[0]
+
+
 def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
     return requests.get(f"{server.url}{path}", timeout=10)
 
@@ -91,7 +105,7 @@ def test_the_web_processes_end_when_the_server_is_killed(start_server, sqlite_ur
     os.kill(server.pid, signal.SIGKILL)
     server.process.wait(10)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while Path(f"/proc/{web}").exists():
+    while not gone(web):
         assert time.monotonic() < deadline, server.tail()
         time.sleep(0.05)
 
@@ -148,3 +162,50 @@ def test_open_streams_and_waiting_workers_do_not_hold_the_stop(live_server: Live
         assert time.monotonic() - asked_at < 6
         assert (lease.result().status_code, lease.result().json()) == (200, {"tasks": []})
         stream.close()
+
+
+def test_the_embedded_worker_sees_a_batch_through(start_server, database_url: str) -> None:
+    server = start_server(database_url, EMBEDDED_WORKER="1")
+    order = {
+        "name": "by hand",
+        "documents": [{"name": "a.txt", "text": "A sentence. Another one."}],
+        "prompts": [{"name": "count", "text": "Count:\n{document}"}],
+        "models": [{"connection": "local", "model": "textstats"}],
+    }
+    with server.session() as http:
+        url = f"{server.url}/api/batches/{http.post(f'{server.url}/api/batches', json=order, timeout=10).json()['id']}"
+
+        def wait_for(state: str) -> None:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while http.get(url, timeout=10).json()["state"] != state:
+                assert time.monotonic() < deadline, server.tail()
+                time.sleep(0.1)
+
+        for action, state in (("stage", "STAGED"), ("run", "COMPLETED")):
+            assert http.post(f"{url}/action", json={"action": action}, timeout=10).status_code == 200
+            wait_for(state)
+        assert http.get(f"{url}/results", timeout=10).json()["status"] == "COMPLETED"
+
+
+def test_the_embedded_worker_stops_before_the_web_processes(start_server, sqlite_url: str) -> None:
+    server = start_server(sqlite_url, EMBEDDED_WORKER="1")
+    worker = embedded_worker_of(server)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while '"worker_started"' not in server.log.read_text():
+        assert time.monotonic() < deadline, server.tail()
+        time.sleep(0.05)
+    assert server.stop() == 0
+    assert gone(worker)
+    said = server.log.read_text()
+    assert said.index('"worker_stopped"') < said.index("Worker exiting")
+
+
+def test_the_embedded_worker_ends_when_the_server_is_killed(start_server, sqlite_url: str) -> None:
+    server = start_server(sqlite_url, EMBEDDED_WORKER="1")
+    worker = embedded_worker_of(server)
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.wait(10)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not gone(worker):
+        assert time.monotonic() < deadline, server.tail()
+        time.sleep(0.05)
