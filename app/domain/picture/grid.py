@@ -47,9 +47,10 @@ def place(arrows: Sequence[Arrow], initial: str, ends: Collection[str]) -> dict[
     ways = _shortest_ways(arrows, initial)
     spine = max((ways[end] for end in ends), key=len)
     cells: dict[str, Cell] = {state: (column, 0) for column, state in enumerate(spine)}
-    for state in (s for s in ways if s not in cells):
-        sources = [a.source for a in arrows if a.target == state and a.source in cells]
-        wish = sum(cells[source][0] for source in sources) / len(sources)
+    sources = {s: [a.source for a in arrows if a.target == s and a.source != s] for s in ways if s not in cells}
+    for state in sorted(sources, key=lambda s: len(sources[s])):  # who has one source stands right below it
+        placed = [cells[source][0] for source in sources[state] if source in cells] or [0]
+        wish = sum(placed) / len(placed)
         taken = {column for column, row in cells.values() if row == 1}
         free = (column for column in range(len(ways)) if column not in taken)
         cells[state] = (min(free, key=lambda column: abs(column - wish)), 1)

@@ -34,16 +34,19 @@ class Course(Enum):
 
 @dataclass(frozen=True)
 class Rect:
+    """A box, a label or a run of a line; x and y are its middle."""
+
     x: float
     y: float
     width: float
     height: float
 
     def meets(self, other: "Rect", distance: float = 0.0) -> bool:
-        """Whether the two come nearer to each other than `distance`; x and y are centres."""
+        """Whether the two come nearer to each other than `distance`; to share an edge is not to meet."""
+        reach = 2 * distance - 1e-6
         return (
-            abs(self.x - other.x) * 2 < self.width + other.width + 2 * distance
-            and abs(self.y - other.y) * 2 < self.height + other.height + 2 * distance
+            abs(self.x - other.x) * 2 < self.width + other.width + reach
+            and abs(self.y - other.y) * 2 < self.height + other.height + reach
         )
 
 
