@@ -125,7 +125,8 @@ def demo(url: str | None, token: str | None) -> None:
     from app.demo import demo as run_demo
 
     with service_on_loan(url, token, Config.from_environment()) as found:
-        run_demo(found.url, found.token, console)
+        exit_code = run_demo(found.url, found.token, console)
+    sys.exit(exit_code)
 
 
 @cli.group()
