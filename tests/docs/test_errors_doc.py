@@ -1,0 +1,59 @@
+"""docs/errors.md names every refusal with its status, and every way in which a batch or a task fails."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import app
+from app.domain.failures import MESSAGES
+from app.domain.leases import POISONED
+from app.errors import Refusal
+from tests.support.server import ROOT
+
+PAGE = (ROOT / "docs" / "errors.md").read_text()
+
+
+def every_refusal() -> set[type[Refusal]]:
+    """Import the whole service and collect the subclasses of Refusal."""
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return set(subclasses(Refusal))
+
+
+def subclasses(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def codes_of(title: str) -> set[str]:
+    return set(re.findall(r"^\| `(\w+)` \|", section(title), re.M))
+
+
+def test_every_refusal_is_there_with_its_status_and_none_that_is_not() -> None:
+    found = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", section("Refusals"), re.M)}
+    assert found == {refusal.code: refusal.status for refusal in every_refusal()}
+
+
+@pytest.mark.parametrize("kind", sorted(every_refusal(), key=lambda kind: kind.__name__))
+def test_a_code_has_one_title_and_one_status(kind: type[Refusal]) -> None:
+    same = {(other.status, other.title) for other in every_refusal() if other.code == kind.code}
+    assert same == {(kind.status, kind.title)}
+
+
+def test_every_failure_code_of_a_batch_is_there() -> None:
+    """Contract 2: the failure codes."""
+    assert codes_of("Failures of a batch") == set(MESSAGES)
+
+
+def test_the_service_s_own_failure_of_a_task_is_there() -> None:
+    """Contract 5: a lease that runs out for the last time fails the task with the code `poisoned`."""
+    assert codes_of("Failures of a task") == {POISONED}
