@@ -25,7 +25,8 @@ def problem(status: int, code: str, title: str, detail: str, facts: Mapping[str,
         "code": code,
         **(facts or {}),
     }
-    return Response(orjson.dumps(body), status=status, content_type=PROBLEM_JSON)
+    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # an index in a list names what is wrong there
+    return Response(text, status=status, content_type=PROBLEM_JSON)
 
 
 def problem_of(refusal: Refusal) -> Response:
