@@ -1,0 +1,131 @@
+"""POST /api/batches?name=... with application/jsonl: one ready-made task a line."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.lives import act, answered, complete, create_ready, lease, refused
+from tests.support.client import ApiClient
+
+GOOD = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": []}}
+
+
+def post(client: ApiClient, *lines: Any, name: str = "?name=lines") -> Any:
+    data = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    return client.post(f"/api/batches{name}", data=data, content_type="application/jsonl")
+
+
+def test_each_line_is_one_analysis_task(client: ApiClient) -> None:
+    """Contract 5: a ready-made line is the ANALYZE payload as it stands; its result names its custom_id."""
+    lines = [{**GOOD, "custom_id": name} for name in ("b", "a", "\U0001f600")]
+    made = post(client, *lines)
+    batch = answered(made, 201)
+    assert made.headers["Location"] == f"/api/batches/{batch['id']}"
+    assert made.headers["ETag"] == '"1"'
+    assert (batch["name"], batch["state"]) == ("lines", "SAVED")
+    assert batch["allowed_actions"] == ["stage", "reset"]
+    assert act(client, batch["id"], "stage")["state"] == "STAGED"
+    act(client, batch["id"], "run")
+    tasks = lease(client, batch["id"])
+    assert [task["kind"] for task in tasks] == ["ANALYZE"] * 3
+    assert [task["payload"] for task in tasks] == lines
+    for task in tasks:
+        assert complete(client, task).status_code == 200
+    results = [json.loads(line) for line in client.get(f"/api/batches/{batch['id']}/results").text.splitlines()]
+    assert [(r["custom_id"], r["document"], r["prompt"], r["model"]) for r in results] == [
+        (name, None, None, None) for name in ("b", "a", "\U0001f600")
+    ]
+
+
+def test_staging_ready_made_tasks_tells_of_two_changes(client: ApiClient) -> None:
+    """Contract 5: `stage` of ready-made tasks sets off an event at once: `batch` differs from `new_state`."""
+    batch = create_ready(client)
+    answer = client.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
+    body = answered(answer)
+    assert (body["previous_state"], body["new_state"], body["version"]) == ("SAVED", "STAGING", 2)
+    assert (body["batch"]["state"], body["batch"]["version"]) == ("STAGED", 3)
+    assert answer.headers["ETag"] == '"3"'
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b"\n", b"\r\n", b"\n\n\n", b"\n  \n"], ids=["none", "one", "crlf", "many", "spaces"]
+)
+def test_empty_lines_are_nothing(client: ApiClient, tail: bytes) -> None:
+    """Contract 5: one ready-made task a line; an empty line is no task."""
+    assert answered(post(client, json.dumps(GOOD).encode() + tail), 201)["input"]["ready_tasks"] == 1
+
+
+def test_a_charset_beside_the_media_type(client: ApiClient) -> None:
+    """Contract 5: `Content-Type: application/jsonl`, UTF-8."""
+    answer = client.post("/api/batches?name=x", data=json.dumps(GOOD), content_type="application/jsonl; charset=utf-8")
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"{",
+        b"[]",
+        b"1",
+        b"null",
+        b"\xff\xfe",
+        b'{"custom_id": "\\ud800", "method": "POST", "url": "/", "body": {}}',
+        {},
+        {**GOOD, "custom_id": ""},
+        {**GOOD, "custom_id": 1},
+        {**GOOD, "custom_id": "a\0b"},
+        {**GOOD, "custom_id": "x" * 501},
+        {**GOOD, "method": "a" * 11},
+        {**GOOD, "url": "a\0"},
+        {**GOOD, "body": "x"},
+        {**GOOD, "body": None},
+        {**GOOD, "surprise": 1},
+        {key: GOOD[key] for key in ("method", "url", "body")},
+    ],
+    ids=range(17),
+)
+def test_422_a_bad_line_is_named_by_its_number(client: ApiClient, bad: Any) -> None:
+    """Contract 5: a bad line is named by its number and nothing is stored."""
+    body = refused(post(client, {**GOOD, "custom_id": "1"}, b"", bad, {**GOOD, "custom_id": "2"}), 422)
+    assert list(body["errors"]) == ["line 3"]
+    assert "line 3" in body["detail"].lower()
+    assert client.get("/api/batches").json["batches"] == []
+
+
+def test_422_several_bad_lines_are_all_named(client: ApiClient) -> None:
+    """Contract 5: a bad line is named by its number."""
+    assert set(refused(post(client, b"{", GOOD, b"[]"), 422)["errors"]) == {"line 1", "line 3"}
+
+
+def test_422_the_same_custom_id_twice(client: ApiClient) -> None:
+    """Contract 5: a result names its custom_id, so a second one of the same name is a bad line."""
+    body = refused(post(client, GOOD, {**GOOD, "custom_id": "b"}, GOOD), 422)
+    assert list(body["errors"]) == ["line 3"]
+    assert client.get("/api/batches").json["batches"] == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\n \n"])
+def test_422_no_line_at_all(client: ApiClient, data: bytes) -> None:
+    """Contract 5: one ready-made task a line; no line is no batch."""
+    refused(post(client, data), 422)
+
+
+@pytest.mark.parametrize("name", ["", "?name=", "?name=%00", "?name=" + "x" * 201, "?name=x&surprise=1"])
+def test_422_without_a_usable_name(client: ApiClient, name: str) -> None:
+    """Contract 5: `POST /api/batches?name=...`."""
+    refused(post(client, GOOD, name=name), 422)
+
+
+def test_many_lines_that_do_not_fit_into_memory_at_once(client: ApiClient) -> None:
+    """Contract 5: a large file is spooled to disk and stored line by line."""
+    lines = [json.dumps({**GOOD, "custom_id": str(n), "body": {"x": "y" * 5_000}}).encode() for n in range(1_200)]
+    batch = answered(post(client, *lines), 201)
+    assert batch["input"]["ready_tasks"] == 1_200
+
+
+def test_409_documents_for_a_batch_of_lines(client: ApiClient) -> None:
+    """Contract 1: a batch is documents crossed with prompts and models, or ready-made tasks; not half of each."""
+    batch = create_ready(client)
+    answer = client.post(f"/api/batches/{batch['id']}/documents", json={"documents": [{"name": "a", "text": "x"}]})
+    refused(answer, 409)

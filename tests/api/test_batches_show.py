@@ -1,0 +1,212 @@
+"""GET, PATCH and DELETE /api/batches/<id>, and /audit."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from app.domain.transitions import BatchState
+from tests.api.conftest import HoldRow
+from tests.api.lives import act, answered, ask, audit, bring, complete, create, lease, refused, show
+from tests.support.client import ApiClient
+
+
+def test_shown_with_its_etag(viewer: ApiClient, client: ApiClient) -> None:
+    """Contract 5: 200 and `ETag: "<version>"`."""
+    batch = bring(client, "PAUSED")
+    answer = viewer.get(f"/api/batches/{batch['id']}")
+    assert answered(answer) == batch
+    assert answer.headers["ETag"] == f'"{batch["version"]}"'
+
+
+def test_progress_is_the_present_runs_tasks_as_they_stand(client: ApiClient) -> None:
+    """Contract 5: `progress` counts staging and analysis, leases included."""
+    batch = bring(client, "STAGING", documents=2)
+    first, second = lease(client, batch["id"])
+    complete(client, first)
+    assert show(client, batch["id"])["progress"] == {
+        "staging": {"total": 2, "completed": 1, "failed": 0},
+        "analysis": {"total": 1, "queued": 1, "leased": 0, "completed": 0, "failed": 0},
+    }
+    complete(client, second)
+    act(client, batch["id"], "run")
+    lease(client, batch["id"], most=1)
+    assert show(client, batch["id"])["progress"]["analysis"] == {
+        "total": 2,
+        "queued": 1,
+        "leased": 1,
+        "completed": 0,
+        "failed": 0,
+    }
+
+
+def test_times_come_as_a_life_goes_on(client: ApiClient) -> None:
+    """Contract 5 and 2: times are RFC 3339 UTC; a new run clears them."""
+    batch = bring(client, "COMPLETED")
+    times = [batch[f"{name}_at"] for name in ("created", "staged", "started", "finished", "updated")]
+    assert all(time.endswith("Z") for time in times)
+    assert sorted(times, key=datetime.fromisoformat) == times
+    again = act(client, batch["id"], "restage")
+    assert [again["staged_at"], again["started_at"], again["finished_at"]] == [None, None, None]
+    assert again["run"] == 2
+
+
+def test_a_failure_names_its_code(client: ApiClient) -> None:
+    """Contract 5: `failure` is null or `{"code","message","task_id"}`."""
+    batch = bring(client, "ANALYZING")
+    failed = answered(ask(client, batch["id"], "cancel", context={"reason": "wrong model"}))["batch"]
+    assert failed["failure"] == {"code": "cancelled", "message": "wrong model", "task_id": None}
+    assert act(client, batch["id"], "restage")["failure"] is None
+
+
+class TestRename:
+    """PATCH /api/batches/<id> changes a batch's name and description."""
+
+    @pytest.mark.parametrize("state", list(BatchState))
+    def test_in_every_state(self, client: ApiClient, operator: ApiClient, state: str) -> None:
+        """Contract 4: an edit adds 1 to the version and one audit row of two equal states."""
+        batch = bring(client, state)
+        answer = operator.patch(f"/api/batches/{batch['id']}", json={"name": "new", "description": "why"})
+        body = answered(answer)
+        assert (body["name"], body["description"], body["version"]) == ("new", "why", batch["version"] + 1)
+        assert answer.headers["ETag"] == f'"{body["version"]}"'
+        row = audit(client, batch["id"])[-1]
+        assert (row["trigger"], row["kind"], row["from_state"], row["to_state"]) == ("rename", "edit", state, state)
+        assert row["actor"] == "a operator"
+
+    def test_one_of_both(self, client: ApiClient) -> None:
+        """PATCH leaves alone what it does not name; a description can be taken away."""
+        batch = create(client, description="why")
+        path = f"/api/batches/{batch['id']}"
+        assert answered(client.patch(path, json={"name": "new"}))["description"] == "why"
+        assert answered(client.patch(path, json={"description": None}))["name"] == "new"
+
+    @pytest.mark.parametrize("body", [{}, {"name": None}, {"name": ""}, {"state": "FAILED"}, {"version": 9}])
+    def test_422_anything_else(self, client: ApiClient, body: dict[str, Any]) -> None:
+        """Contract 5: unknown fields are refused; nobody writes a state."""
+        batch = create(client)
+        refused(client.patch(f"/api/batches/{batch['id']}", json=body), 422)
+        assert show(client, batch["id"]) == batch
+
+    def test_412_another_version(self, client: ApiClient) -> None:
+        """Contract 4: If-Match that does not match is 412 and changes nothing."""
+        batch = create(client)
+        path = f"/api/batches/{batch['id']}"
+        assert client.patch(path, json={"name": "1"}, headers={"If-Match": '"1"'}).status_code == 200
+        refused(client.patch(path, json={"name": "2"}, headers={"If-Match": '"1"'}), 412)
+        assert (show(client, batch["id"])["name"], show(client, batch["id"])["version"]) == ("1", 2)
+
+
+class TestDelete:
+    """DELETE /api/batches/<id> archives."""
+
+    @pytest.mark.parametrize("state", ["SAVED", "COMPLETED", "FAILED"])
+    def test_archived(self, client: ApiClient, operator: ApiClient, state: str) -> None:
+        """Contract 5: 204 in SAVED, COMPLETED or FAILED; GET is 404, its `/audit` stays."""
+        batch = bring(client, state)
+        path = f"/api/batches/{batch['id']}"
+        answer = operator.delete(path)
+        assert (answer.status_code, answer.data) == (204, b"")
+        for more in ("", "/actions", "/tasks", "/results", "/requests"):
+            refused(client.get(path + more), 404)
+        refused(ask(client, batch["id"], "reset"), 404)
+        refused(client.patch(path, json={"name": "x"}), 404)
+        refused(client.delete(path), 404)
+        refused(client.post(f"{path}/documents", json={"documents": [{"name": "a", "text": "x"}]}), 404)
+        rows = audit(client, batch["id"])
+        assert [row["version"] for row in rows] == list(range(1, batch["version"] + 2))
+        assert (rows[-1]["trigger"], rows[-1]["kind"]) == ("archive", "edit")
+        assert (rows[-1]["from_state"], rows[-1]["to_state"]) == (state, state)
+
+    @pytest.mark.parametrize("state", ["STAGING", "STAGED", "ANALYZING", "PAUSED"])
+    def test_409_while_it_works(self, client: ApiClient, state: str) -> None:
+        """Contract 5: else 409."""
+        batch = bring(client, state)
+        refused(client.delete(f"/api/batches/{batch['id']}"), 409)
+        assert show(client, batch["id"]) == batch
+
+    def test_412_another_version(self, client: ApiClient) -> None:
+        """Contract 4: If-Match that does not match is 412 and changes nothing; it comes before the table."""
+        batch = bring(client, "ANALYZING")
+        refused(client.delete(f"/api/batches/{batch['id']}", headers={"If-Match": '"1"'}), 412)
+        assert show(client, batch["id"]) == batch
+
+    def test_a_late_report_of_an_archived_batch(self, client: ApiClient) -> None:
+        """Contract 5: a report that does not count is 409 and changes neither task nor batch."""
+        batch = bring(client, "ANALYZING")
+        task = lease(client, batch["id"])[0]
+        act(client, batch["id"], "cancel")
+        assert client.delete(f"/api/batches/{batch['id']}").status_code == 204
+        refused(complete(client, task), 409)
+
+    def test_an_archived_batch_leases_nothing(self, client: ApiClient) -> None:
+        """Contract 5: only tasks of a STAGING or ANALYZING batch are leased."""
+        batch = bring(client, "FAILED")
+        client.delete(f"/api/batches/{batch['id']}")
+        assert lease(client) == []
+        assert lease(client, batch["id"]) == []
+
+
+class TestAudit:
+    def test_a_whole_life(self, client: ApiClient) -> None:
+        """Contract 4: versions 1..N without a gap, each row's `from_state` is its predecessor's `to_state`."""
+        batch = bring(client, "COMPLETED")
+        rows = audit(client, batch["id"])
+        assert [(row["version"], row["trigger"], row["kind"], row["to_state"]) for row in rows] == [
+            (1, "create", "edit", "SAVED"),
+            (2, "stage", "action", "STAGING"),
+            (3, "staging_completed", "event", "STAGED"),
+            (4, "run", "action", "ANALYZING"),
+            (5, "tasks_finished", "event", "COMPLETED"),
+        ]
+        assert [row["from_state"] for row in rows] == [None, *(row["to_state"] for row in rows[:-1])]
+        assert set(rows[0]) == {
+            "version",
+            "trigger",
+            "kind",
+            "from_state",
+            "to_state",
+            "actor",
+            "role",
+            "reason",
+            "context",
+            "request_id",
+            "at",
+        }
+
+    def test_an_event_is_the_services_own(self, client: ApiClient) -> None:
+        """Contract 2: an event is raised by BatchService itself."""
+        batch = bring(client, "STAGED")
+        row = audit(client, batch["id"])[-1]
+        assert (row["kind"], row["actor"], row["role"]) == ("event", "system", "system")
+
+
+class TestLockedFromOutside:
+    """PostgreSQL alone: SQLite has no row locks."""
+
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    def test_edits_and_delete_are_503_and_reads_go_on(self, client: ApiClient, hold_row: HoldRow) -> None:
+        """Contract 4: edits and DELETE answer 503 with `Retry-After`; reads, and leases of others, never wait."""
+        batch = create(client)
+        other = bring(client, "ANALYZING")
+        path = f"/api/batches/{batch['id']}"
+        with hold_row(batch["id"]):
+            documents = {"documents": [{"name": "a", "text": "x"}]}
+            answers = [
+                client.patch(path, json={"name": "new"}),
+                client.delete(path),
+                client.post(f"{path}/documents", json=documents),
+            ]
+            for answer in answers:
+                refused(answer, 503)
+                assert int(answer.headers["Retry-After"]) >= 1
+            for more in ("", "/actions", "/audit", "/tasks", "/results", "/requests"):
+                assert client.get(path + more).status_code == 200
+            assert client.get("/api/batches").status_code == 200
+            assert len(lease(client)) == 2
+            assert create(client)["state"] == "SAVED"
+        assert show(client, batch["id"]) == batch
+        assert show(client, other["id"])["progress"]["analysis"]["leased"] == 2
