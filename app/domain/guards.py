@@ -25,11 +25,11 @@ def has_work(facts: Facts) -> str | None:
 
 
 def staging_is_done(facts: Facts) -> str | None:
-    """every staging task is COMPLETED, and there is an analysis task"""
+    """every staging task is COMPLETED, and there is at least one analysis task"""
     if not facts.all_tasks_written:
         return "the tasks are still being written"
     if not_done := facts.staging.total - facts.staging.completed:
-        return f"{not_done} staging tasks are not completed"
+        return f"staging tasks that are not completed: {not_done}"
     return None if facts.analysis.total else "nothing came out of staging"
 
 
