@@ -108,7 +108,7 @@ def test_decide_follows_the_rule(source: str, trigger: str, kind: str, target: s
     [
         ("SAVED", "stage", "action", s.EMPTY, "the batch has no documents and no prompts and no models"),
         ("SAVED", "stage", "action", Facts(documents=1, prompts=1), "the batch has no models"),
-        ("STAGING", "staging_completed", "event", s.STAGING_GOES_ON, "1 staging tasks are not completed"),
+        ("STAGING", "staging_completed", "event", s.STAGING_GOES_ON, "staging tasks that are not completed: 1"),
         ("STAGING", "staging_completed", "event", s.HAS_WORK, "the tasks are still being written"),
         ("STAGING", "staging_completed", "event", s.NOTHING_CAME_OUT, "nothing came out of staging"),
         ("STAGING", "staging_failed", "event", s.STAGING_GOES_ON, "staging goes on"),
