@@ -31,7 +31,11 @@ class Trips:
 
     def words(self) -> tuple[str, str]:
         trips = self.statements + 2 * self.transactions
-        return f"{self.statements} statements", f"{self.transactions} transactions: {trips} round trips"
+        return _amount(self.statements, "statement"), f"{_amount(trips, 'round trip')} with BEGIN and COMMIT"
+
+
+def _amount(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextmanager
