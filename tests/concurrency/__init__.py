@@ -1,0 +1,1 @@
+"""Races, crashes and lost answers: real processes, real servers, a real PostgreSQL."""

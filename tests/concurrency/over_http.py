@@ -1,0 +1,89 @@
+"""A client of a running server, and a wait with an end."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+
+T = TypeVar("T")
+READY_LINE = '{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
+
+
+class Caller:
+    """Calls with one token, over connections that it keeps; for one thread at a time."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """Call; headers are named with underscores for dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._session.request(method, f"{self._url}/api{path}", json=body, headers=named, timeout=60)
+
+    def get(self, path: str) -> Any:
+        """Read; raises AssertionError for any answer but 200."""
+        return answered(self.send("GET", path))
+
+    def post(self, path: str, body: Any = None, **headers: str) -> requests.Response:
+        return self.send("POST", path, body, **headers)
+
+    def ask(self, batch_id: int, action: str, **headers: str) -> requests.Response:
+        """Ask for an action."""
+        return self.post(f"/batches/{batch_id}/action", {"action": action}, **headers)
+
+    def act(self, batch_id: int, action: str) -> None:
+        """Ask for an action that is done at once."""
+        answered(self.ask(batch_id, action))
+
+    def create_ready(self, tasks: int) -> int:
+        """Create a batch of ready-made tasks; return its id."""
+        lines = "".join(READY_LINE % number for number in range(tasks))
+        headers = {"Content-Type": "application/jsonl"}
+        url = f"{self._url}/api/batches?name=race"
+        made = self._session.post(url, data=lines, headers=headers, timeout=60)
+        return int(answered(made, 201)["id"])
+
+    def analyzing(self, tasks: int) -> int:
+        """Create a batch of up to 1,000 ready-made tasks, and bring it to ANALYZING; return its id."""
+        batch_id = self.create_ready(tasks)
+        self.act(batch_id, "stage")
+        self.act(batch_id, "run")
+        return batch_id
+
+    def lease(self, most: int = 1, **more: Any) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = answered(self.post("/tasks/lease", {"worker": "w", "max_tasks": most, **more}))[
+            "tasks"
+        ]
+        return tasks
+
+    def complete(self, task: dict[str, Any], text: str = "an answer") -> requests.Response:
+        body = {"lease_token": task["lease_token"], "result": {"text": text}}
+        return self.post(f"/tasks/{task['id']}/complete", body)
+
+    def batch(self, batch_id: int) -> Any:
+        return self.get(f"/batches/{batch_id}")
+
+    def audit(self, batch_id: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.get(f"/batches/{batch_id}/audit?limit=200")["audit"]
+        return rows
+
+
+def answered(response: requests.Response, status: int = 200) -> Any:
+    """Assert an answer's status; return its body."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:600]}"
+    return response.json()
+
+
+def until(probe: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+    """Ask again and again until the answer is true; raises AssertionError naming `what` never came."""
+    deadline = time.monotonic() + seconds
+    while not (found := probe()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+    return found
