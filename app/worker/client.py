@@ -132,10 +132,9 @@ class Client:
 
     def _rows(self, response: requests.Response, noun: str) -> list[dict[str, Any]]:
         try:
-            rows = orjson.loads(response.content)[noun]
+            return list(orjson.loads(response.content)[noun])
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise self._away(Away("it answers something that is not Interlock's")) from error
-        return list(rows)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

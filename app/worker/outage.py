@@ -15,10 +15,9 @@ EVERY_SECONDS = 5.0
 class Outage:
     """Shared by all threads that call the service. `describe` adds to each line what is waiting here."""
 
-    def __init__(self, url: str, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(self, url: str) -> None:
         self.describe: Callable[[], dict[str, Any]] = dict
         self._url = url
-        self._every_seconds = every_seconds
         self._lock = threading.Lock()
         self._began_at: float | None = None  # on the monotonic clock, as the next one
         self._told_at = float("-inf")
@@ -30,7 +29,7 @@ class Outage:
             if self._began_at is None:
                 self._began_at = now
             away_seconds = round(now - self._began_at, 1)
-            if now - self._told_at < self._every_seconds:
+            if now - self._told_at < EVERY_SECONDS:
                 return
             self._told_at = now
         log.warning("service_away", url=self._url, reason=reason, away_seconds=away_seconds, **self.describe())

@@ -76,16 +76,23 @@ SPANISH = Language(
     "doctoral thesis, Universidad Complutense de Madrid",
     _set(
         """a al algo alguna algunas alguno algunos ante antes aquel así aun aún aunque bajo bien cada casi como con
-        contra cual cuales cualquier cuando cuanto de del desde después donde dos durante e el él ella ellas ellos en
+        contra cual cuales cualquier cuando cuanto de del desde después donde dos durante el él ella ellas ellos en
         entonces entre era eran es esa esas ese eso esos esta está están estas este esto estos fue fueron ha había
         hace hacer han hasta hay he la las le les lo los luego más me mi mientras mis misma mismo mucho muy nada ni no
-        nos nosotros nuestra nuestras nuestro nuestros nunca o os otra otras otro otros para pero poco por porque
-        puede pueden pues que qué quien quienes se sea según ser será si sí siempre sin sino sobre solo son su sus
-        también tan tanto te tiene tienen toda todas todo todos tras tu tus un una unas uno unos usted ustedes y ya"""
+        nos nosotros nuestra nuestras nuestro nuestros nunca os otra otras otro otros para pero poco por
+        porque puede pueden pues que qué quien quienes se sea según ser será si sí siempre sin sino sobre solo son su
+        sus también tan tanto te tiene tienen toda todas todo todos tras tu tus un una unas uno unos usted ustedes
+        y ya yo"""
     ),
 )  # fmt: skip
 LANGUAGES = (ENGLISH, GERMAN, FRENCH, SPANISH)
-ELSEWHERE = _set("il lo gli della delle dei degli di che è per non sono het een van niet não uma os dos das em är och")
+# Common words of Italian, Portuguese, Dutch and the Scandinavian languages that none of the four has.
+ELSEWHERE = _set(
+    """il lo gli della delle dei degli di che è per non sono nel nella alla più con cui anche
+    não uma um dos das em na nas ao com mas ele ela foi são muito você isso
+    het een van niet zijn hij wij ik dat voor maar ook aan bij
+    og och ikke inte det på av til för som jeg är var med har att"""
+) - frozenset().union(*(language.stop_words for language in LANGUAGES))
 
 
 def language_of(words: Sequence[str]) -> Language | None:

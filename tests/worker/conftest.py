@@ -1,0 +1,63 @@
+"""Fixtures of the worker's tests: a service of their own that misbehaves on order, and a client of it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.worker import outage, patience
+from app.worker.client import Address, Client
+from tests.worker.service import FakeService
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "JITTER_SECONDS", 0.01)
+    monkeypatch.setattr(outage, "EVERY_SECONDS", 0.1)
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    fake = FakeService()
+    fake.start()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def client(service: FakeService) -> Client:
+    return Client(Address(service.url, service.token), "a worker")
+
+
+@pytest.fixture
+def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start worker processes against the fake service, with further options; all are killed at the end."""
+    started: list[subprocess.Popen[str]] = []
+    token = tmp_path / "token"
+    token.write_text(f"{service.token}\n")
+
+    def start(*options: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "app.worker", "--url", service.url, "--token-file", str(token), *options]
+        started.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until a condition holds; raises AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)

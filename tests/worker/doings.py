@@ -1,0 +1,45 @@
+"""Handlers that the worker processes of these tests are given by name."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from app.worker import Task, TaskFailed
+
+
+def at_once(task: Task) -> dict[str, Any]:
+    return {"text": f"answer to {task.id}"}
+
+
+def slow(task: Task) -> dict[str, Any]:
+    """Take the payload's seconds."""
+    time.sleep(task.payload.get("seconds", 1.0))
+    return {"text": f"answer to {task.id}"}
+
+
+def deaf(task: Task) -> dict[str, Any]:
+    """Take longer than any grace time."""
+    time.sleep(60)
+    return {"text": "too late"}
+
+
+def fails(task: Task) -> dict[str, Any]:
+    raise TaskFailed("rate_limited", "come back", retry_after_seconds=7.5)
+
+
+def whose_process(task: Task) -> dict[str, Any]:
+    return {"pid": os.getpid()}
+
+
+def dies_once(task: Task) -> dict[str, Any]:
+    """Kill the process that runs it, the first time."""
+    mark = Path(task.payload["mark"])
+    if not mark.exists():
+        mark.touch()
+        os._exit(3)
+    return {"text": "survived"}
+
+
+def read(task: Task) -> dict[str, Any]:
+    return {"text": "read by another", "metadata": {}}

@@ -1,0 +1,85 @@
+"""The registry: by kind, connection and model; and what becomes of what a handler does."""
+
+import pickle
+
+import orjson
+import pytest
+
+from app.worker import Task, TaskFailed
+from app.worker.executors import make_executor
+from app.worker.handlers import Handlers, perform
+from app.worker.imports import imported
+from app.worker.textstats.handler import textstats
+from tests.worker import doings
+
+
+def analyze(**payload: object) -> Task:
+    return Task("1", 1, 1, "ANALYZE", 1, dict(payload), "t.1.1")
+
+
+@pytest.fixture
+def handlers() -> Handlers:
+    return Handlers(doings.read, {"openai": doings.slow, "openai/small": doings.at_once, "local": doings.fails})
+
+
+def test_the_closest_handler_is_found(handlers: Handlers) -> None:
+    assert handlers.find(Task("1", 1, 1, "STAGE", 1, {})) is doings.read
+    assert handlers.find(analyze(connection="openai", model="large")) is doings.slow
+    assert handlers.find(analyze(connection="openai", model="small")) is doings.at_once
+    assert handlers.find(analyze(connection="local", model="textstats")) is textstats
+    assert handlers.find(analyze(connection="local", model="other")) is doings.fails
+
+
+def test_ready_made_lines_go_by_their_model(handlers: Handlers) -> None:
+    line = {"custom_id": "a", "method": "POST", "url": "/v1", "body": {"model": "textstats"}}
+    assert handlers.find(analyze(**line)) is textstats
+    assert (
+        Handlers(doings.read, {"jsonl": doings.slow}).find(analyze(**{**line, "body": {"model": "x"}})) is doings.slow
+    )
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        analyze(connection="nowhere", model="m"),
+        analyze(custom_id="a", body={"model": "gpt"}),
+        analyze(custom_id="a", body="nonsense"),
+        analyze(),
+        Task("1", 1, 1, "PAINT", 1, {}),
+    ],
+)
+def test_without_a_handler_the_task_fails_for_good(handlers: Handlers, task: Task) -> None:
+    with pytest.raises(TaskFailed) as caught:
+        handlers.find(task)
+    assert (caught.value.code, caught.value.retryable) == ("no_handler", False)
+
+
+def test_perform_reports_results_and_exceptions() -> None:
+    assert perform(doings.at_once, analyze()).answered
+    report = orjson.loads(perform(doings.fails, analyze()).body)
+    assert report["error"] == {"code": "rate_limited", "message": "come back"}
+    assert report["retry_after_seconds"] == 7.5
+    assert not perform(lambda task: 1 / 0, analyze()).answered  # type: ignore[arg-type, return-value]
+
+
+def test_tasks_and_failures_travel_between_processes() -> None:
+    task = analyze(a=1)
+    task.stopping.set()
+    copy = pickle.loads(pickle.dumps(task))
+    assert copy == task
+    assert not copy.stopped
+    failure = pickle.loads(pickle.dumps(TaskFailed("a", "b", False, True, 3.0)))
+    assert (failure.code, failure.message, failure.retryable, failure.critical) == ("a", "b", False, True)
+    assert failure.retry_after_seconds == 3.0
+
+
+def test_executors_by_name() -> None:
+    with make_executor("threads", 2) as threads, make_executor("concurrent.futures:ThreadPoolExecutor", 2) as named:
+        assert threads.submit(perform, doings.at_once, analyze()).result().answered
+        assert named.submit(perform, doings.at_once, analyze()).result().answered
+
+
+@pytest.mark.parametrize("name", ["", "os", "os:", ":path", "no_such_module:f", "os:no_such_name", "os:sep"])
+def test_a_name_that_names_no_function_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(ImportError, match=r"\.$"):
+        imported(name)
