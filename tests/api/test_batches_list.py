@@ -42,12 +42,12 @@ def test_by_name(client: ApiClient) -> None:
     assert names(client, "?name=contracts&state=STAGED") == []
 
 
-def test_the_list_shows_what_the_batch_shows(client: ApiClient) -> None:
+def test_the_list_shows_what_the_batch_shows(same_client: ApiClient) -> None:
     """Contract 5: progress and allowed actions are the same in the list and alone."""
     for state in ("STAGING", "ANALYZING", "COMPLETED", "FAILED"):
-        bring(client, state)
-    for batch in answered(client.get("/api/batches"))["batches"]:
-        assert batch == answered(client.get(f"/api/batches/{batch['id']}"))
+        bring(same_client, state)
+    for batch in answered(same_client.get("/api/batches"))["batches"]:
+        assert batch == answered(same_client.get(f"/api/batches/{batch['id']}"))
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
@@ -97,22 +97,22 @@ def test_archived_ones_are_not_listed(client: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["?state=saved", "?state=", "?state=DONE", "?name=", "?name=" + "x" * 201])
-def test_422_a_filter_that_is_none(client: ApiClient, query: str) -> None:
+def test_422_a_filter_that_is_none(same_client: ApiClient, query: str) -> None:
     """Contract 5: a bad query is 422."""
-    refused(client.get(f"/api/batches{query}"), 422)
+    refused(same_client.get(f"/api/batches{query}"), 422)
 
 
-def test_every_list_of_a_batch_is_paged_alike(client: ApiClient) -> None:
+def test_every_list_of_a_batch_is_paged_alike(same_client: ApiClient) -> None:
     """Contract 5: lists have cursor pagination: audit rows and tasks come in order, each once."""
-    batch = bring(client, "COMPLETED", documents=3)
-    act(client, batch["id"], "restage")
+    batch = bring(same_client, "COMPLETED", documents=3)
+    act(same_client, batch["id"], "restage")
     for noun, key in (("audit", "version"), ("tasks", "id")):
         path = f"/api/batches/{batch['id']}/{noun}"
-        whole = answered(client.get(path))[noun]
+        whole = answered(same_client.get(path))[noun]
         assert len(whole) > 2
         seen, cursor = [], ""
         while cursor is not None:
-            body = answered(client.get(f"{path}?limit=2{cursor}"))
+            body = answered(same_client.get(f"{path}?limit=2{cursor}"))
             seen += body[noun]
             cursor = f"&cursor={body['next_cursor']}" if body["next_cursor"] else None
         assert seen == whole

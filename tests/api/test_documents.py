@@ -65,31 +65,31 @@ def test_files_come_back_as_they_were(client: ApiClient, worker: ApiClient) -> N
     assert kinds == ["application/pdf", "text/plain", "text/markdown"]
 
 
-def test_documents_add_up(client: ApiClient) -> None:
+def test_documents_add_up(same_client: ApiClient) -> None:
     """Contract 5: documents may come later and in several calls; each is staged once, in order."""
-    batch_id = create(client, documents=1)["id"]
-    upload(client, batch_id, (b"x", "u1", None), (b"y", "u2", None))
-    client.post(f"/api/batches/{batch_id}/documents", json={"documents": [{"name": "i1", "text": "z"}]})
-    assert act(client, batch_id, "stage")["progress"]["staging"]["total"] == 4
-    assert [task["payload"]["document"]["name"] for task in lease(client, batch_id)] == ["0.txt", "u1", "u2", "i1"]
+    batch_id = create(same_client, documents=1)["id"]
+    upload(same_client, batch_id, (b"x", "u1", None), (b"y", "u2", None))
+    same_client.post(f"/api/batches/{batch_id}/documents", json={"documents": [{"name": "i1", "text": "z"}]})
+    assert act(same_client, batch_id, "stage")["progress"]["staging"]["total"] == 4
+    assert [task["payload"]["document"]["name"] for task in lease(same_client, batch_id)] == ["0.txt", "u1", "u2", "i1"]
 
 
 @pytest.mark.parametrize("state", [state for state in BatchState if state != "SAVED"])
-def test_409_while_it_is_not_saved(client: ApiClient, state: str) -> None:
+def test_409_while_it_is_not_saved(same_client: ApiClient, state: str) -> None:
     """Contract 5: while SAVED, else 409."""
-    batch = bring(client, state)
+    batch = bring(same_client, state)
     path = f"/api/batches/{batch['id']}/documents"
-    refused(client.post(path, json={"documents": [{"name": "a", "text": "x"}]}), 409)
-    refused(upload(client, batch["id"], (b"x", "a", None)), 409)
-    assert show(client, batch["id"]) == batch
+    refused(same_client.post(path, json={"documents": [{"name": "a", "text": "x"}]}), 409)
+    refused(upload(same_client, batch["id"], (b"x", "a", None)), 409)
+    assert show(same_client, batch["id"]) == batch
 
 
-def test_after_a_reset_there_is_room_again(client: ApiClient) -> None:
+def test_after_a_reset_there_is_room_again(same_client: ApiClient) -> None:
     """Contract 2: `reset` leads back to SAVED; the next staging counts the new document too."""
-    batch = bring(client, "COMPLETED", documents=1)
-    act(client, batch["id"], "reset")
-    assert upload(client, batch["id"], (b"x", "a", None)).status_code == 201
-    after = act(client, batch["id"], "stage")
+    batch = bring(same_client, "COMPLETED", documents=1)
+    act(same_client, batch["id"], "reset")
+    assert upload(same_client, batch["id"], (b"x", "a", None)).status_code == 201
+    after = act(same_client, batch["id"], "stage")
     assert (after["run"], after["progress"]["staging"]["total"]) == (2, 2)
 
 
@@ -107,16 +107,16 @@ def test_after_a_reset_there_is_room_again(client: ApiClient) -> None:
     ],
     ids=range(8),
 )
-def test_422_a_bad_body(client: ApiClient, body: dict[str, Any]) -> None:
+def test_422_a_bad_body(same_client: ApiClient, body: dict[str, Any]) -> None:
     """Contract 5: bad body is 422 and nothing is stored."""
-    batch_id = empty(client)
-    refused(client.post(f"/api/batches/{batch_id}/documents", json=body), 422)
-    assert show(client, batch_id)["version"] == 1
+    batch_id = empty(same_client)
+    refused(same_client.post(f"/api/batches/{batch_id}/documents", json=body), 422)
+    assert show(same_client, batch_id)["version"] == 1
 
 
-def test_422_files_under_another_name(client: ApiClient) -> None:
+def test_422_files_under_another_name(same_client: ApiClient) -> None:
     """Contract 5: multipart `files`; unknown parts are refused."""
-    batch_id = empty(client)
+    batch_id = empty(same_client)
     path = f"/api/batches/{batch_id}/documents"
     for data in (
         {"file": (io.BytesIO(b"x"), "a")},
@@ -124,17 +124,17 @@ def test_422_files_under_another_name(client: ApiClient) -> None:
         {"files": (io.BytesIO(b"x"), "a"), "more": "x"},
         {},
     ):
-        refused(client.post(path, data=data, content_type="multipart/form-data; boundary=b"), 422)
-    assert show(client, batch_id)["version"] == 1
+        refused(same_client.post(path, data=data, content_type="multipart/form-data; boundary=b"), 422)
+    assert show(same_client, batch_id)["version"] == 1
 
 
 @pytest.mark.parametrize("name", ["", "x" * 501])
-def test_422_a_file_without_a_usable_name(client: ApiClient, name: str) -> None:
+def test_422_a_file_without_a_usable_name(same_client: ApiClient, name: str) -> None:
     """Contract 5: a document has a name."""
-    batch_id = empty(client)
+    batch_id = empty(same_client)
     data = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\nx\r\n--b--\r\n'.encode()
     path = f"/api/batches/{batch_id}/documents"
-    refused(client.post(path, data=data, content_type="multipart/form-data; boundary=b"), 422)
+    refused(same_client.post(path, data=data, content_type="multipart/form-data; boundary=b"), 422)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_422_a_file_without_a_usable_name(client: ApiClient, name: str) -> None:
     [b"", b"--b", b"--b--\r\n", b"nonsense", b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx'],
     ids=range(5),
 )
-def test_a_broken_form_is_4xx(client: ApiClient, data: bytes) -> None:
+def test_a_broken_form_is_4xx(same_client: ApiClient, data: bytes) -> None:
     """Contract 5: a bad body is 4xx, never a fault."""
-    path = f"/api/batches/{empty(client)}/documents"
-    answer = client.post(path, data=data, content_type="multipart/form-data; boundary=b")
+    path = f"/api/batches/{empty(same_client)}/documents"
+    answer = same_client.post(path, data=data, content_type="multipart/form-data; boundary=b")
     assert answer.status_code in (400, 422)
     refused(answer, answer.status_code)
 
@@ -159,21 +159,21 @@ def test_a_file_that_names_a_path_stays_a_name(client: ApiClient, worker: ApiCli
     assert worker.get(task["payload"]["content_url"]).data == b"x"
 
 
-def test_412_another_version(client: ApiClient) -> None:
+def test_412_another_version(same_client: ApiClient) -> None:
     """Contract 4: a caller may send If-Match; a mismatch is 412 and changes nothing."""
-    batch_id = empty(client)
+    batch_id = empty(same_client)
     path = f"/api/batches/{batch_id}/documents"
     body = {"documents": [{"name": "a", "text": "x"}]}
-    refused(client.post(path, json=body, headers={"If-Match": '"2"'}), 412)
-    refused(client.post(path, json=body, headers={"If-Match": "1"}), 422)
-    assert show(client, batch_id)["version"] == 1
-    assert client.post(path, json=body, headers={"If-Match": '"1"'}).status_code == 201
+    refused(same_client.post(path, json=body, headers={"If-Match": '"2"'}), 412)
+    refused(same_client.post(path, json=body, headers={"If-Match": "1"}), 422)
+    assert show(same_client, batch_id)["version"] == 1
+    assert same_client.post(path, json=body, headers={"If-Match": '"1"'}).status_code == 201
 
 
-def test_documents_without_prompts_do_not_stage(client: ApiClient) -> None:
+def test_documents_without_prompts_do_not_stage(same_client: ApiClient) -> None:
     """Contract 2: `stage` needs documents, prompts and models."""
     for missing in ("documents", "prompts", "models"):
         body = {"documents": [{"name": "a", "text": "x"}], "prompts": [PROMPT], "models": [MODEL]}
-        batch = answered(client.post("/api/batches", json={"name": "n", **body, missing: []}), 201)
-        answer = client.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
+        batch = answered(same_client.post("/api/batches", json={"name": "n", **body, missing: []}), 201)
+        answer = same_client.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
         assert missing in refused(answer, 409)["reason"]

@@ -27,25 +27,25 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
     }
 
 
-def test_the_table_names_every_route_of_the_api(app: Flask) -> None:
+def test_the_table_names_every_route_of_the_api(same_app: Flask) -> None:
     """Contract 5: every call of the API is in the table of this folder, and no other."""
-    served = {route for route in routes_of(app) if route[1].startswith("/api/")}
+    served = {route for route in routes_of(same_app) if route[1].startswith("/api/")}
     public = {("GET", "/api/openapi.json"), ("GET", "/api/docs")}
     public |= {("GET", "/api/docs/start.js"), ("GET", "/api/docs/assets/{name}")}
     assert served - public == {(call.method, call.path) for call in CALLS}
 
 
-def test_the_document_names_the_same_calls(client: ApiClient) -> None:
+def test_the_document_names_the_same_calls(same_client: ApiClient) -> None:
     """Contract, top: where the served OpenAPI document and the contract disagree, one of them has a bug."""
-    paths = client.get("/api/openapi.json").json["paths"]
+    paths = same_client.get("/api/openapi.json").json["paths"]
     documented = {(method.upper(), path) for path, item in paths.items() for method in item if method != "parameters"}
     assert documented == {(call.method, call.path) for call in CALLS}
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_public_without_a_token(app: Flask, path: str) -> None:
+def test_public_without_a_token(same_app: Flask, path: str) -> None:
     """Contract 5: probes, metrics and the documentation ask for no token."""
-    with app.test_client().get(path) as answer:
+    with same_app.test_client().get(path) as answer:
         assert answer.status_code == 200
 
 
@@ -62,25 +62,25 @@ def test_public_without_a_token(app: Flask, path: str) -> None:
         "Bearer " + "a" * 5000,
     ],
 )
-def test_401_without_a_valid_token(client: ApiClient, header: str | None) -> None:
+def test_401_without_a_valid_token(same_client: ApiClient, header: str | None) -> None:
     """Contract 5: 401 without a valid token, a problem with WWW-Authenticate."""
-    stranger = client.acting_as(None)
+    stranger = same_client.acting_as(None)
     for call in CALLS:
         answer = call.make(stranger, headers={"Authorization": header} if header is not None else {})
         assert refused(answer, 401)["code"] == "unauthenticated", call
         assert answer.headers["WWW-Authenticate"].startswith("Bearer"), call
 
 
-def test_the_schemes_name_is_read_in_any_case(client: ApiClient) -> None:
+def test_the_schemes_name_is_read_in_any_case(same_client: ApiClient) -> None:
     """Contract 5: `Authorization: Bearer <token>`; RFC 9110 says that a scheme's case is nothing."""
-    headers = {"Authorization": f"bearer {client.tokens['viewer']}"}
-    assert client.get("/api/batches", headers=headers).status_code == 200
+    headers = {"Authorization": f"bearer {same_client.tokens['viewer']}"}
+    assert same_client.get("/api/batches", headers=headers).status_code == 200
 
 
-def test_each_role_may_call_what_the_table_says(client: ApiClient) -> None:
+def test_each_role_may_call_what_the_table_says(same_client: ApiClient) -> None:
     """Contract 5: viewer reads; operator also creates and asks; worker leases and reports; admin does all."""
     for role in ROLES:
-        caller = client.acting_as(role)
+        caller = same_client.acting_as(role)
         for call in CALLS:
             answer = call.make(caller)
             if role in call.roles:
@@ -89,18 +89,18 @@ def test_each_role_may_call_what_the_table_says(client: ApiClient) -> None:
                 assert refused(answer, 403)["code"] == "forbidden", f"{role} {call}"
 
 
-def test_the_wrong_role_is_told_before_anything_else(client: ApiClient) -> None:
+def test_the_wrong_role_is_told_before_anything_else(same_client: ApiClient) -> None:
     """Contract 5: 403 with the wrong role, whatever the body is."""
     for call in WITH_BODY:
         for role in set(ROLES) - call.roles:
-            refused(call.make(client.acting_as(role), data=b"{", content_type=JSON), 403)
+            refused(call.make(same_client.acting_as(role), data=b"{", content_type=JSON), 403)
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/xml"])
-def test_415_what_is_not_said_to_be_json(client: ApiClient, content_type: str | None) -> None:
+def test_415_what_is_not_said_to_be_json(same_client: ApiClient, content_type: str | None) -> None:
     """Contract 5: not JSON is 400 or 415."""
     for call in WITH_BODY:
-        refused(call.make(client, data=b'{"a": 1}', content_type=content_type), 415)
+        refused(call.make(same_client, data=b'{"a": 1}', content_type=content_type), 415)
 
 
 @pytest.mark.parametrize(
@@ -108,85 +108,85 @@ def test_415_what_is_not_said_to_be_json(client: ApiClient, content_type: str | 
     [b"", b"{", b'{"a": 1} x', b"\xff\xfe", b"NaN", b'{"a": "\\ud800"}', b'{"a": 1e999}', b"[" * 100_000, b"\0"],
     ids=range(9),
 )
-def test_400_what_is_not_json(client: ApiClient, data: bytes) -> None:
+def test_400_what_is_not_json(same_client: ApiClient, data: bytes) -> None:
     """Contract 5: not JSON is 400 or 415; half a surrogate pair, infinity and endless nesting are no JSON."""
     for call in WITH_BODY:
-        refused(call.make(client, data=data, content_type=JSON), 400)
+        refused(call.make(same_client, data=data, content_type=JSON), 400)
 
 
 @pytest.mark.parametrize("data", [b"[]", b'"x"', b"1", b"null", b"true", b"[{}]"])
-def test_422_json_of_another_type(client: ApiClient, data: bytes) -> None:
+def test_422_json_of_another_type(same_client: ApiClient, data: bytes) -> None:
     """Contract 5: a bad body is 422."""
     for call in WITH_BODY:
-        refused(call.make(client, data=data, content_type=JSON), 422)
+        refused(call.make(same_client, data=data, content_type=JSON), 422)
 
 
-def test_422_an_unknown_field_is_refused_by_name(client: ApiClient) -> None:
+def test_422_an_unknown_field_is_refused_by_name(same_client: ApiClient) -> None:
     """Contract 5: unknown fields are refused."""
     for call in WITH_BODY:
-        body = refused(call.make(client, json={**(call.body or {}), "surprise": 1}), 422)
+        body = refused(call.make(same_client, json={**(call.body or {}), "surprise": 1}), 422)
         assert "surprise" in body["errors"], call
 
 
-def test_422_an_unknown_query_parameter_of_a_list(client: ApiClient) -> None:
+def test_422_an_unknown_query_parameter_of_a_list(same_client: ApiClient) -> None:
     """Contract 5: unknown fields are refused, in queries too."""
     for call in LISTS:
-        refused(client.get(f"{call.address}?surprise=1"), 422)
+        refused(same_client.get(f"{call.address}?surprise=1"), 422)
 
 
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "", "1.5", "9" * 5000, "%00"])
-def test_422_a_limit_outside_1_to_200(client: ApiClient, limit: str) -> None:
+def test_422_a_limit_outside_1_to_200(same_client: ApiClient, limit: str) -> None:
     """Contract 5: `?limit=` is 1..200."""
     for call in LISTS:
-        refused(client.get(f"{call.address}?limit={limit}"), 422)
+        refused(same_client.get(f"{call.address}?limit={limit}"), 422)
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "", "1.5", "9" * 30, "%00", "%ed%a0%80"])
-def test_422_a_cursor_that_was_never_given_out(client: ApiClient, cursor: str) -> None:
+def test_422_a_cursor_that_was_never_given_out(same_client: ApiClient, cursor: str) -> None:
     """Contract 5: lists have cursor pagination."""
     for call in LISTS:
-        refused(client.get(f"{call.address}?cursor={cursor}"), 422)
+        refused(same_client.get(f"{call.address}?cursor={cursor}"), 422)
 
 
 @pytest.mark.parametrize(
     "ident",
     [UNKNOWN, 0, 2**31, 2**63 - 1, 2**63, 10**40, -1, "text", "1.5", "%00", "1%00", "%ed%a0%80", "\u0661", "1" * 2000],
 )
-def test_404_an_id_that_nothing_has(client: ApiClient, ident: object) -> None:
+def test_404_an_id_that_nothing_has(same_client: ApiClient, ident: object) -> None:
     """Contract 5: no such batch is 404, whatever stands in the id's place."""
     for call in WITH_ID:
         more = {"json": call.body} if call.body is not None else {}
-        answer = client.open(at(call.path, ident), method=call.method, **more)
+        answer = same_client.open(at(call.path, ident), method=call.method, **more)
         refused(answer, 404)
 
 
 @pytest.mark.parametrize("path", ["/api/nothing", "/api/", "/api/batches/1/nothing", "/nothing", "/api/docs/assets/x"])
-def test_404_a_path_that_is_none(client: ApiClient, path: str) -> None:
+def test_404_a_path_that_is_none(same_client: ApiClient, path: str) -> None:
     """Contract 5: errors are problems, on paths that do not exist too."""
-    refused(client.get(path), 404)
+    refused(same_client.get(path), 404)
 
 
-def test_405_a_method_that_a_path_does_not_have(client: ApiClient, app: Flask) -> None:
+def test_405_a_method_that_a_path_does_not_have(same_client: ApiClient, same_app: Flask) -> None:
     """Contract 5: errors are problems; RFC 9110: a 405 lists the methods that are there."""
-    served = routes_of(app)
+    served = routes_of(same_app)
     for path in {path for _, path in served if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics")}:
         has = {method for method, each in served if each == path}
         if re.fullmatch(r"/api/tasks/(lease|heartbeat|release|report)", path):
             has.add("GET")  # to GET it is the id of a task
         address = at(path, UNKNOWN).replace("{name}", "swagger-ui.css")
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "PURGE"} - has:
-            answer = client.open(address, method=method)
+            answer = same_client.open(address, method=method)
             refused(answer, 405)
             listed = {each.strip() for each in answer.headers["Allow"].split(",")}
             assert has <= listed, path
             assert method not in listed, path
 
 
-def test_every_answer_names_its_request(client: ApiClient) -> None:
+def test_every_answer_names_its_request(same_client: ApiClient) -> None:
     """Contract 5: an audit row has a `request_id`; it is the X-Request-Id of the answer, the caller's own if given."""
-    assert client.get("/api/batches", headers={"X-Request-Id": "mine.1"}).headers["X-Request-Id"] == "mine.1"
+    assert same_client.get("/api/batches", headers={"X-Request-Id": "mine.1"}).headers["X-Request-Id"] == "mine.1"
     for nonsense in ("two words", "x" * 65, "\xe9"):
-        given = client.get("/api/batches", headers={"X-Request-Id": nonsense}).headers["X-Request-Id"]
+        given = same_client.get("/api/batches", headers={"X-Request-Id": nonsense}).headers["X-Request-Id"]
         assert re.fullmatch(r"[0-9a-f]{32}", given)
 
 

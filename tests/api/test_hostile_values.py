@@ -72,11 +72,11 @@ def test_every_text_of_a_batch_may_hold_anything_else(client: ApiClient) -> None
 
 
 @pytest.mark.parametrize("value", [1, True, None, [], {}, 1.5])
-def test_a_text_is_a_text(client: ApiClient, value: Any) -> None:
+def test_a_text_is_a_text(same_client: ApiClient, value: Any) -> None:
     """Contract 5: a field of a wrong type is 422; `description` alone may be null."""
     for path in TEXTS:
         if (path, value) != (("description",), None):
-            refused(client.post("/api/batches", json=with_value(path, value)), 422)
+            refused(same_client.post("/api/batches", json=with_value(path, value)), 422)
 
 
 NUMBERS = {
@@ -89,15 +89,15 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("option", NUMBERS)
-def test_options_take_their_range_and_nothing_that_looks_like_a_number(client: ApiClient, option: str) -> None:
+def test_options_take_their_range_and_nothing_that_looks_like_a_number(same_client: ApiClient, option: str) -> None:
     """Contract 5: options are whole numbers; booleans, texts, fractions and endless numbers are refused."""
     least, most = NUMBERS[option]
     for good in (least, most):
-        made = client.post("/api/batches", json={"name": "n", "options": {option: good}})
+        made = same_client.post("/api/batches", json={"name": "n", "options": {option: good}})
         assert made.status_code == 201
         assert made.json["options"][option] == good
     for bad in (least - 1, most + 1, True, False, "1", 1.5, 1.0, 10**30, -(10**30), 2**63, [], {}):
-        body = refused(client.post("/api/batches", json={"name": "n", "options": {option: bad}}), 422)
+        body = refused(same_client.post("/api/batches", json={"name": "n", "options": {option: bad}}), 422)
         assert option in body["errors"]["options"], bad
 
 
@@ -111,38 +111,38 @@ def test_options_take_their_range_and_nothing_that_looks_like_a_number(client: A
         ("worker", ["", "x" * 201, NUL, 1, None]),
     ],
 )
-def test_a_lease_asks_in_numbers(worker: ApiClient, field: str, bad: list[Any]) -> None:
+def test_a_lease_asks_in_numbers(same_client: ApiClient, field: str, bad: list[Any]) -> None:
     """Contract 5: `max_tasks` is 1..1000, `wait_seconds` 0..30; what only looks like a number is refused."""
     for value in bad:
-        body = refused(worker.post("/api/tasks/lease", json={"worker": "w", field: value}), 422)
+        body = refused(same_client.post("/api/tasks/lease", json={"worker": "w", field: value}), 422)
         assert field in body["errors"], value
 
 
 @pytest.mark.parametrize("bad", [-1, True, "1", 86_401, 10**30, [], {}])
-def test_retry_after_seconds_is_a_number(worker: ApiClient, bad: Any) -> None:
+def test_retry_after_seconds_is_a_number(same_client: ApiClient, bad: Any) -> None:
     """Contract 5: `retry_after_seconds` is a number of seconds."""
     body = {"lease_token": "t", "error": {"code": "c", "message": "m"}, "retry_after_seconds": bad}
-    assert "retry_after_seconds" in refused(worker.post("/api/tasks/1/fail", json=body), 422)["errors"]
+    assert "retry_after_seconds" in refused(same_client.post("/api/tasks/1/fail", json=body), 422)["errors"]
 
 
 @pytest.mark.parametrize("flag", ["retryable", "critical"])
 @pytest.mark.parametrize("bad", [0, 1, "true", "yes", None, [], {}])
-def test_a_flag_is_true_or_false(worker: ApiClient, flag: str, bad: Any) -> None:
+def test_a_flag_is_true_or_false(same_client: ApiClient, flag: str, bad: Any) -> None:
     """Contract 5: `retryable` and `critical` are true or false, and no word that looks like it."""
     body = {"lease_token": "t", "error": {"code": "c", "message": "m"}, flag: bad}
-    assert flag in refused(worker.post("/api/tasks/1/fail", json=body), 422)["errors"]
+    assert flag in refused(same_client.post("/api/tasks/1/fail", json=body), 422)["errors"]
 
 
 @pytest.mark.parametrize("path", ["tasks/a%00b", "requests/a%00b", "requests/%ed%a0%80", "requests/\U0001f600"])
-def test_nul_in_an_id_of_text_is_404(client: ApiClient, path: str) -> None:
+def test_nul_in_an_id_of_text_is_404(same_client: ApiClient, path: str) -> None:
     """Contract 5: an id that nothing has is 404, NUL in it or not."""
-    refused(client.get(f"/api/{path}"), 404)
+    refused(same_client.get(f"/api/{path}"), 404)
 
 
 @pytest.mark.parametrize("name", ["%00", "a%00b"])
-def test_nul_in_a_filter_is_422(client: ApiClient, name: str) -> None:
+def test_nul_in_a_filter_is_422(same_client: ApiClient, name: str) -> None:
     """Contract 5: a filter that no name can match is refused like the name itself."""
-    refused(client.get(f"/api/batches?name={name}"), 422)
+    refused(same_client.get(f"/api/batches?name={name}"), 422)
 
 
 @pytest.mark.parametrize("name", ["%ed%a0%80", "%ff", "%25_%25", "%5c", "%F0%9F%98%80", "'"])
@@ -155,59 +155,59 @@ def test_anything_else_in_a_filter_finds_what_has_it(client: ApiClient, name: st
 class TestWhatWorkersSay:
     """A worker's texts go into JSON, where U+0000 has a place: they are stored as they are."""
 
-    def test_nul_in_a_result(self, client: ApiClient) -> None:
+    def test_nul_in_a_result(self, same_client: ApiClient) -> None:
         """Contract 5: a result is any object."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
         result = {"text": NUL, NUL: STRANGE, "n": [2**63, -(2**63), 1e300, None, True]}
-        assert complete(client, task, result).status_code == 200
-        assert client.get(f"/api/tasks/{task['id']}").json["result"] == result
-        assert client.get(f"/api/batches/{batch['id']}/results").status_code == 200
+        assert complete(same_client, task, result).status_code == 200
+        assert same_client.get(f"/api/tasks/{task['id']}").json["result"] == result
+        assert same_client.get(f"/api/batches/{batch['id']}/results").status_code == 200
 
-    def test_nul_in_a_staged_text_reaches_the_prompt(self, client: ApiClient) -> None:
+    def test_nul_in_a_staged_text_reaches_the_prompt(self, same_client: ApiClient) -> None:
         """Contract 5: a STAGE result's text is rendered into the prompt, whatever it holds."""
-        batch = bring(client, "STAGING", documents=1)
-        assert complete(client, lease(client, batch["id"])[0], {"text": NUL + STRANGE}).status_code == 200
-        assert ask(client, batch["id"], "run").status_code == 200
-        message = lease(client, batch["id"])[0]["payload"]["messages"][0]["content"]
+        batch = bring(same_client, "STAGING", documents=1)
+        assert complete(same_client, lease(same_client, batch["id"])[0], {"text": NUL + STRANGE}).status_code == 200
+        assert ask(same_client, batch["id"], "run").status_code == 200
+        message = lease(same_client, batch["id"])[0]["payload"]["messages"][0]["content"]
         assert NUL + STRANGE in message
 
-    def test_nul_in_an_error_that_fails_the_batch(self, client: ApiClient) -> None:
+    def test_nul_in_an_error_that_fails_the_batch(self, same_client: ApiClient) -> None:
         """Contract 5: an error's message goes into the batch's failure; it must not stop the batch from failing."""
-        batch = bring(client, "ANALYZING", documents=1)
+        batch = bring(same_client, "ANALYZING", documents=1)
         error = {"code": "boom", "message": f"bad byte {NUL} {STRANGE}"}
-        answer = fail(client, lease(client, batch["id"])[0], error=error, critical=True)
+        answer = fail(same_client, lease(same_client, batch["id"])[0], error=error, critical=True)
         assert answer.status_code in (200, 422)
         if answer.status_code == 200:
             assert answer.json["batch_state"] == "FAILED"
-            assert show(client, batch["id"])["failure"]["code"] == "critical_error"
+            assert show(same_client, batch["id"])["failure"]["code"] == "critical_error"
 
-    def test_nul_in_a_staging_error_that_fails_the_batch(self, client: ApiClient) -> None:
+    def test_nul_in_a_staging_error_that_fails_the_batch(self, same_client: ApiClient) -> None:
         """Contract 2: a FAILED staging task fails the batch, whatever its message holds."""
-        batch = bring(client, "STAGING", documents=1)
+        batch = bring(same_client, "STAGING", documents=1)
         error = {"code": "unreadable", "message": NUL}
-        answer = fail(client, lease(client, batch["id"])[0], error=error, retryable=False)
+        answer = fail(same_client, lease(same_client, batch["id"])[0], error=error, retryable=False)
         assert answer.status_code in (200, 422)
         if answer.status_code == 200:
             assert answer.json["batch_state"] == "FAILED"
 
-    def test_nul_in_a_token_is_no_token(self, client: ApiClient) -> None:
+    def test_nul_in_a_token_is_no_token(self, same_client: ApiClient) -> None:
         """Contract 5: a token that was never given out is 409."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
-        refused(complete(client, {**task, "lease_token": task["lease_token"] + "\0"}), 409)
-        refused(complete(client, {**task, "id": "\u0661"}), 404)
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
+        refused(complete(same_client, {**task, "lease_token": task["lease_token"] + "\0"}), 409)
+        refused(complete(same_client, {**task, "id": "\u0661"}), 404)
 
 
 class TestDeepNesting:
     """What is nested too deeply to be written again is refused when it comes: it would be an answer's 500 later."""
 
     @pytest.mark.parametrize("depth", [100, 230, 250, 300, 500, 1000, 2000])
-    def test_in_every_field_that_is_any_object(self, client: ApiClient, depth: int) -> None:
+    def test_in_every_field_that_is_any_object(self, same_client: ApiClient, depth: int) -> None:
         """Contract 5: a bad body is 4xx; one that is taken is shown."""
         deep = nested(depth)
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
         text = "x" + "{" * 10
         calls = [
             ("/api/batches", {**CREATE, "models": [{"connection": "c", "model": "m", "params": deep}]}),
@@ -215,18 +215,18 @@ class TestDeepNesting:
             (f"/api/tasks/{task['id']}/fail", {"lease_token": text, "error": {"code": "c", "message": "", "x": deep}}),
             (f"/api/tasks/{task['id']}/complete", {"lease_token": task["lease_token"], "result": deep}),
         ]
-        statuses = [client.post(path, data=_json(body), content_type="application/json") for path, body in calls]
+        statuses = [same_client.post(path, data=_json(body), content_type="application/json") for path, body in calls]
         assert all(answer.status_code in (200, 201, 400, 409, 422) for answer in statuses), [s.data for s in statuses]
         shown = [f"/api/batches/{batch['id']}/audit", f"/api/tasks/{task['id']}", f"/api/batches/{batch['id']}/results"]
-        assert {client.get(path).status_code for path in shown} == {200}
+        assert {same_client.get(path).status_code for path in shown} == {200}
         if depth <= 230:  # nothing that anybody writes is refused
             assert [answer.status_code for answer in statuses] == [201, 200, 409, 200]
 
-    def test_in_a_ready_made_task(self, client: ApiClient) -> None:
+    def test_in_a_ready_made_task(self, same_client: ApiClient) -> None:
         """Contract 5: a bad line is named by its number."""
         line = b'{"custom_id": "%s", "method": "POST", "url": "/v1", "body": %s}\n'
         lines = line % (b"a", b"{}") + line % (b"b", _json(nested(400)))
-        answer = client.post("/api/batches?name=deep", data=lines, content_type="application/jsonl")
+        answer = same_client.post("/api/batches?name=deep", data=lines, content_type="application/jsonl")
         assert "line 2" in refused(answer, 422)["errors"]
 
 
@@ -246,18 +246,18 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def test_an_audit_row_shows_a_context_of_odd_characters(client: ApiClient) -> None:
+def test_an_audit_row_shows_a_context_of_odd_characters(same_client: ApiClient) -> None:
     """Contract 5: the whole context goes into the audit row."""
-    batch = bring(client, "STAGED", documents=1)
+    batch = bring(same_client, "STAGED", documents=1)
     context = {"reason": STRANGE, NUL: NUL, "n": 2**63}
-    assert ask(client, batch["id"], "run", context=context).status_code == 200
-    row = audit(client, batch["id"])[-1]
+    assert ask(same_client, batch["id"], "run", context=context).status_code == 200
+    row = audit(same_client, batch["id"])[-1]
     assert (row["reason"], row["context"]) == (STRANGE, context)
 
 
 @pytest.mark.parametrize("reason", [NUL, 1, True, [], {}])
-def test_a_reason_is_a_text_without_nul(client: ApiClient, reason: Any) -> None:
+def test_a_reason_is_a_text_without_nul(same_client: ApiClient, reason: Any) -> None:
     """Contract 5: the context's `reason` goes into the audit row's `reason`, which is text."""
-    batch = create(client)
-    assert "context" in refused(ask(client, batch["id"], "stage", context={"reason": reason}), 422)["errors"]
-    assert show(client, batch["id"])["version"] == 1
+    batch = create(same_client)
+    assert "context" in refused(ask(same_client, batch["id"], "stage", context={"reason": reason}), 422)["errors"]
+    assert show(same_client, batch["id"])["version"] == 1
