@@ -37,6 +37,15 @@ class Flag(fields.Boolean):
         return value
 
 
+class Number(fields.Float):
+    """A number, and no text that looks like one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return float(super()._deserialize(value, attr, data, **kwargs))
+
+
 class JsonObject(fields.Dict):
     """Any JSON object."""
 
@@ -160,7 +169,7 @@ class LeaseBody(Taken):
     worker = short(200, required=True)
     max_tasks = whole(1, MOST_LEASES, load_default=1)
     lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
-    wait_seconds = fields.Float(load_default=0.0, validate=validate.Range(0, 30))
+    wait_seconds = Number(load_default=0.0, validate=validate.Range(0, 30))
     batch_id = whole(1, 2**63 - 1, load_default=None, allow_none=True)
 
 
@@ -198,7 +207,7 @@ class FailBody(Taken):
     error = fields.Nested(TaskError, required=True)
     retryable = Flag(load_default=True)
     critical = Flag(load_default=False)
-    retry_after_seconds = fields.Float(load_default=None, allow_none=True, validate=validate.Range(0, DAY_SECONDS))
+    retry_after_seconds = Number(load_default=None, allow_none=True, validate=validate.Range(0, DAY_SECONDS))
 
 
 class ReportItem(FailBody):

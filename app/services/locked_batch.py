@@ -157,7 +157,8 @@ class LockedBatch:
             return failure
         where = {"batch_id": self.batch.id, "run": self.batch.run, "kind": kind}
         task: Any = self._connection.execute(_BLAME, where).one()
-        said = (task.error or {}).get("message")
+        # A worker may say U+0000, which the row's text cannot hold: it must not keep the batch from failing.
+        said = str((task.error or {}).get("message") or "").replace("\0", "\N{REPLACEMENT CHARACTER}")
         return replace(failure, task_id=task.id, message=f"{failure.message} {said}" if said else failure.message)
 
 
