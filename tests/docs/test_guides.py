@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.services import build
+from app.services.verify import verify
+from config import Config
 from tests.docs.blocks import Reader, parts_of
 from tests.docs.shown_answers import hold_against
 from tests.support.server import ROOT, LiveServer
@@ -24,6 +27,7 @@ def test_the_operators_guide_happens_as_it_is_told(
     reader = Reader(GUIDE, server.url, server.tokens["admin"], tmp_path, postgres_url)
     shown = sum(part.kind == "http" for part in parts_of(GUIDE))
     assert reader.follow() == shown > 30
+    assert contradictions(postgres_url) == []
 
 
 def test_the_readmes_answer_is_the_real_one(
@@ -33,6 +37,15 @@ def test_the_readmes_answer_is_the_real_one(
     server = start_server(sqlite_url)
     _complete_a_batch(server)
     assert Reader(README, server.url, server.tokens["admin"], tmp_path).follow() >= 1
+    assert contradictions(sqlite_url) == []
+
+
+def contradictions(database_url: str) -> list[str]:
+    services = build(Config(database_url=database_url))
+    try:
+        return list(verify(services))
+    finally:
+        services.engine.dispose()
 
 
 def _complete_a_batch(server: LiveServer) -> None:
