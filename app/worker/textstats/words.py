@@ -7,23 +7,17 @@ Chinese, Japanese, Thai, Lao, Khmer and Burmese are written without spaces: ther
 import re
 import unicodedata
 
-# The scripts that put no space between words; Korean does, and is not among them.
+# The scripts that put no space between words; Korean does, and is not among them. Only the first plane of Unicode, here
+# and below: beyond it, `re` searches a set of characters one by one.
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Kana and Han
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Kana and Han
 )
 # Vowel signs and accents are no letters to `re`, but part of a word: without them Hindi falls to pieces.
-MARKS = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code)).startswith("M"))
-_LETTER = r"[^\W\d_]"
-_SPACED_LETTER = rf"[^\W\d_{UNSPACED}{MARKS}]"
-_JOINED = "(?:['’\\-‐]?{letter}+{marks})*"
-_SIMPLE_WORD = re.compile(f"{_LETTER}+" + _JOINED.format(letter=_LETTER, marks=""))
-_ANY_WORD = re.compile(
-    rf"{_SPACED_LETTER}+[{MARKS}]*"
-    + _JOINED.format(letter=_SPACED_LETTER, marks=f"[{MARKS}]*")
-    + rf"|(?![{MARKS}\d])[{UNSPACED}][{MARKS}]*"
-)
-_NOT_SIMPLE = re.compile(f"[{UNSPACED}{MARKS}]")
+MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M"))
+_LETTER = rf"[^\W\d_{UNSPACED}{MARKS}]"
+_RUN = rf"{_LETTER}+[{MARKS}]*"
+_WORD = re.compile(rf"{_RUN}(?:['’\-‐]?{_RUN})*|(?![{MARKS}\d])[{UNSPACED}][{MARKS}]*")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 # A mark of punctuation ends a sentence where a space follows, so that 3.5 and example.org do not; those of
 # Chinese and Japanese always do; so does an empty line, as after a heading.
@@ -35,12 +29,7 @@ _SPOKEN_ENDING = re.compile(r"(?:[td]ed|(?:[sxz]|ch|sh|ce|ge|se|ze)es|[sxzcg]es)
 
 def words(text: str) -> list[str]:
     """List the words of a text, as they stand."""
-    return _pattern_of(text).findall(text)
-
-
-def _pattern_of(text: str) -> re.Pattern[str]:
-    # Most texts have neither marks of their own nor unspaced scripts, and then a pattern six times as fast will do.
-    return _ANY_WORD if _NOT_SIMPLE.search(text) else _SIMPLE_WORD
+    return _WORD.findall(text)
 
 
 def unspaced_share(text_words: list[str]) -> float:
@@ -50,8 +39,7 @@ def unspaced_share(text_words: list[str]) -> float:
 
 def sentence_count(text: str) -> int:
     """Count the sentences that hold a word; a text with words has at least one."""
-    pattern = _pattern_of(text)
-    return sum(1 for piece in _SENTENCE_END.split(text) if pattern.search(piece))
+    return sum(1 for piece in _SENTENCE_END.split(text) if _WORD.search(piece))
 
 
 def syllable_count(word: str, language: str) -> int:
