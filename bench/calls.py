@@ -1,12 +1,14 @@
 """Calls of the API in plain Python: one connection, kept alive. Knows nothing of the service but its contract."""
 
 import json
+import time
 from http.client import HTTPConnection
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 300
+IDLE_SECONDS = 2.0  # a server hangs up on a connection that is idle for long: by then this side has done so
 JSON, JSON_LINES = "application/json", "application/jsonl"
 
 
@@ -20,6 +22,7 @@ class Caller:
     def __init__(self, url: str, token: str) -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_SECONDS)
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._used_at = time.monotonic()
 
     def __enter__(self) -> "Caller":
         return self
@@ -30,9 +33,12 @@ class Caller:
     def send(self, method: str, path: str, body: bytes | None = None, content_type: str = JSON) -> bytes:
         """Send a request and return the answer's body. Raises WrongAnswer unless it is a 2xx."""
         headers = self._headers if body is None else {**self._headers, "Content-Type": content_type}
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self._connection.close()  # the next request opens it again
         self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         answer = response.read()
+        self._used_at = time.monotonic()
         if not 200 <= response.status < 300:
             raise WrongAnswer(f"{method} {path}: {response.status} {answer[:500].decode(errors='replace')}")
         return answer
