@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from flask import Response, current_app, g, request
 
-from app.api.access import auth, current_caller
+from app.api.access import auth
 from app.api.uploads import body_hash
 from app.api.wiring import services
 from app.errors import Invalid
@@ -53,7 +53,8 @@ def once(view: Callable[[], Response]) -> Response:
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise Invalid(f"{KEY} has to be 1 to 255 characters.", errors={KEY: ["has to be 1 to 255 characters"]})
     sessions, token = services().sessions, (auth.get_auth().token or "")
-    found = claim(sessions, current_caller().name, key, _fingerprint(), token)
+    # By token, not by name: who comes later under the same name could not unseal the first one's answer.
+    found = claim(sessions, hashlib.sha256(token.encode()).hexdigest(), key, _fingerprint(), token)
     if isinstance(found, StoredAnswer):
         response = Response(found.body, status=found.status, headers=dict(found.headers))
         response.headers["Idempotency-Replayed"] = "true"
