@@ -1,0 +1,327 @@
+"""The loop: a whole worker in this process, against a service that misbehaves."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.worker import Task, TaskFailed
+from app.worker import loop as module
+from app.worker.client import Address, Client
+from app.worker.executors import make_executor
+from app.worker.handlers import Handlers
+from app.worker.loop import Options, Worker
+from tests.worker import doings
+from tests.worker.conftest import wait_for
+from tests.worker.service import FakeService
+
+Handler = Callable[[Task], dict[str, Any]]
+
+
+class Running:
+    """A worker whose `run` goes on in a thread."""
+
+    def __init__(self, service: FakeService, handler: Handler, **options: Any) -> None:
+        settings = Options(**{"wait_seconds": 0.2, "grace_seconds": 5.0, "report_ms": 20, **options})
+        client = Client(Address(service.url, service.token), "a worker")
+        self.worker = Worker(
+            client, Handlers(doings.read, {"test": handler}), settings,
+            lambda: make_executor("threads", settings.concurrency),
+        )  # fmt: skip
+        self.exit_code: int | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.exit_code = self.worker.run()
+
+    def stop(self, seconds: float = 20.0) -> int | None:
+        self.worker.stop()
+        return self.join(seconds)
+
+    def join(self, seconds: float = 20.0) -> int | None:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+        return self.exit_code
+
+
+@pytest.fixture
+def run(service: FakeService) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(handler: Handler = doings.at_once, **options: Any) -> Running:
+        started.append(Running(service, handler, **options))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+def answers(service: FakeService) -> list[int]:
+    """How many reports of each task counted."""
+    return [len(task.reports) for task in service.tasks.values()]
+
+
+def test_all_tasks_are_done_once_and_in_bulk(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(300)
+    running = run()
+    service.wait_until_finished()
+    wait_for(lambda: running.worker.outbox.sent == 300)
+    assert running.stop() == 0
+    assert answers(service) == [1] * 300
+    assert service.tasks["7"].reports[0]["result"] == {"text": "answer to 7"}
+    assert len(service.calls["report"]) < 150
+    assert len(service.calls["lease"]) < 150
+    assert service.calls["release"] == []
+
+
+def test_work_that_comes_later_is_found(service: FakeService, run: Callable[..., Running]) -> None:
+    run()
+    for _ in range(3):
+        time.sleep(0.3)
+        service.add(1)
+        service.wait_until_finished()
+    assert answers(service) == [1, 1, 1]
+
+
+def test_staging_tasks_go_to_their_handler(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(1, "STAGE", document={"id": 1, "name": "a"}, text="x")
+    run()
+    service.wait_until_finished()
+    assert service.tasks["1"].reports[0]["result"] == {"text": "read by another", "metadata": {}}
+
+
+def test_never_more_is_held_than_told_and_so_much_runs_at_once(
+    service: FakeService, run: Callable[..., Running]
+) -> None:
+    service.add(60)
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def busy(task: Task) -> dict[str, Any]:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with lock:
+            now[0] -= 1
+        return {}
+
+    running = run(busy, concurrency=3, prefetch=2)
+    held = []
+    while set(service.statuses()) != {"COMPLETED"}:
+        counts = running.worker.desk.counts()
+        held.append(counts["waiting"] + counts["running"])
+        time.sleep(0.005)
+    assert most[0] == 3
+    assert max(held) <= 9
+    assert all(body["max_tasks"] <= 9 for body in service.calls["lease"])
+
+
+def test_an_idle_worker_does_not_ask_all_the_time(service: FakeService, run: Callable[..., Running]) -> None:
+    run(wait_seconds=0.0)
+    time.sleep(1.6)
+    assert 2 <= len(service.calls["lease"]) <= 5
+
+
+def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(200)
+
+    def slowly(task: Task) -> dict[str, Any]:
+        time.sleep(0.01)
+        return {}
+
+    running = run(slowly)
+    with capture_logs() as logs:
+        for _ in range(3):
+            wait_for(lambda: service.statuses().get("COMPLETED", 0) > 10)
+            service.stop()
+            time.sleep(0.4)
+            service.start()
+            time.sleep(0.2)
+        service.wait_until_finished()
+    assert running.stop() == 0
+    assert answers(service) == [1] * 200
+    assert all(task.attempt == 1 for task in service.tasks.values() if task.reports)
+    assert {"service_away", "service_back"} <= {line["event"] for line in logs}
+
+
+def test_every_call_going_wrong_now_and_then_loses_nothing(service: FakeService, run: Callable[..., Running]) -> None:
+    service.lease_seconds = 2.0  # leases whose grant was lost come back soon
+    service.add(60)
+    service.order("lease", 503, "drop_before", (429, {"Retry_After": "0.1"}), "drop_after")
+    service.order("report", "drop_after", 502, "drop_before", 504, 0.3)
+    service.order("heartbeat", 503, "drop_after")
+    run()
+    service.wait_until_finished(30)
+    assert answers(service) == [1] * 60
+
+
+def test_a_long_task_keeps_its_lease(service: FakeService, run: Callable[..., Running]) -> None:
+    service.lease_seconds = 1.5
+    service.add(2, connection="test", model="m", seconds=4.0)
+    run(doings.slow, concurrency=1)
+    service.wait_until_finished()
+    assert [task.attempt for task in service.tasks.values()] == [1, 1]
+    assert answers(service) == [1, 1]
+
+
+def test_what_is_taken_away_is_dropped_but_an_answer_is_still_sent_once(
+    service: FakeService, run: Callable[..., Running]
+) -> None:
+    service.lease_seconds = 1.0
+    service.add(3)
+    begun: list[str] = []
+
+    def until_stopped(task: Task) -> dict[str, Any]:
+        begun.append(task.id)
+        assert task.stopping.wait(20)
+        if task.id == "1":
+            return {"text": "half past"}
+        raise TaskFailed("stopped", "nobody waits")
+
+    running = run(until_stopped, concurrency=2, prefetch=1)
+    wait_for(lambda: len(begun) == 2)
+    with service.lock:
+        service.unwanted = {"1", "2", "3"}
+        for task in service.tasks.values():
+            task.status = "FAILED"  # as when the batch was cancelled
+    wait_for(lambda: running.worker.desk.counts() == {"waiting": 0, "running": 0, "unreported": 0})
+    assert begun == ["1", "2"]
+    reported = [report["task_id"] for body in service.calls["report"] for report in body["reports"]]
+    assert reported == ["1"]
+    assert answers(service) == [0, 0, 0]
+
+
+def test_failures_are_reported_as_they_were_meant(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(4)
+
+    def fails(task: Task) -> dict[str, Any]:
+        if task.id == "1":
+            raise TaskFailed("quota", "no more", retryable=False, critical=True)
+        if task.id == "2":
+            return "no object"  # type: ignore[return-value]
+        if task.id == "3":
+            raise SystemExit(3)
+        raise KeyError("x")
+
+    run(fails)
+    service.wait_until_finished()
+    reports = [task.reports[0] for task in service.tasks.values()]
+    assert [report["error"]["code"] for report in reports] == [
+        "quota", "bad_result", "worker_failed", "handler_error",
+    ]  # fmt: skip
+    assert [(report["retryable"], report["critical"]) for report in reports] == [
+        (False, True), (False, False), (True, False), (True, False),
+    ]  # fmt: skip
+
+
+def test_a_task_without_a_handler_fails_and_the_others_go_on(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(30, connection="nowhere", model="m")
+    service.add(3)
+    run(concurrency=2)
+    service.wait_until_finished()
+    assert service.statuses() == {"FAILED": 30, "COMPLETED": 3}
+    assert service.tasks["1"].reports[0]["error"]["code"] == "no_handler"
+    assert "'nowhere'" in service.tasks["1"].reports[0]["error"]["message"]
+
+
+@pytest.mark.parametrize("call", ["lease", "report", "heartbeat"])
+def test_an_unwelcome_token_ends_the_worker_with_a_sentence(
+    service: FakeService, run: Callable[..., Running], call: str
+) -> None:
+    service.lease_seconds = 1.0
+    service.add(5, connection="test", model="m", seconds=0.1 if call == "report" else 3.0)
+    service.order(call, 403)
+    with capture_logs() as logs:
+        assert run(doings.slow, report_ms=1).join() == 2
+    stopped = next(line for line in logs if line["event"] == "worker_stopped")
+    assert "token of role worker" in stopped["reason"]
+
+
+def test_a_service_that_refuses_the_worker_ends_it(service: FakeService, run: Callable[..., Running]) -> None:
+    service.order("lease", 404)
+    assert run().join() == 1
+
+
+def test_stop_hands_back_what_has_not_begun_and_reports_what_runs(
+    service: FakeService, run: Callable[..., Running]
+) -> None:
+    service.add(10, connection="test", model="m", seconds=1.0)
+    running = run(doings.slow, concurrency=2, prefetch=4)
+    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    assert running.stop() == 0
+    assert service.statuses() == {"COMPLETED": 2, "QUEUED": 8}
+    assert [task.attempt for task in service.tasks.values()] == [1, 1] + [0] * 8
+    assert running.worker.abandoned == 0
+
+
+def test_what_does_not_end_within_the_grace_time_is_handed_back(
+    service: FakeService, run: Callable[..., Running]
+) -> None:
+    service.add(3)
+    released = threading.Event()
+
+    def stubborn(task: Task) -> dict[str, Any]:
+        released.wait(20)
+        return {}
+
+    running = run(stubborn, concurrency=2, prefetch=1, grace_seconds=1.0)
+    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    began_at = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - began_at < 4
+    released.set()
+    assert running.worker.abandoned == 2
+    assert service.statuses() == {"QUEUED": 3}
+    assert answers(service) == [0, 0, 0]
+
+
+def test_a_lease_that_is_waited_for_at_the_end_is_handed_back(
+    service: FakeService, run: Callable[..., Running]
+) -> None:
+    running = run(wait_seconds=2.0)
+    wait_for(lambda: service.calls["lease"])
+    running.worker.stop()
+    service.add(4)
+    running.join()
+    assert service.statuses() == {"QUEUED": 4}
+    assert all(task.attempt == 0 for task in service.tasks.values())
+
+
+def test_answers_that_could_not_be_delivered_are_told(service: FakeService, run: Callable[..., Running]) -> None:
+    service.add(2, connection="test", model="m", seconds=0.5)
+    running = run(doings.slow, grace_seconds=1.5)
+    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    service.stop()
+    wait_for(lambda: len(running.worker.outbox) == 2)
+    with capture_logs() as logs:
+        assert running.stop() == 1
+    assert next(line for line in logs if line["event"] == "answers_lost")["answers"] == 2
+
+
+def test_nothing_is_leased_while_answers_cannot_be_delivered(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWERS_KEPT", 10)
+    service.add(500)
+    service.order("report", lambda _: 503)
+    running = run(concurrency=2, prefetch=2)
+    time.sleep(1.5)
+    kept = len(running.worker.outbox)
+    assert kept <= 16
+    assert service.statuses() == {"LEASED": kept, "QUEUED": 500 - kept}
+    service.orders["report"].clear()
+    service.wait_until_finished()
+    assert answers(service) == [1] * 500
+
+
+def test_a_fault_in_the_worker_itself_ends_it(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "lease", lambda _: {"tasks": [{"id": "1"}]})
+    running = run()
+    assert running.join() == 1

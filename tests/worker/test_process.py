@@ -1,0 +1,151 @@
+"""The worker as an operator runs it: a process with options, a token, signals and an exit code."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.worker.conftest import ROOT, wait_for
+from tests.worker.service import FakeService
+
+Start = Callable[..., "subprocess.Popen[str]"]
+SLOW = ("--handler", "test=tests.worker.doings:slow")
+DEAF = ("--handler", "test=tests.worker.doings:deaf")
+
+
+def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    settings = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "app.worker", *options],
+        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(service: FakeService, start_worker: Start) -> None:
+    service.add(12, connection="test", model="m", seconds=1.5)
+    process = start_worker(*SLOW, "--concurrency", "2", "--prefetch", "5")
+    service.wait_for(lambda: service.statuses().get("LEASED") == 12)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert service.statuses() == {"COMPLETED": 2, "QUEUED": 10}
+    assert sum(task.attempt for task in service.tasks.values()) == 2
+    assert sum(len(body["leases"]) for body in service.calls["release"]) == 10
+
+
+def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: Start) -> None:
+    process = start_worker("--wait-seconds", "1")
+    service.wait_for(lambda: service.calls["lease"])
+    began_at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert time.monotonic() - began_at < 4
+
+
+def test_a_handler_that_does_not_end_does_not_hold_the_process(service: FakeService, start_worker: Start) -> None:
+    service.add(3)
+    process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", "1")
+    service.wait_for(lambda: service.statuses().get("LEASED") == 3)
+    began_at = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert time.monotonic() - began_at < 5
+    assert service.statuses() == {"QUEUED": 3}
+
+
+def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Start) -> None:
+    service.add(3)
+    process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", "60")
+    service.wait_for(lambda: service.statuses().get("LEASED") == 3)
+    process.send_signal(signal.SIGTERM)
+    service.wait_for(lambda: service.calls["release"])
+    assert process.poll() is None
+    began_at = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert time.monotonic() - began_at < 2
+
+
+def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
+    service: FakeService, start_worker: Start
+) -> None:
+    service.lease_seconds = 2.0
+    service.add(6, connection="test", model="m", seconds=0.2)
+    first = start_worker(*DEAF, "--concurrency", "2")
+    service.wait_for(lambda: service.statuses().get("LEASED") == 6)
+    first.kill()
+    start_worker(*SLOW)
+    service.wait_until_finished(30)
+    assert [len(task.reports) for task in service.tasks.values()] == [1] * 6
+    assert [task.attempt for task in service.tasks.values()] == [2] * 6
+
+
+def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(service: FakeService, start_worker: Start) -> None:
+    process = start_worker()
+    service.wait_for(lambda: service.calls["lease"])
+    service.token = "another"
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "does not accept this token" in said
+    assert "the-token" not in said
+
+
+def test_processes_as_executor_survive_the_death_of_one(
+    service: FakeService, start_worker: Start, tmp_path: Path
+) -> None:
+    service.add(4, connection="test", model="m")
+    service.add(1, connection="mortal", model="m", mark=str(tmp_path / "mark"))
+    process = start_worker(
+        "--executor", "processes", "--concurrency", "1", "--handler", "test=tests.worker.doings:whose_process",
+        "--handler", "mortal=tests.worker.doings:dies_once",
+    )  # fmt: skip
+    service.wait_until_finished(60)
+    pids = {task.reports[0]["result"]["pid"] for task in list(service.tasks.values())[:4]}
+    assert process.pid not in pids
+    assert service.tasks["5"].reports[0]["error"]["code"] == "worker_failed"
+    service.add(1, connection="test", model="m")
+    service.wait_until_finished(60)
+    assert service.tasks["6"].status == "COMPLETED"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    wait_for(lambda: not Path(f"/proc/{service.tasks['6'].reports[0]['result']['pid']}").exists())
+
+
+def test_the_environment_may_give_every_option(service: FakeService) -> None:
+    service.token = "another"
+    done = command(INTERLOCK_URL=service.url, INTERLOCK_TOKEN="wrong", INTERLOCK_NAME="by-environment")
+    assert done.returncode == 2
+    assert service.calls["lease"][0]["worker"] == "by-environment"
+
+
+def test_help_names_every_option_and_the_exit_codes() -> None:
+    said = command("--help").stdout
+    for option in ("--url", "--token-file", "--concurrency", "--handler", "--grace-seconds", "INTERLOCK_TOKEN"):
+        assert option in said
+    assert "Exit codes" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "token is needed"),
+        (("--token", "a b"), "characters that no token has"),
+        (("--token-file", "/no/such/file"), "cannot be read"),
+        (("--token", "t", "--url", "localhost:5000"), "no address"),
+        (("--token", "t", "--handler", "openai"), "not written as"),
+        (("--token", "t", "--handler", "openai=os:nothing"), "cannot be imported"),
+        (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),
+        (("--token", "t", "--executor", "nothing"), "does not name a function"),
+        (("--token", "t", "--concurrency", "0"), "not in the range"),
+    ],
+)
+def test_wrong_options_are_told_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
+    done = command(*options)
+    assert done.returncode == 2
+    assert sentence in re.sub(r"\s+", " ", done.stderr)
+    assert "Traceback" not in done.stderr
