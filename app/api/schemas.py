@@ -41,7 +41,7 @@ class Number(fields.Float):
     """A number, and no text that looks like one."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
-        if isinstance(value, str):
+        if isinstance(value, str | bool):
             raise self.make_error("invalid", input=value)
         return float(super()._deserialize(value, attr, data, **kwargs))
 
