@@ -32,7 +32,8 @@ class Result:
         floor = "" if self.at_least is None else f"at least {_plain(self.at_least)}"
         floor = floor if self.at_most is None else f"at most {_plain(self.at_most)}"
         verdict = {True: "pass", False: "FAIL", None: ""}[self.passes]
-        return self.what, self.measured, self.beside, "" if self.ratio is None else f"{self.ratio:.2f}", floor, verdict
+        ratio = "" if self.ratio is None else f"{self.ratio:.3f}"
+        return self.what, self.measured, self.beside, ratio, floor, verdict
 
 
 def _plain(number: float) -> str:
