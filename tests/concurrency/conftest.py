@@ -21,26 +21,38 @@ Call = Callable[..., Caller]
 
 @dataclass(frozen=True)
 class Shared:
-    """A server of two processes that tests use one after the other, and its database."""
+    """A server that tests use one after the other, and its database."""
 
     server: LiveServer
     database_url: str
 
 
 @pytest.fixture(scope="session")
-def shared_servers(
+def database_of(
     postgres_server: str, postgres_template: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Shared]]:
+) -> Callable[[str], AbstractContextManager[str]]:
+    """Make a fresh database of a kind for as long as a block lasts: for servers that outlive a test."""
+
+    @contextmanager
+    def made(kind: str) -> Iterator[str]:
+        if kind == "sqlite":
+            yield databases.sqlite_database(sqlite_template, tmp_path_factory.mktemp("shared"))
+        else:
+            with databases.postgres_database(postgres_server, postgres_template) as url:
+                yield url
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def shared_servers(database_of: Callable[[str], AbstractContextManager[str]]) -> Iterator[Callable[[str], Shared]]:
     """Start a server on each kind of database, when it is first asked for: starting one costs seconds."""
     started: dict[str, Shared] = {}
     with ExitStack() as running:
 
         def start(kind: str) -> Shared:
             if kind not in started:
-                if kind == "sqlite":
-                    url = databases.sqlite_database(sqlite_template, tmp_path_factory.mktemp("shared"))
-                else:
-                    url = running.enter_context(databases.postgres_database(postgres_server, postgres_template))
+                url = running.enter_context(database_of(kind))
                 started[kind] = Shared(running.enter_context(running_server(url, workers=2)), url)
             return started[kind]
 
@@ -60,7 +72,7 @@ def shared_postgres(shared_servers: Callable[[str], Shared]) -> Shared:
 @pytest.fixture
 def url_of_test(request: pytest.FixtureRequest) -> str:
     """The database that a test uses: a shared server's, or its own."""
-    for name in ("shared", "shared_postgres"):
+    for name in ("shared", "shared_postgres", "mortal"):
         if name in request.fixturenames:
             return str(request.getfixturevalue(name).database_url)
     return str(request.getfixturevalue("database_url"))

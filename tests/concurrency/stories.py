@@ -77,16 +77,17 @@ def let_leases_run_out(services: Services, batch_id: int) -> None:
             connection.execute(update(tasks).where(tasks.c.id == task_id, held).values(lease_expires_at=past))
 
 
-def bring_to_end(services: Services, batch_id: int) -> None:
-    """See a batch through to COMPLETED, as operator, workers and sweeper would; whatever it went through before."""
+def bring_to_end(services: Services, batch_ids: list[int]) -> None:
+    """See batches through to COMPLETED, as operator, workers and sweeper would; whatever they went through before."""
+    unended = batch_ids
     for _ in range(12):
-        let_leases_run_out(services, batch_id)
         services.sweeper.sweep()
-        state = state_of(services, batch_id)
-        if state == "COMPLETED":
-            return
-        if action := {"SAVED": "stage", "STAGED": "run", "PAUSED": "resume"}.get(state):
-            act(services, batch_id, action)
-        for task in lease(services, batch_id):
-            complete(services, task)
-    raise AssertionError(f"batch {batch_id} stays {state_of(services, batch_id)}")
+        states = {batch_id: state_of(services, batch_id) for batch_id in unended}
+        unended = [batch_id for batch_id, state in states.items() if state != "COMPLETED"]
+        for batch_id in unended:
+            if action := {"SAVED": "stage", "STAGED": "run", "PAUSED": "resume"}.get(states[batch_id]):
+                act(services, batch_id, action)
+            for task in lease(services, batch_id):
+                complete(services, task)
+            let_leases_run_out(services, batch_id)
+    assert not unended, states
