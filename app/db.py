@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import orjson
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -191,9 +193,17 @@ def now(connection: Connection) -> datetime:
 
 
 def migrate(database_url: str, revision: str = "head", downgrade: bool = False) -> None:
-    """Bring the database to `revision` (upwards, unless `downgrade`)."""
+    """Bring the database to `revision` (upwards, unless `downgrade`).
+
+    A database that a later release has migrated is left as it is. Raises Unavailable.
+    """
     root = Path(__file__).parent.parent
     alembic = AlembicConfig(root / "alembic.ini")
     alembic.set_main_option("script_location", str(root / "migrations"))
     alembic.attributes["database_url"] = database_url
-    (command.downgrade if downgrade else command.upgrade)(alembic, revision)
+    try:
+        with translated_errors():
+            (command.downgrade if downgrade else command.upgrade)(alembic, revision)
+    except CommandError as error:
+        if downgrade or not isinstance(error.__cause__, ResolutionError):
+            raise

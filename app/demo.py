@@ -29,7 +29,8 @@ MODELS = [{"connection": "local", "model": "textstats", "params": {}}]
 MEDIA_TYPES = {".md": "text/markdown", ".txt": "text/plain"}
 FORWARD = ("stage", "run")  # what the demo asks for, as soon as it is allowed
 POLL_SECONDS = 0.2
-STILL_SECONDS = 60.0  # without any change, before the demo gives up waiting
+OPTIONS = {"lease_seconds": 20}  # what a killed worker held comes back soon
+STILL_SECONDS = 60.0  # without any change, before the demo gives up waiting; longer than a lease
 TOTAL_SECONDS = 15 * 60.0
 LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
 ROWS = 8
@@ -138,7 +139,7 @@ def find_or_create(api: Api, console: Console) -> dict[str, Any]:
             if "resume" in batch["allowed_actions"]:
                 ask(api, batch, "resume", console)
             return dict(batch)
-    body = {"name": NAME, "documents": documents(), "prompts": PROMPTS, "models": MODELS}
+    body = {"name": NAME, "documents": documents(), "prompts": PROMPTS, "models": MODELS, "options": OPTIONS}
     batch = dict(api.post("/api/batches", body).json())
     console.print(
         f"Batch {batch['id']} is created: {len(body['documents'])} documents x {len(PROMPTS)} prompts "

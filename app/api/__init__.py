@@ -34,6 +34,11 @@ def _time_requests(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         if begun := g.get("begun"):
-            labels = (request.method, request.endpoint or "none", str(response.status_code))
+            # A method that no route has is the caller's own word: it must not become a label.
+            labels = (
+                request.method if request.endpoint else "none",
+                request.endpoint or "none",
+                str(response.status_code),
+            )
             REQUESTS.labels(*labels).observe(time.perf_counter() - begun)
         return response

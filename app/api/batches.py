@@ -10,7 +10,7 @@ from marshmallow import fields
 from app.api.access import OPERATORS, READERS, WORKERS, order
 from app.api.answers import AuditSchema, BatchSchema, list_of
 from app.api.parsing import if_match, json_body, load
-from app.api.replies import etag, recorder, reply
+from app.api.replies import etag, nothing, recorder, reply
 from app.api.routes import BATCH, Routes, page
 from app.api.schemas import BatchBody, BatchesQuery, DocumentsBody, NameQuery, Page, RenameBody, RunQuery, TasksQuery
 from app.api.uploads import JSON_LINES, count_ready_tasks, ready_tasks, uploaded_documents
@@ -103,7 +103,7 @@ def rename(body: Mapping[str, Any], batch_id: int) -> Response:
 def archive(batch_id: int) -> Response:
     """Archive a batch: it is gone for every caller, but its audit trail stays."""
     inputs.archive(services().batches, batch_id, order(if_version=if_match()))
-    return Response(status=204)
+    return nothing()
 
 
 @routes.call("POST", f"{BATCH}/documents", OPERATORS, refuses=[404, 409, 412, 503], body=True)

@@ -54,7 +54,8 @@ def events() -> Response:
 def _resume_at(last_event_id: str | None) -> datetime:
     now = datetime.now(UTC)
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 18:
-        return max(datetime.fromtimestamp(int(last_event_id) / 1e6, UTC), now - timedelta(hours=1))
+        # Looks back too: what was decided before that event may have been committed after it.
+        return max(datetime.fromtimestamp(int(last_event_id) / 1e6, UTC), now - timedelta(hours=1)) - OVERLAP
     return now
 
 

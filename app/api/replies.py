@@ -25,6 +25,13 @@ def reply(body: Any, status: int = 200, **headers: str) -> Response:
     return response
 
 
+def nothing() -> Response:
+    """Answer that it is done, with no body and so no type of one."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
 def etag(batch: Mapping[str, Any]) -> str:
     return f'"{batch["version"]}"'
 

@@ -7,7 +7,7 @@ from flask import Response
 
 from app.api.access import ADMINS
 from app.api.answers import TokenSchema, list_of
-from app.api.replies import recorder, reply
+from app.api.replies import nothing, recorder, reply
 from app.api.routes import Routes, page
 from app.api.schemas import Page, TokenBody
 from app.api.wiring import services
@@ -41,4 +41,4 @@ def index(query: Mapping[str, Any]) -> Response:
 def revoke(token_id: int) -> Response:
     """Revoke a token: refused from the next second on, in every process."""
     services().tokens.revoke(token_id)
-    return Response(status=204)
+    return nothing()

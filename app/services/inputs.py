@@ -16,7 +16,6 @@ from app.services.locked_batch import LockedBatch
 from app.services.orders import Answer, Order
 
 CHUNK = 1_000
-MOST_DOCUMENTS = 1_000_000
 
 
 class MadeOfReadyTasks(Refusal):

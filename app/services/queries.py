@@ -4,9 +4,10 @@ Every list is paged by a key that only grows; `after` is the last key of the pag
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, tuple_
 
 from app import db
 from app.db import Sessions, reading
@@ -31,6 +32,7 @@ from app.services.reports import task_number
 from app.services.views import batch_view, rfc3339
 
 RESULTS_PAGE = 200
+CHANGES_PAGE = 500
 
 _TASKS = (
     select(
@@ -196,17 +198,22 @@ class Queries:
             counted = {state: int(amount) for state, amount in connection.execute(statement)}
         return {state: counted.get(state, 0) for state in BatchState}
 
-    def changes_since(self, at: Any, limit: int = 500) -> list[Row[Any]]:
-        """Read the audit rows from time `at` on, oldest first: the feed of changes."""
+    def changes_since(self, at: datetime) -> Iterator[Row[Any]]:
+        """Walk the audit rows from time `at` on, oldest first, a page in memory at a time: the feed of changes."""
         statement = (
             select(db.table_of(AuditRow), Batch.name, Batch.run)
             .join(Batch, Batch.id == AuditRow.batch_id)
-            .where(AuditRow.at >= at)
             .order_by(AuditRow.at, AuditRow.batch_id, AuditRow.version)
-            .limit(limit)
+            .limit(CHANGES_PAGE)
         )
-        with reading(self._sessions) as connection:
-            return list(connection.execute(statement))
+        after: tuple[datetime, int, int] | None = (at, 0, 0)
+        while after is not None:
+            further = tuple_(AuditRow.at, AuditRow.batch_id, AuditRow.version) > after
+            with reading(self._sessions) as connection:
+                rows = connection.execute(statement.where(further)).all()
+            yield from rows
+            last = rows[-1] if len(rows) == CHANGES_PAGE else None
+            after = (last.at, last.batch_id, last.version) if last else None
 
 
 def audit_view(row: Row[Any]) -> dict[str, Any]:

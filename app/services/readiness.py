@@ -20,7 +20,9 @@ class Readiness:
         self._sessions = sessions
         settings = AlembicConfig()
         settings.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
-        self.head = ScriptDirectory.from_config(settings).get_current_head()
+        scripts = ScriptDirectory.from_config(settings)
+        self.head = scripts.get_current_head()
+        self._earlier = {script.revision for script in scripts.walk_revisions()} - {self.head}
 
     def missing(self) -> str | None:
         """Say what is missing before requests can be served, or None. Raises Unavailable."""
@@ -33,6 +35,7 @@ class Readiness:
             raise
         except DBAPIError:
             return "The database has no tables yet: run the migrations."
-        if current != self.head:
+        # A revision that this code does not know is a later one: migrations work with the code before them.
+        if current is None or current in self._earlier:
             return f"The database is at migration {current}, this code needs {self.head}: run the migrations."
         return None
