@@ -1,6 +1,7 @@
 """What is taken, field by field and no other: the bodies and queries of contract 5."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -234,3 +235,11 @@ class TokenBody(Taken):
     name = short(100, required=True)
     role = fields.String(required=True, validate=validate.OneOf(list(Role)))
     expires_at = fields.AwareDateTime(load_default=None, allow_none=True, format="iso")
+
+    @ma.validates("expires_at")
+    def within_the_calendar(self, expires_at: datetime | None, **_: Any) -> None:
+        try:
+            if expires_at is not None:
+                expires_at.astimezone(UTC)
+        except OverflowError as error:
+            raise ma.ValidationError("is no time in UTC") from error

@@ -128,6 +128,8 @@ class BatchService:
         """
         reports_taken = list(taken)
         verdicts = db.patiently(lambda: self._take(reports_taken))
+        judged = zip(reports_taken, verdicts, strict=True)
+        decisions.count_reports("refused" if verdict.refusal else report.outcome for report, verdict in judged)
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
         ended = {verdict.batch_id for verdict in verdicts if verdict.ended}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}

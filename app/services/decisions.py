@@ -1,10 +1,11 @@
 """What is logged of decisions: one line for each change, once it is committed, and one for each no or not yet."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import structlog
 
-from app.metrics import CHANGES, DECISIONS
+from app.metrics import CHANGES, DECISIONS, REPORTS
 from app.services.ledger import ChangeMade
 from app.services.orders import Answer, Order
 
@@ -25,6 +26,12 @@ def log_changes(changes: Iterable[ChangeMade]) -> None:
             actor=made.change.order.actor,
             reason=made.change.reason,
         )
+
+
+def count_reports(outcomes: Iterable[str]) -> None:
+    """Count the reports of a committed transaction, by what was reported or `refused`."""
+    for outcome, amount in Counter(outcomes).items():
+        REPORTS.labels(outcome).inc(amount)
 
 
 def log_answer(batch_id: int, action: str, order: Order, answer: Answer) -> None:

@@ -35,7 +35,7 @@ UPDATE tasks SET status = 'LEASED', attempt = attempt + 1, lease_expires_at = :e
     past_leases = CASE WHEN lease_token IS NULL THEN past_leases ELSE past_leases || lease_token || ':'
         || coalesce(lease_outcome, '') || ':' || coalesce(lease_answer, '') || ' ' END,
     lease_token = :nonce || '.' || id || '.' || (attempt + 1), lease_outcome = NULL, lease_answer = NULL
-WHERE status = 'QUEUED' AND id {{one_of}} (
+WHERE {{still}} id {{one_of}} (
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
         AND t.status = 'QUEUED' AND t.available_at <= :now
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
@@ -52,13 +52,16 @@ def _timed(sql: str, *names: str) -> TextClause:
 
 _WITH_WORK_ANY = _timed(_WITH_WORK, "now")
 _WITH_WORK_ONE = _timed(_WITH_WORK + " AND b.id = :batch_id", "now")
-# ARRAY(...) is read once; the planner may run an IN (SELECT ... LIMIT) once for every row.
+# ARRAY(...) is read once; the planner may run an IN (SELECT ... LIMIT) once for every row. The rows it finds are
+# locked and still QUEUED: to say so again outside makes a planner without statistics read the whole queue.
 _LEASE_POSTGRESQL = _timed(
-    _LEASE.format(one_of="= ANY", lock="FOR UPDATE SKIP LOCKED", close="))").replace("ANY (", "ANY (ARRAY("),
+    _LEASE.format(still="", one_of="= ANY", lock="FOR UPDATE SKIP LOCKED", close="))").replace("ANY (", "ANY (ARRAY("),
     "now",
     "expires_at",
 )
-_LEASE_SQLITE = _timed(_LEASE.format(one_of="IN", lock="", close=")"), "now", "expires_at")
+_LEASE_SQLITE = _timed(
+    _LEASE.format(still="status = 'QUEUED' AND", one_of="IN", lock="", close=")"), "now", "expires_at"
+)
 
 
 @dataclass(frozen=True)

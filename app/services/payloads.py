@@ -23,6 +23,8 @@ _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Mo
 )
 _READY = select(ReadyTask.number, ReadyTask.custom_id, ReadyTask.method, ReadyTask.url, ReadyTask.body).where(
     ReadyTask.batch_id == bindparam("batch_id"),
+    # Without the range a planner that has no statistics yet reads the whole batch and filters it.
+    ReadyTask.number.between(bindparam("first"), bindparam("last")),
     ReadyTask.number.in_(bindparam("numbers", expanding=True)),
 )
 
@@ -60,7 +62,8 @@ def _staging_payload(document: Any) -> dict[str, Any]:
 def _ready_lines(connection: Connection, ready: list[Any]) -> dict[int, dict[str, Any]]:
     if not ready:
         return {}
-    values = {"batch_id": ready[0].batch_id, "numbers": [row.ready_number for row in ready]}
+    numbers = [row.ready_number for row in ready]
+    values = {"batch_id": ready[0].batch_id, "numbers": numbers, "first": min(numbers), "last": max(numbers)}
     return {
         row.number: {"custom_id": row.custom_id, "method": row.method, "url": row.url, "body": row.body}
         for row in connection.execute(_READY, values)

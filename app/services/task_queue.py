@@ -17,6 +17,7 @@ from app.db import Sessions, reading, transaction
 from app.domain.lease_tokens import RELEASED
 from app.domain.leases import TaskStatus
 from app.domain.turns import Turns
+from app.metrics import LEASES
 from app.services import leasing, tasks
 from app.services.counters import CountChanges
 from app.services.leasing import Candidate
@@ -121,6 +122,7 @@ class TaskQueue:
             changes.write(connection, now)
             if record and leased:
                 record(connection, leased)
+        LEASES.inc(len(leased))
         return leased
 
     def _renew(self, leases: list[tuple[str, str]], lease_seconds: int | None) -> list[dict[str, Any]]:
