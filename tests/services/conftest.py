@@ -1,0 +1,57 @@
+"""Fixtures of the services' tests: every test ends in the invariants; a row may be held from outside."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+
+import psycopg2
+import pytest
+
+from app.services import Services, build
+from app.services.verify import verify
+from config import Config
+
+pytest.register_assert_rewrite("tests.services.lives")
+HoldRow = Callable[[int], AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Look for contradictions after each test that has services, unless it plants some itself."""
+    used = request.getfixturevalue("services") if "services" in request.fixturenames else None
+    yield
+    if used is not None and "unsound" not in request.fixturenames:
+        assert list(verify(used)) == []
+
+
+@pytest.fixture
+def another(database_url: str) -> Iterator[Callable[..., Services]]:
+    """Make services of another process on the same database, though they live in this one."""
+    with ExitStack() as opened:
+
+        def make(**settings: object) -> Services:
+            config = Config(database_url=database_url, embedded_worker=False, sweeper=False)
+            services = build(Config(**{**vars(config), **settings}))
+            opened.callback(services.engine.dispose)
+            return services
+
+        yield make
+
+
+@pytest.fixture
+def hold_row(postgres_url: str) -> HoldRow:
+    """Lock a batch's row from a connection of another program, as somebody at psql would."""
+
+    @contextmanager
+    def held(batch_id: int) -> Iterator[None]:
+        with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM batches WHERE id = %s FOR UPDATE", (batch_id,))
+            assert cursor.rowcount == 1
+            yield
+            connection.rollback()
+
+    return held
+
+
+@pytest.fixture
+def unsound() -> None:
+    """Names a test that plants faults: it does not end in the invariants."""

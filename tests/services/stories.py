@@ -1,0 +1,166 @@
+"""Batches brought to where a test wants them, by requests and reports to the services of this process."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from app import db
+from app.db import transaction
+from app.domain.leases import TaskStatus
+from app.models import Base, Task
+from app.services import Services, inputs
+from app.services.orders import Order
+
+OPERATOR = Order("an operator", "operator")
+CONTEXT = {"actor": "an operator", "role": "operator"}
+TEXT = {"text": "an answer"}
+ERROR = {"code": "timeout", "message": "no answer"}
+Leased = dict[str, Any]
+
+
+def document(name: str = "a.txt", text: str = "some text") -> dict[str, Any]:
+    return {"name": name, "text": text, "media_type": "text/plain"}
+
+
+def create(services: Services, documents: int = 2, prompts: int = 1, models: int = 1, **options: Any) -> int:
+    """Create a batch of documents x prompts x models; return its id."""
+    body = {
+        "name": "contracts",
+        "documents": [document(f"{n}.txt", f"text {n}") for n in range(documents)],
+        "prompts": [{"name": f"p{n}", "text": "Summarise:\n\n{document}"} for n in range(prompts)],
+        "models": [{"connection": "local", "model": f"m{n}", "params": {}} for n in range(models)],
+        "options": options,
+    }
+    return int(inputs.create_batch(services.batches, body, OPERATOR)["id"])
+
+
+def create_ready(services: Services, tasks: int = 2) -> int:
+    """Create a batch of ready-made tasks; return its id."""
+    lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
+    made = inputs.create_batch_of_ready_tasks(services.batches, "ready", tasks, lambda: iter(lines), OPERATOR)
+    return int(made["id"])
+
+
+def ask(services: Services, batch_id: int, action: str, **context: Any) -> dict[str, Any]:
+    """Ask for an action; return the answer, whatever it is."""
+    return services.batches.request_state_change(batch_id, action, {**CONTEXT, **context})
+
+
+def act(services: Services, batch_id: int, action: str, **context: Any) -> dict[str, Any]:
+    """Ask for an action that is done at once; return the answer."""
+    answer = ask(services, batch_id, action, **context)
+    assert answer["success"] is True, answer
+    return answer
+
+
+def lease(services: Services, batch_id: int | None = None, most: int = 1000, **more: Any) -> list[Leased]:
+    return services.queue.lease("w", max_tasks=most, batch_id=batch_id, **more)
+
+
+def lease_one(services: Services, batch_id: int) -> Leased:
+    """Lease the one task that the test expects to get."""
+    (task,) = lease(services, batch_id, most=1)
+    return task
+
+
+def complete(services: Services, task: Leased, result: dict[str, Any] | None = None) -> None:
+    """Report a leased task completed. Raises ReportRefused where that does not count."""
+    body = {"lease_token": task["lease_token"], "result": TEXT if result is None else result}
+    services.batches.handle_task_completion(task["id"], body)
+
+
+def fail(services: Services, task: Leased, **more: Any) -> None:
+    """Report a leased task failed. Raises ReportRefused where that does not count."""
+    services.batches.handle_task_failure(task["id"], {"lease_token": task["lease_token"], "error": ERROR, **more})
+
+
+def finish_all(services: Services, batch_id: int) -> None:
+    """Complete every task that can be leased of a batch now."""
+    while tasks := lease(services, batch_id):
+        for task in tasks:
+            complete(services, task)
+
+
+def follow(services: Services, batch_id: int, state: str) -> int:
+    """Take a SAVED batch to a state on the shortest way; return its id."""
+    ways = {
+        "SAVED": "",
+        "STAGING": "stage",
+        "STAGED": "stage *",
+        "ANALYZING": "stage * run",
+        "PAUSED": "stage * run pause",
+        "COMPLETED": "stage * run *",
+        "FAILED": "stage * run cancel",
+    }
+    for step in ways[state].split():
+        if step == "*":
+            finish_all(services, batch_id)
+        else:
+            act(services, batch_id, step)
+    assert view(services, batch_id)["state"] == state
+    return batch_id
+
+
+def bring(services: Services, state: str, **shape: Any) -> int:
+    """Create a batch and take it to a state; return its id."""
+    return follow(services, create(services, **shape), state)
+
+
+def view(services: Services, batch_id: int) -> dict[str, Any]:
+    return services.queries.batch(batch_id)
+
+
+def state_of(services: Services, batch_id: int) -> str:
+    return str(view(services, batch_id)["state"])
+
+
+def audit(services: Services, batch_id: int) -> list[dict[str, Any]]:
+    return services.queries.audit(batch_id, 200)
+
+
+def trail(services: Services, batch_id: int) -> list[str]:
+    """The triggers of a batch's changes, oldest first."""
+    return [row["trigger"] for row in audit(services, batch_id)]
+
+
+def tasks_of(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
+    return services.queries.tasks(batch_id, run=run, limit=1000)
+
+
+def task(services: Services, task_id: str) -> dict[str, Any]:
+    return services.queries.task(task_id)
+
+
+def let_leases_run_out(services: Services, leases: Iterable[Leased]) -> None:
+    """Move the ends of these leases into the past, as if their time had gone by."""
+    _move(services, leases, TaskStatus.LEASED, "lease_expires_at")
+
+
+def let_waits_end(services: Services, tasks: Iterable[dict[str, Any]]) -> None:
+    """Let these tasks that wait for their next attempt be available now."""
+    _move(services, tasks, TaskStatus.QUEUED, "available_at")
+
+
+def _move(services: Services, tasks: Iterable[dict[str, Any]], status: TaskStatus, column: str) -> None:
+    table = db.table_of(Task)
+    ids = [int(each["id"]) for each in tasks]
+    with transaction(services.sessions) as connection:
+        past = db.now(connection) - timedelta(seconds=1)
+        moved = update(table).where(table.c.id.in_(ids), table.c.status == status).values({column: past})
+        assert connection.execute(moved).rowcount == len(ids)
+
+
+def snapshot(services: Services) -> dict[str, list[Any]]:
+    """Every row of every table: two snapshots are equal if, and only if, nothing was changed between them."""
+    with services.engine.connect() as connection:
+        tables = Base.metadata.sorted_tables
+        return {t.name: [tuple(r) for r in connection.execute(select(t).order_by(*t.primary_key))] for t in tables}
+
+
+def rows_of(services: Services, model: type[Base]) -> list[Any]:
+    """The rows of one table, in the order of its key."""
+    table = db.table_of(model)
+    with services.engine.connect() as connection:
+        return list(connection.execute(select(table).order_by(*table.primary_key)))

@@ -1,0 +1,56 @@
+"""The service against a model of 100 lines, in random lives of several batches at once: they never differ.
+
+`MODEL_RUNS` sets how many lives, of 50 steps each, are lived on each database; `make test` lives 500.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test as live
+from sqlalchemy import event
+
+from app import logging
+from app.domain import failures, transitions
+from app.services import Services, staging
+from tests.services import lives
+
+RUNS = int(os.environ.get("MODEL_RUNS", "500"))
+MODEL = Path(__file__).with_name("model.py")
+BY_TIME = {"staging_timeout"}  # the model has no clock
+
+
+def test_the_model_is_100_lines_at_most_and_shares_nothing_with_the_service() -> None:
+    lines = MODEL.read_text().splitlines()
+    assert len(lines) <= 100
+    assert [line for line in lines if "import" in line] == ["from collections import Counter"]
+
+
+@pytest.fixture
+def _quickly(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Write no log, and do not wait for a disk: no test of this file pulls the plug."""
+    monkeypatch.setattr(staging, "SLICE", lives.SLICE)
+    if services.engine.dialect.name == "sqlite":
+        event.listen(services.engine, "connect", lambda opened, _: opened.execute("PRAGMA synchronous=OFF"))
+    logging.configure("ERROR")
+    yield
+    logging.configure("INFO")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("_quickly")
+def test_the_service_does_what_the_model_does(services: Services) -> None:
+    """Contract 2, 4 and 5: whatever comes in whatever order, state, version, run, tasks and trail are the model's."""
+    seen: Counter[str] = Counter()
+    machine = type("LivesHere", (lives.Lives,), {"services": services, "seen": seen})
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    how = settings(stateful_step_count=lives.STEPS, deadline=None, print_blob=True, suppress_health_check=checks)
+    while (missing := RUNS - seen["whole lives"]) > 0:  # Hypothesis cuts some short
+        live(machine, settings=settings(how, max_examples=missing))
+    print(dict(seen))
+    if RUNS >= 100:
+        reached = {*transitions.BY_TRIGGER, *(f"failure: {code}" for code in failures.MESSAGES if code not in BY_TIME)}
+        assert reached - {*seen} == set()
