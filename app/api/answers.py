@@ -11,7 +11,14 @@ from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 
 
-class ProblemSchema(ma.Schema):
+class Shown(ma.Schema):
+    """An answer: anything may be added beside what is promised."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+
+class ProblemSchema(Shown):
     """RFC 9457, with a stable `code`; beside it whatever helps."""
 
     type = fields.String()
@@ -23,7 +30,7 @@ class ProblemSchema(ma.Schema):
     errors = fields.Dict()
 
 
-class StagingCounts(ma.Schema):
+class StagingCounts(Shown):
     total = fields.Integer()
     completed = fields.Integer()
     failed = fields.Integer()
@@ -34,18 +41,18 @@ class AnalysisCounts(StagingCounts):
     leased = fields.Integer()
 
 
-class Progress(ma.Schema):
+class Progress(Shown):
     staging = fields.Nested(StagingCounts)
     analysis = fields.Nested(AnalysisCounts)
 
 
-class FailureSchema(ma.Schema):
+class FailureSchema(Shown):
     code = fields.String()
     message = fields.String()
     task_id = fields.String(allow_none=True)
 
 
-class BatchSchema(ma.Schema):
+class BatchSchema(Shown):
     id = fields.Integer()
     name = fields.String()
     description = fields.String(allow_none=True)
@@ -64,7 +71,7 @@ class BatchSchema(ma.Schema):
     finished_at = fields.DateTime(allow_none=True)
 
 
-class DecisionSchema(ma.Schema):
+class DecisionSchema(Shown):
     success = fields.Boolean()
     batch_id = fields.Integer()
     action = fields.String()
@@ -76,14 +83,14 @@ class DecisionSchema(ma.Schema):
     effect = fields.Dict(keys=fields.String(), values=fields.Integer())
 
 
-class QueuedSchema(ma.Schema):
+class QueuedSchema(Shown):
     success = fields.Boolean(allow_none=True)
     status = fields.Enum(RequestStatus, by_value=True)
     request_id = fields.String()
     queue_position = fields.Integer()
 
 
-class RequestSchema(ma.Schema):
+class RequestSchema(Shown):
     id = fields.String()
     batch_id = fields.Integer()
     action = fields.String()
@@ -96,7 +103,7 @@ class RequestSchema(ma.Schema):
     finished_at = fields.DateTime(allow_none=True)
 
 
-class AuditSchema(ma.Schema):
+class AuditSchema(Shown):
     version = fields.Integer()
     trigger = fields.String()
     kind = fields.String()
@@ -110,7 +117,7 @@ class AuditSchema(ma.Schema):
     at = fields.DateTime()
 
 
-class TokenSchema(ma.Schema):
+class TokenSchema(Shown):
     id = fields.Integer()
     name = fields.String()
     role = fields.Enum(Role, by_value=True)
@@ -119,7 +126,7 @@ class TokenSchema(ma.Schema):
     token = fields.String()
 
 
-class LeasedTask(ma.Schema):
+class LeasedTask(Shown):
     id = fields.String()
     batch_id = fields.Integer()
     run = fields.Integer()
@@ -130,7 +137,7 @@ class LeasedTask(ma.Schema):
     payload = fields.Dict()
 
 
-class ReportedSchema(ma.Schema):
+class ReportedSchema(Shown):
     task_id = fields.String()
     status = fields.Enum(TaskStatus, by_value=True)
     batch_state = fields.Enum(BatchState, by_value=True)
@@ -140,4 +147,4 @@ def list_of(noun: str, item: Any, paged: bool = True) -> ma.Schema:
     """The shape of a list answer: the rows under their noun, and the next page's cursor."""
     more = {"next_cursor": fields.String(allow_none=True)} if paged else {}
     rows = fields.List(fields.Nested(item) if isinstance(item, type) else item)
-    return ma.Schema.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()
+    return Shown.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()

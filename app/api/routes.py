@@ -52,7 +52,9 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
         self, method: str, rule: str, roles: Sequence[Role] | None, refuses: Sequence[int] = (), body: bool = False
     ) -> Callable[[View], Callable[..., Response]]:
         """Declare a route for `roles` (None: anybody); `refuses` lists the further codes of contract 5."""
-        codes = {*refuses, *(_BODY_REFUSALS if body else ()), 422, *((401, 403) if roles else ())}
+        codes = {*refuses, *(_BODY_REFUSALS if body else ()), 422, *((401, 403, 503) if roles else ())}
+        if method == "POST":
+            codes.add(409)  # an Idempotency-Key whose first request is still being decided
 
         def declare(view: View) -> Callable[..., Response]:
             more: dict[str, Any] = {
