@@ -55,7 +55,7 @@ def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[...,
         process.communicate()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until a condition holds; raises AssertionError when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

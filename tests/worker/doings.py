@@ -18,6 +18,14 @@ def slow(task: Task) -> dict[str, Any]:
     return {"text": f"answer to {task.id}"}
 
 
+def gated(task: Task) -> dict[str, Any]:
+    """Go on when the file of the payload is there."""
+    deadline = time.monotonic() + 60
+    while not Path(task.payload["gate"]).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return {"text": f"answer to {task.id}"}
+
+
 def deaf(task: Task) -> dict[str, Any]:
     """Take longer than any grace time."""
     time.sleep(60)

