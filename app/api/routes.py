@@ -61,7 +61,12 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
                 "security": [{"token": []}] if roles else [],
                 "responses": {str(code): HTTPStatus(code).name for code in sorted(codes)},
             }
+            # A list in `doc` takes the place of what the other decorators said: theirs is said again.
+            said = getattr(view, "_apidoc", {})
+            queries = [each for each in said.get("arguments", {}).get("parameters", ()) if each["in"] == "query"]
             more["parameters"] = [
+                *said.get("manual_doc", {}).get("parameters", ()),
+                *queries,
                 *([_KEY_PARAMETER] if method == "POST" and roles else []),
                 *([_IF_MATCH_PARAMETER] if 412 in codes else []),
             ]
