@@ -95,5 +95,6 @@ class Batch:
         for task in self.tasks:
             if task.status == "LEASED" and task.ran_out:
                 task.status = "QUEUED" if task.attempt < self.max_attempts else "FAILED"
+        self.settle()
         self.write(self.unwritten if self.state == "STAGING" else 0)
         self.settle()

@@ -49,7 +49,7 @@ def test_the_service_does_what_the_model_does(services: Services) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     how = settings(stateful_step_count=lives.STEPS, deadline=None, print_blob=True, suppress_health_check=checks)
     while (missing := RUNS - seen["whole lives"]) > 0:  # Hypothesis cuts some short
-        live(machine, settings=settings(how, max_examples=missing))
+        live(machine, settings=settings(how, max_examples=max(missing, 25)))
     print(dict(seen))
     if RUNS >= 100:
         reached = {*transitions.BY_TRIGGER, *(f"failure: {code}" for code in failures.MESSAGES if code not in BY_TIME)}
