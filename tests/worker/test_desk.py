@@ -83,7 +83,7 @@ def test_the_wait_ends_when_a_lease_is_due() -> None:
     desk.add([lease(0.6)])
     began_at = time.monotonic()
     desk.wait_until_due(10)
-    assert 0.1 < time.monotonic() - began_at < 2
+    assert 0.1 < time.monotonic() - began_at < 8
 
 
 def test_what_is_taken_away_goes_from_the_line_and_is_told_when_it_runs() -> None:

@@ -273,7 +273,7 @@ def test_what_does_not_end_within_the_grace_time_is_handed_back(
     wait_for(lambda: running.worker.desk.counts()["running"] == 2)
     began_at = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - began_at < 4
+    assert time.monotonic() - began_at < 15
     released.set()
     assert running.worker.abandoned == 2
     assert service.statuses() == {"QUEUED": 3}
