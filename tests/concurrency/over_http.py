@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import requests
 
 T = TypeVar("T")
-READY_LINE = '{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
+READY_LINE = b'{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 
 
 class Caller:
@@ -22,9 +22,10 @@ class Caller:
         self._session.close()
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """Call; headers are named with underscores for dashes."""
+        """Call with JSON, or with bytes as they are; headers are named with underscores for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._session.request(method, f"{self._url}/api{path}", json=body, headers=named, timeout=60)
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self._session.request(method, f"{self._url}/api{path}", **content, headers=named, timeout=60)
 
     def get(self, path: str) -> Any:
         """Read; raises AssertionError for any answer but 200."""
@@ -43,11 +44,8 @@ class Caller:
 
     def create_ready(self, tasks: int) -> int:
         """Create a batch of ready-made tasks; return its id."""
-        lines = "".join(READY_LINE % number for number in range(tasks))
-        headers = {"Content-Type": "application/jsonl"}
-        url = f"{self._url}/api/batches?name=race"
-        made = self._session.post(url, data=lines, headers=headers, timeout=60)
-        return int(answered(made, 201)["id"])
+        lines = b"".join(READY_LINE % number for number in range(tasks))
+        return int(answered(self.post("/batches?name=race", lines, Content_Type="application/jsonl"), 201)["id"])
 
     def analyzing(self, tasks: int) -> int:
         """Create a batch of up to 1,000 ready-made tasks, and bring it to ANALYZING; return its id."""

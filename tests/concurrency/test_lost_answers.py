@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.concurrency.conftest import Shared
-from tests.concurrency.over_http import Caller, answered
+from tests.concurrency.over_http import READY_LINE, Caller, answered
 from tests.concurrency.proxy import HEADER, losing_proxy
 
 
@@ -28,9 +28,9 @@ class Forgetful:
     def post(self, path: str, body: Any) -> requests.Response:
         return self.twice("POST", path, body)
 
-    def with_key(self, path: str, body: Any, status: int = 200) -> Any:
+    def with_key(self, path: str, body: Any, status: int = 200, **headers: str) -> Any:
         """Call twice with one Idempotency-Key; return the body, which has to be the first answer's."""
-        again = self.twice("POST", path, body, Idempotency_Key=uuid4().hex)
+        again = self.twice("POST", path, body, Idempotency_Key=uuid4().hex, **headers)
         assert again.headers["Idempotency-Replayed"] == "true"
         return answered(again, status)
 
@@ -67,6 +67,20 @@ def test_creations_with_a_key(client: Caller, forgetful: Forgetful) -> None:
     assert listed == [token["id"]]
     seen = client.send("GET", "/batches", Authorization=f"Bearer {token['token']}")
     assert seen.status_code == 200  # the secret that is shown once is shown
+
+
+def test_uploads_with_a_key(client: Caller, forgetful: Forgetful) -> None:
+    """Contract 4: the same holds for a body that is no JSON: ready-made tasks, and files."""
+    name, lines = uuid4().hex, READY_LINE % 1 + READY_LINE % 2
+    batch = forgetful.with_key(f"/batches?name={name}", lines, 201, Content_Type="application/jsonl")
+    assert [each["id"] for each in client.get(f"/batches?name={name}")["batches"]] == [batch["id"]]
+
+    empty = answered(client.post("/batches", {"name": name}), 201)
+    disposition = b'Content-Disposition: form-data; name="files"; filename="a.txt"\r\nContent-Type: text/plain'
+    body = b"--edge\r\n" + disposition + b"\r\n\r\nread me\r\n--edge--\r\n"
+    kind = "multipart/form-data; boundary=edge"
+    after = forgetful.with_key(f"/batches/{empty['id']}/documents", body, 201, Content_Type=kind)
+    assert after["version"] == client.batch(empty["id"])["version"] == 2
 
 
 def test_actions(client: Caller, forgetful: Forgetful) -> None:
