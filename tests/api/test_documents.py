@@ -139,8 +139,18 @@ def test_422_a_file_without_a_usable_name(same_client: ApiClient, name: str) -> 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"--b", b"--b--\r\n", b"nonsense", b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx'],
-    ids=range(5),
+    [
+        b"",
+        b"--b",
+        b"--b--\r\n",
+        b"nonsense",
+        b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx',
+        b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; filename="a"\r\n\r\nx\r\n--b\r\n'
+        b'Content-Disposition: form-data; name="x"\r\n\r\nx\r\n--b--\r\n',
+        b"--b\r\n\r\nx\r\n--b--\r\n",
+    ],
+    ids=range(8),
 )
 def test_a_broken_form_is_4xx(same_client: ApiClient, data: bytes) -> None:
     """Contract 5: a bad body is 4xx, never a fault."""
