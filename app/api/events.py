@@ -23,12 +23,17 @@ routes = Routes("service", __name__, url_prefix="/api", description="The service
 STREAM_SECONDS = 25.0  # then the browser comes back with Last-Event-ID: an open stream must not hold a shutdown
 POLL_SECONDS = 0.5
 OVERLAP = timedelta(seconds=5)  # commits are not in the order of their times: look back that far
+_FORMATS = {
+    "application/json": {"schema": {"type": "object"}},
+    "text/plain": {"schema": {"type": "string", "description": "A Mermaid diagram"}},
+    "image/svg+xml": {"schema": {"type": "string"}},
+}
 _streams = threading.BoundedSemaphore(4)  # of this process: every open one keeps a thread
 
 
 @routes.call("GET", "/state-machine", READERS)
 @routes.arguments(DiagramQuery(), location="query")
-@routes.response(200, {"type": "object"})
+@routes.doc(responses={"200": {"description": "The table", "content": _FORMATS}})
 def state_machine(query: Mapping[str, Any]) -> Response:
     """Give the transition table, as JSON, as a mermaid diagram or as a picture."""
     if query["format"] == "mermaid":

@@ -25,7 +25,7 @@ _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
 def uploaded_documents() -> list[dict[str, Any]]:
     """Read the `files` of a multipart body as documents. Raises Invalid."""
     files = request.files.getlist("files")
-    others = sorted((set(request.files) | set(request.form)) - {"files"})
+    others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})  # a part may have none
     if others or not files or len(files) > MOST_FILES:
         wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
         wrong = wrong or {"files": [f"has to hold 1 to {MOST_FILES} files"]}
