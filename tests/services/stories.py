@@ -1,6 +1,6 @@
 """Batches brought to where a test wants them, by requests and reports to the services of this process."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -84,6 +84,16 @@ def finish_all(services: Services, batch_id: int) -> None:
             complete(services, task)
 
 
+def walk(services: Services, batch_id: int, way: str) -> Iterator[str]:
+    """Take a batch along a way of actions, `*` for the work between them; yield each step when it is done."""
+    for step in way.split():
+        if step == "*":
+            finish_all(services, batch_id)
+        else:
+            act(services, batch_id, step)
+        yield step
+
+
 def follow(services: Services, batch_id: int, state: str) -> int:
     """Take a SAVED batch to a state on the shortest way; return its id."""
     ways = {
@@ -95,11 +105,7 @@ def follow(services: Services, batch_id: int, state: str) -> int:
         "COMPLETED": "stage * run *",
         "FAILED": "stage * run cancel",
     }
-    for step in ways[state].split():
-        if step == "*":
-            finish_all(services, batch_id)
-        else:
-            act(services, batch_id, step)
+    list(walk(services, batch_id, ways[state]))
     assert view(services, batch_id)["state"] == state
     return batch_id
 

@@ -1,0 +1,164 @@
+"""The audit trail: one row a change, from the creation on, with who, why and what for."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+
+from app.db import transaction
+from app.domain.transitions import BatchState
+from app.errors import NotFound
+from app.services import Services, inputs
+from app.services.orders import Order
+from tests.services import stories
+from tests.services.stories import OPERATOR, act, audit, bring, create, trail, view
+
+
+def test_the_first_row_is_the_creation(services: Services) -> None:
+    """Contract 4: version 1 is the creation, an edit that comes from nowhere."""
+    batch_id = create(services)
+    (row,) = audit(services, batch_id)
+    told = {"version": 1, "trigger": "create", "kind": "edit", "from_state": None, "to_state": "SAVED"}
+    assert {name: row[name] for name in told} == told
+    assert (row["actor"], row["role"], row["reason"], row["context"]) == ("an operator", "operator", None, {})
+    at = datetime.fromisoformat(row["at"])
+    assert row["at"].endswith("Z")
+    assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+    assert row["at"] == view(services, batch_id)["created_at"]
+
+
+def test_a_whole_life_has_no_gap_and_no_twin(services: Services) -> None:
+    """Contract 4: versions 1..N, each row begins where its predecessor ended, the last ends in the batch's state."""
+    batch_id = create(services, documents=2)
+    way = "stage * run pause resume * restage * run cancel reset stage"
+    for _ in stories.walk(services, batch_id, way):
+        rows, batch = audit(services, batch_id), view(services, batch_id)
+        assert [row["version"] for row in rows] == [*range(1, batch["version"] + 1)]
+        assert all(earlier["to_state"] == later["from_state"] for earlier, later in pairwise(rows))
+        assert (rows[-1]["to_state"], rows[-1]["at"]) == (batch["state"], batch["updated_at"])
+    assert trail(services, batch_id) == [
+        "create", "stage", "staging_completed", "run", "pause", "resume", "tasks_finished",
+        "restage", "staging_completed", "run", "cancel", "reset", "stage",
+    ]  # fmt: skip
+    events = [row for row in rows if row["kind"] == "event"]
+    assert {row["trigger"] for row in events} == {"staging_completed", "tasks_finished"}
+    assert {(row["actor"], row["role"]) for row in events} == {("system", "system")}
+
+
+def test_a_row_says_who_asked_and_why(services: Services) -> None:
+    """Contract 3 and 5: the keys of the edges become columns; the caller's own keys the context, its reason too."""
+    batch_id = bring(services, "ANALYZING")
+    own = {"reason": "model server is down", "ticket": 17, "nested": {"list": [1, None, "é"]}}
+    context = {"actor": "anna", "role": "admin", "request_id": "r-1", "if_version": 4, "dry_run": False, **own}
+    assert services.batches.request_state_change(batch_id, "pause", context)["success"]
+    row = audit(services, batch_id)[-1]
+    assert (row["actor"], row["role"], row["request_id"]) == ("anna", "admin", "r-1")
+    assert row["reason"] == "model server is down"
+    assert row["context"] == own
+
+
+def test_without_a_context_the_system_asked(services: Services) -> None:
+    batch_id = create(services)
+    assert services.batches.request_state_change(batch_id, "stage", {})["success"]
+    row = audit(services, batch_id)[-1]
+    assert (row["actor"], row["role"], row["reason"], row["context"]) == ("system", "system", None, {})
+
+
+def test_an_events_row_names_the_request_that_set_it_off(services: Services) -> None:
+    """Contract 5: `stage` of ready-made tasks sets an event off at once: two rows, the second the system's."""
+    batch_id = stories.create_ready(services, 3)
+    answer = act(services, batch_id, "stage", request_id="r-2", reason="go")
+    assert (answer["previous_state"], answer["new_state"], answer["version"]) == ("SAVED", "STAGING", 2)
+    assert (answer["batch"]["state"], answer["batch"]["version"]) == ("STAGED", 3)
+    asked, event = audit(services, batch_id)[1:]
+    assert (asked["trigger"], asked["kind"], asked["actor"]) == ("stage", "action", "an operator")
+    assert (event["trigger"], event["kind"], event["actor"]) == ("staging_completed", "event", "system")
+    assert (asked["request_id"], event["request_id"]) == ("r-2", "r-2")
+    assert (event["reason"], event["context"]) == (None, {})
+
+
+@pytest.mark.parametrize("ends", ["completed", "failed"])
+def test_resume_of_finished_work_is_two_rows(services: Services, ends: str) -> None:
+    """Contract 2: a batch whose last task finishes while it is PAUSED stays so; `resume` makes two changes."""
+    batch_id = bring(services, "ANALYZING", documents=1)
+    leased = stories.lease_one(services, batch_id)
+    act(services, batch_id, "pause")
+    if ends == "completed":
+        stories.complete(services, leased)
+    else:
+        stories.fail(services, leased, retryable=False)
+    services.sweeper.sweep()
+    assert view(services, batch_id)["state"] == "PAUSED"
+    assert view(services, batch_id)["allowed_actions"] == ["resume", "cancel"]
+    answer = act(services, batch_id, "resume")
+    expected = ("tasks_finished", "COMPLETED") if ends == "completed" else ("critical_error", "FAILED")
+    assert (answer["previous_state"], answer["new_state"]) == ("PAUSED", "ANALYZING")
+    assert answer["batch"]["state"] == expected[1]
+    rows = audit(services, batch_id)[-2:]
+    ways = [(row["trigger"], row["kind"], row["from_state"], row["to_state"]) for row in rows]
+    assert ways == [("resume", "action", "PAUSED", "ANALYZING"), (expected[0], "event", "ANALYZING", expected[1])]
+    assert [row["version"] for row in rows] == [answer["version"], answer["version"] + 1]
+
+
+@pytest.mark.parametrize("state", BatchState)
+def test_edits_are_rows_whose_states_are_the_same(services: Services, state: BatchState) -> None:
+    """Contract 4: documents added, renamed, archived: rows of kind `edit`."""
+    batch_id = bring(services, state)
+    version = view(services, batch_id)["version"]
+    order = Order("anna", "operator", request_id="r-3", context={"reason": "typo"})
+    inputs.rename(services.batches, batch_id, {"name": "contracts, Q3", "description": "all"}, order)
+    shown = view(services, batch_id)
+    assert (shown["name"], shown["description"], shown["version"]) == ("contracts, Q3", "all", version + 1)
+    edits = ["rename"]
+    if state == "SAVED":
+        inputs.add_documents(services.batches, batch_id, [stories.document("late.txt")], order)
+        edits.append("add_documents")
+    if state in ("SAVED", "COMPLETED", "FAILED"):
+        inputs.archive(services.batches, batch_id, order)
+        edits.append("archive")
+        with pytest.raises(NotFound):
+            view(services, batch_id)
+    rows = audit(services, batch_id)[-len(edits) :]
+    assert [row["trigger"] for row in rows] == edits
+    assert [row["version"] for row in rows] == [*range(version + 1, version + 1 + len(edits))]
+    assert {(row["kind"], row["from_state"], row["to_state"]) for row in rows} == {("edit", state, state)}
+    assert {(row["actor"], row["request_id"], row["reason"]) for row in rows} == {("anna", "r-3", "typo")}
+
+
+def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
+    """Contract 1: one audit row per change: both or neither."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    batch_id = create(services)
+    before = stories.snapshot(services)
+    for spoilt in ("stage", "reset"):
+        with pytest.raises(Stop):
+            services.batches.decide(batch_id, spoilt, Order("anna", "operator", record=stop))
+    with pytest.raises(Stop):
+        inputs.rename(services.batches, batch_id, {"name": "x"}, Order("anna", "operator", record=stop))
+    with pytest.raises(Stop):
+        services.batches.create({"name": "x"}, OPERATOR, stop)
+    with pytest.raises(Stop), transaction(services.sessions):
+        stop()
+    assert stories.snapshot(services) == before
+
+
+def test_the_audit_is_paged_and_outlives_the_batch(services: Services) -> None:
+    """Contract 5: `/audit`, oldest first; that of an archived batch stays."""
+    batch_id = bring(services, "FAILED")
+    inputs.archive(services.batches, batch_id, OPERATOR)
+    rows = audit(services, batch_id)
+    paged, after = [], 0
+    while page := services.queries.audit(batch_id, limit=2, after=after):
+        assert len(page) <= 2
+        paged += page
+        after = page[-1]["version"]
+    assert paged == rows
+    assert rows[-1]["trigger"] == "archive"
+    with pytest.raises(NotFound):
+        services.queries.audit(4711)
