@@ -65,11 +65,14 @@ class Desk:
         with self._changed:
             return self._changed.wait_for(lambda: self._room() > 0, timeout_seconds)
 
-    def add(self, leases: Iterable[Lease]) -> None:
-        """Take leases in; they wait for their turn."""
+    def add(self, leases: Iterable[Lease]) -> list[Lease]:
+        """Take leases in; they wait for their turn. A closed desk takes none: it gives them back."""
         with self._changed:
+            if self._closed:
+                return list(leases)
             self._waiting.extend(leases)
             self._changed.notify_all()
+            return []
 
     def begin(self) -> Lease | None:
         """Take the next task to run, or None. One whose lease has run out waits until it is renewed or taken away."""

@@ -145,10 +145,7 @@ class Worker:
                 leases, waited_seconds = patiently(self._lease, lambda *_: not self._stopping.is_set())
             except Away:
                 return
-            if self._stopping.is_set():
-                self._hand_back(leases)
-                return
-            self.desk.add(leases)
+            self._hand_back(self.desk.add(leases))
             self._pump()
             if not leases:
                 self._stopping.wait(max(PAUSE_SECONDS - waited_seconds, 0.0))

@@ -108,6 +108,9 @@ def test_closing_gives_out_what_has_not_begun_and_begins_nothing_more() -> None:
     assert len(desk.close()) == 2
     assert desk.begin() is None
     assert desk.room() == 0
+    late = lease()
+    assert desk.add([late]) == [late]
+    assert desk.counts() == {"waiting": 0, "running": 1, "unreported": 0}
     assert desk.wait_until_idle(time.monotonic() + 0.05) == [running]
     desk.answered(running)
     assert desk.wait_until_idle(time.monotonic() + 10) == []
