@@ -95,9 +95,9 @@ def test_what_was_committed_late_is_not_lost_between_two_streams(client: ApiClie
 
 
 @pytest.mark.parametrize("ident", ["", "x", "-1", "9" * 17, "9" * 40, "1.5", "\xb2", "0"])
-def test_a_last_event_id_that_was_never_given_out(client: ApiClient, ident: str) -> None:
+def test_a_last_event_id_that_was_never_given_out(same_client: ApiClient, ident: str) -> None:
     """What a browser sends back is not trusted: nonsense is no fault."""
-    with client.get("/api/events", headers={"Last-Event-ID": ident}) as answer:
+    with same_client.get("/api/events", headers={"Last-Event-ID": ident}) as answer:
         assert answer.status_code == 200
         assert b"retry:" in next(iter(answer.response))
 

@@ -27,11 +27,11 @@ def release(client: ApiClient, *leases: dict[str, str]) -> list[dict[str, Any]]:
 
 
 class TestHeartbeat:
-    def test_renewed(self, client: ApiClient, worker: ApiClient) -> None:
+    def test_renewed(self, same_client: ApiClient) -> None:
         """Contract 5: 200 `{"leases":[{"task_id","ok","lease_expires_at"}]}`, in order."""
-        batch = bring(client, "ANALYZING")
-        tasks = lease(worker, batch["id"])
-        answers = heartbeat(worker, *map(ref, reversed(tasks)))
+        batch = bring(same_client, "ANALYZING")
+        tasks = lease(same_client, batch["id"])
+        answers = heartbeat(same_client, *map(ref, reversed(tasks)))
         assert [each["task_id"] for each in answers] == [task["id"] for task in reversed(tasks)]
         for answer, task in zip(answers, reversed(tasks), strict=True):
             assert answer["ok"] is True
@@ -40,14 +40,16 @@ class TestHeartbeat:
             )
             assert longer.total_seconds() > 500
             assert "reason" not in answer
-        assert client.get(f"/api/tasks/{tasks[0]['id']}").json["lease_expires_at"] == answers[-1]["lease_expires_at"]
+        assert (
+            same_client.get(f"/api/tasks/{tasks[0]['id']}").json["lease_expires_at"] == answers[-1]["lease_expires_at"]
+        )
 
-    def test_of_a_paused_batch(self, client: ApiClient) -> None:
+    def test_of_a_paused_batch(self, same_client: ApiClient) -> None:
         """Contract 5: ANALYZE work in flight may finish in PAUSED: its lease is renewed."""
-        batch = bring(client, "ANALYZING")
-        task = lease(client, batch["id"])[0]
-        act(client, batch["id"], "pause")
-        assert heartbeat(client, ref(task))[0]["ok"] is True
+        batch = bring(same_client, "ANALYZING")
+        task = lease(same_client, batch["id"])[0]
+        act(same_client, batch["id"], "pause")
+        assert heartbeat(same_client, ref(task))[0]["ok"] is True
 
     def test_a_lease_that_ran_out_is_renewed(self, client: ApiClient, service: Services) -> None:
         """Contract 5: a lease that ran out but was given to nobody still counts, and a heartbeat renews it."""
@@ -81,86 +83,86 @@ class TestHeartbeat:
             assert "lease_expires_at" not in each
 
     @pytest.mark.parametrize("action", ["cancel", "restage"])
-    def test_after_the_batch_went_on(self, client: ApiClient, action: str) -> None:
+    def test_after_the_batch_went_on(self, same_client: ApiClient, action: str) -> None:
         """Contract 5: reports count in the batch's present run alone: a cancelled batch's workers may stop."""
-        batch = bring(client, "ANALYZING")
-        task = lease(client, batch["id"])[0]
-        act(client, batch["id"], "cancel")
+        batch = bring(same_client, "ANALYZING")
+        task = lease(same_client, batch["id"])[0]
+        act(same_client, batch["id"], "cancel")
         if action == "restage":
-            act(client, batch["id"], "restage")
-        answer = heartbeat(client, ref(task))[0]
+            act(same_client, batch["id"], "restage")
+        answer = heartbeat(same_client, ref(task))[0]
         assert answer["ok"] is False
         assert answer["reason"]
 
-    def test_none_at_all(self, worker: ApiClient) -> None:
+    def test_none_at_all(self, same_client: ApiClient) -> None:
         """A worker without leases says so, and hears nothing new."""
-        assert heartbeat(worker) == []
+        assert heartbeat(same_client) == []
 
-    def test_the_same_twice(self, client: ApiClient) -> None:
+    def test_the_same_twice(self, same_client: ApiClient) -> None:
         """Each lease of the call has its answer."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
-        assert [each["ok"] for each in heartbeat(client, ref(task), ref(task))] == [True, True]
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
+        assert [each["ok"] for each in heartbeat(same_client, ref(task), ref(task))] == [True, True]
 
 
 class TestRelease:
-    def test_handed_back_unharmed(self, client: ApiClient, worker: ApiClient) -> None:
+    def test_handed_back_unharmed(self, same_client: ApiClient) -> None:
         """Contract 5: 200, as heartbeat: handed back unharmed, the attempt not counted."""
-        batch = bring(client, "ANALYZING", documents=1, options={"max_attempts": 1})
+        batch = bring(same_client, "ANALYZING", documents=1, options={"max_attempts": 1})
         for _ in range(3):
-            task = lease(worker, batch["id"])[0]
+            task = lease(same_client, batch["id"])[0]
             assert task["attempt"] == 1
-            assert [(each["task_id"], each["ok"]) for each in release(worker, ref(task))] == [(task["id"], True)]
-            shown = client.get(f"/api/tasks/{task['id']}").json
+            assert [(each["task_id"], each["ok"]) for each in release(same_client, ref(task))] == [(task["id"], True)]
+            shown = same_client.get(f"/api/tasks/{task['id']}").json
             assert (shown["status"], shown["attempt"]) == ("QUEUED", 0)
-        assert show(client, batch["id"])["progress"]["analysis"]["queued"] == 1
+        assert show(same_client, batch["id"])["progress"]["analysis"]["queued"] == 1
 
-    def test_its_token_is_used_up(self, client: ApiClient) -> None:
+    def test_its_token_is_used_up(self, same_client: ApiClient) -> None:
         """Contract 5: what was handed back cannot be reported; the result is kept, for somebody paid for it."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
-        release(client, ref(task))
-        refused(complete(client, task, {"text": "late"}), 409)
-        assert client.get(f"/api/tasks/{task['id']}").json["late_results"][0]["result"] == {"text": "late"}
-        assert heartbeat(client, ref(task))[0]["ok"] is False
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
+        release(same_client, ref(task))
+        refused(complete(same_client, task, {"text": "late"}), 409)
+        assert same_client.get(f"/api/tasks/{task['id']}").json["late_results"][0]["result"] == {"text": "late"}
+        assert heartbeat(same_client, ref(task))[0]["ok"] is False
 
-    def test_sent_twice(self, client: ApiClient) -> None:
+    def test_sent_twice(self, same_client: ApiClient) -> None:
         """A release whose answer was lost is sent again: it was handed back, and the attempt not counted, once."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
-        assert [each["ok"] for each in release(client, ref(task), ref(task))] == [True, True]
-        again = lease(client, batch["id"])[0]
-        assert release(client, ref(task))[0]["ok"] is True
-        assert client.get(f"/api/tasks/{again['id']}").json["status"] == "LEASED"
-        assert complete(client, again).status_code == 200
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
+        assert [each["ok"] for each in release(same_client, ref(task), ref(task))] == [True, True]
+        again = lease(same_client, batch["id"])[0]
+        assert release(same_client, ref(task))[0]["ok"] is True
+        assert same_client.get(f"/api/tasks/{again['id']}").json["status"] == "LEASED"
+        assert complete(same_client, again).status_code == 200
 
-    def test_ok_false(self, client: ApiClient) -> None:
+    def test_ok_false(self, same_client: ApiClient) -> None:
         """Contract 5: as heartbeat: what is not held cannot be handed back."""
-        batch = bring(client, "ANALYZING", documents=1)
-        task = lease(client, batch["id"])[0]
-        complete(client, task)
+        batch = bring(same_client, "ANALYZING", documents=1)
+        task = lease(same_client, batch["id"])[0]
+        complete(same_client, task)
         refs = [ref(task), {"task_id": "999999", "lease_token": "t"}, {"task_id": task["id"], "lease_token": "x"}]
-        answers = release(client, *refs)
+        answers = release(same_client, *refs)
         assert [each["ok"] for each in answers] == [False] * 3
         assert all(each["reason"] for each in answers)
 
-    def test_of_a_paused_or_cancelled_batch(self, client: ApiClient) -> None:
+    def test_of_a_paused_or_cancelled_batch(self, same_client: ApiClient) -> None:
         """A worker that is told to stop may hand back whatever it holds."""
-        batch = bring(client, "ANALYZING", documents=2)
-        one, two = lease(client, batch["id"])
-        act(client, batch["id"], "pause")
-        assert release(client, ref(one))[0]["ok"] is True
-        act(client, batch["id"], "cancel")
-        release(client, ref(two))
-        assert show(client, batch["id"])["state"] == "FAILED"
+        batch = bring(same_client, "ANALYZING", documents=2)
+        one, two = lease(same_client, batch["id"])
+        act(same_client, batch["id"], "pause")
+        assert release(same_client, ref(one))[0]["ok"] is True
+        act(same_client, batch["id"], "cancel")
+        release(same_client, ref(two))
+        assert show(same_client, batch["id"])["state"] == "FAILED"
 
-    def test_a_released_task_can_be_had_at_once(self, client: ApiClient) -> None:
+    def test_a_released_task_can_be_had_at_once(self, same_client: ApiClient) -> None:
         """Contract 5: handed back unharmed; a task that failed before keeps no waiting time either."""
-        batch = bring(client, "ANALYZING", documents=1)
-        fail(client, lease(client, batch["id"])[0], retry_after_seconds=0)
-        task = lease(client, batch["id"])[0]
-        release(client, ref(task))
-        assert lease(client, batch["id"])[0]["attempt"] == 2
+        batch = bring(same_client, "ANALYZING", documents=1)
+        fail(same_client, lease(same_client, batch["id"])[0], retry_after_seconds=0)
+        task = lease(same_client, batch["id"])[0]
+        release(same_client, ref(task))
+        assert lease(same_client, batch["id"])[0]["attempt"] == 2
 
 
 @pytest.mark.parametrize("path", ["/api/tasks/heartbeat", "/api/tasks/release"])
