@@ -115,3 +115,12 @@ def bring(client: ApiClient, state: str, documents: int = 2, **changes: Any) -> 
 def audit(client: ApiClient, batch_id: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = answered(client.get(f"/api/batches/{batch_id}/audit?limit=200"))["audit"]
     return rows
+
+
+def replayed(answer: TestResponse, first: TestResponse) -> None:
+    """Assert that an answer is the first one again."""
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
+    assert (answer.status_code, answer.data) == (first.status_code, first.data)
+    for name in ("Content-Type", "ETag", "Location", "Retry-After"):
+        assert answer.headers.get(name) == first.headers.get(name), name

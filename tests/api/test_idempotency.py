@@ -1,29 +1,16 @@
 """Idempotency-Key on any POST: the first answer again, and never a second effect."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.services import Services
-from app.services.batch_service import BatchService
 from app.services.idempotency import claim
-from tests.api.conftest import HoldRow
-from tests.api.lives import LINE, answered, ask, audit, bring, complete, create, fail, lease, refused, show
-from tests.support.client import ApiClient, api_client
+from tests.api.lives import LINE, answered, ask, bring, complete, create, fail, lease, refused, replayed, show
+from tests.support.client import ApiClient
 
 KEY = {"Idempotency-Key": "one"}
-
-
-def replayed(answer: Any, first: Any) -> None:
-    """Assert that an answer is the first one again."""
-    assert answer.headers["Idempotency-Replayed"] == "true"
-    assert "Idempotency-Replayed" not in first.headers
-    assert (answer.status_code, answer.data) == (first.status_code, first.data)
-    for name in ("Content-Type", "ETag", "Location", "Retry-After"):
-        assert answer.headers.get(name) == first.headers.get(name), name
 
 
 class TestReplay:
@@ -160,56 +147,6 @@ class TestReplay:
         assert show(client, batch["id"]) == batch
 
 
-class TestTokens:
-    """A token's secret is kept nowhere, and yet a lost answer can be had again."""
-
-    BODY = {"name": "ci", "role": "worker"}  # noqa: RUF012
-
-    def test_the_secret_comes_again(self, client: ApiClient) -> None:
-        """Contract 4: on any POST; the second answer holds the same secret, which works."""
-        first = client.post("/api/tokens", json=self.BODY, headers=KEY)
-        assert first.status_code == 201
-        again = client.post("/api/tokens", json=self.BODY, headers=KEY)
-        replayed(again, first)
-        headers = {"Authorization": f"Bearer {again.json['token']}"}
-        assert client.post("/api/tasks/lease", json={"worker": "w"}, headers=headers).status_code == 200
-
-    def test_the_table_gives_no_secret_away(self, client: ApiClient, service: Services) -> None:
-        """Contract 5: tokens are stored hashed, in kept answers too; so are lease tokens."""
-        secret = client.post("/api/tokens", json=self.BODY, headers=KEY).json["token"]
-        batch = bring(client, "ANALYZING", documents=1)
-        headers = {"Idempotency-Key": "two"}
-        body = {"worker": "w", "batch_id": batch["id"]}
-        leased = client.post("/api/tasks/lease", json=body, headers=headers).json["tasks"][0]["lease_token"]
-        with service.sessions() as session:
-            rows = session.execute(text("SELECT * FROM idempotency_keys")).all()
-            tokens = session.execute(text("SELECT * FROM api_tokens")).all()
-        assert len(rows) == 2
-        kept = b"|".join(
-            bytes(value) if isinstance(value, (bytes, memoryview)) else str(value).encode()
-            for row in (*rows, *tokens)
-            for value in row
-        )
-        for word in (secret, secret[4:], leased):
-            assert word.encode() not in kept
-
-    def test_another_token_of_the_same_name_is_another_caller(self, client: ApiClient, service: Services) -> None:
-        """Contract 4: the same caller; who comes later under an old name gets no answer that was not for him."""
-        made = service.tokens.create("robot", "operator")
-        robot = api_client(client.application, {"robot": made["token"]}, "robot")
-        first = robot.post("/api/batches", json={"name": "n"}, headers=KEY)
-        assert first.status_code == 201
-        service.tokens.revoke(made["id"])
-        successor = service.tokens.create("robot", "operator")
-        robot = api_client(client.application, {"robot": successor["token"]}, "robot")
-        answer = robot.post("/api/batches", json={"name": "n"}, headers=KEY)
-        body = answered(answer, 201)
-        if answer.headers.get("Idempotency-Replayed"):
-            assert answer.data == first.data
-        else:
-            assert body["id"] != first.json["id"]
-
-
 class TestKeys:
     """Whose key it is, what it stands for, and how long."""
 
@@ -298,103 +235,6 @@ class TestKeys:
             assert client.patch(path, json={"name": name}, headers=KEY).json["name"] == name
         assert client.delete(path, headers=KEY).status_code == 204
         refused(client.delete(path, headers=KEY), 404)
-
-
-class TestInFlight:
-    """Contract 4: while the first is still being decided, 409."""
-
-    def test_409_in_flight(self, client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Two calls at once: one effect; the second is told to wait, and later gets the first's answer."""
-        batch = create(client)
-        path, body = f"/api/batches/{batch['id']}/action", {"action": "stage"}
-        inside, go_on = threading.Event(), threading.Event()
-        decide: Callable[..., Any] = BatchService.decide
-
-        def slow(self: BatchService, *args: Any) -> Any:
-            inside.set()
-            assert go_on.wait(30)
-            return decide(self, *args)
-
-        monkeypatch.setattr(BatchService, "decide", slow)
-        answers: list[Any] = []
-        other = client.acting_as("admin")
-        thread = threading.Thread(target=lambda: answers.append(other.post(path, json=body, headers=KEY)))
-        thread.start()
-        try:
-            assert inside.wait(30)
-            waiting = client.post(path, json=body, headers=KEY)
-            assert refused(waiting, 409)["code"] == "idempotency_key_in_use"
-            assert int(waiting.headers["Retry-After"]) >= 1
-        finally:
-            go_on.set()
-            thread.join(30)
-        assert answers[0].status_code == 200
-        replayed(client.post(path, json=body, headers=KEY), answers[0])
-        assert len(audit(client, batch["id"])) == 2
-
-    def test_a_claim_of_a_dead_process_is_taken_over(self, client: ApiClient, service: Services) -> None:
-        """A process that died before its answer has had no effect; its key does not stay taken for a day."""
-        path, body = "/api/batches", {"name": "n"}
-        first = client.post(path, json=body, headers=KEY)
-        with service.sessions.begin() as session:
-            session.execute(text("UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL"))
-        refused(client.post(path, json=body, headers=KEY), 409)
-        minutes = "claimed_at - interval '3 minutes'"
-        if service.engine.dialect.name == "sqlite":
-            minutes = "strftime('%Y-%m-%d %H:%M:%f000', claimed_at, '-3 minutes')"
-        with service.sessions.begin() as session:
-            session.execute(text(f"UPDATE idempotency_keys SET claimed_at = {minutes}"))
-        again = client.post(path, json=body, headers=KEY)
-        assert again.status_code == 201
-        assert again.json["id"] != first.json["id"]
-
-    def test_a_fault_frees_the_key(self, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nothing was decided by a 5xx: the same key may try again, and what was begun is undone."""
-
-        def broken(*_: Any) -> None:
-            raise RuntimeError("the disk is full")
-
-        with monkeypatch.context() as patched:
-            patched.setattr("app.services.inputs._store_documents", broken)
-            refused(client.post("/api/batches", json={"name": "n"}, headers=KEY), 500)
-        assert client.get("/api/batches").json["batches"] == []
-        again = client.post("/api/batches", json={"name": "n"}, headers=KEY)
-        assert again.status_code == 201
-        assert "Idempotency-Replayed" not in again.headers
-
-    def test_the_answer_is_kept_with_its_effect(
-        self, client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Contract 4: an effect whose answer cannot be kept does not happen: both are one transaction."""
-        from app.services.idempotency import Claim
-
-        def broken(*_: Any) -> None:
-            raise RuntimeError("the disk is full")
-
-        batch = create(client)
-        path = f"/api/batches/{batch['id']}/action"
-        with monkeypatch.context() as patched:
-            patched.setattr(Claim, "store", broken)
-            refused(client.post(path, json={"action": "stage"}, headers=KEY), 500)
-        assert show(client, batch["id"]) == batch
-        assert client.post(path, json={"action": "stage"}, headers=KEY).status_code == 200
-
-
-class TestLockedFromOutside:
-    """PostgreSQL alone: SQLite has no row locks."""
-
-    @pytest.fixture
-    def database_url(self, postgres_url: str) -> str:
-        return postgres_url
-
-    def test_503_frees_the_key(self, client: ApiClient, hold_row: HoldRow) -> None:
-        """Contract 4: edits answer 503 while somebody holds the row; the same key does it afterwards."""
-        batch = create(client, documents=0)
-        path, body = f"/api/batches/{batch['id']}/documents", {"documents": [{"name": "a", "text": "x"}]}
-        with hold_row(batch["id"]):
-            refused(client.post(path, json=body, headers=KEY), 503)
-        assert client.post(path, json=body, headers=KEY).status_code == 201
-        assert show(client, batch["id"])["input"]["documents"] == 1
 
 
 def test_a_report_repeated_without_a_key_needs_none(same_client: ApiClient) -> None:
