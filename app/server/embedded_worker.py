@@ -3,9 +3,7 @@
 It is a client of the API like any other worker. Nothing here knows what a batch is.
 """
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,19 +11,14 @@ from pathlib import Path
 
 import structlog
 
+from app.server.leaving import die_with_parent
+
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).parent.parent.parent
 FIRST_RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 60.0
 SOUND_AFTER_SECONDS = 60.0  # a process that lived this long has earned a quick restart
 NOT_THE_WORKERS = {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
-PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to SIGTERM this process when its parent is killed, so that no worker is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class EmbeddedWorker:
@@ -79,7 +72,7 @@ class EmbeddedWorker:
             env=self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # safe: the watching process has one thread
+            preexec_fn=die_with_parent,  # safe: the watching process has one thread
         )
         self._started_at = now
         log.info("the embedded worker is started", pid=self._process.pid)

@@ -16,6 +16,7 @@ import requests
 
 from app.server.address import base_url
 from app.server.admin_token import with_admin_token
+from app.server.leaving import die_with_parent
 from config import Config
 
 ROOT = Path(__file__).parent.parent.parent
@@ -78,6 +79,7 @@ def own_service(config: Config) -> Iterator[Service]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            preexec_fn=die_with_parent,
             start_new_session=True,  # Ctrl-C ends the demo, which then stops its service in order
         )
         try:

@@ -66,7 +66,8 @@ _if_free = _present.with_for_update(key_share=True, skip_locked=True).subquery()
 def _then_alone(locked: Any) -> Any:
     # First the row, then the workers' lock, which leases and reports of the batch share: while somebody else
     # holds the row, waiting for it stops no worker. Key sharing lets children be inserted meanwhile.
-    return select(locked, func.clock_timestamp(type_=db.UtcTime), func.pg_advisory_xact_lock(locked.c.id))
+    # The clock last: what the change says of its time is later than every lease before it.
+    return select(locked, func.pg_advisory_xact_lock(locked.c.id), func.clock_timestamp(type_=db.UtcTime))
 
 
 _LOCK, _LOCK_IF_FREE = _then_alone(_locked), _then_alone(_if_free)
@@ -89,7 +90,7 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
         row = connection.execute(_present, {"batch_id": batch_id}).one_or_none()
         return None if row is None else Locked(BatchRecord.of(row), db.now(connection))
     row = connection.execute(_LOCK_IF_FREE if if_free else _LOCK, {"batch_id": batch_id}).one_or_none()
-    return None if row is None else Locked(BatchRecord.of(row), row[len(COLUMNS)])
+    return None if row is None else Locked(BatchRecord.of(row), row[len(COLUMNS) + 1])
 
 
 @dataclass(frozen=True)
