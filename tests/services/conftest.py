@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
+from typing import Any
 
 import psycopg2
 import pytest
@@ -24,13 +26,12 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def another(database_url: str) -> Iterator[Callable[..., Services]]:
+def another(config: Config) -> Iterator[Callable[..., Services]]:
     """Make services of another process on the same database, though they live in this one."""
     with ExitStack() as opened:
 
-        def make(**settings: object) -> Services:
-            config = Config(database_url=database_url, embedded_worker=False, sweeper=False)
-            services = build(Config(**{**vars(config), **settings}))
+        def make(**settings: Any) -> Services:
+            services = build(replace(config, **settings))
             opened.callback(services.engine.dispose)
             return services
 

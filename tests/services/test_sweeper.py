@@ -1,0 +1,164 @@
+"""The sweeper: each step may run twice, anywhere; one process leads, and another takes over."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.services import Services
+from app.services.leadership import leadership
+from app.services.sweeper import Sweeper
+from tests.services import stories
+from tests.services.stories import act, bring, lease, snapshot, trail, view
+
+PATIENCE_SECONDS = 30.0
+ROOT = Path(__file__).parents[2]
+LEAD = """
+import sys, time
+from app.services import build
+from app.services.leadership import leadership
+from config import Config
+leads = leadership(build(Config(database_url=sys.argv[1])).engine)
+print("leads" if leads.held() else "follows", flush=True)
+time.sleep(60)
+"""
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until it holds, for a bounded time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def started(services: Services) -> Iterator[Sweeper]:
+    services.sweeper.start()
+    yield services.sweeper
+    services.sweeper.stop()
+
+
+def die_between_report_and_event(services: Services, batch_id: int) -> None:
+    """Report every task of a batch completed; the process dies before it raises the event."""
+    leases = lease(services, batch_id)
+    with services.engine.begin() as connection:
+        for leased in leases:
+            stories.complete_in(connection, leased)
+
+
+@pytest.mark.parametrize(("state", "event"), [("STAGING", "staging_completed"), ("ANALYZING", "tasks_finished")])
+def test_it_raises_what_a_crash_left_undone_once(services: Services, state: str, event: str) -> None:
+    """Contract 5: if the process dies between, the sweeper does it; exactly once."""
+    batch_id = bring(services, state)
+    die_between_report_and_event(services, batch_id)
+    assert view(services, batch_id)["state"] == state
+    for _ in range(3):
+        services.sweeper.sweep()
+    assert trail(services, batch_id).count(event) == 1
+
+
+def test_a_second_sweep_finds_nothing_to_do(services: Services) -> None:
+    """Contract 5: whatever there was, one pass does it; another one, in any process, changes nothing."""
+    batch_id = bring(services, "ANALYZING", documents=3, max_attempts=1)
+    staging = bring(services, "STAGING", documents=1, staging_timeout_seconds=0)
+    poison, other, _ = lease(services, batch_id)
+    stories.let_leases_run_out(services, [poison])
+    stories.complete(services, other)
+    services.sweeper.sweep()
+    assert view(services, staging)["failure"]["code"] == "staging_timeout"
+    assert stories.task(services, poison["id"])["status"] == "FAILED"
+    after = snapshot(services)
+    services.sweeper.sweep()
+    assert snapshot(services) == after
+
+
+def test_it_leaves_alone_what_is_not_due(services: Services) -> None:
+    for state in ("SAVED", "STAGING", "STAGED", "ANALYZING", "PAUSED", "COMPLETED", "FAILED"):
+        batch_id = bring(services, state)
+        if state in ("STAGING", "ANALYZING"):
+            lease(services, batch_id, most=1)
+    before = snapshot(services)
+    services.sweeper.sweep()
+    assert snapshot(services) == before
+
+
+def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("app.services.request_queue.batches_with_requests", fails)
+    monkeypatch.setattr("app.services.expiry.any_ran_out", fails)
+    batch_id = bring(services, "ANALYZING")
+    die_between_report_and_event(services, batch_id)
+    services.sweeper.sweep()
+    assert view(services, batch_id)["state"] == "COMPLETED"
+
+
+@pytest.mark.usefixtures("started")
+def test_its_thread_sweeps_by_itself(services: Services) -> None:
+    """Contract 5: the sweeper does it within a second (seen here: that it does it)."""
+    batch_id = bring(services, "ANALYZING")
+    die_between_report_and_event(services, batch_id)
+    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+
+
+def test_it_ends_and_begins_again(services: Services, started: Sweeper, another: Callable[..., Services]) -> None:
+    """Contract 6: a process that leaves lets another one lead."""
+    other = leadership(another().engine)
+    eventually(lambda: not other.held() or bool(other.give_up()))
+    started.stop()
+    started.stop()
+    eventually(other.held)
+    other.give_up()
+    started.start()
+    started.start()
+    batch_id = bring(services, "ANALYZING")
+    die_between_report_and_event(services, batch_id)
+    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+
+
+def test_one_of_two_leads(services: Services, another: Callable[..., Services]) -> None:
+    """Contract 6: with several server processes on a database one of them sweeps; when it gives up, another does."""
+    first, second = leadership(services.engine), leadership(another().engine)
+    assert first.held()
+    assert first.held()
+    assert not second.held()
+    first.give_up()
+    first.give_up()
+    eventually(second.held)
+    assert not first.held()
+    second.give_up()
+
+
+def test_another_leads_when_the_leader_dies(services: Services, database_url: str) -> None:
+    """Contract 6: the lock dies with its process, however that ends."""
+    leader = subprocess.Popen([sys.executable, "-c", LEAD, database_url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    mine = leadership(services.engine)
+    try:
+        assert leader.stdout is not None
+        assert leader.stdout.readline() == "leads\n"
+        assert not mine.held()
+        os.kill(leader.pid, signal.SIGKILL)
+        leader.wait(PATIENCE_SECONDS)
+        eventually(mine.held)
+    finally:
+        leader.kill()
+        leader.wait(PATIENCE_SECONDS)
+        leader.stdout.close()
+        mine.give_up()
+
+
+def test_two_who_sweep_at_once_do_no_harm(services: Services, another: Callable[..., Services]) -> None:
+    """Contract 5: each step may run twice, anywhere: leadership saves work, it guards nothing."""
+    other, batch_id = another(), bring(services, "ANALYZING")
+    die_between_report_and_event(services, batch_id)
+    act(services, bring(services, "FAILED"), "restage")
+    for each in (services, other, other, services):
+        each.sweeper.sweep()
+    assert trail(services, batch_id).count("tasks_finished") == 1

@@ -1,0 +1,109 @@
+"""`verify` finds each fault, planted by hand behind the services' back; where the database does not stop one."""
+
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from app.models import defences
+from app.services import Services
+from app.services import verify as verification
+from app.services.verify import verify
+from tests.services import stories
+
+# promise -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
+FAULTS = {
+    "the versions of the audit log are 1..N without a gap, and N is the batch's": [
+        "DELETE FROM audit_log WHERE batch_id = :id AND version = 3",
+        "DELETE FROM audit_log WHERE batch_id = :id",
+        "UPDATE batches SET version = version + 1 WHERE id = :id",
+        "UPDATE audit_log SET version = version + 1 WHERE batch_id = :id AND version = 5",
+    ],
+    "each audit row begins in the state in which its predecessor ended": [
+        "UPDATE audit_log SET from_state = 'PAUSED' WHERE batch_id = :id AND version = 4",
+        "UPDATE audit_log SET to_state = 'PAUSED' WHERE batch_id = :id AND version = 3",
+        "UPDATE audit_log SET from_state = 'SAVED' WHERE batch_id = :id AND version = 1",
+    ],
+    "the last audit row ends in the batch's state": [
+        "UPDATE batches SET state = 'SAVED' WHERE id = :id",
+        "UPDATE audit_log SET to_state = 'ANALYZING' WHERE batch_id = :id AND version = 5",
+    ],
+    "a batch has a failure when, and only when, it is FAILED": [
+        "UPDATE batches SET failure_code = 'cancelled' WHERE id = :id",
+        "UPDATE batches SET state = 'FAILED' WHERE id = :id",
+    ],
+    "the counts of a run are those of its tasks": [
+        "DELETE FROM tasks WHERE batch_id = :id AND kind = 'STAGE'",
+        "DELETE FROM task_counts WHERE batch_id = :id AND kind = 'ANALYZE'",
+        "UPDATE task_counts SET completed = completed + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
+        "UPDATE tasks SET status = 'FAILED' WHERE batch_id = :id AND kind = 'ANALYZE'",
+        "UPDATE tasks SET run = 2 WHERE batch_id = :id AND kind = 'STAGE'",
+    ],
+    "a COMPLETED batch has no open task in its present run": [
+        "UPDATE tasks SET status = 'QUEUED' WHERE batch_id = :id AND kind = 'ANALYZE'",
+        "UPDATE tasks SET status = 'LEASED' WHERE batch_id = :id AND kind = 'ANALYZE'",
+    ],
+    "a batch counts the documents it has": [
+        "DELETE FROM documents WHERE batch_id = :id",
+        "UPDATE batches SET document_count = 7 WHERE id = :id",
+    ],
+}
+CASES = [(promise, fault) for promise, faults in FAULTS.items() for fault in faults]
+
+
+def take_down_the_defences(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        for table in ("batches", "audit_log"):
+            connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
+    else:
+        connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        assert len(names) == len(defences.SQLITE)
+        for name in names:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+
+
+def test_there_is_a_fault_for_each_promise() -> None:
+    assert set(FAULTS) == set(verification._CHECKS)
+
+
+@pytest.mark.usefixtures("unsound")
+@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
+def test_each_fault_is_found_and_its_batch_named(services: Services, promise: str, fault: str) -> None:
+    """Contract 4: what the service promises of its tables can be checked at any time."""
+    sound, batch_id = stories.bring(services, "COMPLETED"), stories.bring(services, "COMPLETED")
+    assert list(verify(services)) == []
+    with services.engine.begin() as connection:
+        take_down_the_defences(connection)
+        assert connection.execute(text(fault), {"id": batch_id}).rowcount > 0
+    found = list(verify(services))
+    assert f"Broken: {promise}: batches {batch_id}" in found
+    assert all(each.endswith(f"batches {batch_id}") for each in found), sound
+
+
+@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
+def test_the_database_stops_what_touches_states_versions_and_the_audit_log(
+    services: Services, promise: str, fault: str
+) -> None:
+    """Contract 4: the database itself refuses such a fault as long as its defences stand."""
+    batch_id = stories.bring(services, "COMPLETED")
+    with services.engine.connect() as connection, connection.begin() as begun:
+        stopped = False
+        with suppress(DBAPIError):
+            stopped = True
+            connection.execute(text(fault), {"id": batch_id})
+            stopped = False
+        begun.rollback()
+    on_purpose = {"UPDATE batches SET version = version + 1 WHERE id = :id"}  # is how a change looks; verify finds it
+    defended = ("batches SET", "audit_log") if fault not in on_purpose else ()
+    assert stopped == any(word in fault for word in defended), promise
+
+
+@pytest.mark.usefixtures("unsound")
+def test_it_names_twenty_batches_at_most(services: Services) -> None:
+    ids = [stories.create(services, documents=1) for _ in range(22)]
+    with services.engine.begin() as connection:
+        connection.execute(text("DELETE FROM documents"))
+    (found,) = verify(services)
+    assert found.endswith("batches " + ", ".join(map(str, ids[:20])))
