@@ -1,6 +1,7 @@
 """The service against a model of 100 lines, in random lives of several batches at once: they never differ.
 
-`MODEL_RUNS` sets how many lives, of 50 steps each, are lived on each database; `make test` lives 500.
+`MODEL_RUNS` sets how many lives, of 50 steps each, are lived on each database. `make test` lives 100, in about a minute;
+the change of a rule is worth `make test ARGS=tests/services/test_against_model.py MODEL_RUNS=500`.
 """
 
 import os
@@ -14,13 +15,12 @@ from hypothesis.stateful import run_state_machine_as_test as live
 from sqlalchemy import event
 
 from app import logging
-from app.domain import failures, transitions
+from app.domain import transitions
 from app.services import Services, staging
 from tests.services import lives
 
-RUNS = int(os.environ.get("MODEL_RUNS", "500"))
+RUNS = int(os.environ.get("MODEL_RUNS", "100"))
 MODEL = Path(__file__).with_name("model.py")
-BY_TIME = {"staging_timeout"}  # the model has no clock
 
 
 def test_the_model_is_100_lines_at_most_and_shares_nothing_with_the_service() -> None:
@@ -50,7 +50,6 @@ def test_the_service_does_what_the_model_does(services: Services) -> None:
     how = settings(stateful_step_count=lives.STEPS, deadline=None, print_blob=True, suppress_health_check=checks)
     while (missing := RUNS - seen["whole lives"]) > 0:  # Hypothesis cuts some short
         live(machine, settings=settings(how, max_examples=max(missing, 25)))
-    print(dict(seen))
-    if RUNS >= 100:
-        reached = {*transitions.BY_TRIGGER, *(f"failure: {code}" for code in failures.MESSAGES if code not in BY_TIME)}
-        assert reached - {*seen} == set()
+    if RUNS >= 500:  # the lives led everywhere
+        kinds = {"report: counts", "report: repeated", "report: refused", "renewed: True", "released: True"}
+        assert {*transitions.BY_TRIGGER, *kinds} - {*seen} == set()
