@@ -1,6 +1,6 @@
 """The service against a model of 100 lines, in random lives of several batches at once: they never differ.
 
-`MODEL_RUNS` sets how many lives, of 50 steps each, are lived on each database. `make test` lives 100, in about a minute;
+`MODEL_RUNS` sets how many lives of 50 steps are lived on each database. `make test` lives 100, for its time;
 the change of a rule is worth `make test ARGS=tests/services/test_against_model.py MODEL_RUNS=500`.
 """
 
