@@ -1,0 +1,34 @@
+"""Every test here ends in the invariants; the statements that reach the database can be read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.services import Services
+from app.services.verify import verify
+
+
+@pytest.fixture(autouse=True)
+def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
+    used = []
+    if "services" in request.fixturenames:
+        used.append(request.getfixturevalue("services"))
+    if "app" in request.fixturenames:
+        used.append(request.getfixturevalue("app").extensions["interlock"])
+    yield
+    for services in used:
+        assert list(verify(services)) == []
+
+
+@pytest.fixture
+def statements(services: Services) -> list[str]:
+    """The statements that the services have sent to the database, in order, in one line each."""
+    seen: list[str] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(" ".join(statement.split()))
+
+    event.listen(services.engine, "before_cursor_execute", keep)
+    return seen
