@@ -133,10 +133,10 @@ class BatchService:
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
         ended = {verdict.batch_id for verdict in verdicts if verdict.ended}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
-        return verdicts, {i: self.settle(i) if i in ended else states[i] for i in ids}
+        return verdicts, {i: (self.settle(i) if i in ended else None) or states[i] for i in ids}
 
-    def settle(self, batch_id: int) -> BatchState:
-        """Raise the events that are due on a batch, if any; return its state. Safe to call at any time.
+    def settle(self, batch_id: int) -> BatchState | None:
+        """Raise the events that are due on a batch, if any; return its state, None if it was put away meanwhile.
 
         Asked after the commit of a report, with a fresh snapshot: of two reporters who each saw the other's task
         open, the later one sees none. Whoever wins the lock raises the event; the loser finds it done.
@@ -149,6 +149,8 @@ class BatchService:
                 return self._lock(connection, batch_id, changes).batch.state
         except Locked:  # from outside: the sweeper raises it when the lock is gone
             return batch.state
+        except NotFound:  # a report that was taken is taken, whoever put its batch away since
+            return None
 
     def apply_requests(self, batch_id: int) -> bool:
         """Apply the requests that wait for a batch, if nobody holds it; say whether it was free."""

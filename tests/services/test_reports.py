@@ -1,5 +1,6 @@
 """Reports: which count, which are repetitions, which come too late and are kept; each once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,10 +8,23 @@ import pytest
 from app.domain.leases import Outcome
 from app.errors import Invalid, NotFound, ReportRefused
 from app.models import Task
-from app.services import Services
-from app.services.reports import Report
+from app.services import Services, inputs
+from app.services.reports import Report, Verdict
 from tests.services import stories
-from tests.services.stories import ERROR, TEXT, act, bring, complete, fail, lease, lease_one, snapshot, task, view
+from tests.services.stories import (
+    ERROR,
+    OPERATOR,
+    TEXT,
+    act,
+    bring,
+    complete,
+    fail,
+    lease,
+    lease_one,
+    snapshot,
+    task,
+    view,
+)
 
 LATER = ["at once", "after a retry", "after the end", "after a restage", "after a reset"]
 
@@ -237,3 +251,22 @@ def test_the_state_has_changed_before_the_last_report_is_answered(services: Serv
     act(services, batch_id, "run")
     _, states = services.batches.report([failed(lease_one(services, batch_id), retryable=False)])
     assert states == {batch_id: "FAILED"} == {batch_id: view(services, batch_id)["state"]}
+
+
+def test_a_report_counts_though_the_batch_is_put_away_before_its_event(
+    services: Services, another: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract 5: what was taken is answered 200, whatever others do between the report and the event it sets off."""
+    batch_id, elsewhere = bring(services, "ANALYZING", documents=1), another()
+    leased, take = lease_one(services, batch_id), services.batches._take
+
+    def take_and_let_others_act(taken: list[Report]) -> list[Verdict]:
+        verdicts = take(taken)
+        elsewhere.sweeper.sweep()
+        inputs.archive(elsewhere.batches, batch_id, OPERATOR)
+        return verdicts
+
+    monkeypatch.setattr(services.batches, "_take", take_and_let_others_act)
+    complete(services, leased)
+    assert task(services, leased["id"])["status"] == "COMPLETED"
+    assert stories.trail(services, batch_id)[-2:] == ["tasks_finished", "archive"]

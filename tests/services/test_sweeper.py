@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services import Services
+from app.services import Services, inputs
 from app.services.leadership import leadership
 from app.services.sweeper import Sweeper
 from tests.services import stories
@@ -98,6 +98,22 @@ def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkey
     die_between_report_and_event(services, batch_id)
     services.sweeper.sweep()
     assert view(services, batch_id)["state"] == "COMPLETED"
+
+
+def test_a_lease_that_runs_out_after_its_batch_was_put_away(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Contract 5: the task ends like any other, and the leases of other batches are seen to in the same pass."""
+    away, other = (bring(services, "ANALYZING", documents=1, max_attempts=1) for _ in range(2))
+    leases = [stories.lease_one(services, batch_id) for batch_id in (away, other)]
+    act(services, away, "cancel")
+    inputs.archive(services.batches, away, stories.OPERATOR)
+    stories.let_leases_run_out(services, leases)
+    caplog.clear()
+    services.sweeper.sweep()
+    assert [stories.task(services, each["id"])["status"] for each in leases] == ["FAILED", "FAILED"]
+    assert view(services, other)["failure"]["code"] == "all_tasks_failed"
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 @pytest.mark.usefixtures("started")
