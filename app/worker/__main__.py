@@ -8,8 +8,6 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -142,21 +140,20 @@ def main(
 
 def stop_on_signals(worker: Worker) -> None:
     """End in order at the first SIGTERM or SIGINT, at once at the second."""
-    received: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be set in a signal handler
-    seen: list[int] = []
+    # The interpreter writes each signal's number here as it comes in. A handler of its own would wait for the main
+    # thread, which a signal in the moment before it begins to wait for something does not wake.
+    told, telling = socket.socketpair()
+    telling.setblocking(False)
+    signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
 
-    def on_signal(number: int, _: FrameType | None) -> None:
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        received.put(number)
+    def listen() -> None:
+        with told, telling:
+            worker.stop(f"signal {signal.Signals(told.recv(1)[0]).name}")
+            os._exit(128 + told.recv(1)[0])
 
-    def tell() -> None:
-        worker.stop(f"signal {signal.Signals(received.get()).name}")
-
-    threading.Thread(target=tell, name="signals", daemon=True).start()
+    threading.Thread(target=listen, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+        signal.signal(number, lambda *_: None)  # or the signal would end the process by itself
 
 
 def end(worker: Worker, exit_code: int) -> None:
