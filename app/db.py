@@ -36,6 +36,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from app import prepared
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -100,7 +101,7 @@ def make_engine(config: Config) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         **options,
         isolation_level="READ COMMITTED",  # said in so many words: the loser of a race has to see 0 rows
@@ -119,6 +120,8 @@ def make_engine(config: Config) -> Engine:
             "tcp_user_timeout": 5000,
         },
     )
+    prepared.listen(engine)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

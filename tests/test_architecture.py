@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "domain": {"errors"},
     "logging": set(),
-    "db": {"errors", "config"},
+    "prepared": set(),
+    "db": {"prepared", "errors", "config"},
     "metrics": {"services"},  # for their types alone
     "models": {"db", "domain"},
     "services": {"domain", "models", "errors", "db", "metrics", "config"},

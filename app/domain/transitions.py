@@ -164,4 +164,5 @@ def due(state: BatchState, facts: Facts) -> Transition | None:
 
 def allowed(state: BatchState, facts: Facts) -> list[str]:
     """List the actions that are allowed now, in the table's order."""
-    return [action for action in ACTIONS if can(action, state, facts)[0]]
+    rows = (t for t in TABLE if t.kind is ACTION and state in t.sources)
+    return [t.trigger for t in rows if t.guard(facts) is None]

@@ -24,6 +24,7 @@ _RAN_OUT = (
     .order_by(Task.lease_expires_at)
     .limit(SLICE)
 )
+_FIRST_RAN_OUT = _RAN_OUT.limit(1)
 
 
 def end_leases(connection: Connection) -> tuple[int, set[int]]:
@@ -64,4 +65,4 @@ def _end(task: HeldTask, now: datetime) -> TaskWrite:
 
 def any_ran_out(connection: Connection) -> bool:
     """Whether a lease has run out: asked before a transaction is opened for it."""
-    return connection.execute(_RAN_OUT.limit(1), {"now": db.now(connection)}).first() is not None
+    return connection.execute(_FIRST_RAN_OUT, {"now": db.now(connection)}).first() is not None

@@ -36,7 +36,12 @@ _AUDITED = [column.name for column in _audit.c]
 _said = [bindparam(f"said_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
 _written = _WRITE.returning(_batches.c.id).cte("written")
 # On PostgreSQL one statement: 0 rows are written of both, or 1 of each.
-_WRITE_AND_APPEND = insert(_audit).from_select(_AUDITED, select(_written.c.id, *_said)).add_cte(_written)
+_WRITE_AND_APPEND = (
+    insert(_audit)
+    .from_select(_AUDITED, select(_written.c.id, *_said))
+    .add_cte(_written)
+    .execution_options(prepared="write_and_append")
+)
 _APPEND = insert(_audit).values({name: bindparam(f"said_{name}") for name in _AUDITED})
 
 

@@ -44,7 +44,7 @@ class LockedBatch:
         self._changes = changes
         self.batch: BatchRecord = locked.batch
         self.now: datetime = locked.now
-        self.counts = records.count(connection, self.batch.id, self.batch.run)
+        self.counts = locked.counts
 
     @property
     def facts(self) -> Facts:
@@ -148,7 +148,7 @@ class LockedBatch:
         return written
 
     def recount(self) -> None:
-        self.counts = records.count(self._connection, self.batch.id, self.batch.run)
+        self.counts = records.count(self._connection, self.batch.id)
 
     def _blamed(self, failure: Failure | None) -> Failure | None:
         """Name the task that did it, and what it said."""

@@ -27,7 +27,7 @@ from app.models import (
     StateChangeRequest,
     Task,
 )
-from app.services.looks import LOOK, look, look_at
+from app.services.looks import look, look_at
 from app.services.reports import task_number
 from app.services.views import batch_view, rfc3339
 
@@ -74,7 +74,7 @@ class Queries:
             statement = statement.where(Batch.id < before)
         with reading(self._sessions) as connection:
             page = connection.execute(statement.order_by(Batch.id.desc()).limit(limit)).scalars().all()
-            found = look_at(connection, LOOK.where(Batch.id.in_(page)))
+            found = look_at(connection, page)
             return [batch_view(batch, facts) for batch, facts in found]
 
     def audit(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:

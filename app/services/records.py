@@ -3,12 +3,13 @@
 Knows the shape of rows, no rule.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, literal, null, select, union_all
+from sqlalchemy import BigInteger, Connection, bindparam, cast, column, func, literal_column, select, text
+from sqlalchemy.dialects.postgresql import psycopg2
 
 from app import db
 from app.domain.facts import Counts, Facts
@@ -58,27 +59,79 @@ class BatchRecord:
 COLUMNS = tuple(Batch.__table__.c[name] for name in BatchRecord.__dataclass_fields__)
 _STATE = list(BatchRecord.__dataclass_fields__).index("state")
 
-_present = select(*COLUMNS).where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_(None))
-_locked = _present.with_for_update(key_share=True).subquery()
-_if_free = _present.with_for_update(key_share=True, skip_locked=True).subquery()
+
+@dataclass(frozen=True)
+class RunCounts:
+    """The counted tasks of a batch's present run, when one was last leased or reported, and who waits for the batch."""
+
+    staging: Counts = field(default_factory=Counts)
+    analysis: Counts = field(default_factory=Counts)
+    touched_at: datetime | None = None
+    waiting: int = 0
+
+    @classmethod
+    def of(cls, row: Sequence[Any], waiting: int = 0) -> "RunCounts":
+        """Make it of a row of SEEN."""
+        *sums, touched_at = row[len(COLUMNS) : len(SEEN.selected_columns)]
+        half = len(sums) // 2
+        return cls(Counts(*sums[:half]), Counts(*sums[half:]), touched_at, waiting)
 
 
-def _then_alone(locked: Any) -> Any:
-    # First the row, then the workers' lock, which leases and reports of the batch share: while somebody else
-    # holds the row, waiting for it stops no worker. Key sharing lets children be inserted meanwhile.
-    # The clock last: what the change says of its time is later than every lease before it.
-    return select(locked, func.pg_advisory_xact_lock(locked.c.id), func.clock_timestamp(type_=db.UtcTime))
+def _sums(kind: TaskKind) -> list[Any]:
+    of_kind = TaskCounts.kind == literal_column(repr(str(kind)))
+    summed = {name: func.sum(_counts.c[name]).filter(of_kind) for name in Counts.__dataclass_fields__}
+    none: Any = literal_column("0")
+    return [cast(func.coalesce(each, none), BigInteger).label(f"{kind}_{name}") for name, each in summed.items()]
 
 
-_LOCK, _LOCK_IF_FREE = _then_alone(_locked), _then_alone(_if_free)
+_counts = db.table_of(TaskCounts)
+_present_run = (_counts.c.batch_id == Batch.id) & (_counts.c.run == Batch.run)
+STAGING_SUMS, ANALYSIS_SUMS = _sums(TaskKind.STAGE), _sums(TaskKind.ANALYZE)
+# Batches, newest first, with the counts of their present runs: one row and one snapshot for ten tasks or a million.
+SEEN: Any = (
+    select(*COLUMNS, *STAGING_SUMS, *ANALYSIS_SUMS, func.max(_counts.c.touched_at).label("touched_at"))
+    .join(_counts, _present_run, isouter=True)
+    .where(Batch.archived_at.is_(None))
+    .group_by(Batch.id)
+    .order_by(Batch.id.desc())
+)
+ONE_SEEN = SEEN.where(Batch.id == bindparam("batch_id"))
+CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
+_waiting = select(func.count()).where(
+    StateChangeRequest.batch_id == bindparam("batch_id"),
+    StateChangeRequest.status == literal_column(repr(str(RequestStatus.QUEUED))),
+)
+_IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"))
+
+# First the row, then the workers' lock, which leases and reports of the batch share: while somebody else
+# holds the row, waiting for it stops no worker. Key sharing lets children be inserted meanwhile.
+_TAKE = (
+    "SELECT pg_advisory_xact_lock(id) FROM (SELECT id FROM batches"
+    " WHERE id = :batch_id AND archived_at IS NULL FOR NO KEY UPDATE{if_held}) AS locked"
+)
+_TAKE_IF_FREE = text(_TAKE.format(if_held=" SKIP LOCKED"))
+
+
+def _taken_and_seen() -> Any:
+    # Two statements in one round trip, and not one: the second has a snapshot of its own, which shows all that was
+    # committed before the lock was to be had. So its clock, too, is later than every lease before it.
+    seen = _IN_LINE.add_columns(CLOCK)
+    sql = str(seen.compile(dialect=psycopg2.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
+    columns = [column(each.name, each.type) for each in seen.selected_columns]
+    taken_and_seen = text(f"{_TAKE.format(if_held='')}; {sql}").columns(*columns)
+    return taken_and_seen.execution_options(prepared="take_and_see")
+
+
+_TAKE_AND_SEE = _taken_and_seen()
 
 
 @dataclass(frozen=True)
 class Locked:
-    """A batch whose row this transaction holds, and the database's time."""
+    """A batch whose row this transaction holds, its counts, and the database's time."""
 
     batch: BatchRecord
     now: datetime
+    counts: RunCounts = field(default_factory=RunCounts)
 
 
 def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked | None:
@@ -86,57 +139,23 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
 
     Raises the driver's lock error when the row is not to be had within the connection's lock_timeout.
     """
+    values = {"batch_id": batch_id}
     if not db.is_postgresql(connection):  # BEGIN IMMEDIATE has locked everything already
-        row = connection.execute(_present, {"batch_id": batch_id}).one_or_none()
-        return None if row is None else Locked(BatchRecord.of(row), db.now(connection))
-    row = connection.execute(_LOCK_IF_FREE if if_free else _LOCK, {"batch_id": batch_id}).one_or_none()
-    return None if row is None else Locked(BatchRecord.of(row), row[len(COLUMNS) + 1])
+        row = connection.execute(_IN_LINE, values).one_or_none()
+    elif if_free and connection.execute(_TAKE_IF_FREE, values).one_or_none() is None:
+        return None
+    else:
+        row = connection.execute(_TAKE_AND_SEE, values).one_or_none()
+    if row is None:
+        return None
+    now = row.now if db.is_postgresql(connection) else db.now(connection)
+    return Locked(BatchRecord.of(row), now, RunCounts.of(row, row.waiting))
 
 
-@dataclass(frozen=True)
-class RunCounts:
-    """The counted tasks of one run, when one was last leased or reported, and who waits for the batch."""
-
-    staging: Counts = field(default_factory=Counts)
-    analysis: Counts = field(default_factory=Counts)
-    touched_at: datetime | None = None
-    waiting: int = 0
-
-
-# The counts of a kind of task, in the order of Counts, and when one was last touched.
-COUNT_SUMS = [
-    *(func.sum(db.table_of(TaskCounts).c[name]) for name in Counts.__dataclass_fields__),
-    func.max(TaskCounts.touched_at),
-]
-_zero = literal(0, Integer, literal_execute=True)
-_COUNTS: Any = union_all(
-    select(TaskCounts.kind, *COUNT_SUMS)
-    .where(TaskCounts.batch_id == bindparam("batch_id"), TaskCounts.run == bindparam("run"))
-    .group_by(TaskCounts.kind),
-    select(literal("waiting", literal_execute=True), func.count(), _zero, _zero, _zero, _zero, null()).where(
-        StateChangeRequest.batch_id == bindparam("batch_id"),
-        StateChangeRequest.status == literal(RequestStatus.QUEUED, literal_execute=True),
-    ),
-)
-
-
-def count(connection: Connection, batch_id: int, run: int) -> RunCounts:
-    """Read the progress of a run and who waits, in one snapshot: the same time for ten tasks or a million."""
-    rows = {row[0]: row[1:] for row in connection.execute(_COUNTS, {"batch_id": batch_id, "run": run})}
-    waiting = int(rows.pop("waiting")[0])
-    return run_counts(rows, waiting)
-
-
-def run_counts(kinds: Mapping[str, Sequence[Any]], waiting: int = 0) -> RunCounts:
-    """Put together the rows of COUNT_SUMS, one for each kind of task."""
-    counts = {kind: Counts(*map(int, sums[:-1])) for kind, sums in kinds.items()}
-    touched = [sums[-1] for sums in kinds.values() if sums[-1] is not None]
-    return RunCounts(
-        staging=counts.get(TaskKind.STAGE, Counts()),
-        analysis=counts.get(TaskKind.ANALYZE, Counts()),
-        touched_at=max(touched, default=None),
-        waiting=waiting,
-    )
+def count(connection: Connection, batch_id: int) -> RunCounts:
+    """Read the counts of a locked batch's present run anew."""
+    row = connection.execute(_IN_LINE, {"batch_id": batch_id}).one()
+    return RunCounts.of(row, row.waiting)
 
 
 def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:

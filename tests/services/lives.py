@@ -13,9 +13,9 @@ from app import db
 from app.db import reading
 from app.domain.leases import Outcome
 from app.errors import Refusal
-from app.models import Batch, LateResult, Task
+from app.models import LateResult, Task
 from app.services import Services, inputs
-from app.services.looks import LOOK, look_at
+from app.services.looks import look_at
 from app.services.reports import Report
 from app.services.views import batch_view
 from tests.services import model, stories
@@ -55,7 +55,6 @@ class Lives(RuleBasedStateMachine):
     def begin(self, documents: int, prompts: int, limit: int | None) -> None:
         self.create_of_documents(documents, prompts, attempts=2, limit=limit)
         (first,) = self.batches
-        self.looked = LOOK.where(db.table_of(Batch).c.id >= first)
         self.stored = _TASKS.where(_tasks.batch_id >= first)
 
     @rule(move=st.sampled_from(MOVES), batch=few, nth=st.integers(0, 30), how=hows)
@@ -178,7 +177,7 @@ class Lives(RuleBasedStateMachine):
         self.steps += 1
         there: dict[int, list[Any]] = {batch_id: [] for batch_id in self.batches}
         with reading(self.services.sessions) as connection:
-            shown = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, self.looked)}
+            shown = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, [*self.batches])}
             for row in connection.execute(self.stored):
                 there[row.batch_id].append(row)
         for batch_id, batch in self.batches.items():
