@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from app import db
+from app.domain.content_keys import key_of_line
+from app.domain.inputs import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME
 from app.errors import Refusal
 from app.models import Document, Model, Prompt, ReadyTask
@@ -32,7 +34,7 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
         "prompt_count": len(prompts),
         "model_count": len(models),
         "ready_task_count": 0,
-        **body["options"],
+        **_columns(body["options"]),
     }
 
     def store(connection: Connection, locked: LockedBatch) -> None:
@@ -44,6 +46,13 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
                 connection.execute(insert(db.table_of(model)), numbered)
 
     return batches.create(values, order, store)
+
+
+def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in options.items() if name != "max_cost"},
+        "max_cost_nanos": nanos(options.get("max_cost")),
+    }
 
 
 def create_batch_of_ready_tasks(
@@ -59,7 +68,10 @@ def create_batch_of_ready_tasks(
     }
 
     def store(connection: Connection, locked: LockedBatch) -> None:
-        numbered = ({"batch_id": locked.batch.id, "number": n, **line} for n, line in enumerate(lines(), 1))
+        numbered = (
+            {"batch_id": locked.batch.id, "number": number, "content_key": key_of_line(line), **line}
+            for number, line in enumerate(lines(), 1)
+        )
         while chunk := list(islice(numbered, CHUNK)):
             connection.execute(insert(db.table_of(ReadyTask)), chunk)
 

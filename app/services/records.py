@@ -38,6 +38,11 @@ class BatchRecord:
     max_failed_tasks: int | None
     priority: int
     staging_timeout_seconds: int
+    max_cost_nanos: int | None
+    max_tokens: int | None
+    max_failure_rate: float | None
+    on_unreadable: str
+    reuse: dict[str, Any] | None
     failure_code: str | None
     failure_message: str | None
     failure_task_id: int | None

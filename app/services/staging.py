@@ -19,14 +19,18 @@ from app.services.records import BatchRecord, RunCounts
 SLICE = 1_000  # tasks that one transaction writes while it holds the batch
 
 _run: Any = (bindparam("batch_id"), bindparam("run"))
-_queued = (
+_queued: Any = (
     literal(TaskStatus.QUEUED),
     literal(0),
     literal(False),
     literal(""),
+    *[literal(0)] * 3,
     bindparam("now", type_=UtcTime),
 )
-_COMMON = ["batch_id", "run", "status", "attempt", "critical", "past_leases", "available_at", "kind"]
+_COMMON = [
+    "batch_id", "run", "status", "attempt", "critical", "past_leases", "input_tokens", "output_tokens", "cost_nanos",
+    "available_at", "kind",
+]  # fmt: skip
 
 _FROM_DOCUMENTS = insert(Task).from_select(
     [*_COMMON, "document_id"],
@@ -37,8 +41,8 @@ _FROM_DOCUMENTS = insert(Task).from_select(
     include_defaults=False,
 )
 _FROM_READY_TASKS = insert(Task).from_select(
-    [*_COMMON, "ready_number"],
-    select(*_run, *_queued, literal(TaskKind.ANALYZE), ReadyTask.number)
+    [*_COMMON, "ready_number", "content_key"],
+    select(*_run, *_queued, literal(TaskKind.ANALYZE), ReadyTask.number, ReadyTask.content_key)
     .where(ReadyTask.batch_id == bindparam("batch_id"), ReadyTask.number > bindparam("written"))
     .order_by(ReadyTask.number)
     .limit(bindparam("slice")),

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
+from app.domain.inputs import cost
 from app.domain.transitions import BatchState
 from app.services.records import BatchRecord
 
@@ -37,6 +38,10 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
             "max_failed_tasks": batch.max_failed_tasks,
             "priority": batch.priority,
             "staging_timeout_seconds": batch.staging_timeout_seconds,
+            "max_cost": cost(batch.max_cost_nanos),
+            "max_tokens": batch.max_tokens,
+            "max_failure_rate": batch.max_failure_rate,
+            "on_unreadable": batch.on_unreadable,
         },
         "allowed_actions": transitions.allowed(batch.state, facts),
         "created_at": rfc3339(batch.created_at),

@@ -9,6 +9,7 @@ from app.services import Services
 from tests.api.lives import MODEL, PROMPT, answered, audit, lease, refused
 from tests.support.client import ApiClient
 
+NO_LIMITS = {"max_cost": None, "max_tokens": None, "max_failure_rate": None, "on_unreadable": "fail"}
 FULL = {
     "name": "contracts, Q3",
     "description": "optional",
@@ -45,7 +46,7 @@ def test_created_with_every_field(operator: ApiClient) -> None:
             "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
         },
         "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0},
-        "options": {**FULL["options"], "staging_timeout_seconds": 3600},
+        "options": {**FULL["options"], "staging_timeout_seconds": 3600, **NO_LIMITS},
         "allowed_actions": ["stage", "reset"],
         "staged_at": None,
         "started_at": None,
@@ -63,6 +64,7 @@ def test_a_name_is_enough(operator: ApiClient) -> None:
         "max_failed_tasks": None,
         "priority": 0,
         "staging_timeout_seconds": 3600,
+        **NO_LIMITS,
     }
     assert batch["description"] is None
     assert batch["allowed_actions"] == ["reset"]
