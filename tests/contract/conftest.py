@@ -27,8 +27,9 @@ def statements(services: Services) -> list[str]:
     """The statements that the services have sent to the database, in order, in one line each."""
     seen: list[str] = []
 
-    def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(" ".join(statement.split()))
+    def keep(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+        # As it was written, and not as the EXECUTE of what is prepared.
+        seen.append(" ".join(context.statement.split()))
 
     event.listen(services.engine, "before_cursor_execute", keep)
     return seen

@@ -12,8 +12,15 @@ def at_once(task: Task) -> dict[str, Any]:
     return {"text": f"answer to {task.id}"}
 
 
+def begun(task: Task) -> None:
+    """Leave a file in the payload's folder, if it names one: a task that is leased is not yet one that runs."""
+    if "begun" in task.payload:
+        Path(task.payload["begun"], task.id).touch()
+
+
 def slow(task: Task) -> dict[str, Any]:
     """Take the payload's seconds."""
+    begun(task)
     time.sleep(task.payload.get("seconds", 1.0))
     return {"text": f"answer to {task.id}"}
 
@@ -28,6 +35,7 @@ def gated(task: Task) -> dict[str, Any]:
 
 def deaf(task: Task) -> dict[str, Any]:
     """Take longer than any grace time."""
+    begun(task)
     time.sleep(60)
     return {"text": "too late"}
 

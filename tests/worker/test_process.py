@@ -28,10 +28,19 @@ def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
-def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(service: FakeService, start_worker: Start) -> None:
-    service.add(12, connection="test", model="m", seconds=1.5)
+def marks(folder: Path) -> Path:
+    """The folder in which tasks leave a file as they begin."""
+    found = folder / "begun"
+    found.mkdir(exist_ok=True)
+    return found
+
+
+def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(
+    service: FakeService, start_worker: Start, tmp_path: Path
+) -> None:
+    service.add(12, connection="test", model="m", seconds=3.0, begun=str(marks(tmp_path)))
     process = start_worker(*SLOW, "--concurrency", "2", "--prefetch", "5")
-    service.wait_for(lambda: service.statuses().get("LEASED") == 12)
+    wait_for(lambda: len(list(marks(tmp_path).iterdir())) == 2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     assert service.statuses() == {"COMPLETED": 2, "QUEUED": 10}
@@ -48,10 +57,12 @@ def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: St
     assert time.monotonic() - began_at < 8
 
 
-def test_a_handler_that_does_not_end_does_not_hold_the_process(service: FakeService, start_worker: Start) -> None:
-    service.add(3)
+def test_a_handler_that_does_not_end_does_not_hold_the_process(
+    service: FakeService, start_worker: Start, tmp_path: Path
+) -> None:
+    service.add(3, connection="test", model="m", begun=str(marks(tmp_path)))
     process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", "1")
-    service.wait_for(lambda: service.statuses().get("LEASED") == 3)
+    wait_for(lambda: list(marks(tmp_path).iterdir()))
     began_at = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
@@ -59,10 +70,10 @@ def test_a_handler_that_does_not_end_does_not_hold_the_process(service: FakeServ
     assert service.statuses() == {"QUEUED": 3}
 
 
-def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Start) -> None:
-    service.add(3)
+def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Start, tmp_path: Path) -> None:
+    service.add(3, connection="test", model="m", begun=str(marks(tmp_path)))
     process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", "60")
-    service.wait_for(lambda: service.statuses().get("LEASED") == 3)
+    wait_for(lambda: list(marks(tmp_path).iterdir()))
     process.send_signal(signal.SIGTERM)
     service.wait_for(lambda: service.calls["release"])
     assert process.poll() is None
