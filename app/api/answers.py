@@ -46,6 +46,14 @@ class Progress(Shown):
     analysis = fields.Nested(AnalysisCounts)
 
 
+class UsageSchema(Shown):
+    input_tokens = fields.Integer()
+    output_tokens = fields.Integer()
+    cost = fields.Float()
+    by_model = fields.List(fields.Dict())
+    by_prompt = fields.List(fields.Dict())
+
+
 class FailureSchema(Shown):
     code = fields.String()
     message = fields.String()
@@ -61,6 +69,7 @@ class BatchSchema(Shown):
     run = fields.Integer()
     failure = fields.Nested(FailureSchema, allow_none=True)
     progress = fields.Nested(Progress)
+    usage = fields.Nested(UsageSchema)
     input = fields.Dict(keys=fields.String(), values=fields.Integer())
     options = fields.Dict()
     allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
@@ -81,6 +90,7 @@ class DecisionSchema(Shown):
     batch = fields.Nested(BatchSchema)
     dry_run = fields.Boolean()
     effect = fields.Dict(keys=fields.String(), values=fields.Integer())
+    pauses_again = fields.String(allow_none=True)
 
 
 class QueuedSchema(Shown):

@@ -8,7 +8,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
-from app.domain.inputs import MOST_COST, OnUnreadable
+from app.domain.inputs import MOST_COST, MOST_TOKENS, OnUnreadable
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
@@ -95,7 +95,7 @@ class OptionsBody(Taken):
     priority = whole(0, 9, load_default=0)
     staging_timeout_seconds = whole(1, BIGGEST_INT, load_default=3600)
     max_cost = Number(load_default=None, allow_none=True, validate=validate.Range(0, MOST_COST))
-    max_tokens = whole(0, 2**53, load_default=None, allow_none=True)
+    max_tokens = whole(0, MOST_TOKENS, load_default=None, allow_none=True)
     max_failure_rate = Number(load_default=None, allow_none=True, validate=validate.Range(0, 1))
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
 

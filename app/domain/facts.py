@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from app.domain.usage import Usage
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -35,6 +37,7 @@ class Facts:
     max_failed_tasks: int | None = None
     idle_seconds: float = 0.0  # since the last lease or report of the run, while no lease is held
     staging_timeout_seconds: float = 3600.0
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def all_tasks_written(self) -> bool:

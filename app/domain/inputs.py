@@ -4,6 +4,7 @@ from enum import StrEnum
 
 NANOS = 1_000_000_000  # costs are whole billionths of the currency of the prices: sums stay exact
 MOST_COST = 1e9
+MOST_TOKENS = 2**53  # what every reader of JSON holds exactly
 
 
 class OnUnreadable(StrEnum):

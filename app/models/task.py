@@ -111,7 +111,8 @@ class UsageCounts(Base):
     model_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempts: Mapped[int] = mapped_column(BigId)  # that were reported
-    failures: Mapped[int] = mapped_column(BigId)  # of these
+    failures: Mapped[int] = mapped_column(BigId)  # of the attempts
+    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: whose latency was said
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)
@@ -130,6 +131,10 @@ class LateResult(Base):
     outcome: Mapped[str] = mapped_column(String(10))
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # What it added to the run's usage; a second result of one lease adds nothing.
+    input_tokens: Mapped[int] = mapped_column(BigId)
+    output_tokens: Mapped[int] = mapped_column(BigId)
+    cost_nanos: Mapped[int] = mapped_column(BigId)
     at: Mapped[datetime] = mapped_column(UtcTime)
 
     __table_args__ = (

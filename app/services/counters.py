@@ -12,6 +12,7 @@ from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.leases import TaskStatus
+from app.domain.usage import Usage
 
 SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
@@ -51,6 +52,11 @@ class CountChanges:
         change[_COLUMN[TaskStatus(old)]] -= 1
         change[_COLUMN[TaskStatus(new)]] += 1
         change["critical"] += critical
+
+    def spend(self, run: Run, usage: Usage) -> None:
+        """Count what a call used."""
+        if amounts := {name: amount for name, amount in usage.amounts.items() if amount}:
+            self._changes.setdefault(run, Counter()).update(amounts)
 
     def runs(self) -> Iterable[Run]:
         return self._changes.keys()

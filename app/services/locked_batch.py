@@ -6,18 +6,19 @@ BatchService alone makes one. What is decided here is true at the commit, or nev
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.domain import failures, transitions
+from app.domain import action_contexts, failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
 from app.domain.leases import TaskStatus
 from app.domain.transitions import BatchState, Edit, Kind, Transition
 from app.errors import Refusal, StateRefused, VersionMismatch
 from app.models import Task
-from app.services import ledger, records, staging
+from app.services import breaker, ledger, records, staging
 from app.services.ledger import Change, ChangeMade
 from app.services.orders import SYSTEM, Answer, Order
 from app.services.records import BatchRecord, Locked
@@ -58,12 +59,17 @@ class LockedBatch:
             return refused(refusal, self.batch, self.facts)
 
     def raise_due_events(self, order: Order) -> None:
-        """Raise the events that the facts call for, until none is due."""
+        """Raise the events that the facts call for, until none is due; then pause the batch if it crossed a limit."""
         while due := transitions.due(self.batch.state, self.facts):
             failure = self._blamed(_failure(due, self.facts))
             context = {"failure": failure.code} if failure else {}
             system = replace(order, actor=SYSTEM, role=SYSTEM, context=context)
             self._enter(due, system, failure, reason=failure.message if failure else None)
+        if crossing := breaker.crossed(self._connection, self.batch, self.facts):
+            figures = {**crossing.context, "leases_in_flight": self.facts.analysis.leased}
+            breaking = replace(order, actor=breaker.ACTOR, role=SYSTEM, context=figures)
+            pause = transitions.decide(breaker.ACTION, self.batch.state, self.facts)
+            self._enter(pause, breaking, None, crossing.reason)
 
     def edit(self, edit: Edit, order: Order, columns: Mapping[str, Any]) -> None:
         """Change the batch and leave its state. Raises StateRefused, VersionMismatch."""
@@ -80,12 +86,13 @@ class LockedBatch:
 
     def _carry_out(self, action: str, order: Order) -> Answer:
         self.check_version(order)
+        columns = action_contexts.columns_of(action, order.context)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)
-        self._enter(transition, order, failure, order.reason)
+        self._enter(transition, order, failure, order.reason, columns)
         decided = self.batch
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
@@ -100,12 +107,19 @@ class LockedBatch:
             "batch": batch_view(self.batch, self.facts),
         }
 
-    def _enter(self, transition: Transition, order: Order, failure: Failure | None, reason: str | None) -> None:
-        """Move the batch along `transition`: run, times and failure follow from the state it enters."""
+    def _enter(
+        self,
+        transition: Transition,
+        order: Order,
+        failure: Failure | None,
+        reason: str | None,
+        columns: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Move the batch along `transition`: run, times and failure follow from the state; `columns` go along."""
         target = transition.target
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = dict(columns)
         if target in transitions.CLEARS_OUTCOME:
-            changes = dict.fromkeys(
+            changes |= dict.fromkeys(
                 (
                     "failure_code",
                     "failure_message",

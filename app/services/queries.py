@@ -27,9 +27,10 @@ from app.models import (
     StateChangeRequest,
     Task,
 )
+from app.services import usage
 from app.services.looks import look, look_at
 from app.services.reports import task_number
-from app.services.views import batch_view, rfc3339
+from app.services.views import batch_view, rfc3339, usage_view
 
 RESULTS_PAGE = 200
 CHANGES_PAGE = 500
@@ -57,9 +58,12 @@ class Queries:
         self._sessions = sessions
 
     def batch(self, batch_id: int) -> dict[str, Any]:
-        """Show a batch. Raises NotFound."""
+        """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._sessions) as connection:
-            return batch_view(*look(connection, batch_id))
+            batch, facts = look(connection, batch_id)
+            view = batch_view(batch, facts)
+            view["usage"] |= usage.by_model_and_prompt(connection, batch_id, batch.run)
+            return view
 
     def batches(
         self, state: BatchState | None = None, name: str | None = None, limit: int = 50, before: int | None = None
@@ -143,6 +147,7 @@ class Queries:
                 raise NotFound("task", task_id)
             return {
                 **task_view(row),
+                "usage": {**usage_view(row), "latency_ms": row.latency_ms},
                 "result": row.result,
                 "late_results": [
                     {

@@ -11,13 +11,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.domain.lease_tokens import Standing, judge, token_attempt
+from app.domain.lease_tokens import RELEASED, Standing, judge, token_attempt
 from app.domain.leases import FINISHED, Outcome, TaskKind, TaskStatus, backoff_seconds
 from app.domain.transitions import BatchState
+from app.domain.usage import CallUsage
 from app.errors import Invalid, NotFound, Refusal, ReportRefused
 from app.services import staging, tasks
 from app.services.counters import CountChanges
 from app.services.tasks import HeldTask, TaskWrite
+from app.services.usage import UsageChanges
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Report:
         known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
         return cls(**{**known, "task_id": task_id, "outcome": outcome})
 
+    @property
+    def usage(self) -> CallUsage:
+        return CallUsage.of(self.result if self.outcome is Outcome.COMPLETED else self.error)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -52,7 +58,7 @@ class Verdict:
     status: TaskStatus | None = None
     batch_id: int | None = None
     batch_state: BatchState | None = None
-    ended: bool = False  # whether the task ended now, so that its phase may have
+    settles: bool = False  # whether its batch has to be looked at: the phase may have ended, or a limit be crossed
     refusal: Refusal | None = None
 
 
@@ -63,9 +69,10 @@ class _Taking:
         self.held = held
         self.now = now
         self.writes: dict[int, TaskWrite] = {}
-        self.late: list[dict[str, Any]] = []
+        self.late: list[tuple[HeldTask, Report]] = []
         self.staged: list[HeldTask] = []
         self.changes = CountChanges()
+        self.usage = UsageChanges()
 
     def take(self, report: Report) -> Verdict:
         task = self.held.get(task_number(report.task_id))
@@ -76,15 +83,16 @@ class _Taking:
             return Verdict(report.task_id, judgement.answer, task.batch_id, task.batch_state)
         if judgement.standing is not Standing.CURRENT:
             if judgement.standing is Standing.LATE:
-                self._keep(task, report)
+                self.late.append((task, report))
             refusal = ReportRefused(
                 _sentence(judgement.reason),
                 task_status=task.status,
                 late_result_kept=judgement.standing is Standing.LATE,
             )
-            return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, refusal=refusal)
+            return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, task.limited, refusal)
         self._accept(task, report)
-        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, ended=task.status in FINISHED)
+        settles = task.limited or task.status in FINISHED
+        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, settles)
 
     def _accept(self, task: HeldTask, report: Report) -> None:
         read_status, read_token = task.status, task.lease_token
@@ -100,6 +108,7 @@ class _Taking:
         task.lease_outcome, task.lease_answer = report.outcome, task.status
         critical = report.critical and task.status is TaskStatus.FAILED
         self.changes.move((task.batch_id, task.run, task.kind), read_status, task.status, critical)
+        usage = self._spend(task, report)
         self.writes[task.id] = TaskWrite(
             id=task.id,
             read_token=read_token,
@@ -113,22 +122,47 @@ class _Taking:
             result=_json(report.result if report.outcome is Outcome.COMPLETED else None),
             error=_json(report.error if report.outcome is Outcome.FAILED else None),
             finished_at=self.now if task.status in FINISHED else None,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_nanos=usage.cost_nanos,
+            latency_ms=usage.latency_ms,
         )
         if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and _has_text(report.result):
             self.staged.append(task)
 
-    def _keep(self, task: HeldTask, report: Report) -> None:
-        self.late.append(
-            {
-                "task_id": task.id,
-                "lease_token": report.lease_token,
-                "attempt": token_attempt(report.lease_token),
-                "outcome": report.outcome,
-                "result": report.result,
-                "error": report.error,
-                "at": self.now,
-            }
-        )
+    def _spend(self, task: HeldTask, report: Report) -> CallUsage:
+        """Add what the call used to the sums of the task's run; return it."""
+        used = report.usage
+        self.changes.spend((task.batch_id, task.run, task.kind), used)
+        if task.kind == TaskKind.ANALYZE:
+            asked = (task.batch_id, task.run, task.prompt_number, task.model_number)
+            self.usage.add(asked, used, report.outcome is Outcome.FAILED)
+        return used
+
+    def _keep_late_results(self, connection: Connection) -> None:
+        """Keep what came too late. It is paid for all the same: each lease's first word adds to the run's sums."""
+        if not self.late:
+            return
+        heard = tasks.tokens_of_late_results(connection, (task.id for task, _ in self.late))
+        rows = []
+        for task, report in self.late:
+            use, of = task.tokens.use_of(report.lease_token), (task.id, report.lease_token)
+            first = use is not None and use[0] in ("", RELEASED) and of not in heard
+            rows.append(self._late_row(task, report, self._spend(task, report) if first else CallUsage()))
+            heard.add(of)
+        tasks.keep_late_results(connection, rows)
+
+    def _late_row(self, task: HeldTask, report: Report, usage: CallUsage) -> dict[str, Any]:
+        return {
+            "task_id": task.id,
+            "lease_token": report.lease_token,
+            "attempt": token_attempt(report.lease_token),
+            "outcome": report.outcome,
+            "result": report.result,
+            "error": report.error,
+            **usage.amounts,
+            "at": self.now,
+        }
 
     def write(self, connection: Connection) -> None:
         tasks.write(connection, list(self.writes.values()))
@@ -137,8 +171,9 @@ class _Taking:
         for task in self.staged:
             run = (task.batch_id, task.run, TaskKind.ANALYZE)
             self.changes.add(run, TaskStatus.QUEUED, task.tasks_per_document)
+        self._keep_late_results(connection)
         self.changes.write(connection, self.now)
-        tasks.keep_late_results(connection, self.late)
+        self.usage.write(connection)
 
 
 def take(connection: Connection, taken: Sequence[Report]) -> list[Verdict]:

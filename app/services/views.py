@@ -26,6 +26,7 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
         "run": batch.run,
         "failure": failure_view(batch),
         "progress": {"staging": _staging(facts.staging), "analysis": _analysis(facts.analysis)},
+        "usage": usage_view(facts.usage),
         "input": {
             "documents": batch.document_count,
             "prompts": batch.prompt_count,
@@ -71,6 +72,11 @@ def _analysis(counts: Counts) -> dict[str, int]:
         "completed": counts.completed,
         "failed": counts.failed,
     }
+
+
+def usage_view(usage: Any) -> dict[str, Any]:
+    """Show what was used: a Usage, or a row that has its columns."""
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
 
 
 def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int]:
