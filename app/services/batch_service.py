@@ -20,7 +20,8 @@ from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch
-from app.services import decisions, ledger, records, reports, request_queue
+from app.services import contexts, decisions, ledger, records, reports, request_queue
+from app.services.forecast import forecast
 from app.services.ledger import Change, ChangeMade
 from app.services.locked_batch import LockedBatch, refused
 from app.services.looks import look
@@ -236,15 +237,20 @@ class BatchService:
     def _rehearse(self, batch_id: int, action: str, order: Order) -> Answer:
         """Decide and change nothing: what a dry run answers, as of the last commit."""
         try:
-            batch, facts = self._look(batch_id)
+            with reading(self._sessions) as connection:
+                batch, facts = look(connection, batch_id)
+                try:
+                    if order.if_version is not None and order.if_version != batch.version:
+                        raise VersionMismatch(order.if_version, batch.version)
+                    target = transitions.decide(action, batch.state, facts).target
+                    columns = contexts.columns_of(connection, batch, action, order.context)
+                except Refusal as refusal:
+                    return {**refused(refusal, batch, facts), "dry_run": True}
+                effect = effect_of(batch.state, target, facts)
+                if target in transitions.BEGINS_RUN:
+                    effect |= forecast(connection, batch, columns["reuse"])
         except NotFound as refusal:
             return refused(refusal)
-        try:
-            if order.if_version is not None and order.if_version != batch.version:
-                raise VersionMismatch(order.if_version, batch.version)
-            target = transitions.decide(action, batch.state, facts).target
-        except Refusal as refusal:
-            return {**refused(refusal, batch, facts), "dry_run": True}
         return {
             "success": True,
             "batch_id": batch.id,
@@ -254,7 +260,7 @@ class BatchService:
             "version": batch.version,
             "batch": batch_view(batch, facts),
             "dry_run": True,
-            "effect": effect_of(batch.state, target, facts),
+            "effect": effect,
         }
 
     def _look(self, batch_id: int) -> tuple[BatchRecord, Facts]:

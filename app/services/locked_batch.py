@@ -17,7 +17,7 @@ from app.domain.leases import TaskStatus
 from app.domain.transitions import BatchState, Edit, Kind, Transition
 from app.errors import Refusal, StateRefused, VersionMismatch
 from app.models import Task
-from app.services import ledger, records, staging
+from app.services import contexts, ledger, records, staging
 from app.services.ledger import Change, ChangeMade
 from app.services.orders import SYSTEM, Answer, Order
 from app.services.records import BatchRecord, Locked
@@ -82,10 +82,11 @@ class LockedBatch:
         self.check_version(order)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
+        columns = contexts.columns_of(self._connection, before, action, order.context)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)
-        self._enter(transition, order, failure, order.reason)
+        self._enter(transition, order, failure, order.reason, columns)
         decided = self.batch
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
@@ -100,12 +101,19 @@ class LockedBatch:
             "batch": batch_view(self.batch, self.facts),
         }
 
-    def _enter(self, transition: Transition, order: Order, failure: Failure | None, reason: str | None) -> None:
+    def _enter(
+        self,
+        transition: Transition,
+        order: Order,
+        failure: Failure | None,
+        reason: str | None,
+        columns: Mapping[str, Any] | None = None,
+    ) -> None:
         """Move the batch along `transition`: run, times and failure follow from the state it enters."""
         target = transition.target
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = dict(columns or {})
         if target in transitions.CLEARS_OUTCOME:
-            changes = dict.fromkeys(
+            changes |= dict.fromkeys(
                 (
                     "failure_code",
                     "failure_message",

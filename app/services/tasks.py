@@ -43,7 +43,6 @@ _HELD = (
         Batch.archived_at,
         Batch.max_attempts,
         Batch.lease_seconds,
-        (Batch.prompt_count * Batch.model_count).label("tasks_per_document"),
     )
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(_ids))
@@ -72,7 +71,6 @@ class HeldTask:
     archived_at: datetime | None
     max_attempts: int
     lease_seconds: int
-    tasks_per_document: int
 
     @property
     def tokens(self) -> Tokens:

@@ -73,7 +73,7 @@ def _analysis(counts: Counts) -> dict[str, int]:
     }
 
 
-def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int]:
+def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int | float | None]:
     """Tell what going from `state` to `target` does to tasks: the answer of a dry run."""
     stopped = in_flight = 0
     for kind, counts in (("STAGE", facts.staging), ("ANALYZE", facts.analysis)):
