@@ -80,6 +80,15 @@ class BatchSchema(Shown):
     finished_at = fields.DateTime(allow_none=True)
 
 
+class DocumentSchema(Shown):
+    id = fields.Integer()
+    number = fields.Integer()
+    name = fields.String()
+    media_type = fields.String()
+    size_bytes = fields.Integer()
+    sha256 = fields.String()
+
+
 class DecisionSchema(Shown):
     success = fields.Boolean()
     batch_id = fields.Integer()
@@ -89,7 +98,7 @@ class DecisionSchema(Shown):
     version = fields.Integer()
     batch = fields.Nested(BatchSchema)
     dry_run = fields.Boolean()
-    effect = fields.Dict(keys=fields.String(), values=fields.Integer())
+    effect = fields.Dict(keys=fields.String(), values=fields.Float(allow_none=True))
     pauses_again = fields.String(allow_none=True)
 
 

@@ -77,6 +77,10 @@ class DocumentBody(Taken):
     media_type = short(200, load_default="text/plain")
 
 
+class ReplaceDocumentBody(DocumentBody):
+    name = short(500)
+
+
 class PromptBody(Taken):
     name = short(200, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))

@@ -22,13 +22,13 @@ _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
 
 
-def uploaded_documents() -> list[dict[str, Any]]:
-    """Read the `files` of a multipart body as documents. Raises Invalid."""
+def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
+    """Read the `files` of a multipart body as documents, 1 to `most`. Raises Invalid."""
     files = request.files.getlist("files")
     others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})  # a part may have none
-    if others or not files or len(files) > MOST_FILES:
+    if others or not files or len(files) > most:
         wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
-        wrong = wrong or {"files": [f"has to hold 1 to {MOST_FILES} files"]}
+        wrong = wrong or {"files": [f"has to hold {f'1 to {most} files' if most > 1 else 'one file'}"]}
         raise Invalid("Send the files as multipart parts named `files`.", errors=wrong)
     unnamed = [index for index, file in enumerate(files) if not _plain_name(file.filename)]
     if unnamed:

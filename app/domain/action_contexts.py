@@ -7,6 +7,7 @@ leaves the others alone.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.domain import reuse
 from app.domain.inputs import MOST_COST, MOST_TOKENS, nanos
 from app.errors import Invalid
 
@@ -32,8 +33,13 @@ def limits_of(context: Context) -> Columns:
     return columns
 
 
+def reuse_of(context: Context) -> Columns:
+    """Read what a new run takes from earlier ones."""
+    return {"reuse": reuse.said(context)}
+
+
 # action -> what reads its context
-PARSERS: dict[str, Callable[[Context], Columns]] = {"resume": limits_of}
+PARSERS: dict[str, Callable[[Context], Columns]] = {"stage": reuse_of, "restage": reuse_of, "resume": limits_of}
 
 
 def refused(key: str, objection: str) -> Invalid:

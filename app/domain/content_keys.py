@@ -15,3 +15,8 @@ def key_of(*parts: Any) -> str:
 def key_of_line(line: Mapping[str, Any]) -> str:
     """The key of a ready-made task: its `custom_id` is a name, and no part of the question."""
     return key_of(line["method"], line["url"], line["body"])
+
+
+def key_of_text(text: str) -> str:
+    """Hash a document's text, once for all that is asked about it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -30,3 +30,8 @@ def messages(template: str, text: str, name: str) -> list[dict[str, str]]:
     if not any(found[2] == "document" for found in PLACEHOLDER.finditer(template)):
         content = f"{content.rstrip()}\n\n{text}" if content.strip() else text
     return [{"role": "user", "content": content}]
+
+
+def uses_name(*templates: str | None) -> bool:
+    """Say whether a document's name is part of what is asked by these templates."""
+    return any(found[2] == "name" for each in templates if each for found in PLACEHOLDER.finditer(each))

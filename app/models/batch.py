@@ -89,7 +89,7 @@ class Document(Base):
     parent_id: Mapped[int | None] = mapped_column(BigId)  # the folder that a path was found in
     size_bytes: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)  # of this content: a document may be replaced
 
     __table_args__ = (
         CheckConstraint(ONE_SOURCE, name="one_source"),

@@ -68,8 +68,8 @@ class Task(Base):
         Index("ix_tasks_leased", "lease_expires_at", **_only("status = 'LEASED'")),
         # The task to blame.
         Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only("status = 'FAILED'")),
-        # Earlier answers to the same question.
-        Index("ix_tasks_content_key", "batch_id", "content_key", **_only("content_key IS NOT NULL")),
+        # The newest answer to a question: one look, however often it was asked.
+        Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
         # Lists and results of a run, in the order of ids.
         Index("ix_tasks_of_run", "batch_id", "run", "id"),
     )

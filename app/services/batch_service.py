@@ -21,7 +21,8 @@ from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch
-from app.services import breaker, decisions, ledger, records, reports, request_queue
+from app.services import breaker, contexts, decisions, ledger, records, reports, request_queue
+from app.services.forecast import forecast
 from app.services.ledger import Change, ChangeMade
 from app.services.locked_batch import LockedBatch, refused
 from app.services.looks import look
@@ -255,10 +256,13 @@ class BatchService:
             if order.if_version is not None and order.if_version != batch.version:
                 raise VersionMismatch(order.if_version, batch.version)
             target = transitions.decide(action, batch.state, facts).target
+            columns = contexts.columns_of(connection, batch, action, order.context)
         except Refusal as refusal:
             return {**refused(refusal, batch, facts), "dry_run": True}
-        columns = action_contexts.columns_of(action, order.context)
         crossing = breaker.crossed(connection, replace(batch, state=target, **columns), facts)
+        effect = effect_of(batch.state, target, facts)
+        if target in transitions.BEGINS_RUN:
+            effect |= forecast(connection, batch, columns["reuse"])
         return {
             "success": True,
             "batch_id": batch.id,
@@ -268,7 +272,7 @@ class BatchService:
             "version": batch.version,
             "batch": batch_view(batch, facts),
             "dry_run": True,
-            "effect": effect_of(batch.state, target, facts),
+            "effect": effect,
             "pauses_again": crossing.reason if crossing else None,
         }
 

@@ -2,22 +2,25 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
 from app import db
 from app.domain.content_keys import key_of_line
 from app.domain.inputs import nanos
-from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME
-from app.errors import Refusal
+from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
+from app.errors import NotFound, Refusal
 from app.models import Document, Model, Prompt, ReadyTask
 from app.services.batch_service import BatchService
 from app.services.locked_batch import LockedBatch
 from app.services.orders import Answer, Order
 
 CHUNK = 1_000
+_NO_SOURCE = dict.fromkeys(("text", "content", "path", "folder", "parent_id"))
 
 
 class MadeOfReadyTasks(Refusal):
@@ -95,6 +98,27 @@ def add_documents(batches: BatchService, batch_id: int, documents: Sequence[Mapp
     return batches.edit(batch_id, ADD_DOCUMENTS, order, change, store)
 
 
+def replace_document(
+    batches: BatchService, batch_id: int, document_id: int, document: Mapping[str, Any], order: Order
+) -> Answer:
+    """Replace a document of a batch that is SAVED, by `text` or `content`; without a `name` it keeps its own.
+
+    What earlier runs read and answered stays as it is. Raises NotFound, StateRefused, VersionMismatch, Locked.
+    """
+    documents = db.table_of(Document)
+
+    def store(connection: Connection, locked: LockedBatch) -> None:
+        values = {**_NO_SOURCE, **_content(document, locked.now)}
+        if document.get("name"):
+            values["name"] = document["name"]
+        changed = update(documents).where(documents.c.id == document_id, documents.c.batch_id == batch_id)
+        if connection.execute(changed.values(values)).rowcount != 1:
+            raise NotFound("document", document_id)
+
+    told = replace(order, context={**order.context, "document_id": document_id})
+    return batches.edit(batch_id, REPLACE_DOCUMENT, told, lambda _: {}, store)
+
+
 def rename(batches: BatchService, batch_id: int, names: Mapping[str, Any], order: Order) -> Answer:
     """Change a batch's name or description."""
     return batches.edit(batch_id, RENAME, order, lambda _: names)
@@ -111,12 +135,7 @@ def _store_documents(connection: Connection, locked: LockedBatch, documents: Ite
         {
             "batch_id": batch.id,
             "name": document["name"],
-            "media_type": document["media_type"],
-            "text": document.get("text"),
-            "content": document.get("content"),
-            "size_bytes": len(data := _bytes_of(document)),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "created_at": locked.now,
+            **_content(document, locked.now),
         }
         for document in documents
     ]
@@ -125,6 +144,18 @@ def _store_documents(connection: Connection, locked: LockedBatch, documents: Ite
         row["number"] = number
     if rows:
         connection.execute(insert(db.table_of(Document)), rows)
+
+
+def _content(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    data = _bytes_of(document)
+    return {
+        "media_type": document["media_type"],
+        "text": document.get("text"),
+        "content": document.get("content"),
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "created_at": now,
+    }
 
 
 def _bytes_of(document: Mapping[str, Any]) -> bytes:

@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.domain import action_contexts, failures, transitions
+from app.domain import failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
 from app.domain.leases import TaskStatus
 from app.domain.transitions import BatchState, Edit, Kind, Transition
 from app.errors import Refusal, StateRefused, VersionMismatch
 from app.models import Task
-from app.services import breaker, ledger, records, staging
+from app.services import breaker, contexts, ledger, records, staging
 from app.services.ledger import Change, ChangeMade
 from app.services.orders import SYSTEM, Answer, Order
 from app.services.records import BatchRecord, Locked
@@ -86,9 +86,9 @@ class LockedBatch:
 
     def _carry_out(self, action: str, order: Order) -> Answer:
         self.check_version(order)
-        columns = action_contexts.columns_of(action, order.context)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
+        columns = contexts.columns_of(self._connection, before, action, order.context)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)

@@ -185,6 +185,19 @@ class Queries:
             yield from (result_view(row) for row in rows)
             after = rows[-1].id if len(rows) == RESULTS_PAGE else None
 
+    def documents(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List a batch's documents in the order of their numbers, without what is in them. Raises NotFound."""
+        names = ("id", "number", "name", "media_type", "size_bytes", "sha256")
+        statement = (
+            select(*(db.table_of(Document).c[name] for name in names))
+            .where(Document.batch_id == batch_id, Document.number > after)
+            .order_by(Document.number)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            look(connection, batch_id)
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
     def document_content(self, document_id: int) -> Any:
         """Read an uploaded document: `name`, `media_type`, `content` or `text`. Raises NotFound."""
         statement = select(Document.name, Document.media_type, Document.content, Document.text).where(
@@ -254,6 +267,7 @@ def _named(row: Any) -> dict[str, Any]:
         "run": row.run,
         "status": row.status,
         "attempt": row.attempt,
+        "reused_from": None if row.reused_from is None else str(row.reused_from),
     }
 
 

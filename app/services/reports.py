@@ -70,7 +70,7 @@ class _Taking:
         self.now = now
         self.writes: dict[int, TaskWrite] = {}
         self.late: list[tuple[HeldTask, Report]] = []
-        self.staged: list[HeldTask] = []
+        self.staged: dict[int, str] = {}  # the text of each staging task that was completed
         self.changes = CountChanges()
         self.usage = UsageChanges()
 
@@ -127,8 +127,8 @@ class _Taking:
             cost_nanos=usage.cost_nanos,
             latency_ms=usage.latency_ms,
         )
-        if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and _has_text(report.result):
-            self.staged.append(task)
+        if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and (text := _text(report.result)):
+            self.staged[task.id] = text
 
     def _spend(self, task: HeldTask, report: Report) -> CallUsage:
         """Add what the call used to the sums of the task's run; return it."""
@@ -167,10 +167,7 @@ class _Taking:
     def write(self, connection: Connection) -> None:
         tasks.write(connection, list(self.writes.values()))
         if self.staged:
-            staging.write_analysis_tasks(connection, [task.id for task in self.staged], self.now)
-        for task in self.staged:
-            run = (task.batch_id, task.run, TaskKind.ANALYZE)
-            self.changes.add(run, TaskStatus.QUEUED, task.tasks_per_document)
+            staging.write_analysis_tasks(connection, self.staged, self.changes, self.now)
         self._keep_late_results(connection)
         self.changes.write(connection, self.now)
         self.usage.write(connection)
@@ -191,9 +188,9 @@ def task_number(task_id: str) -> int:
     return int(task_id) if plain else 0
 
 
-def _has_text(result: dict[str, Any] | None) -> bool:
+def _text(result: dict[str, Any] | None) -> str | None:
     text = (result or {}).get("text")
-    return isinstance(text, str) and bool(text.strip())
+    return text if isinstance(text, str) and text.strip() else None
 
 
 def _json(value: dict[str, Any] | None) -> bytes | None:

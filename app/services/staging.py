@@ -4,16 +4,22 @@ Tasks are written in slices, since a batch may have a million; which slice is ne
 so that a process that dies between two slices loses nothing and doubles nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, literal, select
+from sqlalchemy import BigInteger, Connection, bindparam, insert, literal, select
 
 from app.db import UtcTime
+from app.domain import prompts
+from app.domain.content_keys import key_of, key_of_text
 from app.domain.leases import TaskKind, TaskStatus
-from app.models import Document, Model, Prompt, ReadyTask, Task
+from app.domain.reuse import redo_of
+from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
+from app.services import new_tasks
 from app.services.counters import CountChanges
+from app.services.earlier_answers import NewRun, NewTask
 from app.services.records import BatchRecord, RunCounts
 
 SLICE = 1_000  # tasks that one transaction writes while it holds the batch
@@ -40,52 +46,95 @@ _FROM_DOCUMENTS = insert(Task).from_select(
     .limit(bindparam("slice")),
     include_defaults=False,
 )
-_FROM_READY_TASKS = insert(Task).from_select(
-    [*_COMMON, "ready_number", "content_key"],
-    select(*_run, *_queued, literal(TaskKind.ANALYZE), ReadyTask.number, ReadyTask.content_key)
+_READY = (
+    select(ReadyTask.number, ReadyTask.content_key)
     .where(ReadyTask.batch_id == bindparam("batch_id"), ReadyTask.number > bindparam("written"))
     .order_by(ReadyTask.number)
-    .limit(bindparam("slice")),
-    include_defaults=False,
+    .limit(bindparam("slice"))
 )
-_staged = Task.__table__.alias("staged")
-_FROM_STAGED = insert(Task).from_select(
-    [*_COMMON, "document_id", "staging_task_id", "prompt_number", "model_number"],
-    select(
-        _staged.c.batch_id,
-        _staged.c.run,
-        *_queued,
-        literal(TaskKind.ANALYZE),
-        _staged.c.document_id,
-        _staged.c.id,
-        Prompt.number,
-        Model.number,
-    )
-    .where(
-        _staged.c.id.in_(bindparam("staging_task_ids", expanding=True)),
-        Prompt.batch_id == _staged.c.batch_id,
-        Model.batch_id == _staged.c.batch_id,
-    )
-    .order_by(_staged.c.id, Prompt.number, Model.number),
-    include_defaults=False,
+_STAGED: Any = (
+    select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse)
+    .join(Document, Document.id == Task.document_id)
+    .join(Batch, Batch.id == Task.batch_id)
+    .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
+    .order_by(Task.batch_id, Task.id)
 )
+_PROMPTS = (
+    select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema)
+    .where(Prompt.batch_id == bindparam("batch_id"))
+    .order_by(Prompt.number)
+)
+_MODELS = (
+    select(Model.number, Model.connection, Model.model, Model.params)
+    .where(Model.batch_id == bindparam("batch_id"))
+    .order_by(Model.number)
+)
+
+
+class _Question(NamedTuple):
+    """A prompt with a model: what is asked of every document."""
+
+    key: str
+    prompt_number: int
+    model_number: int
+    names_document: bool
+    redo: bool
 
 
 def write_slice(connection: Connection, batch: BatchRecord, counts: RunCounts, now: datetime) -> int:
     """Write the next slice of the run's first tasks, under the batch's lock; return how many it wrote."""
+    changes = CountChanges()
+    values = {"batch_id": batch.id, "run": batch.run, "now": now, "slice": SLICE}
     if batch.ready_task_count:
-        kind, statement, written = TaskKind.ANALYZE, _FROM_READY_TASKS, counts.analysis.total
+        redo = redo_of(batch.reuse)
+        rows = connection.execute(_READY, {**values, "written": counts.analysis.total})
+        asked = [NewTask(row.content_key, redo is not None, ready_number=row.number) for row in rows]
+        amount = len(asked)
+        new_tasks.write(connection, NewRun(batch.id, batch.run, redo), asked, changes, now)
     else:
-        kind, statement, written = TaskKind.STAGE, _FROM_DOCUMENTS, counts.staging.total
-    values = {"batch_id": batch.id, "run": batch.run, "now": now, "written": written, "slice": SLICE}
-    amount = connection.execute(statement, values).rowcount
+        amount = connection.execute(_FROM_DOCUMENTS, {**values, "written": counts.staging.total}).rowcount
+        changes.add((batch.id, batch.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
     if amount:
-        changes = CountChanges()
-        changes.add((batch.id, batch.run, kind), TaskStatus.QUEUED, amount)
         changes.write(connection, now)
     return amount
 
 
-def write_analysis_tasks(connection: Connection, staging_task_ids: Iterable[int], now: datetime) -> None:
-    """Write the analysis tasks, prompts x models, of staging tasks that were completed in this transaction."""
-    connection.execute(_FROM_STAGED, {"staging_task_ids": list(staging_task_ids), "now": now})
+def write_analysis_tasks(
+    connection: Connection, texts: Mapping[int, str], changes: CountChanges, now: datetime
+) -> None:
+    """Write the analysis tasks, prompts x models, of the staging tasks that gave these texts in this transaction."""
+    staged = connection.execute(_STAGED, {"ids": list(texts)})
+    for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
+        documents = list(of_batch)
+        run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
+        questions = _questions(connection, run)
+        asked = (
+            NewTask(
+                key_of(text_key, question.key, document.name if question.names_document else None),
+                question.redo,
+                document.document_id,
+                document.id,
+                question.prompt_number,
+                question.model_number,
+            )
+            for document in documents
+            for text_key in [key_of_text(texts[document.id])]
+            for question in questions
+        )
+        new_tasks.write(connection, run, asked, changes, now)
+
+
+def _questions(connection: Connection, run: NewRun) -> list[_Question]:
+    values = {"batch_id": run.batch_id}
+    models = [(each, key_of(each.connection, each.model, each.params)) for each in connection.execute(_MODELS, values)]
+    return [
+        _Question(
+            key_of(prompt.text, prompt.system, prompt.schema, model_key),
+            prompt.number,
+            model.number,
+            prompts.uses_name(prompt.text, prompt.system),
+            run.redo is not None and run.redo.takes(prompt.name, model.connection, model.model),
+        )
+        for prompt in connection.execute(_PROMPTS, values)
+        for model, model_key in models
+    ]

@@ -43,7 +43,6 @@ _HELD = (
         Batch.archived_at,
         Batch.max_attempts,
         Batch.lease_seconds,
-        (Batch.prompt_count * Batch.model_count).label("tasks_per_document"),
         func.coalesce(Task.prompt_number, 0),
         func.coalesce(Task.model_number, 0),
         func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
@@ -77,7 +76,6 @@ class HeldTask:
     archived_at: datetime | None
     max_attempts: int
     lease_seconds: int
-    tasks_per_document: int
     prompt_number: int  # 0 for a ready-made task
     model_number: int
     limited: bool  # whether the batch has a limit that a report may cross

@@ -79,7 +79,7 @@ def usage_view(usage: Any) -> dict[str, Any]:
     return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
 
 
-def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int]:
+def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int | float | None]:
     """Tell what going from `state` to `target` does to tasks: the answer of a dry run."""
     stopped = in_flight = 0
     for kind, counts in (("STAGE", facts.staging), ("ANALYZE", facts.analysis)):

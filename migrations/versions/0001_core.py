@@ -209,7 +209,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_tasks_content_key",
         "tasks",
-        ["batch_id", "content_key"],
+        ["batch_id", "content_key", "status", "id"],
         unique=False,
         postgresql_where=sa.text("content_key IS NOT NULL"),
         sqlite_where=sa.text("content_key IS NOT NULL"),

@@ -84,13 +84,13 @@ def finish_all(services: Services, batch_id: int) -> None:
             complete(services, task)
 
 
-def walk(services: Services, batch_id: int, way: str) -> Iterator[str]:
+def walk(services: Services, batch_id: int, way: str, **context: Any) -> Iterator[str]:
     """Take a batch along a way of actions, `*` for the work between them; yield each step when it is done."""
     for step in way.split():
         if step == "*":
             finish_all(services, batch_id)
         else:
-            act(services, batch_id, step)
+            act(services, batch_id, step, **context)
         yield step
 
 
