@@ -8,6 +8,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
+from app.api.answer_schemas import MOST_SCHEMAS_BYTES, AnswerSchema, size_of
 from app.domain.inputs import MOST_COST, OnUnreadable
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
@@ -80,6 +81,8 @@ class DocumentBody(Taken):
 class PromptBody(Taken):
     name = short(200, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
+    system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
+    schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
@@ -111,6 +114,12 @@ class BatchBody(Taken):
     prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=100))
     models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=100))
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
+
+    @ma.validates("prompts")
+    def schemas_that_are_soon_checked(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
+        schemas = (prompt.get("schema") for prompt in prompts)  # of a prompt that is not valid there may be none
+        if sum(size_of(schema) for schema in schemas if schema) > MOST_SCHEMAS_BYTES:
+            raise ma.ValidationError(f"their schemas together are larger than {MOST_SCHEMAS_BYTES} bytes")
 
 
 class NameQuery(Taken):
