@@ -173,6 +173,10 @@ class TasksQuery(Page, RunQuery):
     status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
 
 
+class ReportQuery(Page, RunQuery):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "csv"]))
+
+
 class DiagramQuery(Taken):
     format = fields.String(load_default="json", validate=validate.OneOf(["json", "mermaid", "svg"]))
 

@@ -29,7 +29,7 @@ from app.models import (
 )
 from app.services.looks import look, look_at
 from app.services.reports import task_number
-from app.services.views import batch_view, rfc3339
+from app.services.views import batch_view, rfc3339, usage_view
 
 RESULTS_PAGE = 200
 CHANGES_PAGE = 500
@@ -143,6 +143,7 @@ class Queries:
                 raise NotFound("task", task_id)
             return {
                 **task_view(row),
+                "usage": {**usage_view(row), "latency_ms": row.latency_ms},
                 "result": row.result,
                 "late_results": [
                     {
@@ -257,6 +258,7 @@ def result_view(row: Any) -> dict[str, Any]:
     return {
         "task_id": str(row.id),
         **_named(row),
+        "usage": {**usage_view(row), "latency_ms": row.latency_ms},
         "result": row.result,
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),

@@ -73,6 +73,11 @@ def _analysis(counts: Counts) -> dict[str, int]:
     }
 
 
+def usage_view(usage: Any) -> dict[str, Any]:
+    """Show what was used: a row that has its columns."""
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
+
+
 def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int]:
     """Tell what going from `state` to `target` does to tasks: the answer of a dry run."""
     stopped = in_flight = 0

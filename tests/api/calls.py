@@ -68,6 +68,7 @@ CALLS = (
     Call("GET", "/api/batches/{batch_id}/audit", READ),
     Call("GET", "/api/batches/{batch_id}/tasks", READ),
     Call("GET", "/api/batches/{batch_id}/results", READ),
+    Call("GET", "/api/batches/{batch_id}/report", READ),
     Call("GET", "/api/batches/{batch_id}/requests", READ),
     Call("GET", "/api/documents/{document_id}/content", ALL),
     Call("GET", "/api/requests/{request_id}", READ),
@@ -89,7 +90,8 @@ WITH_ID = tuple(call for call in CALLS if "{" in call.path)
 LISTS = tuple(
     call
     for call in CALLS
-    if call.method == "GET" and call.path.rsplit("/", 1)[-1] in ("batches", "audit", "tasks", "requests", "tokens")
+    if call.method == "GET"
+    and call.path.rsplit("/", 1)[-1] in ("batches", "audit", "tasks", "report", "requests", "tokens")
 )
 PUBLIC = (
     "/healthz",
