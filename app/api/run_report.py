@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.api.replies import reply
 from app.api.routes import BATCH, Routes
 from app.api.schemas import ReportQuery
 from app.api.wiring import services
+from app.errors import Busy
 
 routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")
 CSV = "text/csv"
@@ -23,6 +25,8 @@ COLUMNS = (
     "input_tokens", "output_tokens", "cost", "latency_ms", "error", "reused_from",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take for the beginning of a formula
+WALK_WAIT_SECONDS = 5
+_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run, and keeps a thread
 
 
 class ReportSchema(Shown):
@@ -55,9 +59,14 @@ def report(query: Mapping[str, Any], batch_id: int) -> Response:
         named = {"Content-Disposition": f'attachment; filename="batch-{batch_id}.csv"'}
         lines = csv_lines(found.lines(batch_id, run))
         return Response(stream_with_context(lines), content_type=f"{CSV}; charset=utf-8", headers=named)
-    if cursor is None:
+    if cursor is not None:
+        return reply(found.further_page(batch_id, run, query["limit"], cursor))
+    if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
+        raise Busy("Enough reports are being put together in this process.")
+    try:
         return reply(found.first_page(batch_id, run, query["limit"]))
-    return reply(found.further_page(batch_id, run, query["limit"], cursor))
+    finally:
+        _walks.release()
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

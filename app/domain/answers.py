@@ -4,10 +4,9 @@ A prompt that has a JSON Schema is answered in JSON, any other in text. The scor
 the schema says that it is a number.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
-
-from app.domain.content_keys import key_of
 
 SCORE = "score"
 _NUMBERS = {"number", "integer"}
@@ -23,11 +22,11 @@ def answer_of(result: Mapping[str, Any] | None, in_json: bool) -> Any:
     return {name: value for name, value in result.items() if name not in ("json", "text", "usage")} or None
 
 
-def same_key(answer: Any, in_json: bool) -> str:
-    """Give equal answers one key: equal JSON, or text that differs in nothing but white space and case."""
+def comparable(answer: Any, in_json: bool) -> tuple[bool, str]:
+    """Write equal answers alike: equal JSON, or text that differs in nothing but white space and case."""
     if isinstance(answer, str) and not in_json:
-        return key_of(" ".join(answer.split()).casefold())
-    return key_of(_plain(answer))
+        return False, " ".join(answer.split()).casefold()
+    return True, json.dumps(_plain(answer), sort_keys=True)
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select, tuple_
 
 from app.db import Sessions, reading
-from app.domain.answers import answer_of, has_score, same_key, score_of
+from app.domain.answers import answer_of, comparable, has_score, score_of
 from app.domain.leases import TaskStatus
 from app.models import Task
 
@@ -71,26 +71,26 @@ class Agreement:
 
     def _see(self, prompt: int, results: Mapping[int, Any]) -> None:
         in_json = self._schemas[prompt] is not None
-        keys: dict[int, str] = {}
+        said: dict[int, tuple[bool, str]] = {}
         for model, result in results.items():
             answer = answer_of(result, in_json)
             if answer is not None:
-                keys[model] = same_key(answer, in_json)
+                said[model] = comparable(answer, in_json)
             score = score_of(answer) if prompt in self._scored else None
             if score is not None:
                 for of in (("model", model), ("prompt", prompt)):
                     self._scores[of] += 1
                     self._score_sums[of] += score  # type: ignore[assignment]
         for pair in self._pairs_of.get(prompt, ()):
-            if pair.one in keys and pair.other in keys:
+            if pair.one in said and pair.other in said:
                 self.compared[pair] += 1
-                self.agreed[pair] += keys[pair.one] == keys[pair.other]
+                self.agreed[pair] += said[pair.one] == said[pair.other]
 
 
 def _answers(sessions: Sessions, values: Mapping[str, Any]) -> Iterator[Any]:
     after: tuple[int, int, int] | None = (0, 0, 0)
-    while after is not None:
-        with reading(sessions) as connection:
+    with reading(sessions) as connection:
+        while after is not None:
             rows = connection.execute(_ANSWERS.where(tuple_(*_cell) > after), values).all()
-        yield from rows
-        after = tuple(rows[-1][:3]) if len(rows) == PAGE else None
+            yield from rows
+            after = tuple(rows[-1][:3]) if len(rows) == PAGE else None

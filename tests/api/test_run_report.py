@@ -90,6 +90,24 @@ def test_404_no_such_batch_in_either_format(same_client: ApiClient) -> None:
         refused(same_client.get(f"/api/batches/999999/{path}"), 404)
 
 
+def test_503_while_others_are_put_together(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of large runs cannot take every thread; a further page reads a page alone, and never waits."""
+    batch = bring(client, "COMPLETED", documents=1)
+    monkeypatch.setattr(run_report, "WALK_WAIT_SECONDS", 0.01)
+    for _ in range(2):
+        assert run_report._walks.acquire(blocking=False)
+    try:
+        answer = client.get(f"/api/batches/{batch['id']}/report")
+        assert refused(answer, 503)["code"] == "busy"
+        assert answer.headers["Retry-After"]
+        assert report_of(client, batch["id"], "?cursor=0")["documents"]
+    finally:
+        for _ in range(2):
+            run_report._walks.release()
+    assert report_of(client, batch["id"])["models"]
+    assert report_of(client, batch["id"])["models"]  # what was taken is given back
+
+
 def test_csv_has_a_line_for_each_task(client: ApiClient, service: Services) -> None:
     batch = bring(client, "ANALYZING", documents=3, prompts=[{**PROMPT, "schema": SCHEMA}])
     first, second, _ = lease(client, batch["id"])

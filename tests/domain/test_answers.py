@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.answers import answer_of, has_score, same_key, score_of
+from app.domain.answers import answer_of, comparable, has_score, score_of
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_answer_in_a_result(result: Any, in_json: bool, answer: Any) -> None
     ],
 )
 def test_equal_answers(one: Any, other: Any, in_json: bool) -> None:
-    assert same_key(one, in_json) == same_key(other, in_json)
+    assert comparable(one, in_json) == comparable(other, in_json)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_equal_answers(one: Any, other: Any, in_json: bool) -> None:
     ],
 )
 def test_answers_that_differ(one: Any, other: Any, in_json: bool) -> None:
-    assert same_key(one, in_json) != same_key(other, in_json)
+    assert comparable(one, in_json) != comparable(other, in_json)
 
 
 @pytest.mark.parametrize(
