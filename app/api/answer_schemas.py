@@ -1,6 +1,6 @@
 """The JSON Schema that a prompt may give for its answers: judged when the batch is made, not when money was spent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import marshmallow as ma
@@ -38,6 +38,12 @@ class AnswerSchema(fields.Dict):
 def size_of(schema: Mapping[str, Any]) -> int:
     """Count the bytes of a schema as JSON without white space."""
     return len(orjson.dumps(schema))
+
+
+def check_together(schemas: Iterable[Mapping[str, Any] | None]) -> None:
+    """Hold the schemas of a batch to the size that is soon checked. Raises ValidationError."""
+    if sum(size_of(schema) for schema in schemas if schema) > MOST_SCHEMAS_BYTES:
+        raise ma.ValidationError(f"their schemas together are larger than {MOST_SCHEMAS_BYTES} bytes")
 
 
 def _judge(schema: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
-from app.api.answer_schemas import MOST_SCHEMAS_BYTES, AnswerSchema, size_of
+from app.api.answer_schemas import AnswerSchema, check_together
 from app.domain.inputs import MOST_COST, OnUnreadable
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
@@ -117,9 +117,7 @@ class BatchBody(Taken):
 
     @ma.validates("prompts")
     def schemas_that_are_soon_checked(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
-        schemas = (prompt.get("schema") for prompt in prompts)  # of a prompt that is not valid there may be none
-        if sum(size_of(schema) for schema in schemas if schema) > MOST_SCHEMAS_BYTES:
-            raise ma.ValidationError(f"their schemas together are larger than {MOST_SCHEMAS_BYTES} bytes")
+        check_together(prompt.get("schema") for prompt in prompts)  # a prompt that is not valid may have none
 
 
 class NameQuery(Taken):
