@@ -8,6 +8,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
+from app.api.answer_schemas import AnswerSchema, check_together
 from app.domain.inputs import MOST_COST, MOST_TOKENS, OnUnreadable
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
@@ -84,6 +85,8 @@ class ReplaceDocumentBody(DocumentBody):
 class PromptBody(Taken):
     name = short(200, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
+    system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
+    schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
@@ -115,6 +118,10 @@ class BatchBody(Taken):
     prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=100))
     models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=100))
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
+
+    @ma.validates("prompts")
+    def schemas_that_are_soon_checked(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
+        check_together(prompt.get("schema") for prompt in prompts)  # a prompt that is not valid may have none
 
 
 class NameQuery(Taken):
@@ -166,6 +173,10 @@ class RunQuery(Taken):
 
 class TasksQuery(Page, RunQuery):
     status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
+
+
+class ReportQuery(Page, RunQuery):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "csv"]))
 
 
 class DiagramQuery(Taken):

@@ -19,6 +19,9 @@ def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
+_CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
+
+
 class Task(Base):
     __tablename__ = "tasks"
 
@@ -70,6 +73,8 @@ class Task(Base):
         Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only("status = 'FAILED'")),
         # The newest answer to a question: one look, however often it was asked.
         Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
+        # The answers to a document, by prompt and model: rows of a run's report.
+        Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
         # Lists and results of a run, in the order of ids.
         Index("ix_tasks_of_run", "batch_id", "run", "id"),
     )

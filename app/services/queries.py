@@ -276,6 +276,7 @@ def result_view(row: Any) -> dict[str, Any]:
     return {
         "task_id": str(row.id),
         **_named(row),
+        "usage": {**usage_view(row), "latency_ms": row.latency_ms},
         "result": row.result,
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),

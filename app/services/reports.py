@@ -70,7 +70,7 @@ class _Taking:
         self.now = now
         self.writes: dict[int, TaskWrite] = {}
         self.late: list[tuple[HeldTask, Report]] = []
-        self.staged: dict[int, str] = {}  # the text of each staging task that was completed
+        self.staged: dict[int, dict[str, Any]] = {}  # the result of each staging task that was completed
         self.changes = CountChanges()
         self.usage = UsageChanges()
 
@@ -127,8 +127,8 @@ class _Taking:
             cost_nanos=usage.cost_nanos,
             latency_ms=usage.latency_ms,
         )
-        if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and (text := _text(report.result)):
-            self.staged[task.id] = text
+        if task.kind == TaskKind.STAGE and task.status is TaskStatus.COMPLETED and _has_text(report.result):
+            self.staged[task.id] = report.result or {}
 
     def _spend(self, task: HeldTask, report: Report) -> CallUsage:
         """Add what the call used to the sums of the task's run; return it."""
@@ -188,9 +188,9 @@ def task_number(task_id: str) -> int:
     return int(task_id) if plain else 0
 
 
-def _text(result: dict[str, Any] | None) -> str | None:
+def _has_text(result: dict[str, Any] | None) -> bool:
     text = (result or {}).get("text")
-    return text if isinstance(text, str) and text.strip() else None
+    return isinstance(text, str) and bool(text.strip())
 
 
 def _json(value: dict[str, Any] | None) -> bytes | None:

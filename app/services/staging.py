@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Connection, bindparam, insert, literal, select
 
 from app.db import UtcTime
-from app.domain import prompts
 from app.domain.content_keys import key_of, key_of_text
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.prompts import placeholders
 from app.domain.reuse import redo_of
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
 from app.services import new_tasks
@@ -77,7 +77,7 @@ class _Question(NamedTuple):
     key: str
     prompt_number: int
     model_number: int
-    names_document: bool
+    words: frozenset[str]  # placeholders
     redo: bool
 
 
@@ -100,17 +100,19 @@ def write_slice(connection: Connection, batch: BatchRecord, counts: RunCounts, n
 
 
 def write_analysis_tasks(
-    connection: Connection, texts: Mapping[int, str], changes: CountChanges, now: datetime
+    connection: Connection, results: Mapping[int, Mapping[str, Any]], changes: CountChanges, now: datetime
 ) -> None:
-    """Write the analysis tasks, prompts x models, of the staging tasks that gave these texts in this transaction."""
-    staged = connection.execute(_STAGED, {"ids": list(texts)})
+    """Write the analysis tasks, prompts x models, of the staging tasks that gave these results in this transaction."""
+    staged = connection.execute(_STAGED, {"ids": list(results)})
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
         documents = list(of_batch)
         run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
         questions = _questions(connection, run)
         asked = (
             NewTask(
-                key_of(text_key, question.key, document.name if question.names_document else None),
+                key_of(
+                    text_key, question.key, prompts.filled_in(question.words, document.name, result.get("metadata"))
+                ),
                 question.redo,
                 document.document_id,
                 document.id,
@@ -118,7 +120,8 @@ def write_analysis_tasks(
                 question.model_number,
             )
             for document in documents
-            for text_key in [key_of_text(texts[document.id])]
+            for result in [results[document.id]]
+            for text_key in [key_of_text(result["text"])]
             for question in questions
         )
         new_tasks.write(connection, run, asked, changes, now)
@@ -132,7 +135,7 @@ def _questions(connection: Connection, run: NewRun) -> list[_Question]:
             key_of(prompt.text, prompt.system, prompt.schema, model_key),
             prompt.number,
             model.number,
-            prompts.uses_name(prompt.text, prompt.system),
+            frozenset(placeholders(prompt.text, prompt.system)),
             run.redo is not None and run.redo.takes(prompt.name, model.connection, model.model),
         )
         for prompt in connection.execute(_PROMPTS, values)

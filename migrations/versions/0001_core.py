@@ -230,6 +230,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'LEASED'"),
         sqlite_where=sa.text("status = 'LEASED'"),
     )
+    op.create_index(
+        "ix_tasks_of_document",
+        "tasks",
+        ["batch_id", "run", "document_id", "prompt_number", "model_number"],
+        unique=False,
+        postgresql_where=sa.text("prompt_number IS NOT NULL"),
+        sqlite_where=sa.text("prompt_number IS NOT NULL"),
+    )
     op.create_index("ix_tasks_of_run", "tasks", ["batch_id", "run", "id"], unique=False)
     op.create_index(
         "ix_tasks_queued",
@@ -337,6 +345,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("status = 'QUEUED'"),
     )
     op.drop_index("ix_tasks_of_run", table_name="tasks")
+    op.drop_index(
+        "ix_tasks_of_document",
+        table_name="tasks",
+        postgresql_where=sa.text("prompt_number IS NOT NULL"),
+        sqlite_where=sa.text("prompt_number IS NOT NULL"),
+    )
     op.drop_index(
         "ix_tasks_leased",
         table_name="tasks",

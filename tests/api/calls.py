@@ -70,6 +70,7 @@ CALLS = (
     Call("GET", "/api/batches/{batch_id}/audit", READ),
     Call("GET", "/api/batches/{batch_id}/tasks", READ),
     Call("GET", "/api/batches/{batch_id}/results", READ),
+    Call("GET", "/api/batches/{batch_id}/report", READ),
     Call("GET", "/api/batches/{batch_id}/requests", READ),
     Call("GET", "/api/documents/{document_id}/content", ALL),
     Call("GET", "/api/requests/{request_id}", READ),
@@ -92,7 +93,7 @@ LISTS = tuple(
     call
     for call in CALLS
     if call.method == "GET"
-    and call.path.rsplit("/", 1)[-1] in ("batches", "documents", "audit", "tasks", "requests", "tokens")
+    and call.path.rsplit("/", 1)[-1] in ("batches", "documents", "audit", "tasks", "report", "requests", "tokens")
 )
 PUBLIC = (
     "/healthz",

@@ -145,6 +145,7 @@ def test_headers_and_queries(document: dict[str, Any]) -> None:
         "/api/batches/{batch_id}/documents": {"limit", "cursor"},
         "/api/batches/{batch_id}/tasks": {"status", "run", "limit", "cursor"},
         "/api/batches/{batch_id}/results": {"run"},
+        "/api/batches/{batch_id}/report": {"run", "format", "limit", "cursor"},
         "/api/state-machine": {"format"},
         "/api/tokens": {"limit", "cursor"},
     }.items():
