@@ -13,7 +13,16 @@ from app.api.json_lines import JSON_LINES, has_lines, read_ready_tasks
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, recorder, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import BatchBody, BatchesQuery, DocumentsBody, NameQuery, Page, RenameBody, RunQuery, TasksQuery
+from app.api.schemas import (
+    BatchBody,
+    BatchesQuery,
+    DocumentsBody,
+    NameQuery,
+    Page,
+    RenameBody,
+    ResultsQuery,
+    TasksQuery,
+)
 from app.api.uploads import uploaded_documents
 from app.api.wiring import services
 from app.domain.transitions import BatchState
@@ -140,11 +149,14 @@ def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
-@routes.arguments(RunQuery(), location="query")
+@routes.arguments(ResultsQuery(), location="query")
 @routes.response(200, {"type": "string"}, content_type=NDJSON)
 def results(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids."""
-    rows = services().queries.results(batch_id, query["run"])
+    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids.
+
+    `openai` gives the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
+    """
+    rows = services().queries.results(batch_id, query["run"], query["format"])
 
     def lines() -> Iterator[bytes]:
         for row in rows:

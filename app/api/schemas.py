@@ -13,6 +13,7 @@ from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
+from app.services.queries import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
 BIGGEST_INT = 2**31 - 1
@@ -162,6 +163,10 @@ class RunQuery(Taken):
 
 class TasksQuery(Page, RunQuery):
     status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
+
+
+class ResultsQuery(RunQuery):
+    format = fields.String(load_default="ndjson", validate=validate.OneOf(list(RESULT_FORMS)))
 
 
 class DiagramQuery(Taken):
