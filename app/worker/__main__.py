@@ -171,7 +171,8 @@ def end(worker: Worker, exit_code: int) -> None:
 def leave(exit_code: int) -> NoReturn:
     """Leave at once, and leave no process behind."""
     for child in multiprocessing.active_children():
-        child.kill()
+        if child.pid:
+            os.kill(child.pid, signal.SIGKILL)  # loky's have no kill of their own, and leave SIGTERM to us
     sys.stderr.flush()
     os._exit(exit_code)
 
