@@ -43,9 +43,14 @@ _FROM_DOCUMENTS = insert(Task).from_select(
 _FROM_READY_TASKS = insert(Task).from_select(
     [*_COMMON, "ready_number", "content_key"],
     select(*_run, *_queued, literal(TaskKind.ANALYZE), ReadyTask.number, ReadyTask.content_key)
-    .where(ReadyTask.batch_id == bindparam("batch_id"), ReadyTask.number > bindparam("written"))
-    .order_by(ReadyTask.number)
-    .limit(bindparam("slice")),
+    # Numbers have no gaps. Bounded on both sides: without statistics, as just after an import, the planner would
+    # rather sort all that is left of a million rows than walk the index to the limit.
+    .where(
+        ReadyTask.batch_id == bindparam("batch_id"),
+        ReadyTask.number > bindparam("written"),
+        ReadyTask.number <= bindparam("written") + bindparam("slice"),
+    )
+    .order_by(ReadyTask.number),
     include_defaults=False,
 )
 _staged = Task.__table__.alias("staged")
