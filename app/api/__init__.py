@@ -6,9 +6,9 @@ from flask import Flask, Response, g, request
 
 from app.api import actions, batches, documentation, events, health, run_report, tasks, tokens
 from app.api.access import name_requests
+from app.api.json_lines import close_spool
 from app.api.problems import answer_problems
 from app.api.routes import Ident
-from app.api.uploads import close_spool
 from app.metrics import REQUESTS
 
 

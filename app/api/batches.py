@@ -9,6 +9,7 @@ from marshmallow import fields
 
 from app.api.access import OPERATORS, READERS, WORKERS, order
 from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.json_lines import JSON_LINES, has_lines, read_ready_tasks
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, recorder, reply
 from app.api.routes import BATCH, Routes, page
@@ -20,15 +21,16 @@ from app.api.schemas import (
     Page,
     RenameBody,
     ReplaceDocumentBody,
-    RunQuery,
+    ResultsQuery,
     Taken,
     TasksQuery,
 )
-from app.api.uploads import JSON_LINES, count_ready_tasks, ready_tasks, uploaded_documents
+from app.api.uploads import uploaded_documents
 from app.api.wiring import services
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services import inputs
+from app.services.ready_tasks import ReadyTasks
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 NDJSON = "application/x-ndjson"
@@ -67,11 +69,11 @@ def _shown(batch: Mapping[str, Any]) -> Response:
 def create() -> Response:
     """Create a batch: SAVED, at version 1."""
     new = order(recorder(_created))
-    if request.mimetype == JSON_LINES:
+    if has_lines():
         named = load(NameQuery(), request.args)
-        batch = inputs.create_batch_of_ready_tasks(
-            services().batches, named["name"], count_ready_tasks(), ready_tasks, new
-        )
+        with ReadyTasks() as tasks:
+            read_ready_tasks(tasks)
+            batch = inputs.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
@@ -166,11 +168,14 @@ def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
-@routes.arguments(RunQuery(), location="query")
+@routes.arguments(ResultsQuery(), location="query")
 @routes.response(200, {"type": "string"}, content_type=NDJSON)
 def results(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids."""
-    rows = services().queries.results(batch_id, query["run"])
+    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids.
+
+    `openai` gives the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
+    """
+    rows = services().queries.results(batch_id, query["run"], query["format"])
 
     def lines() -> Iterator[bytes]:
         for row in rows:

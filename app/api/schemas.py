@@ -14,6 +14,7 @@ from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
+from app.services.queries import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
 BIGGEST_INT = 2**31 - 1
@@ -177,6 +178,10 @@ class TasksQuery(Page, RunQuery):
 
 class ReportQuery(Page, RunQuery):
     format = fields.String(load_default="json", validate=validate.OneOf(["json", "csv"]))
+
+
+class ResultsQuery(RunQuery):
+    format = fields.String(load_default="ndjson", validate=validate.OneOf(list(RESULT_FORMS)))
 
 
 class DiagramQuery(Taken):

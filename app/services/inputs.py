@@ -1,25 +1,23 @@
 """What a batch is made of: documents, prompts and models, or ready-made tasks; stored with the edit that adds it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
 from app import db
-from app.domain.content_keys import key_of_line
 from app.domain.inputs import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
 from app.errors import NotFound, Refusal
-from app.models import Document, Model, Prompt, ReadyTask
+from app.models import Document, Model, Prompt
 from app.services.batch_service import BatchService
 from app.services.locked_batch import LockedBatch
 from app.services.orders import Answer, Order
+from app.services.ready_tasks import ReadyTasks
 
-CHUNK = 1_000
 _NO_SOURCE = dict.fromkeys(("text", "content", "path", "folder", "parent_id"))
 
 
@@ -58,25 +56,18 @@ def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def create_batch_of_ready_tasks(
-    batches: BatchService, name: str, count: int, lines: Callable[[], Iterator[Mapping[str, Any]]], order: Order
-) -> Answer:
-    """Create a batch of `count` ready-made tasks, read one by one from `lines`; all of them or none."""
+def create_batch_of_ready_tasks(batches: BatchService, name: str, tasks: ReadyTasks, order: Order) -> Answer:
+    """Create a batch of ready-made tasks; all of them or none."""
     values = {
         "name": name,
         "document_count": 0,
         "prompt_count": 0,
         "model_count": 0,
-        "ready_task_count": count,
+        "ready_task_count": tasks.count,
     }
 
     def store(connection: Connection, locked: LockedBatch) -> None:
-        numbered = (
-            {"batch_id": locked.batch.id, "number": number, "content_key": key_of_line(line), **line}
-            for number, line in enumerate(lines(), 1)
-        )
-        while chunk := list(islice(numbered, CHUNK)):
-            connection.execute(insert(db.table_of(ReadyTask)), chunk)
+        tasks.write(connection, locked.batch.id)
 
     return batches.create(values, order, store)
 

@@ -3,16 +3,16 @@
 Every list is paged by a key that only grows; `after` is the last key of the page before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select, tuple_
 
 from app import db
 from app.db import Sessions, reading
 from app.domain.lease_tokens import Tokens
-from app.domain.leases import FINISHED, TaskKind
+from app.domain.leases import FINISHED, TaskKind, TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
 from app.errors import NotFound
@@ -29,6 +29,7 @@ from app.models import (
 )
 from app.services import usage
 from app.services.looks import look, look_at
+from app.services.openai_lines import error_line, output_line
 from app.services.reports import task_number
 from app.services.views import batch_view, rfc3339, usage_view
 
@@ -161,19 +162,20 @@ class Queries:
                 ],
             }
 
-    def results(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
+    def results(self, batch_id: int, run: int | None = None, form: str = "ndjson") -> Iterator[dict[str, Any]]:
         """Walk the finished analysis tasks of a run in the order of their ids, a page in memory at a time."""
         with reading(self._sessions) as connection:
             present = look(connection, batch_id)[0].run
-        return self._walk(batch_id, present if run is None else run)
+        return self._walk(batch_id, present if run is None else run, RESULT_FORMS[form])
 
-    def _walk(self, batch_id: int, run: int) -> Iterator[dict[str, Any]]:
+    def _walk(self, batch_id: int, run: int, form: "_Form") -> Iterator[dict[str, Any]]:
         page = (
-            _TASKS.where(
+            _TASKS.add_columns(*form.columns)
+            .where(
                 Task.batch_id == batch_id,
                 Task.run == run,
                 Task.kind == TaskKind.ANALYZE,
-                Task.status.in_(FINISHED),
+                Task.status.in_(form.statuses),
             )
             .order_by(Task.id)
             .limit(RESULTS_PAGE)
@@ -182,7 +184,7 @@ class Queries:
         while after is not None:
             with reading(self._sessions) as connection:
                 rows = connection.execute(page.where(Task.id > after)).all()
-            yield from (result_view(row) for row in rows)
+            yield from map(form.view, rows)
             after = rows[-1].id if len(rows) == RESULTS_PAGE else None
 
     def documents(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
@@ -281,6 +283,20 @@ def result_view(row: Any) -> dict[str, Any]:
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),
     }
+
+
+class _Form(NamedTuple):
+    statuses: Sequence[TaskStatus]
+    view: Callable[[Any], dict[str, Any]]
+    columns: Sequence[Any] = ()
+
+
+# How results may be had: of which tasks, and what a line looks like.
+RESULT_FORMS = {
+    "ndjson": _Form(FINISHED, result_view),
+    "openai": _Form((TaskStatus.COMPLETED,), output_line, (ReadyTask.body,)),
+    "openai-errors": _Form((TaskStatus.FAILED,), error_line),
+}
 
 
 def task_view(row: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, insert, literal, selec
 from app.db import UtcTime
 from app.domain.content_keys import key_of, key_of_text
 from app.domain.leases import TaskKind, TaskStatus
-from app.domain.prompts import placeholders
+from app.domain.prompts import filled_in, placeholders
 from app.domain.reuse import redo_of
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
 from app.services import new_tasks
@@ -48,9 +48,14 @@ _FROM_DOCUMENTS = insert(Task).from_select(
 )
 _READY = (
     select(ReadyTask.number, ReadyTask.content_key)
-    .where(ReadyTask.batch_id == bindparam("batch_id"), ReadyTask.number > bindparam("written"))
+    # Numbers have no gaps. Bounded on both sides: without statistics, as just after an import, the planner would
+    # rather sort all that is left of a million rows than walk the index to the limit.
+    .where(
+        ReadyTask.batch_id == bindparam("batch_id"),
+        ReadyTask.number > bindparam("written"),
+        ReadyTask.number <= bindparam("written") + bindparam("slice"),
+    )
     .order_by(ReadyTask.number)
-    .limit(bindparam("slice"))
 )
 _STAGED: Any = (
     select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse)
@@ -110,9 +115,7 @@ def write_analysis_tasks(
         questions = _questions(connection, run)
         asked = (
             NewTask(
-                key_of(
-                    text_key, question.key, prompts.filled_in(question.words, document.name, result.get("metadata"))
-                ),
+                key_of(text_key, question.key, filled_in(question.words, document.name, result.get("metadata"))),
                 question.redo,
                 document.document_id,
                 document.id,

@@ -8,7 +8,7 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -81,8 +81,9 @@ def read_token(token: str | None, token_file: Path | None) -> str:
 )  # fmt: skip
 @click.option(
     "--executor", default="threads", show_default=True,
-    help="What tasks run on: threads, processes, or MODULE:FUNCTION that makes a concurrent.futures.Executor.",
+    help="What tasks run on: threads, processes, dask, or MODULE:FUNCTION that makes a concurrent.futures.Executor.",
 )  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS", help="With --executor dask: its scheduler, as tcp://10.0.0.1:8786.")
 @click.option(
     "--handler", "handlers", multiple=True, callback=checked_handlers, metavar="CONNECTION[/MODEL]=MODULE:FUNCTION",
     help="Who answers for a connection, or for one model of it. May be repeated.",
@@ -111,7 +112,7 @@ def read_token(token: str | None, token_file: Path | None) -> str:
     help="What is told on stderr.",
 )  # fmt: skip
 def main(
-    url: str, token: str | None, token_file: Path | None, name: str | None, executor: str,
+    url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
     handlers: dict[str, Handler], stage_handler: str | None, log_level: str, **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, work on them, report what came of it; until SIGTERM or Ctrl-C.
@@ -125,15 +126,19 @@ def main(
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
     stage = checked_function(stage_handler) if stage_handler else Stager(address)
+    if (executor == "dask") != bool(scheduler):
+        raise click.UsageError("--executor dask and --scheduler go together.")
     try:
         worker = Worker(
             client,
             Handlers(stage, handlers),
             Options(**options),
-            partial(make_executor, executor, options["concurrency"]),
+            partial(make_executor, executor, options["concurrency"], scheduler),
         )
     except ImportError as error:
         raise click.BadParameter(str(error), param_hint="--executor") from error
+    except OSError as error:
+        raise click.BadParameter(f"no scheduler answers there: {error}", param_hint="--scheduler") from error
     stop_on_signals(worker)
     end(worker, worker.run())
 
@@ -149,7 +154,7 @@ def stop_on_signals(worker: Worker) -> None:
     def listen() -> None:
         with told, telling:
             worker.stop(f"signal {signal.Signals(told.recv(1)[0]).name}")
-            os._exit(128 + told.recv(1)[0])
+            leave(128 + told.recv(1)[0])
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -160,8 +165,14 @@ def end(worker: Worker, exit_code: int) -> None:
     """Leave the process, even with handlers that do not end."""
     if not worker.abandoned:
         sys.exit(exit_code)
+    leave(exit_code)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """Leave at once, and leave no process behind."""
     for child in multiprocessing.active_children():
-        child.terminate()
+        if child.pid:
+            os.kill(child.pid, signal.SIGKILL)  # loky's have no kill of their own, and leave SIGTERM to us
     sys.stderr.flush()
     os._exit(exit_code)
 

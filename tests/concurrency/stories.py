@@ -11,6 +11,7 @@ from app.domain.leases import TaskStatus
 from app.models import Task
 from app.services import Services, inputs
 from app.services.orders import Order
+from app.services.ready_tasks import ReadyTasks
 
 OPERATOR = Order("an operator", "operator")
 RESULT = {"text": "an answer"}
@@ -20,7 +21,9 @@ Leased = dict[str, Any]
 def ready(services: Services, tasks: int) -> int:
     """Create a batch of ready-made tasks; return its id."""
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
-    made = inputs.create_batch_of_ready_tasks(services.batches, "race", tasks, lambda: iter(lines), OPERATOR)
+    with ReadyTasks() as prepared:
+        prepared.add(list(enumerate(lines, 1)))
+        made = inputs.create_batch_of_ready_tasks(services.batches, "race", prepared, OPERATOR)
     return int(made["id"])
 
 

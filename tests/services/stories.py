@@ -12,6 +12,7 @@ from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Task
 from app.services import Services, inputs, reports
 from app.services.orders import Order
+from app.services.ready_tasks import ReadyTasks
 from app.services.reports import Report
 
 OPERATOR = Order("an operator", "operator")
@@ -40,7 +41,9 @@ def create(services: Services, documents: int = 2, prompts: int = 1, models: int
 def create_ready(services: Services, tasks: int = 2) -> int:
     """Create a batch of ready-made tasks; return its id."""
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
-    made = inputs.create_batch_of_ready_tasks(services.batches, "ready", tasks, lambda: iter(lines), OPERATOR)
+    with ReadyTasks() as prepared:
+        prepared.add(list(enumerate(lines, 1)))
+        made = inputs.create_batch_of_ready_tasks(services.batches, "ready", prepared, OPERATOR)
     return int(made["id"])
 
 

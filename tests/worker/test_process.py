@@ -154,6 +154,8 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         (("--token", "t", "--handler", "openai=os:nothing"), "cannot be imported"),
         (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),
         (("--token", "t", "--executor", "nothing"), "does not name a function"),
+        (("--token", "t", "--executor", "dask"), "go together"),
+        (("--token", "t", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1"), "no scheduler answers"),
         (("--token", "t", "--concurrency", "0"), "not in the range"),
     ],
 )
