@@ -80,7 +80,7 @@ def test_a_task_whole(same_client: ApiClient) -> None:
 
 
 def test_results_line_by_line(same_client: ApiClient) -> None:
-    """Contract 5: the twelve fields of a line; tasks that are COMPLETED or FAILED, in the order of their ids."""
+    """Contract 5: a line, field by field; tasks that are COMPLETED or FAILED, in the order of their ids."""
     batch = in_every_status(same_client)
     good, bad = results_of(same_client, batch["id"])
     assert set(good) == set(bad)
@@ -94,6 +94,7 @@ def test_results_line_by_line(same_client: ApiClient) -> None:
         "run",
         "status",
         "attempt",
+        "reused_from",
         "result",
         "error",
         "finished_at",
