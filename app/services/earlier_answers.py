@@ -52,19 +52,15 @@ class Earlier(NamedTuple):
 
 # A run finds none of its own: while its tasks are written, those of them that are COMPLETED are copies.
 _PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number"
-_SAME_PLACE = """t.batch_id = :batch_id AND t.content_key {in_keys}
-    AND coalesce(t.ready_number, t.document_id) {in_inputs}"""
+_SAME_PLACE = "coalesce(t.ready_number, t.document_id) {in_inputs}"
 _LATE = f"JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}'"
 _OWN = f"""
 SELECT t.content_key, {_PLACE}, coalesce(t.reused_from, t.id), t.id, NULL
-FROM tasks t JOIN (
-    SELECT max(t.id) AS id FROM tasks t WHERE {_SAME_PLACE} AND t.status = '{TaskStatus.COMPLETED}'
-    GROUP BY t.content_key, {_PLACE}
-) AS newest ON newest.id = t.id
+FROM {{tasks}} WHERE {_SAME_PLACE} AND t.status = '{TaskStatus.COMPLETED}' ORDER BY t.id
 """
 _OWN_LATE = f"""
 SELECT t.content_key, {_PLACE}, t.id, NULL, max(l.id)
-FROM tasks t {_LATE} WHERE {_SAME_PLACE}
+FROM {{tasks}} {_LATE} WHERE {_SAME_PLACE}
 GROUP BY t.content_key, {_PLACE}, t.id ORDER BY t.id
 """
 _ANY = f"""
@@ -79,15 +75,18 @@ SELECT w.key, a.task_id, NULL, a.id
 FROM {{keys}} JOIN late_results a ON a.id = (
     SELECT max(l.id) FROM tasks t {_LATE} WHERE t.batch_id = :batch_id AND t.content_key = w.key)
 """
-_STATUSES = f"SELECT t.content_key, {_PLACE}, t.status FROM tasks t WHERE {_SAME_PLACE} AND t.run < :run ORDER BY t.id"
+_STATUSES = f"SELECT t.content_key, {_PLACE}, t.status FROM {{tasks}} WHERE {_SAME_PLACE} AND t.run < :run ORDER BY t.id"
 _POSTGRESQL = {
     "keys": "unnest(CAST(:keys AS text[])) AS w(key)",
-    "in_keys": "= ANY(CAST(:keys AS text[]))",
+    # Fenced, so that the index is asked key by key, whatever the statistics say of a batch that is just written.
+    "tasks": """unnest(CAST(:keys AS text[])) AS w(key) CROSS JOIN LATERAL (
+        SELECT * FROM tasks WHERE batch_id = :batch_id AND content_key = w.key OFFSET 0) AS t""",
     "in_inputs": "= ANY(CAST(:inputs AS bigint[]))",
 }
 _SQLITE = {
     "keys": "(SELECT value AS key FROM json_each(:keys)) AS w",
-    "in_keys": "IN (SELECT value FROM json_each(:keys))",
+    "tasks": """(SELECT value AS key FROM json_each(:keys)) AS w
+        CROSS JOIN tasks t ON t.batch_id = :batch_id AND t.content_key = w.key""",
     "in_inputs": "IN (SELECT value FROM json_each(:inputs))",
 }
 

@@ -112,6 +112,7 @@ def test_results_line_by_line(same_client: ApiClient) -> None:
         "status",
         "attempt",
         "usage",
+        "reused_from",
         "result",
         "error",
         "finished_at",
