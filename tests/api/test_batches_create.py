@@ -45,6 +45,7 @@ def test_created_with_every_field(operator: ApiClient) -> None:
             "staging": {"total": 0, "completed": 0, "failed": 0},
             "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
         },
+        "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0},
         "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0},
         "options": {**FULL["options"], "staging_timeout_seconds": 3600, **NO_LIMITS},
         "allowed_actions": ["stage", "reset"],

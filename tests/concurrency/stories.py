@@ -27,9 +27,10 @@ def ready(services: Services, tasks: int) -> int:
     return int(made["id"])
 
 
-def act(services: Services, batch_id: int, action: str) -> dict[str, Any]:
+def act(services: Services, batch_id: int, action: str, **context: Any) -> dict[str, Any]:
     """Ask for an action that is done at once; return the answer."""
-    answer = services.batches.request_state_change(batch_id, action, {"actor": "an operator", "role": "operator"})
+    said = {"actor": "an operator", "role": "operator", **context}
+    answer = services.batches.request_state_change(batch_id, action, said)
     assert answer["success"], answer
     return answer
 

@@ -119,7 +119,9 @@ def bring(services: Services, state: str, **shape: Any) -> int:
 
 
 def view(services: Services, batch_id: int) -> dict[str, Any]:
-    return services.queries.batch(batch_id)
+    """A batch as every answer shows it: without its shares of the usage."""
+    shown = services.queries.batch(batch_id)
+    return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
 
 
 def state_of(services: Services, batch_id: int) -> str:
