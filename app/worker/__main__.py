@@ -16,6 +16,7 @@ import stamina
 
 from app.logging import configure
 from app.worker.client import Address, Client
+from app.worker.connections import settings
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers
 from app.worker.imports import imported
@@ -24,6 +25,7 @@ from app.worker.staging import Stager
 from app.worker.task import Handler
 
 DEFAULTS = Options()
+CONNECTIONS = Path("connections.toml")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "INTERLOCK"}
 
 
@@ -66,6 +68,21 @@ def read_token(token: str | None, token_file: Path | None) -> str:
     return token
 
 
+def connected(path: Path | None, executor: str) -> dict[str, Handler]:
+    """Make the handlers of a file of connections. Raises click.BadParameter naming all that is wrong with it."""
+    path = path or (CONNECTIONS if CONNECTIONS.exists() else None)
+    if path is None:
+        return {}
+    if executor != "threads":  # each process would have limits of its own, and need the keys
+        raise click.BadParameter(f"{path} needs --executor threads.", param_hint="--connections")
+    from app.worker.connections.registry import handlers_of  # the SDK behind it takes seconds to import
+
+    try:
+        return handlers_of(settings.read(path, os.environ))
+    except settings.WrongConnections as error:
+        raise click.BadParameter(str(error), param_hint="--connections") from error
+
+
 @click.command(context_settings=HELP)
 @click.option("--url", default="http://127.0.0.1:5000", show_default=True, callback=checked_url, help="The service.")
 @click.option("--token", help="A token of role worker. Better by INTERLOCK_TOKEN or --token-file: `ps` shows options.")
@@ -87,6 +104,10 @@ def read_token(token: str | None, token_file: Path | None) -> str:
 @click.option(
     "--handler", "handlers", multiple=True, callback=checked_handlers, metavar="CONNECTION[/MODEL]=MODULE:FUNCTION",
     help="Who answers for a connection, or for one model of it. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--connections", type=click.Path(path_type=Path), metavar="FILE",
+    help="The model servers to ask, in TOML. Default: connections.toml, if it is there.",
 )  # fmt: skip
 @click.option("--stage-handler", metavar="MODULE:FUNCTION", help="Who reads documents. Default: text and Markdown.")
 @click.option("--batch-id", type=click.IntRange(1), help="Work for this batch alone.")
@@ -113,7 +134,7 @@ def read_token(token: str | None, token_file: Path | None) -> str:
 )  # fmt: skip
 def main(
     url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
-    handlers: dict[str, Handler], stage_handler: str | None, log_level: str, **options: Any,
+    handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str, **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, work on them, report what came of it; until SIGTERM or Ctrl-C.
 
@@ -131,7 +152,7 @@ def main(
     try:
         worker = Worker(
             client,
-            Handlers(stage, handlers),
+            Handlers(stage, {**connected(connections, executor), **handlers}),
             Options(**options),
             partial(make_executor, executor, options["concurrency"], scheduler),
         )
