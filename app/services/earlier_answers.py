@@ -75,7 +75,9 @@ SELECT w.key, a.task_id, NULL, a.id
 FROM {{keys}} JOIN late_results a ON a.id = (
     SELECT max(l.id) FROM tasks t {_LATE} WHERE t.batch_id = :batch_id AND t.content_key = w.key)
 """
-_STATUSES = f"SELECT t.content_key, {_PLACE}, t.status FROM {{tasks}} WHERE {_SAME_PLACE} AND t.run < :run ORDER BY t.id"
+_STATUSES = (
+    f"SELECT t.content_key, {_PLACE}, t.status FROM {{tasks}} WHERE {_SAME_PLACE} AND t.run < :run ORDER BY t.id"
+)
 _POSTGRESQL = {
     "keys": "unnest(CAST(:keys AS text[])) AS w(key)",
     # Fenced, so that the index is asked key by key, whatever the statistics say of a batch that is just written.

@@ -132,10 +132,10 @@ class _Taking:
 
     def write(self, connection: Connection) -> None:
         tasks.write(connection, list(self.writes.values()))
+        tasks.keep_late_results(connection, self.late)  # first: they may answer what is staged here
         if self.staged:
             staging.write_analysis_tasks(connection, self.staged, self.changes, self.now)
         self.changes.write(connection, self.now)
-        tasks.keep_late_results(connection, self.late)
 
 
 def take(connection: Connection, taken: Sequence[Report]) -> list[Verdict]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.prompts import messages, render
+from app.domain.prompts import messages, render, uses_name
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,11 @@ def test_a_name_that_looks_like_the_placeholder_does_not_stand_for_the_document(
 def test_messages_always_hold_the_text(template: str, text: str) -> None:
     (message,) = messages(template, text, "a.txt")
     assert text in message["content"]
+
+
+@pytest.mark.parametrize(
+    ("templates", "used"),
+    [(("{name}",), True), (("{{name}}",), False), (("{document}", None), False), (("{document}", "of {name}"), True)],
+)
+def test_whether_a_documents_name_is_asked_about(templates: tuple[str | None, ...], used: bool) -> None:
+    assert uses_name(*templates) is used
