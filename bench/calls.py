@@ -66,6 +66,6 @@ class Caller:
     def post(self, path: str, body: Any) -> Any:
         return json.loads(self.send("POST", path, json.dumps(body).encode()))
 
-    def act(self, batch_id: int, action: str) -> Any:
+    def act(self, batch_id: int, action: str, **context: Any) -> Any:
         """Ask for an action; return the answer."""
-        return self.post(f"/api/batches/{batch_id}/action", {"action": action})
+        return self.post(f"/api/batches/{batch_id}/action", {"action": action, "context": context})

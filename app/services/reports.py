@@ -166,9 +166,9 @@ class _Taking:
 
     def write(self, connection: Connection) -> None:
         tasks.write(connection, list(self.writes.values()))
+        self._keep_late_results(connection)  # first: they may answer what is staged here
         if self.staged:
             staging.write_analysis_tasks(connection, self.staged, self.changes, self.now)
-        self._keep_late_results(connection)
         self.changes.write(connection, self.now)
         self.usage.write(connection)
 
