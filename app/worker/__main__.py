@@ -17,14 +17,17 @@ import stamina
 from app.logging import configure
 from app.worker.client import Address, Client
 from app.worker.connections import settings
+from app.worker.documents_root import DocumentsRoot
 from app.worker.executors import make_executor
+from app.worker.extraction import Limits
+from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.imports import imported
 from app.worker.loop import Options, Worker
 from app.worker.staging import Stager
 from app.worker.task import Handler
 
-DEFAULTS = Options()
+DEFAULTS, LIMITS = Options(), Limits()
 CONNECTIONS = Path("connections.toml")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "INTERLOCK"}
 
@@ -109,7 +112,27 @@ def connected(path: Path | None, executor: str) -> dict[str, Handler]:
     "--connections", type=click.Path(path_type=Path), metavar="FILE",
     help="The model servers to ask, in TOML. Default: connections.toml, if it is there.",
 )  # fmt: skip
-@click.option("--stage-handler", metavar="MODULE:FUNCTION", help="Who reads documents. Default: text and Markdown.")
+@click.option("--stage-handler", metavar="MODULE:FUNCTION", help="Who reads documents, in place of the built-in.")
+@click.option(
+    "--documents-root", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder below which folders of documents are read. Without it, none is.",
+)  # fmt: skip
+@click.option(
+    "--document-seconds", type=click.IntRange(1, 3600), default=LIMITS.seconds, show_default=True,
+    help="How long one document may take to read.",
+)  # fmt: skip
+@click.option(
+    "--document-memory-mib", type=click.IntRange(256, 65_536), default=LIMITS.memory_mib, show_default=True,
+    help="How much memory reading it may take.",
+)  # fmt: skip
+@click.option(
+    "--document-characters", type=click.IntRange(1, 50_000_000), default=LIMITS.characters, show_default=True,
+    help="How long its text may be.",
+)  # fmt: skip
+@click.option(
+    "--document-mib", type=click.IntRange(1, 512), default=LIMITS.bytes // MIB, show_default=True,
+    help="How large its file may be.",
+)  # fmt: skip
 @click.option("--batch-id", type=click.IntRange(1), help="Work for this batch alone.")
 @click.option("--lease-seconds", type=click.IntRange(1, 86_400), help="Length of leases. Default: as each batch says.")
 @click.option(
@@ -134,7 +157,9 @@ def connected(path: Path | None, executor: str) -> dict[str, Handler]:
 )  # fmt: skip
 def main(
     url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
-    handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str, **options: Any,
+    handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str,
+    documents_root: Path | None, document_seconds: int, document_memory_mib: int, document_characters: int,
+    document_mib: int, **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, work on them, report what came of it; until SIGTERM or Ctrl-C.
 
@@ -146,7 +171,9 @@ def main(
     stamina.instrumentation.set_on_retry_hooks([])  # an outage is told now and then, not at every attempt
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
-    stage = checked_function(stage_handler) if stage_handler else Stager(address)
+    limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB)
+    root = DocumentsRoot(documents_root.resolve()) if documents_root else None
+    stage = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
     if (executor == "dask") != bool(scheduler):
         raise click.UsageError("--executor dask and --scheduler go together.")
     try:
