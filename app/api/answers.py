@@ -34,9 +34,13 @@ class StagingCounts(Shown):
     total = fields.Integer()
     completed = fields.Integer()
     failed = fields.Integer()
+    skipped = fields.Integer()
 
 
-class AnalysisCounts(StagingCounts):
+class AnalysisCounts(Shown):
+    total = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
     queued = fields.Integer()
     leased = fields.Integer()
 
@@ -62,6 +66,7 @@ class BatchSchema(Shown):
     failure = fields.Nested(FailureSchema, allow_none=True)
     progress = fields.Nested(Progress)
     input = fields.Dict(keys=fields.String(), values=fields.Integer())
+    duplicates = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
     options = fields.Dict()
     allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
     created_at = fields.DateTime()

@@ -17,7 +17,7 @@ from app.services.records import ANALYSIS_SUMS, CLOCK, ONE_SEEN, SEEN, BatchReco
 _ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
-_queued, _leased, _, _failed, _ = (label.element for label in ANALYSIS_SUMS)
+_queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
 # A batch may need an event, or tasks written, only if it is staging, an analysis task failed, or none is open.
 _UNSETTLED = (
     SEEN.with_only_columns(Batch.id)

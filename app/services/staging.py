@@ -15,6 +15,7 @@ from app.domain.leases import TaskKind, TaskStatus
 from app.models import Document, Model, Prompt, ReadyTask, Task
 from app.services.counters import CountChanges
 from app.services.records import BatchRecord, RunCounts
+from app.services.tasks import HeldTask
 
 SLICE = 1_000  # tasks that one transaction writes while it holds the batch
 
@@ -48,6 +49,17 @@ _FROM_READY_TASKS = insert(Task).from_select(
     .limit(bindparam("slice")),
     include_defaults=False,
 )
+_FROM_FOLDER = insert(Task).from_select(
+    [*_COMMON, "document_id"],
+    select(*_run, *_queued, literal(TaskKind.STAGE), Document.id)
+    .where(
+        Document.batch_id == bindparam("batch_id"),
+        Document.run == bindparam("run"),
+        Document.parent_id == bindparam("folder_id"),
+    )
+    .order_by(Document.path),
+    include_defaults=False,
+)
 _staged = Task.__table__.alias("staged")
 _FROM_STAGED = insert(Task).from_select(
     [*_COMMON, "document_id", "staging_task_id", "prompt_number", "model_number"],
@@ -74,9 +86,9 @@ _FROM_STAGED = insert(Task).from_select(
 def write_slice(connection: Connection, batch: BatchRecord, counts: RunCounts, now: datetime) -> int:
     """Write the next slice of the run's first tasks, under the batch's lock; return how many it wrote."""
     if batch.ready_task_count:
-        kind, statement, written = TaskKind.ANALYZE, _FROM_READY_TASKS, counts.analysis.total
+        kind, statement, written = TaskKind.ANALYZE, _FROM_READY_TASKS, counts.analysis.written
     else:
-        kind, statement, written = TaskKind.STAGE, _FROM_DOCUMENTS, counts.staging.total
+        kind, statement, written = TaskKind.STAGE, _FROM_DOCUMENTS, counts.staging.written
     values = {"batch_id": batch.id, "run": batch.run, "now": now, "written": written, "slice": SLICE}
     amount = connection.execute(statement, values).rowcount
     if amount:
@@ -89,3 +101,9 @@ def write_slice(connection: Connection, batch: BatchRecord, counts: RunCounts, n
 def write_analysis_tasks(connection: Connection, staging_task_ids: Iterable[int], now: datetime) -> None:
     """Write the analysis tasks, prompts x models, of staging tasks that were completed in this transaction."""
     connection.execute(_FROM_STAGED, {"staging_task_ids": list(staging_task_ids), "now": now})
+
+
+def write_found_tasks(connection: Connection, folder: HeldTask, now: datetime) -> int:
+    """Write the staging tasks of the documents that a folder was found to hold; return how many."""
+    values = {"batch_id": folder.batch_id, "run": folder.run, "folder_id": folder.document_id, "now": now}
+    return connection.execute(_FROM_FOLDER, values).rowcount

@@ -38,11 +38,13 @@ _HELD = (
         Task.lease_answer,
         Task.past_leases,
         Task.lease_expires_at,
+        Task.document_id,
         Batch.state,
         Batch.run.label("batch_run"),
         Batch.archived_at,
         Batch.max_attempts,
         Batch.lease_seconds,
+        Batch.on_unreadable,
         (Batch.prompt_count * Batch.model_count).label("tasks_per_document"),
     )
     .join(Batch, Batch.id == Task.batch_id)
@@ -67,11 +69,13 @@ class HeldTask:
     lease_answer: str | None
     past_leases: str
     lease_expires_at: datetime | None
+    document_id: int | None
     batch_state: BatchState
     batch_run: int
     archived_at: datetime | None
     max_attempts: int
     lease_seconds: int
+    on_unreadable: str
     tasks_per_document: int
 
     @property
