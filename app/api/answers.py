@@ -34,9 +34,13 @@ class StagingCounts(Shown):
     total = fields.Integer()
     completed = fields.Integer()
     failed = fields.Integer()
+    skipped = fields.Integer()
 
 
-class AnalysisCounts(StagingCounts):
+class AnalysisCounts(Shown):
+    total = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
     queued = fields.Integer()
     leased = fields.Integer()
 
@@ -71,6 +75,7 @@ class BatchSchema(Shown):
     progress = fields.Nested(Progress)
     usage = fields.Nested(UsageSchema)
     input = fields.Dict(keys=fields.String(), values=fields.Integer())
+    duplicates = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
     options = fields.Dict()
     allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
     created_at = fields.DateTime()

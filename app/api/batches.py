@@ -9,6 +9,7 @@ from marshmallow import fields
 
 from app.api.access import OPERATORS, READERS, WORKERS, order
 from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.field_kinds import Taken
 from app.api.json_lines import JSON_LINES, has_lines, read_ready_tasks
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, recorder, reply
@@ -22,7 +23,6 @@ from app.api.schemas import (
     RenameBody,
     ReplaceDocumentBody,
     ResultsQuery,
-    Taken,
     TasksQuery,
 )
 from app.api.uploads import uploaded_documents

@@ -7,17 +7,27 @@ from app.domain.usage import Usage
 
 @dataclass(frozen=True)
 class Counts:
-    """How many tasks of one kind of the present run are in each status. `critical` counts within `failed`."""
+    """How many tasks of one kind of the present run are in each status.
+
+    `critical` counts within `failed`, `skipped` within `completed`; `found` are those that a folder added.
+    """
 
     queued: int = 0
     leased: int = 0
     completed: int = 0
     failed: int = 0
     critical: int = 0
+    skipped: int = 0
+    found: int = 0
 
     @property
     def total(self) -> int:
         return self.queued + self.leased + self.completed + self.failed
+
+    @property
+    def written(self) -> int:
+        """Those made of the batch's own input, in slices."""
+        return self.total - self.found
 
     @property
     def open(self) -> int:
@@ -42,4 +52,4 @@ class Facts:
     @property
     def all_tasks_written(self) -> bool:
         """Whether `stage` has written every task row of the run (it may do so in slices)."""
-        return self.staging.total >= self.documents and self.analysis.total >= self.ready_tasks
+        return self.staging.written >= self.documents and self.analysis.total >= self.ready_tasks

@@ -78,8 +78,9 @@ class Document(Base):
     __tablename__ = "documents"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
-    number: Mapped[int]  # from 1, without gaps: staging goes on after the last one it wrote
+    batch_id: Mapped[int] = mapped_column(BigId)  # no foreign key: a folder's report inserts, and never waits
+    number: Mapped[int | None]  # from 1, without gaps: staging goes on after the last one. None: found in a folder
+    run: Mapped[int | None]  # that found it in a folder; None for the batch's own, which every run has
     name: Mapped[str] = mapped_column(String(500))
     media_type: Mapped[str] = mapped_column(String(200))
     text: Mapped[str | None] = mapped_column(Text)  # given inline
@@ -87,13 +88,15 @@ class Document(Base):
     path: Mapped[str | None] = mapped_column(Text)  # or found by a worker, under its root
     folder: Mapped[str | None] = mapped_column(Text)  # or a pattern of such paths, which staging resolves
     parent_id: Mapped[int | None] = mapped_column(BigId)  # the folder that a path was found in
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcTime)  # of this content: a document may be replaced
 
     __table_args__ = (
         CheckConstraint(ONE_SOURCE, name="one_source"),
         Index("uq_documents_number", "batch_id", "number", unique=True),
+        # Equal content is read once: of a folder's files by this, of the batch's own (run is null) under its lock.
+        Index("uq_documents_content", "batch_id", "run", "sha256", unique=True),
     )
 
 

@@ -99,6 +99,7 @@ class TaskCounts(Base):
     failed: Mapped[int] = mapped_column(BigId)
     critical: Mapped[int] = mapped_column(BigId)
     skipped: Mapped[int] = mapped_column(BigId)  # documents left out, within `completed`
+    found: Mapped[int] = mapped_column(BigId)  # tasks of documents that a folder added
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)

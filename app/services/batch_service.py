@@ -32,7 +32,7 @@ from app.services.reports import Report, Verdict
 from app.services.views import batch_view, effect_of
 
 Columns = Callable[[LockedBatch], Mapping[str, Any]]
-Store = Callable[[Connection, LockedBatch], None]
+Store = Callable[[Connection, LockedBatch], Mapping[str, Any] | None]  # returns what to tell beside the batch
 
 
 class BatchService:
@@ -101,8 +101,8 @@ class BatchService:
             batch, _ = look(connection, batch_id)
             changes.append(ledger.append_creation(connection, batch, Change(CREATE, Kind.EDIT, order)))
             locked = LockedBatch(connection, records.Locked(batch, now), changes)
-            store(connection, locked)
-            return batch_view(batch, locked.facts)
+            more = store(connection, locked)
+            return {**batch_view(batch, locked.facts), **(more or {})}
 
         return self._recorded(order, create)
 
@@ -115,9 +115,8 @@ class BatchService:
         def apply(connection: Connection, changes: list[ChangeMade]) -> Answer:
             locked = self._lock(connection, batch_id, changes)
             locked.edit(edit, order, columns(locked))
-            if store:
-                store(connection, locked)
-            return batch_view(locked.batch, locked.facts)
+            more = store(connection, locked) if store else None
+            return {**batch_view(locked.batch, locked.facts), **(more or {})}
 
         return self._recorded(order, apply)
 

@@ -18,7 +18,8 @@ SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
 
 _ADDED = (
-    "queued", "leased", "completed", "failed", "critical", "skipped", "input_tokens", "output_tokens", "cost_nanos",
+    "queued", "leased", "completed", "failed", "critical", "skipped", "found",
+    "input_tokens", "output_tokens", "cost_nanos",
 )  # fmt: skip
 _ADD = f"""
 INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
@@ -57,6 +58,10 @@ class CountChanges:
         """Count what a call used."""
         if amounts := {name: amount for name, amount in usage.amounts.items() if amount}:
             self._changes.setdefault(run, Counter()).update(amounts)
+
+    def note(self, run: Run, **amounts: int) -> None:
+        """Count what is counted beside the statuses: `skipped`, `found`."""
+        self._changes.setdefault(run, Counter()).update(amounts)
 
     def runs(self) -> Iterable[Run]:
         return self._changes.keys()

@@ -48,6 +48,11 @@ class LockedBatch:
         self.counts = locked.counts
 
     @property
+    def connection(self) -> Connection:
+        """The transaction that holds the batch: for what an edit has to read before it knows what to write."""
+        return self._connection
+
+    @property
     def facts(self) -> Facts:
         return records.facts_of(self.batch, self.counts, self.now)
 

@@ -17,7 +17,7 @@ from app.services.records import ANALYSIS_SUMS, CLOCK, ONE_SEEN, SEEN, USAGE_SUM
 _ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
-_queued, _leased, _, _failed, _ = (label.element for label in ANALYSIS_SUMS)
+_queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
 _input_tokens, _output_tokens, _cost = (label.element for label in USAGE_SUMS)
 _may_have_crossed = or_(
     _cost >= Batch.max_cost_nanos,

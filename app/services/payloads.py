@@ -15,7 +15,9 @@ from app.models import Document, Model, Prompt, ReadyTask, Task
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _of_batches = bindparam("batch_ids", expanding=True, type_=BigInteger)
-_DOCUMENTS = select(Document.id, Document.name, Document.media_type, Document.text).where(Document.id.in_(_ids))
+_DOCUMENTS = select(
+    Document.id, Document.name, Document.media_type, Document.text, Document.path, Document.folder
+).where(Document.id.in_(_ids))
 _NAMES = select(Document.id, Document.name).where(Document.id.in_(_ids))
 _STAGED = select(Task.id, Task.result).where(Task.id.in_(_ids))
 _PROMPTS = select(db.table_of(Prompt)).where(Prompt.batch_id.in_(_of_batches))
@@ -55,8 +57,9 @@ def _of(connection: Connection, statement: Any, ids: Iterable[int]) -> list[Any]
 
 def _staging_payload(document: Any) -> dict[str, Any]:
     named = {"id": document.id, "name": document.name, "media_type": document.media_type}
-    if document.text is not None:
-        return {"document": named, "text": document.text}
+    for source in ("text", "path", "folder"):
+        if (said := getattr(document, source)) is not None:
+            return {"document": named, source: said}
     return {"document": named, "content_url": f"/api/documents/{document.id}/content"}
 
 

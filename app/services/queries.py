@@ -207,8 +207,8 @@ class Queries:
         )
         with reading(self._sessions) as connection:
             row = connection.execute(statement).one_or_none()
-        if row is None:
-            raise NotFound("document", document_id)
+        if row is None or (row.content is None and row.text is None):  # files of a folder lie with the workers
+            raise NotFound("content of document", document_id)
         return row
 
     def batches_by_state(self) -> dict[str, int]:
@@ -312,5 +312,12 @@ def task_view(row: Any) -> dict[str, Any]:
         "lease_expires_at": rfc3339(row.lease_expires_at) if held else None,
         "available_at": rfc3339(row.available_at),
         "error": row.error,
+        "skipped": _skipped(row),
         "finished_at": rfc3339(row.finished_at),
     }
+
+
+def _skipped(row: Any) -> str | None:
+    """Why a document was left out, or None."""
+    left_out = row.kind == TaskKind.STAGE and (row.result or {}).get("skipped") is True
+    return str(row.result.get("reason")) if left_out else None

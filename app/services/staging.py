@@ -21,6 +21,7 @@ from app.services import new_tasks
 from app.services.counters import CountChanges
 from app.services.earlier_answers import NewRun, NewTask
 from app.services.records import BatchRecord, RunCounts
+from app.services.tasks import HeldTask
 
 SLICE = 1_000  # tasks that one transaction writes while it holds the batch
 
@@ -44,6 +45,17 @@ _FROM_DOCUMENTS = insert(Task).from_select(
     .where(Document.batch_id == bindparam("batch_id"), Document.number > bindparam("written"))
     .order_by(Document.number)
     .limit(bindparam("slice")),
+    include_defaults=False,
+)
+_FROM_FOLDER = insert(Task).from_select(
+    [*_COMMON, "document_id"],
+    select(*_run, *_queued, literal(TaskKind.STAGE), Document.id)
+    .where(
+        Document.batch_id == bindparam("batch_id"),
+        Document.run == bindparam("run"),
+        Document.parent_id == bindparam("folder_id"),
+    )
+    .order_by(Document.path),
     include_defaults=False,
 )
 _READY = (
@@ -92,12 +104,12 @@ def write_slice(connection: Connection, batch: BatchRecord, counts: RunCounts, n
     values = {"batch_id": batch.id, "run": batch.run, "now": now, "slice": SLICE}
     if batch.ready_task_count:
         redo = redo_of(batch.reuse)
-        rows = connection.execute(_READY, {**values, "written": counts.analysis.total})
+        rows = connection.execute(_READY, {**values, "written": counts.analysis.written})
         asked = [NewTask(row.content_key, redo is not None, ready_number=row.number) for row in rows]
         amount = len(asked)
         new_tasks.write(connection, NewRun(batch.id, batch.run, redo), asked, changes, now)
     else:
-        amount = connection.execute(_FROM_DOCUMENTS, {**values, "written": counts.staging.total}).rowcount
+        amount = connection.execute(_FROM_DOCUMENTS, {**values, "written": counts.staging.written}).rowcount
         changes.add((batch.id, batch.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
     if amount:
         changes.write(connection, now)
@@ -144,3 +156,9 @@ def _questions(connection: Connection, run: NewRun) -> list[_Question]:
         for prompt in connection.execute(_PROMPTS, values)
         for model, model_key in models
     ]
+
+
+def write_found_tasks(connection: Connection, folder: HeldTask, now: datetime) -> int:
+    """Write the staging tasks of the documents that a folder was found to hold; return how many."""
+    values = {"batch_id": folder.batch_id, "run": folder.run, "folder_id": folder.document_id, "now": now}
+    return connection.execute(_FROM_FOLDER, values).rowcount

@@ -38,6 +38,7 @@ _HELD = (
         Task.lease_answer,
         Task.past_leases,
         Task.lease_expires_at,
+        Task.document_id,
         Batch.state,
         Batch.run.label("batch_run"),
         Batch.archived_at,
@@ -46,6 +47,7 @@ _HELD = (
         func.coalesce(Task.prompt_number, 0),
         func.coalesce(Task.model_number, 0),
         func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
+        Batch.on_unreadable,
     )
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(_ids))
@@ -71,6 +73,7 @@ class HeldTask:
     lease_answer: str | None
     past_leases: str
     lease_expires_at: datetime | None
+    document_id: int | None
     batch_state: BatchState
     batch_run: int
     archived_at: datetime | None
@@ -79,6 +82,7 @@ class HeldTask:
     prompt_number: int  # 0 for a ready-made task
     model_number: int
     limited: bool  # whether the batch has a limit that a report may cross
+    on_unreadable: str
 
     @property
     def tokens(self) -> Tokens:

@@ -62,12 +62,21 @@ _CHECKS: dict[str, str] = {
             GROUP BY batch_id, run, prompt_number, model_number) c
         ON t.batch_id = c.batch_id AND t.run = c.run AND t.prompt_number = c.prompt_number
             AND t.model_number = c.model_number WHERE {_DIFFERS}""",
+    "each document found in a folder has one staging task, counted as found": """
+        SELECT coalesce(c.batch_id, d.batch_id) AS batch FROM
+        (SELECT batch_id, run, sum(found) AS found FROM task_counts WHERE kind = 'STAGE' GROUP BY batch_id, run) c
+        FULL JOIN
+        (SELECT d.batch_id, d.run, count(t.id) AS tasks, count(DISTINCT d.id) AS documents FROM documents d
+         LEFT JOIN tasks t ON t.batch_id = d.batch_id AND t.run = d.run AND t.document_id = d.id AND t.kind = 'STAGE'
+         WHERE d.run IS NOT NULL GROUP BY d.batch_id, d.run) d
+        ON c.batch_id = d.batch_id AND c.run = d.run
+        WHERE coalesce(c.found, 0) <> coalesce(d.tasks, 0) OR d.tasks <> d.documents""",
     "a COMPLETED batch has no open task in its present run": f"""
         SELECT b.id AS batch FROM batches b JOIN tasks t ON t.batch_id = b.id AND t.run = b.run
         WHERE b.state = '{BatchState.COMPLETED}' AND t.status IN ('QUEUED', 'LEASED')""",
     "a batch counts the documents it has": """
         SELECT b.id AS batch FROM batches b LEFT JOIN documents d ON d.batch_id = b.id GROUP BY b.id, b.document_count
-        HAVING count(d.id) <> b.document_count""",
+        HAVING count(d.number) <> b.document_count""",
 }
 
 

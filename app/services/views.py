@@ -61,7 +61,7 @@ def failure_view(batch: BatchRecord) -> dict[str, Any] | None:
 
 
 def _staging(counts: Counts) -> dict[str, int]:
-    return {"total": counts.total, "completed": counts.completed, "failed": counts.failed}
+    return {"total": counts.total, "completed": counts.completed, "failed": counts.failed, "skipped": counts.skipped}
 
 
 def _analysis(counts: Counts) -> dict[str, int]:

@@ -150,6 +150,7 @@ def upgrade() -> None:
         sa.Column("failed", BigId, nullable=False),
         sa.Column("critical", BigId, nullable=False),
         sa.Column("skipped", BigId, nullable=False),
+        sa.Column("found", BigId, nullable=False),
         sa.Column("input_tokens", BigId, nullable=False),
         sa.Column("output_tokens", BigId, nullable=False),
         sa.Column("cost_nanos", BigId, nullable=False),
@@ -272,7 +273,8 @@ def upgrade() -> None:
         "documents",
         sa.Column("id", BigId, nullable=False),
         sa.Column("batch_id", BigId, nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=True),
+        sa.Column("run", sa.Integer(), nullable=True),
         sa.Column("name", sa.String(length=500), nullable=False),
         sa.Column("media_type", sa.String(length=200), nullable=False),
         sa.Column("text", sa.Text(), nullable=True),
@@ -280,13 +282,13 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=True),
         sa.Column("folder", sa.Text(), nullable=True),
         sa.Column("parent_id", BigId, nullable=True),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", BigId, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.CheckConstraint(ONE_SOURCE, name="ck_documents_one_source"),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_documents_batch_id"),
         sa.PrimaryKeyConstraint("id", name="pk_documents"),
     )
+    op.create_index("uq_documents_content", "documents", ["batch_id", "run", "sha256"], unique=True)
     op.create_index("uq_documents_number", "documents", ["batch_id", "number"], unique=True)
     op.create_table(
         "models",
@@ -335,6 +337,7 @@ def downgrade() -> None:
     op.drop_table("prompts")
     op.drop_table("models")
     op.drop_index("uq_documents_number", table_name="documents")
+    op.drop_index("uq_documents_content", table_name="documents")
     op.drop_table("documents")
     op.drop_index("ix_audit_log_at", table_name="audit_log")
     op.drop_table("audit_log")

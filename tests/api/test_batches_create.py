@@ -42,7 +42,7 @@ def test_created_with_every_field(operator: ApiClient) -> None:
         "run": 0,
         "failure": None,
         "progress": {
-            "staging": {"total": 0, "completed": 0, "failed": 0},
+            "staging": {"total": 0, "completed": 0, "failed": 0, "skipped": 0},
             "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
         },
         "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0},
@@ -158,10 +158,10 @@ def test_the_same_document_name_twice_is_two_documents(operator: ApiClient) -> N
 
 def test_a_batch_of_many_documents(operator: ApiClient, service: Services) -> None:
     """Contract 2: `stage` may write its rows in slices after it has answered; none is lost or doubled."""
-    documents = [{"name": f"{n}.txt", "text": "x"} for n in range(2_500)]
+    documents = [{"name": f"{n}.txt", "text": f"x{n}"} for n in range(2_500)]
     body = {"name": "n", "documents": documents, "prompts": [PROMPT], "models": [MODEL]}
     batch = answered(operator.post("/api/batches", json=body), 201)
     operator.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
     service.sweeper.sweep()
     staging = operator.get(f"/api/batches/{batch['id']}").json["progress"]["staging"]
-    assert staging == {"total": 2_500, "completed": 0, "failed": 0}
+    assert staging == {"total": 2_500, "completed": 0, "failed": 0, "skipped": 0}

@@ -238,7 +238,8 @@ class Lives(RuleBasedStateMachine):
 
     def carry_out(self, edit: str, batch_id: int) -> None:
         if edit == "add_documents":
-            inputs.add_documents(self.services.batches, batch_id, [stories.document()], OPERATOR)
+            document = stories.document(text=f"added {self.batches[batch_id].documents}")
+            inputs.add_documents(self.services.batches, batch_id, [document], OPERATOR)
         elif edit == "rename":
             inputs.rename(self.services.batches, batch_id, {"name": "renamed"}, OPERATOR)
         else:

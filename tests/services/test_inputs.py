@@ -56,6 +56,27 @@ def test_documents_keep_what_they_were(services: Services) -> None:
         services.queries.document_content(4711)
 
 
+def test_of_equal_documents_the_first_alone_is_kept(services: Services) -> None:
+    """Within a call, and over calls; the answer names those that were left out, and of which they are copies."""
+    body = {
+        "name": "twins",
+        "documents": [stories.document(name, text) for name, text in (("a", "x"), ("b", "y"), ("c", "x"))],
+        "prompts": [],
+        "models": [],
+        "options": {},
+    }
+    batch = inputs.create_batch(services.batches, body, OPERATOR)
+    assert (batch["input"]["documents"], batch["duplicates"]) == (2, [{"name": "c", "of": "a"}])
+    uploaded = {"name": "d", "media_type": "text/plain", "content": b"y"}
+    shown = add(services, batch["id"], uploaded, stories.document("e", "z"), stories.document("f", "z"))
+    assert shown["duplicates"] == [{"name": "f", "of": "e"}, {"name": "d", "of": "b"}]
+    assert shown["input"]["documents"] == 3
+    assert "duplicates" not in add(services, batch["id"], stories.document("g", "new"))
+    assert [(row.number, row.name) for row in stories.rows_of(services, Document)] == [
+        (1, "a"), (2, "b"), (3, "e"), (4, "g"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("state", [state for state in BatchState if state != "SAVED"])
 def test_documents_come_while_a_batch_is_saved(services: Services, state: BatchState) -> None:
     """Contract 5: else 409, and nothing is stored."""
