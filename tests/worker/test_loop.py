@@ -359,7 +359,7 @@ def test_an_executor_that_breaks_is_replaced_and_no_more_than_it_had_fails(
     assert running.stop() == 0
     assert answers(service) == [1] * 40
     failed = [task.reports[0] for task in service.tasks.values() if task.status == "FAILED"]
-    assert 3 <= len(failed) < 40  # the tenth of each ten, and what it had not begun
+    assert 0 < len(failed) < 40  # what a broken one had, and no other
     assert {(report["error"]["code"], report["retryable"]) for report in failed} == {("worker_failed", True)}
 
 
