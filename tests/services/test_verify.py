@@ -40,6 +40,10 @@ FAULTS = {
         "UPDATE tasks SET status = 'FAILED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET run = 2 WHERE batch_id = :id AND kind = 'STAGE'",
     ],
+    "each document found in a folder has one staging task, counted as found": [
+        "UPDATE task_counts SET found = 1 WHERE batch_id = :id AND kind = 'STAGE'",
+        "UPDATE documents SET run = 1 WHERE batch_id = :id",
+    ],
     "a COMPLETED batch has no open task in its present run": [
         "UPDATE tasks SET status = 'QUEUED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'LEASED' WHERE batch_id = :id AND kind = 'ANALYZE'",
