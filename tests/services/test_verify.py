@@ -48,6 +48,7 @@ FAULTS = {
     "the usage by prompt and model is that of the analysis tasks and late results": [
         "UPDATE usage_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id",
         "UPDATE usage_counts SET run = 2, input_tokens = 1 WHERE batch_id = :id",
+    ],
     "each document found in a folder has one staging task, counted as found": [
         "UPDATE task_counts SET found = 1 WHERE batch_id = :id AND kind = 'STAGE'",
         "UPDATE documents SET run = 1 WHERE batch_id = :id",
