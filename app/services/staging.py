@@ -120,7 +120,7 @@ def write_analysis_tasks(
     connection: Connection, results: Mapping[int, Mapping[str, Any]], changes: CountChanges, now: datetime
 ) -> None:
     """Write the analysis tasks, prompts x models, of the staging tasks that gave these results in this transaction."""
-    staged = connection.execute(_STAGED, {"ids": list(results)})
+    staged = connection.execute(_STAGED, {"ids": list(results)}).all()
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
         documents = list(of_batch)
         run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
