@@ -59,8 +59,8 @@ def kind_of(content: bytes, media_type: str, name: str) -> Kind:
     head = content[:1024]
     if not content.strip(b" \t\r\n\0\xef\xbb\xbf"):
         raise Unreadable(EMPTY)
-    if b"%PDF-" in head:
-        return Kind.PDF
+    if head.lstrip().startswith(b"%PDF-") or (b"%PDF-" in head and is_binary(content[:SAMPLE_BYTES])):
+        return Kind.PDF  # something may stand before its mark; but a text may speak of it
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_zip(content)
     if head.startswith(_OLE):

@@ -40,6 +40,11 @@ def test_a_wrong_declared_type_does_not_break_it(wrong: str) -> None:
         assert all(word in read(write(SAID), wrong, "a.html").text for word in SAID)
 
 
+def test_a_text_about_pdf_is_a_text_and_a_pdf_with_something_before_it_a_pdf() -> None:
+    assert read(b"A PDF begins with %PDF-1.7.", "text/plain").metadata["media_type"] == "text/plain"
+    assert read(b"\0\0\0\1 junk\n" + documents.pdf(SAID), "text/plain").metadata["media_type"] == "application/pdf"
+
+
 def test_many_files_as_an_operator_has_them(tmp_path: Path) -> None:
     written = write_documents(tmp_path, 60, seed=3)
     assert sum(not each.readable for each in written) == 6
