@@ -75,6 +75,10 @@ class ConnectionHandler:
             raise TaskFailed("content_filter", message, retryable=False, usage=usage)
         return {**found, "model": answer.get("model") or question.body.get("model"), "usage": usage}
 
+    def close(self) -> None:
+        """Close what is open to the server; a process that ends need not."""
+        self._server.close()
+
     def _ask(self, question: Question) -> dict[str, Any]:
         try:
             return self._server.ask(question.path, question.body)

@@ -72,6 +72,9 @@ class ModelServer:
             raise TaskFailed("bad_answer", f"{self._name} answers {type(answer).__name__}, not an object.")
         return answer
 
+    def close(self) -> None:
+        self._client.close()
+
     def _http(self, settings: Connection) -> httpx2.Client:
         def began(request: httpx2.Request) -> None:
             request.extensions[BEGAN_AT] = time.monotonic()

@@ -22,13 +22,17 @@ def model_server() -> Iterator[MisbehavingServer]:
 
 
 @pytest.fixture
-def connect(model_server: MisbehavingServer) -> Connect:
-    """Make the handler of a connection to the model server, with these settings."""
+def connect(model_server: MisbehavingServer) -> Iterator[Connect]:
+    """Make the handler of a connection to the model server, with these settings; all are closed at the end."""
+    made: list[ConnectionHandler] = []
 
     def make(key: str = KEY, **settings: Any) -> ConnectionHandler:
-        return ConnectionHandler("lab", Connection(base_url=model_server.url, **settings), key)
+        made.append(ConnectionHandler("lab", Connection(**{"base_url": model_server.url, **settings}), key))
+        return made[-1]
 
-    return make
+    yield make
+    for handler in made:
+        handler.close()
 
 
 def asking(text: str = "2 + 2?", **payload: Any) -> Task:

@@ -10,7 +10,6 @@ import pytest
 from app.worker import TaskFailed
 from app.worker.connections.failures import retry_after
 from app.worker.connections.handler import ConnectionHandler
-from app.worker.connections.settings import Connection
 from tests.worker.conftest import wait_for
 from tests.worker.connections.conftest import KEY, Connect, asking
 from tests.worker.connections.model_server import MisbehavingServer
@@ -65,9 +64,8 @@ def test_each_failure_is_reported_for_what_it_is(
     assert handler(asking())["text"] == "Four."
 
 
-def test_nobody_at_home_may_be_tried_again() -> None:
-    handler = ConnectionHandler("lab", Connection(base_url="http://127.0.0.1:9/v1"), KEY)
-    failed = failure(handler)
+def test_nobody_at_home_may_be_tried_again(connect: Connect) -> None:
+    failed = failure(connect(base_url="http://127.0.0.1:9/v1"))
     assert (failed.code, failed.retryable) == ("no_answer", True)
 
 

@@ -45,6 +45,8 @@ def test_a_connection_that_lists_its_models_answers_for_them_alone(tmp_path: Pat
     assert set(handlers) == {"lab/a", "lab/org/b", "jsonl/a", "jsonl/org/b", "open", "free"}
     assert handlers["lab/a"] is handlers["jsonl/org/b"]  # one handler, so that one limit holds for all
     assert handlers["open"] is not handlers["free"]
+    for handler in handlers.values():
+        handler.close()  # type: ignore[attr-defined]
 
 
 def test_keys_are_in_no_text_of_the_settings(tmp_path: Path) -> None:
