@@ -15,7 +15,7 @@ from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
-from app.services.queries import RESULT_FORMS
+from app.services.row_views import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
 BIGGEST_INT = 2**31 - 1

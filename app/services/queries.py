@@ -3,16 +3,15 @@
 Every list is paged by a key that only grows; `after` is the last key of the page before.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Row, func, select, tuple_
 
 from app import db
 from app.db import Sessions, reading
-from app.domain.lease_tokens import Tokens
-from app.domain.leases import FINISHED, TaskKind, TaskStatus
+from app.domain.leases import TaskKind
 from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
 from app.errors import NotFound
@@ -29,8 +28,8 @@ from app.models import (
 )
 from app.services import usage
 from app.services.looks import look, look_at
-from app.services.openai_lines import error_line, output_line
 from app.services.reports import task_number
+from app.services.row_views import RESULT_FORMS, ResultForm, audit_view, request_view, task_view
 from app.services.views import batch_view, rfc3339, usage_view
 
 RESULTS_PAGE = 200
@@ -168,7 +167,7 @@ class Queries:
             present = look(connection, batch_id)[0].run
         return self._walk(batch_id, present if run is None else run, RESULT_FORMS[form])
 
-    def _walk(self, batch_id: int, run: int, form: "_Form") -> Iterator[dict[str, Any]]:
+    def _walk(self, batch_id: int, run: int, form: ResultForm) -> Iterator[dict[str, Any]]:
         page = (
             _TASKS.add_columns(*form.columns)
             .where(
@@ -234,90 +233,3 @@ class Queries:
             yield from rows
             last = rows[-1] if len(rows) == CHANGES_PAGE else None
             after = (last.at, last.batch_id, last.version) if last else None
-
-
-def audit_view(row: Row[Any]) -> dict[str, Any]:
-    names = (
-        "version", "trigger", "kind", "from_state", "to_state", "actor", "role", "reason", "context", "request_id",
-    )  # fmt: skip
-    return {**{name: getattr(row, name) for name in names}, "at": rfc3339(row.at)}
-
-
-def request_view(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "batch_id": row.batch_id,
-        "action": row.action,
-        "status": row.status,
-        "reason": row.reason,
-        "version": row.version,
-        "actor": row.actor,
-        "created_at": rfc3339(row.created_at),
-        "expires_at": rfc3339(row.expires_at),
-        "finished_at": rfc3339(row.finished_at),
-    }
-
-
-def _named(row: Any) -> dict[str, Any]:
-    document = None if row.document_id is None else {"id": row.document_id, "name": row.document_name}
-    return {
-        "custom_id": row.custom_id,
-        "document": document,
-        "prompt": row.prompt_name,
-        "connection": row.connection,
-        "model": row.model,
-        "run": row.run,
-        "status": row.status,
-        "attempt": row.attempt,
-        "reused_from": None if row.reused_from is None else str(row.reused_from),
-    }
-
-
-def result_view(row: Any) -> dict[str, Any]:
-    """A line of `/results`."""
-    return {
-        "task_id": str(row.id),
-        **_named(row),
-        "usage": {**usage_view(row), "latency_ms": row.latency_ms},
-        "result": row.result,
-        "error": row.error,
-        "finished_at": rfc3339(row.finished_at),
-    }
-
-
-class _Form(NamedTuple):
-    statuses: Sequence[TaskStatus]
-    view: Callable[[Any], dict[str, Any]]
-    columns: Sequence[Any] = ()
-
-
-# How results may be had: of which tasks, and what a line looks like.
-RESULT_FORMS = {
-    "ndjson": _Form(FINISHED, result_view),
-    "openai": _Form((TaskStatus.COMPLETED,), output_line, (ReadyTask.body,)),
-    "openai-errors": _Form((TaskStatus.FAILED,), error_line),
-}
-
-
-def task_view(row: Any) -> dict[str, Any]:
-    """A task in a list; its result is shown with the task itself."""
-    tokens = Tokens(row.status, row.lease_token, row.lease_outcome, row.lease_answer, row.past_leases)
-    held = row.lease_token is not None and tokens.is_current(row.lease_token)
-    return {
-        "id": str(row.id),
-        "batch_id": row.batch_id,
-        "kind": row.kind,
-        **_named(row),
-        "worker": row.leased_by if held else None,
-        "lease_expires_at": rfc3339(row.lease_expires_at) if held else None,
-        "available_at": rfc3339(row.available_at),
-        "error": row.error,
-        "skipped": _skipped(row),
-        "finished_at": rfc3339(row.finished_at),
-    }
-
-
-def _skipped(row: Any) -> str | None:
-    """Why a document was left out, or None."""
-    left_out = row.kind == TaskKind.STAGE and (row.result or {}).get("skipped") is True
-    return str(row.result.get("reason")) if left_out else None
