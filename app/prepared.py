@@ -16,27 +16,27 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @lru_cache
-def _sent_as(name: str, sql: str) -> tuple[str, str]:
-    """Write the statements that prepare `sql`, and those that execute it with the same parameters."""
-    prepares, executes = [], []
+def _sent_as(name: str, sql: str) -> tuple[dict[str, str], str]:
+    """Write what prepares `sql`, each statement under its name, and what executes it with the same parameters."""
+    prepares, executes = {}, []
     for number, statement in enumerate(sql.split("; ")):
         names = list(dict.fromkeys(_PARAMETER.findall(statement)))
         numbered = _PARAMETER.sub(lambda found, of=names: f"${of.index(found[1]) + 1}", statement)  # type: ignore[misc]
         given = f" ({', '.join(f'%({each})s' for each in names)})" if names else ""
-        prepares.append(f"PREPARE {name}_{number} AS {numbered}")
+        prepares[f"{name}_{number}"] = f"PREPARE {name}_{number} AS {numbered.replace('%%', '%')}"
         executes.append(f"EXECUTE {name}_{number}{given}")
-    return "; ".join(prepares).replace("%%", "%"), "; ".join(executes)
+    return prepares, "; ".join(executes)
 
 
 def _prepare(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, _: bool) -> tuple[str, Any]:
     name = context.execution_options.get(OPTION) if context else None
     if name is None:
         return sql, parameters
-    prepare, execute = _sent_as(name, sql)
+    prepares, execute = _sent_as(name, sql)
     known = connection.info.setdefault(OPTION, set())  # kept as long as the connection to the server
-    if name not in known:
-        cursor.execute(prepare)
-        known.add(name)
+    for each in prepares.keys() - known:  # one by one: where the second fails, the first is there and stays
+        cursor.execute(prepares[each])
+        known.add(each)
     return execute, parameters
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from app.db import make_engine
 from config import Config
@@ -51,3 +52,13 @@ def test_a_new_connection_prepares_anew(engine: Engine) -> None:
         connection.invalidate()
     with engine.connect() as connection:
         assert connection.execute(SUM, {"a": 1, "b": 2}).one()[0] == 1
+
+
+def test_a_statement_that_could_not_be_prepared_is_prepared_the_next_time(engine: Engine) -> None:
+    late = text("SELECT 1; SELECT count(*) FROM late").execution_options(prepared="late")
+    with engine.connect() as connection:
+        with pytest.raises(ProgrammingError):
+            connection.execute(late)
+        connection.rollback()
+        connection.execute(text("CREATE TABLE late ()"))
+        assert connection.execute(late).scalar_one() == 0
