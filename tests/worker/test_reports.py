@@ -75,6 +75,19 @@ def test_a_failure_says_all_that_was_raised() -> None:
     }  # fmt: skip
 
 
+def test_a_failed_attempt_says_what_it_cost() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 4, "cost": 0.25, "latency_ms": 10}
+    assert body(failed(TASK, TaskFailed("a", "b", usage=usage)))["error"] == {
+        "code": "a", "message": "b", "usage": usage,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("usage", ["three", {"cost": object()}, [1]])
+def test_a_usage_that_is_none_is_left_out(usage: object) -> None:
+    sent = body(failed(TASK, TaskFailed("a", "b", usage=usage)))  # type: ignore[arg-type]
+    assert sent["error"] == {"code": "a", "message": "b"}
+
+
 @pytest.mark.parametrize(("said", "sent"), [(None, None), (float("nan"), None), (-1, 0), (1e9, 86_400)])
 def test_retry_after_is_held_to_what_the_service_takes(said: float | None, sent: float | None) -> None:
     report = body(failed(TASK, TaskFailed("a", "b", retry_after_seconds=said)))
