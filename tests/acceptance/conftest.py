@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance: workers as processes, on a service on PostgreSQL, with a model server that is not ours."""
+"""Fixtures of the acceptance: worker processes, a service on PostgreSQL, a model server that is not ours."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Hundreds of real files through a real model server, with everything that goes wrong in a night: no answer paid twice."""
+"""Hundreds of real files through a real model server, and all that goes wrong in a night: nothing is paid twice."""
 
 from collections.abc import Callable
 from pathlib import Path
