@@ -192,13 +192,21 @@ class Worker:
 
     def _begin(self, lease: Lease, executor: Executor) -> None:
         try:
-            future = executor.submit(perform, self._handlers.find(lease.task), lease.task)
-        except BrokenExecutor as error:
-            self._lose(executor, error)
+            handler = self._handlers.find(lease.task)
+        except TaskFailed as failure:
+            self._settle(lease, of_exception(lease.task, failure))
+            return
+        try:
+            future = executor.submit(perform, handler, lease.task)
+        except Exception as error:
+            if isinstance(error, BrokenExecutor):
+                self._lose(executor, error)
+            elif executor is self._executor:
+                self._settle(lease, of_exception(lease.task, error))
+                return
+            # What a lost one says after its shutdown (a RuntimeError, for one) is not about this task.
             if not self.desk.not_begun(lease):
                 self._hand_back([lease])
-        except Exception as error:
-            self._settle(lease, of_exception(lease.task, error))
         else:
             future.add_done_callback(partial(self._done, lease))
 

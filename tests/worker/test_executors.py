@@ -190,13 +190,13 @@ def start_worker_of(server: LiveServer, start: Any, *options: str) -> "subproces
 def test_processes_are_killed_and_every_task_is_completed_once(
     live_server: LiveServer, database_url: str, start: Any
 ) -> None:
-    url = batch_of_lines(live_server, 400)
-    worker = start_worker_of(live_server, start, "--executor", "processes", "--concurrency", "3")
-    for reached in (50, 150, 250):
+    url = batch_of_lines(live_server, 5_000)
+    worker = start_worker_of(live_server, start, "--executor", "processes", "--concurrency", "3", "--prefetch", "50")
+    for reached in (500, 1_000, 1_500):
         wait_for(lambda reached=reached: completed(live_server, url) >= reached)
         for process in children_of(worker.pid)[:1]:
             process.kill()
-    each_is_completed_once(live_server, url, database_url, 400)
+    each_is_completed_once(live_server, url, database_url, 5_000, 100)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from app import demo as demo_module
 from app.demo import demo
+from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
 from tests.support.server import LiveServer
@@ -56,37 +57,6 @@ def answers(server: LiveServer) -> bool:
         return requests.get(f"{server.url}/readyz", timeout=5).ok
     except requests.RequestException:
         return False
-
-
-class Batch:
-    """A batch on the real service, as an operator sees it."""
-
-    def __init__(self, server: LiveServer, http: requests.Session, **body: Any) -> None:
-        self.http, self.url = http, f"{server.url}/api/batches"
-        if "lines" in body:
-            headers = {"Content-Type": "application/jsonl"}
-            made = http.post(f"{self.url}?name=lines", data=body["lines"], headers=headers, timeout=10)
-        else:
-            made = http.post(self.url, json={"name": "a batch", **body}, timeout=10)
-        made.raise_for_status()
-        self.url = f"{self.url}/{made.json()['id']}"
-
-    def show(self) -> dict[str, Any]:
-        return dict(self.http.get(self.url, timeout=10).json())
-
-    def ask(self, action: str) -> None:
-        answer = self.http.post(f"{self.url}/action", json={"action": action}, timeout=10)
-        assert answer.status_code == 200, answer.text
-
-    def reach(self, state: str, seconds: float = 60.0) -> dict[str, Any]:
-        wait_for(lambda: self.show()["state"] in (state, "FAILED"), seconds)
-        batch = self.show()
-        assert batch["state"] == state, batch
-        return batch
-
-    def results(self) -> list[dict[str, Any]]:
-        answer = self.http.get(f"{self.url}/results", timeout=10)
-        return [requests.models.complexjson.loads(line) for line in answer.text.splitlines()]
 
 
 def documents(amount: int) -> list[dict[str, str]]:

@@ -14,6 +14,18 @@ KEY = "sk-a-key-that-nobody-may-see"
 Connect = Callable[..., ConnectionHandler]
 
 
+class Clock:
+    """The one thing that is not real: a line's tasks go when the test says so."""
+
+    def __init__(self) -> None:
+        self.now, self.looks = 0.0, 0
+
+    def __call__(self) -> float:
+        now = self.now
+        self.looks += 1
+        return now
+
+
 @pytest.fixture
 def model_server() -> Iterator[MisbehavingServer]:
     server = MisbehavingServer()

@@ -23,11 +23,10 @@ def saying(text: str | None, finish_reason: str = "stop", **message: Any) -> dic
 
 
 class MisbehavingServer:
-    """`calls` keeps the path, headers and body of every call, `came_at` its moment on the monotonic clock."""
+    """`calls` keeps the path, headers and body of every call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-        self.came_at: list[float] = []
         self.answer: dict[str, Any] = ANSWER
         self.orders: deque[Any] = deque()
         self.lock = threading.Lock()
@@ -70,7 +69,6 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with mine.lock:
             mine.calls.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            mine.came_at.append(time.monotonic())
             mine.at_once += 1
             mine.most_at_once = max(mine.most_at_once, mine.at_once)
             order = mine.orders.popleft() if mine.orders else mine.answer

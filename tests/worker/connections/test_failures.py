@@ -1,22 +1,24 @@
 """A model server that misbehaves: each way becomes the right report, and no report holds the key."""
 
 import threading
-import time
 from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.worker import TaskFailed
+from app.worker.connections import failures
 from app.worker.connections.failures import retry_after
 from app.worker.connections.handler import ConnectionHandler
 from tests.worker.conftest import wait_for
-from tests.worker.connections.conftest import KEY, Connect, asking
+from tests.worker.connections.conftest import KEY, Clock, Connect, asking
 from tests.worker.connections.model_server import MisbehavingServer
 
 SAID_KEY = (401, {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}})
 NO_CREDIT = (429, {"error": {"message": "You exceeded your quota.", "code": "insufficient_quota"}})
 FILTERED = (400, {"error": {"message": "The prompt was filtered.", "code": "content_filter"}})
+IMPATIENT = {"read_seconds": 0.5, "total_seconds": 1.0, "connect_seconds": 1.0}
 OLLAMAS = (404, {"error": 'model "m" not found'})
 
 
@@ -56,12 +58,12 @@ def test_each_failure_is_reported_for_what_it_is(
     connect: Connect, model_server: MisbehavingServer, order: Any, code: str, retryable: bool, critical: bool, said: str
 ) -> None:
     model_server.order(order)
-    handler = connect(read_seconds=0.5, total_seconds=1.0, connect_seconds=1.0)
+    handler = connect(**(IMPATIENT if code == "timeout" else {}))
     failed = failure(handler)
     assert (failed.code, failed.retryable, failed.critical) == (code, retryable, critical)
     assert said in failed.message
     assert len(model_server.calls) == 1  # the service counts attempts, nobody else repeats them
-    assert handler(asking())["text"] == "Four."
+    assert connect()(asking())["text"] == "Four."
 
 
 def test_nobody_at_home_may_be_tried_again(connect: Connect) -> None:
@@ -73,14 +75,20 @@ def test_nobody_at_home_may_be_tried_again(connect: Connect) -> None:
 def test_retry_after_is_reported_and_slows_the_whole_connection(
     connect: Connect, model_server: MisbehavingServer, status: int
 ) -> None:
-    handler, answers = connect(), []
-    model_server.order((status, {"Retry-After": "1"}))
-    assert failure(handler).retry_after_seconds == 1.0
-    threads = [threading.Thread(target=lambda: answers.append(handler(asking()))) for _ in range(3)]
+    handler, answers, clock = connect(), [], Clock()
+    handler._line._clock = clock
+    model_server.order((status, {"Retry-After": "100"}))
+    assert failure(handler).retry_after_seconds == 100.0
+    threads = [threading.Thread(target=lambda: answers.append(handler(asking())), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
+    wait_for(lambda: len(handler._line._waiting) == 3)
+    clock.now = 99.9
+    looked = clock.looks
+    wait_for(lambda: clock.looks > looked)  # somebody saw that it is not yet time
+    assert len(model_server.calls) == 1
+    clock.now = 100.0
     wait_for(lambda: len(answers) == 3)
-    assert model_server.came_at[1] - model_server.came_at[0] >= 1.0
 
 
 def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model_server: MisbehavingServer) -> None:
@@ -108,7 +116,6 @@ def test_retry_after_is_read_in_either_form(said: str, seconds: float | None) ->
     assert retry_after({"Retry-After": said}) == seconds
 
 
-def test_retry_after_as_a_date_is_counted_from_now() -> None:
-    seconds = retry_after({"Retry-After": formatdate(time.time() + 100, usegmt=True)})
-    assert seconds is not None
-    assert 90 < seconds <= 100
+def test_retry_after_as_a_date_is_counted_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "time", SimpleNamespace(time=lambda: 1_000_000.0))
+    assert retry_after({"Retry-After": formatdate(1_000_100, usegmt=True)}) == 100

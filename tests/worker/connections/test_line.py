@@ -10,17 +10,7 @@ from app.worker import Task, TaskFailed
 from app.worker.connections.line import FIRST_ANSWER_TOKENS, MOST_PAUSE_SECONDS, Line
 from app.worker.connections.settings import Connection
 from tests.worker.conftest import wait_for
-from tests.worker.connections.conftest import asking
-
-
-class Clock:
-    """The one thing that is not real: a line's tasks go when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.worker.connections.conftest import Clock, asking
 
 
 @pytest.fixture
@@ -93,6 +83,8 @@ def test_a_pause_holds_everybody_and_never_for_ever(line: Line, clock: Clock) ->
         going(line, asking(), went)
     wait_for(lambda: len(line._waiting) == 3)
     clock.now = MOST_PAUSE_SECONDS - 1
+    looked = clock.looks
+    wait_for(lambda: clock.looks > looked)
     assert not went
     clock.now = MOST_PAUSE_SECONDS
     wait_for(lambda: len(went) == 3)
@@ -123,6 +115,8 @@ def test_tokens_hold_the_line_until_they_are_paid(line: Line, clock: Clock) -> N
     going(line, asking(), went, tokens=1)
     wait_for(lambda: len(line._waiting) == 1)
     clock.now = 50.0
+    looked = clock.looks
+    wait_for(lambda: clock.looks > looked)
     assert len(went) == 1
     line.used(960, 96, 0)  # it was a tenth of what was reckoned
     wait_for(lambda: len(went) == 2)

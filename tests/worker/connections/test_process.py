@@ -45,8 +45,8 @@ def test_a_wait_longer_than_the_lease_costs_no_attempt(
     service.wait_until_finished()
     assert service.statuses() == {"COMPLETED": 8}
     assert {task.attempt for task in service.tasks.values()} == {1}
-    last, first = model_server.came_at[-1], model_server.came_at[0]
-    assert last - first > 7 * 60 / 120 - 0.5  # the pace is real
+    assert len(model_server.calls) == 8
+    assert service.calls["heartbeat"]  # they waited longer than their leases last without one
 
 
 def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
