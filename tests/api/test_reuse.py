@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import text
 
 from app.domain.transitions import BatchState
 from app.services import Services
 from tests.api.lives import act, answered, ask, audit, bring, complete, create, fail, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.spending import spend
 
 
 def results(client: ApiClient, batch_id: int) -> list[dict[str, Any]]:

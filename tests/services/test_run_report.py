@@ -12,19 +12,17 @@ from app.db import transaction
 from app.domain.inputs import nanos
 from app.errors import NotFound
 from app.models import Task
-from app.services.ready_tasks import ReadyTasks
 from app.services import Services, agreement, inputs, report_cells, tallies
+from app.services.ready_tasks import ReadyTasks
 from tests.services.stories import OPERATOR, act, complete, create, create_ready, document, fail, finish_all, lease
+from tests.support.spending import spend
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": ["number", "null"]}}}
 SUMMARY, RATING = "summary", "rating"
 
 
-def use(services: Services, task_id: str, **columns: Any) -> None:
-    """Write what a task used, as if its worker had said so."""
-    table = db.table_of(Task)
-    with transaction(services.sessions) as connection:
-        connection.execute(update(table).where(table.c.id == int(task_id)).values(**columns))
+def use(services: Services, task_id: str, **used: int) -> None:
+    spend(services.engine, task_id, **used)
 
 
 def analyzing(services: Services, documents: int = 3, models: int = 2) -> int:
