@@ -8,13 +8,12 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import BigId, UtcTime
-from app.domain.inputs import OnUnreadable
 from app.domain.leases import Outcome, TaskKind, TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.roles import Role
 from app.domain.transitions import BatchState, Kind
 from app.models import defences
-from app.models.batch import ONE_SOURCE, one_of
+from app.models.batch import one_of
 
 revision = "0001"
 down_revision = None
@@ -59,11 +58,6 @@ def upgrade() -> None:
         sa.Column("max_failed_tasks", sa.Integer(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("staging_timeout_seconds", sa.Integer(), nullable=False),
-        sa.Column("max_cost_nanos", BigId, nullable=True),
-        sa.Column("max_tokens", BigId, nullable=True),
-        sa.Column("max_failure_rate", sa.Double(), nullable=True),
-        sa.Column("on_unreadable", sa.String(length=4), nullable=False),
-        sa.Column("reuse", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("failure_code", sa.String(length=64), nullable=True),
         sa.Column("failure_message", sa.Text(), nullable=True),
         sa.Column("failure_task_id", BigId, nullable=True),
@@ -75,7 +69,6 @@ def upgrade() -> None:
         sa.Column("archived_at", UtcTime(), nullable=True),
         sa.CheckConstraint(one_of("state", BatchState), name="ck_batches_state"),
         sa.CheckConstraint("priority BETWEEN 0 AND 9", name="ck_batches_priority"),
-        sa.CheckConstraint(one_of("on_unreadable", OnUnreadable), name="ck_batches_on_unreadable"),
         sa.CheckConstraint("version >= 1 AND run >= 0", name="ck_batches_counters"),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
     )
@@ -101,9 +94,6 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=10), nullable=False),
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("input_tokens", BigId, nullable=False),
-        sa.Column("output_tokens", BigId, nullable=False),
-        sa.Column("cost_nanos", BigId, nullable=False),
         sa.Column("at", UtcTime(), nullable=False),
         sa.CheckConstraint(one_of("outcome", Outcome), name="ck_late_results_outcome"),
         sa.PrimaryKeyConstraint("id", name="pk_late_results"),
@@ -149,29 +139,8 @@ def upgrade() -> None:
         sa.Column("completed", BigId, nullable=False),
         sa.Column("failed", BigId, nullable=False),
         sa.Column("critical", BigId, nullable=False),
-        sa.Column("skipped", BigId, nullable=False),
-        sa.Column("found", BigId, nullable=False),
-        sa.Column("input_tokens", BigId, nullable=False),
-        sa.Column("output_tokens", BigId, nullable=False),
-        sa.Column("cost_nanos", BigId, nullable=False),
         sa.Column("touched_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", "run", "kind", "shard", name="pk_task_counts"),
-    )
-    op.create_table(
-        "usage_counts",
-        sa.Column("batch_id", BigId, autoincrement=False, nullable=False),
-        sa.Column("run", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("prompt_number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("model_number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("shard", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("attempts", BigId, nullable=False),
-        sa.Column("failures", BigId, nullable=False),
-        sa.Column("timed", BigId, nullable=False),
-        sa.Column("input_tokens", BigId, nullable=False),
-        sa.Column("output_tokens", BigId, nullable=False),
-        sa.Column("cost_nanos", BigId, nullable=False),
-        sa.Column("latency_ms", BigId, nullable=False),
-        sa.PrimaryKeyConstraint("batch_id", "run", "prompt_number", "model_number", "shard", name="pk_usage_counts"),
     )
     op.create_table(
         "tasks",
@@ -197,23 +166,9 @@ def upgrade() -> None:
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("finished_at", UtcTime(), nullable=True),
-        sa.Column("content_key", sa.String(length=64), nullable=True),
-        sa.Column("reused_from", BigId, nullable=True),
-        sa.Column("input_tokens", BigId, nullable=False),
-        sa.Column("output_tokens", BigId, nullable=False),
-        sa.Column("cost_nanos", BigId, nullable=False),
-        sa.Column("latency_ms", sa.Integer(), nullable=True),
         sa.CheckConstraint(one_of("kind", TaskKind), name="ck_tasks_kind"),
         sa.CheckConstraint(one_of("status", TaskStatus), name="ck_tasks_status"),
         sa.PrimaryKeyConstraint("id", name="pk_tasks"),
-    )
-    op.create_index(
-        "ix_tasks_content_key",
-        "tasks",
-        ["batch_id", "content_key", "status", "id"],
-        unique=False,
-        postgresql_where=sa.text("content_key IS NOT NULL"),
-        sqlite_where=sa.text("content_key IS NOT NULL"),
     )
     op.create_index(
         "ix_tasks_failed",
@@ -230,14 +185,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'LEASED'"),
         sqlite_where=sa.text("status = 'LEASED'"),
-    )
-    op.create_index(
-        "ix_tasks_of_document",
-        "tasks",
-        ["batch_id", "run", "document_id", "prompt_number", "model_number"],
-        unique=False,
-        postgresql_where=sa.text("prompt_number IS NOT NULL"),
-        sqlite_where=sa.text("prompt_number IS NOT NULL"),
     )
     op.create_index("ix_tasks_of_run", "tasks", ["batch_id", "run", "id"], unique=False)
     op.create_index(
@@ -273,22 +220,18 @@ def upgrade() -> None:
         "documents",
         sa.Column("id", BigId, nullable=False),
         sa.Column("batch_id", BigId, nullable=False),
-        sa.Column("number", sa.Integer(), nullable=True),
-        sa.Column("run", sa.Integer(), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=500), nullable=False),
         sa.Column("media_type", sa.String(length=200), nullable=False),
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("content", sa.LargeBinary(), nullable=True),
-        sa.Column("path", sa.Text(), nullable=True),
-        sa.Column("folder", sa.Text(), nullable=True),
-        sa.Column("parent_id", BigId, nullable=True),
-        sa.Column("size_bytes", BigId, nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
-        sa.CheckConstraint(ONE_SOURCE, name="ck_documents_one_source"),
+        sa.CheckConstraint("(text IS NULL) <> (content IS NULL)", name="ck_documents_one_source"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_documents_batch_id"),
         sa.PrimaryKeyConstraint("id", name="pk_documents"),
     )
-    op.create_index("uq_documents_content", "documents", ["batch_id", "run", "sha256"], unique=True)
     op.create_index("uq_documents_number", "documents", ["batch_id", "number"], unique=True)
     op.create_table(
         "models",
@@ -306,8 +249,6 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("system", sa.Text(), nullable=True),
-        sa.Column("schema", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_prompts_batch_id"),
         sa.PrimaryKeyConstraint("batch_id", "number", name="pk_prompts"),
     )
@@ -319,7 +260,6 @@ def upgrade() -> None:
         sa.Column("method", sa.String(length=10), nullable=False),
         sa.Column("url", sa.String(length=500), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
-        sa.Column("content_key", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_ready_tasks_batch_id"),
         sa.PrimaryKeyConstraint("batch_id", "number", name="pk_ready_tasks"),
     )
@@ -337,7 +277,6 @@ def downgrade() -> None:
     op.drop_table("prompts")
     op.drop_table("models")
     op.drop_index("uq_documents_number", table_name="documents")
-    op.drop_index("uq_documents_content", table_name="documents")
     op.drop_table("documents")
     op.drop_index("ix_audit_log_at", table_name="audit_log")
     op.drop_table("audit_log")
@@ -348,12 +287,6 @@ def downgrade() -> None:
         sqlite_where=sa.text("status = 'QUEUED'"),
     )
     op.drop_index("ix_tasks_of_run", table_name="tasks")
-    op.drop_index(
-        "ix_tasks_of_document",
-        table_name="tasks",
-        postgresql_where=sa.text("prompt_number IS NOT NULL"),
-        sqlite_where=sa.text("prompt_number IS NOT NULL"),
-    )
     op.drop_index(
         "ix_tasks_leased",
         table_name="tasks",
@@ -366,14 +299,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("status = 'FAILED'"),
         sqlite_where=sa.text("status = 'FAILED'"),
     )
-    op.drop_index(
-        "ix_tasks_content_key",
-        table_name="tasks",
-        postgresql_where=sa.text("content_key IS NOT NULL"),
-        sqlite_where=sa.text("content_key IS NOT NULL"),
-    )
     op.drop_table("tasks")
-    op.drop_table("usage_counts")
     op.drop_table("task_counts")
     op.drop_index(
         "ix_state_change_requests_queued",

@@ -5,12 +5,9 @@ import io
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
-from app import db
 from app.api import run_report
 from app.api.run_report import COLUMNS
-from app.models import Task
 from app.services import Services, report_cells
 from tests.api.lives import (
     MODEL,
@@ -26,6 +23,7 @@ from tests.api.lives import (
     refused,
 )
 from tests.support.client import ApiClient
+from tests.support.spending import spend
 
 SCHEMA = {"properties": {"score": {"type": "number"}}}
 TWO_MODELS = [MODEL, {**MODEL, "model": "other"}]
@@ -113,10 +111,8 @@ def test_csv_has_a_line_for_each_task(client: ApiClient, service: Services) -> N
     first, second, _ = lease(client, batch["id"])
     complete(client, first, {"json": {"score": -1.5, "why": 'a "b",\nc'}, "text": "{}"})
     fail(client, second, retryable=False)
-    table = db.table_of(Task)
     used = {"input_tokens": 10, "output_tokens": 2, "cost_nanos": 1_250_000_000, "latency_ms": 7, "reused_from": 3}
-    with db.transaction(service.sessions) as connection:
-        connection.execute(update(table).where(table.c.id == int(first["id"])).values(**used))
+    spend(service.engine, first["id"], **used)
     good, bad, waiting = csv_of(client, batch["id"])
     assert good == {
         "task_id": first["id"],

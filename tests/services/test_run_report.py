@@ -13,17 +13,16 @@ from app.domain.inputs import nanos
 from app.errors import NotFound
 from app.models import Task
 from app.services import Services, agreement, inputs, report_cells, tallies
+from app.services.ready_tasks import ReadyTasks
 from tests.services.stories import OPERATOR, act, complete, create, create_ready, document, fail, finish_all, lease
+from tests.support.spending import spend
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": ["number", "null"]}}}
 SUMMARY, RATING = "summary", "rating"
 
 
-def use(services: Services, task_id: str, **columns: Any) -> None:
-    """Write what a task used, as if its worker had said so."""
-    table = db.table_of(Task)
-    with transaction(services.sessions) as connection:
-        connection.execute(update(table).where(table.c.id == int(task_id)).values(**columns))
+def use(services: Services, task_id: str, **used: int) -> None:
+    spend(services.engine, task_id, **used)
 
 
 def analyzing(services: Services, documents: int = 3, models: int = 2) -> int:
@@ -282,7 +281,9 @@ def test_no_such_batch(services: Services) -> None:
 def ready(services: Services, bodies: list[Any]) -> int:
     """Create a batch of ready-made lines with these bodies, and let it run."""
     lines = [{"custom_id": f"c{n}", "method": "POST", "url": "/v1/x", "body": body} for n, body in enumerate(bodies)]
-    made = inputs.create_batch_of_ready_tasks(services.batches, "r", len(lines), lambda: iter(lines), OPERATOR)
+    with ReadyTasks() as tasks:
+        tasks.add(list(enumerate(lines, 1)))
+        made = inputs.create_batch_of_ready_tasks(services.batches, "r", tasks, OPERATOR)
     for action in ("stage", "run"):
         act(services, int(made["id"]), action)
     return int(made["id"])
