@@ -49,7 +49,7 @@ $(RUN_STAMP): requirements.txt | $(PY)
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt requirements.txt | $(PY)
+$(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements.txt | $(PY)
 	@echo "Installing the packages of requirements-dev.txt ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)

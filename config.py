@@ -22,6 +22,7 @@ class Config:
     embedded_worker: bool = True
     sweeper: bool = True
     max_body_bytes: int = 64 * 1024 * 1024
+    max_jsonl_bytes: int = 2 * 1024 * 1024 * 1024
     log_level: str = "INFO"
 
     @classmethod
@@ -40,6 +41,7 @@ class Config:
             "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
             "sweeper": env.bool("SWEEPER", cls.sweeper),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
+            "max_jsonl_bytes": env.int("MAX_JSONL_BYTES", cls.max_jsonl_bytes, validate=validate.Range(1024)),
             "log_level": env.str(
                 "LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),

@@ -19,6 +19,7 @@ def create_app(config: "Config") -> "Flask":
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.config["MAX_JSONL_BYTES"] = config.max_jsonl_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
     app.url_map.strict_slashes = False
     app.extensions[EXTENSION] = build(config)

@@ -16,7 +16,7 @@ from bench.machine import machine
 from bench.options import Bench
 from bench.progress import Progress
 from bench.results import Result, table, write_markdown
-from bench.rows import actions, leases, reports, routes, sizes, statements
+from bench.rows import actions, jsonl, leases, pace, reports, routes, sizes, statements
 from bench.scene import DoesNotAddUp
 from tests.support.postgres import NoPostgres, private_postgres
 
@@ -28,6 +28,8 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "size": sizes.sizes,
     "hot": actions.hot,
     "sqlite": actions.sqlite,
+    "jsonl": jsonl.jsonl,
+    "pace": pace.pace,
     "routes": routes.empty,
     "statements": statements.statements,
 }

@@ -50,8 +50,9 @@ def fill(database_url: str, batches: int, analyzing: bool) -> None:
     with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO batches (id, name, state, version, run, document_count, prompt_count, model_count,"
-            " ready_task_count, max_attempts, lease_seconds, priority, staging_timeout_seconds, created_at, updated_at)"
-            " SELECT id, 'bare', 'SAVED', 1, 0, 0, 0, 0, 1, 3, 60, 0, 3600, now(), now()"
+            " ready_task_count, max_attempts, lease_seconds, priority, staging_timeout_seconds, on_unreadable,"
+            " created_at, updated_at)"
+            " SELECT id, 'bare', 'SAVED', 1, 0, 0, 0, 0, 1, 3, 60, 0, 3600, 'fail', now(), now()"
             " FROM generate_series(1, %s) AS id",
             (batches,),
         )

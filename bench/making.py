@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
-from typing import Any
 
 from bench.calls import JSON_LINES, Caller, WrongAnswer
 from bench.options import CONNECTIONS, Bench
@@ -17,12 +16,14 @@ POLL_SECONDS = 0.2
 
 def lines_of(tasks: int) -> bytes:
     """Write so many ready-made tasks as JSON lines."""
-    return "\n".join(json.dumps(_line(number)) for number in range(1, tasks + 1)).encode()
+    return b"\n".join(map(line_of, range(1, tasks + 1)))
 
 
-def _line(number: int) -> dict[str, Any]:
+def line_of(number: int) -> bytes:
+    """Write one ready-made task as a line of JSON, without its end."""
     body = {"model": "small", "messages": [{"role": "user", "content": f"Question {number}"}]}
-    return {"custom_id": f"task-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    line = {"custom_id": f"task-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return json.dumps(line).encode()
 
 
 def create(caller: Caller, tasks: int) -> int:
@@ -33,7 +34,7 @@ def create(caller: Caller, tasks: int) -> int:
 
 def stage(bench: Bench, caller: Caller, batch_id: int, action: str = "stage") -> None:
     """Stage a batch and wait until its tasks are written. Raises WrongAnswer if that takes too long."""
-    batch = caller.act(batch_id, action)["batch"]
+    batch = caller.act(batch_id, action, reuse="none")["batch"]  # a round before has the answers
     total = batch["input"]["ready_tasks"]
     deadline = time.monotonic() + STAGING_SECONDS
     while batch["state"] != "STAGED":

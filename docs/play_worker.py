@@ -27,12 +27,13 @@ def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def result(task: dict[str, Any]) -> dict[str, Any]:
-    """Stage a document by its text; answer a prompt by counting its words."""
+    """Stage a document by its text; answer a prompt by counting its words, for a cent."""
     payload = task["payload"]
     if task["kind"] == "STAGE":
         return {"text": payload.get("text") or content(payload["content_url"])}
     messages = payload.get("messages") or payload["body"]["messages"]
-    return {"text": f"{sum(len(message['content'].split()) for message in messages)} words"}
+    words = sum(len(message["content"].split()) for message in messages)
+    return {"text": f"{words} words", "usage": {"input_tokens": words, "output_tokens": 2, "cost": 0.01}}
 
 
 def content(path: str) -> str:

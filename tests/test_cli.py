@@ -95,8 +95,9 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
     with services.engine.begin() as connection:
         statement = (
             "INSERT INTO task_counts"
-            " (batch_id, run, kind, shard, queued, leased, completed, failed, critical, touched_at)"
-            " VALUES (1, 1, 'STAGE', 0, 5, 0, 0, 0, 0, '2026-11-01 00:00:00')"
+            " (batch_id, run, kind, shard, queued, leased, completed, failed, critical, skipped, found,"
+            " input_tokens, output_tokens, cost_nanos, touched_at)"
+            " VALUES (1, 1, 'STAGE', 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, '2026-11-01 00:00:00')"
         )
         connection.execute(text(statement))
     unsound = on_database("verify")

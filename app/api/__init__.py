@@ -4,11 +4,11 @@ import time
 
 from flask import Flask, Response, g, request
 
-from app.api import actions, batches, documentation, events, health, tasks, tokens
+from app.api import actions, batches, documentation, events, health, run_report, tasks, tokens
 from app.api.access import name_requests
+from app.api.json_lines import close_spool
 from app.api.problems import answer_problems
 from app.api.routes import Ident
-from app.api.uploads import close_spool
 from app.metrics import REQUESTS
 
 
@@ -20,7 +20,7 @@ def register(app: Flask) -> None:
     _time_requests(app)
     answer_problems(app)
     api = documentation.document(app)
-    for routes in (batches.routes, actions.routes, tasks.routes, tokens.routes, events.routes):
+    for routes in (batches.routes, run_report.routes, actions.routes, tasks.routes, tokens.routes, events.routes):
         api.register_blueprint(routes)
     app.register_blueprint(documentation.routes)
     app.register_blueprint(health.routes)

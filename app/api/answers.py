@@ -34,9 +34,13 @@ class StagingCounts(Shown):
     total = fields.Integer()
     completed = fields.Integer()
     failed = fields.Integer()
+    skipped = fields.Integer()
 
 
-class AnalysisCounts(StagingCounts):
+class AnalysisCounts(Shown):
+    total = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
     queued = fields.Integer()
     leased = fields.Integer()
 
@@ -44,6 +48,14 @@ class AnalysisCounts(StagingCounts):
 class Progress(Shown):
     staging = fields.Nested(StagingCounts)
     analysis = fields.Nested(AnalysisCounts)
+
+
+class UsageSchema(Shown):
+    input_tokens = fields.Integer()
+    output_tokens = fields.Integer()
+    cost = fields.Float()
+    by_model = fields.List(fields.Dict())
+    by_prompt = fields.List(fields.Dict())
 
 
 class FailureSchema(Shown):
@@ -61,7 +73,9 @@ class BatchSchema(Shown):
     run = fields.Integer()
     failure = fields.Nested(FailureSchema, allow_none=True)
     progress = fields.Nested(Progress)
+    usage = fields.Nested(UsageSchema)
     input = fields.Dict(keys=fields.String(), values=fields.Integer())
+    duplicates = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
     options = fields.Dict()
     allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
     created_at = fields.DateTime()
@@ -69,6 +83,15 @@ class BatchSchema(Shown):
     staged_at = fields.DateTime(allow_none=True)
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
+
+
+class DocumentSchema(Shown):
+    id = fields.Integer()
+    number = fields.Integer()
+    name = fields.String()
+    media_type = fields.String()
+    size_bytes = fields.Integer()
+    sha256 = fields.String()
 
 
 class DecisionSchema(Shown):
@@ -80,7 +103,8 @@ class DecisionSchema(Shown):
     version = fields.Integer()
     batch = fields.Nested(BatchSchema)
     dry_run = fields.Boolean()
-    effect = fields.Dict(keys=fields.String(), values=fields.Integer())
+    effect = fields.Dict(keys=fields.String(), values=fields.Float(allow_none=True))
+    pauses_again = fields.String(allow_none=True)
 
 
 class QueuedSchema(Shown):

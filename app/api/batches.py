@@ -8,16 +8,29 @@ from flask import Response, request, stream_with_context, url_for
 from marshmallow import fields
 
 from app.api.access import OPERATORS, READERS, WORKERS, order
-from app.api.answers import AuditSchema, BatchSchema, list_of
+from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.field_kinds import Taken
+from app.api.json_lines import JSON_LINES, has_lines, read_ready_tasks
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, recorder, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import BatchBody, BatchesQuery, DocumentsBody, NameQuery, Page, RenameBody, RunQuery, TasksQuery
-from app.api.uploads import JSON_LINES, count_ready_tasks, ready_tasks, uploaded_documents
+from app.api.schemas import (
+    BatchBody,
+    BatchesQuery,
+    DocumentsBody,
+    NameQuery,
+    Page,
+    RenameBody,
+    ReplaceDocumentBody,
+    ResultsQuery,
+    TasksQuery,
+)
+from app.api.uploads import uploaded_documents
 from app.api.wiring import services
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services import inputs
+from app.services.ready_tasks import ReadyTasks
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 NDJSON = "application/x-ndjson"
@@ -31,20 +44,15 @@ _CREATE = {
     },
     "parameters": [{"in": "query", "name": "name", "schema": {"type": "string"}, "description": "With JSON lines"}],
 }
-_DOCUMENTS = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": DocumentsBody},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            },
-        },
-    },
-}
+
+
+def _json_or_files(schema: type[Taken]) -> dict[str, Any]:
+    files = {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}}
+    content = {
+        "application/json": {"schema": schema},
+        "multipart/form-data": {"schema": {"type": "object", "properties": files}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _created(batch: Mapping[str, Any]) -> Response:
@@ -61,11 +69,11 @@ def _shown(batch: Mapping[str, Any]) -> Response:
 def create() -> Response:
     """Create a batch: SAVED, at version 1."""
     new = order(recorder(_created))
-    if request.mimetype == JSON_LINES:
+    if has_lines():
         named = load(NameQuery(), request.args)
-        batch = inputs.create_batch_of_ready_tasks(
-            services().batches, named["name"], count_ready_tasks(), ready_tasks, new
-        )
+        with ReadyTasks() as tasks:
+            read_ready_tasks(tasks)
+            batch = inputs.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
@@ -107,7 +115,7 @@ def archive(batch_id: int) -> Response:
 
 
 @routes.call("POST", f"{BATCH}/documents", OPERATORS, refuses=[404, 409, 412, 503], body=True)
-@routes.doc(**_DOCUMENTS)
+@routes.doc(**_json_or_files(DocumentsBody))
 @routes.response(201, BatchSchema)
 def add_documents(batch_id: int) -> Response:
     """Add documents to a batch that is SAVED, as files or inline."""
@@ -117,6 +125,28 @@ def add_documents(batch_id: int) -> Response:
         documents = load(DocumentsBody(), json_body(request))["documents"]
     new = order(recorder(_created), if_version=if_match())
     return _created(inputs.add_documents(services().batches, batch_id, documents, new))
+
+
+@routes.call("GET", f"{BATCH}/documents", READERS, refuses=[404])
+@routes.arguments(Page(), location="query")
+@routes.response(200, list_of("documents", DocumentSchema))
+def documents(query: Mapping[str, Any], batch_id: int) -> Response:
+    """List a batch's documents, without what is in them."""
+    rows = services().queries.documents(batch_id, query["limit"] + 1, query["cursor"] or 0)
+    return page("documents", rows, query["limit"], lambda row: row["number"])
+
+
+@routes.call("PUT", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 409, 412, 503], body=True)
+@routes.doc(**_json_or_files(ReplaceDocumentBody))
+@routes.response(200, BatchSchema)
+def replace_document(batch_id: int, document_id: int) -> Response:
+    """Replace a document of a batch that is SAVED, by a file or inline; earlier runs keep what they read."""
+    if request.mimetype == "multipart/form-data":
+        (document,) = uploaded_documents(most=1)
+    else:
+        document = load(ReplaceDocumentBody(), json_body(request))
+    told = order(if_version=if_match())
+    return _shown(inputs.replace_document(services().batches, batch_id, document_id, document, told))
 
 
 @routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])
@@ -138,11 +168,14 @@ def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
-@routes.arguments(RunQuery(), location="query")
+@routes.arguments(ResultsQuery(), location="query")
 @routes.response(200, {"type": "string"}, content_type=NDJSON)
 def results(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids."""
-    rows = services().queries.results(batch_id, query["run"])
+    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids.
+
+    `openai` gives the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
+    """
+    rows = services().queries.results(batch_id, query["run"], query["format"])
 
     def lines() -> Iterator[bytes]:
         for row in rows:

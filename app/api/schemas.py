@@ -8,10 +8,14 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
+from app.api.answer_schemas import AnswerSchema, check_together
+from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
+from app.domain.inputs import MOST_COST, MOST_TOKENS, OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
+from app.services.row_views import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
 BIGGEST_INT = 2**31 - 1
@@ -19,59 +23,35 @@ MOST_LEASES = 1_000
 DAY_SECONDS = 86_400
 
 
-class Plain(fields.String):
-    """Text that a database can hold: U+0000 is refused."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if "\0" in text:
-            raise ma.ValidationError("has a NUL character")
-        return text
-
-
-class Flag(fields.Boolean):
-    """true or false, and no word or number that looks like it."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        return value
-
-
-class Number(fields.Float):
-    """A number, and no text that looks like one."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
-        if isinstance(value, str | bool):
-            raise self.make_error("invalid", input=value)
-        return float(super()._deserialize(value, attr, data, **kwargs))
-
-
-class JsonObject(fields.Dict):
-    """Any JSON object."""
-
-
-def short(longest: int, **kwargs: Any) -> Plain:
-    return Plain(validate=validate.Length(1, longest), **kwargs)
-
-
-def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
-    return fields.Integer(strict=True, validate=validate.Range(least, most), **kwargs)
-
-
-class Taken(ma.Schema):
-    """A body or query: unknown fields are refused."""
-
-    class Meta:
-        unknown = ma.RAISE
-        ordered = True
-
-
 # --- batches
 
 
 class DocumentBody(Taken):
-    name = short(500, required=True)
+    """A text with its name, or a folder: a pattern of paths below the workers' root."""
+
+    name = short(500)
+    text = Plain()
+    media_type = short(200)
+    folder = short(500)
+
+    @ma.validates_schema
+    def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "folder" not in data:
+            if missing := [name for name in ("name", "text") if name not in data]:
+                raise ma.ValidationError({name: ["Missing data for required field."] for name in missing})
+            return
+        if beside := sorted(data.keys() - {"folder"}):
+            raise ma.ValidationError({name: ["may not stand beside folder: its files have it"] for name in beside})
+        if objection := objection_to_pattern(data["folder"]):
+            raise ma.ValidationError(objection, "folder")
+
+    @ma.post_load
+    def plain_text(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data if "folder" in data else {"media_type": "text/plain", **data}
+
+
+class ReplaceDocumentBody(Taken):
+    name = short(500)
     text = Plain(required=True)
     media_type = short(200, load_default="text/plain")
 
@@ -79,6 +59,8 @@ class DocumentBody(Taken):
 class PromptBody(Taken):
     name = short(200, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
+    system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
+    schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
@@ -93,6 +75,10 @@ class OptionsBody(Taken):
     max_failed_tasks = whole(0, BIGGEST_INT, load_default=None, allow_none=True)
     priority = whole(0, 9, load_default=0)
     staging_timeout_seconds = whole(1, BIGGEST_INT, load_default=3600)
+    max_cost = Number(load_default=None, allow_none=True, validate=validate.Range(0, MOST_COST))
+    max_tokens = whole(0, MOST_TOKENS, load_default=None, allow_none=True)
+    max_failure_rate = Number(load_default=None, allow_none=True, validate=validate.Range(0, 1))
+    on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
 
 
 class DocumentsBody(Taken):
@@ -106,6 +92,10 @@ class BatchBody(Taken):
     prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=100))
     models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=100))
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
+
+    @ma.validates("prompts")
+    def schemas_that_are_soon_checked(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
+        check_together(prompt.get("schema") for prompt in prompts)  # a prompt that is not valid may have none
 
 
 class NameQuery(Taken):
@@ -157,6 +147,14 @@ class RunQuery(Taken):
 
 class TasksQuery(Page, RunQuery):
     status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
+
+
+class ReportQuery(Page, RunQuery):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "csv"]))
+
+
+class ResultsQuery(RunQuery):
+    format = fields.String(load_default="ndjson", validate=validate.OneOf(list(RESULT_FORMS)))
 
 
 class DiagramQuery(Taken):

@@ -2,20 +2,32 @@
 
 from dataclasses import dataclass, field
 
+from app.domain.usage import Usage
+
 
 @dataclass(frozen=True)
 class Counts:
-    """How many tasks of one kind of the present run are in each status. `critical` counts within `failed`."""
+    """How many tasks of one kind of the present run are in each status.
+
+    `critical` counts within `failed`, `skipped` within `completed`; `found` are those that a folder added.
+    """
 
     queued: int = 0
     leased: int = 0
     completed: int = 0
     failed: int = 0
     critical: int = 0
+    skipped: int = 0
+    found: int = 0
 
     @property
     def total(self) -> int:
         return self.queued + self.leased + self.completed + self.failed
+
+    @property
+    def written(self) -> int:
+        """Those made of the batch's own input, in slices."""
+        return self.total - self.found
 
     @property
     def open(self) -> int:
@@ -35,8 +47,9 @@ class Facts:
     max_failed_tasks: int | None = None
     idle_seconds: float = 0.0  # since the last lease or report of the run, while no lease is held
     staging_timeout_seconds: float = 3600.0
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def all_tasks_written(self) -> bool:
         """Whether `stage` has written every task row of the run (it may do so in slices)."""
-        return self.staging.total >= self.documents and self.analysis.total >= self.ready_tasks
+        return self.staging.written >= self.documents and self.analysis.total >= self.ready_tasks

@@ -7,7 +7,7 @@ from app.domain import failures, transitions
 from app.domain.diagram import as_mermaid, rule
 from app.domain.facts import Counts, Facts
 from app.domain.state_traits import ENDS_OF_RUN, leased_kinds, reported_kinds
-from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, CREATE, INITIAL, RENAME, TABLE, BatchState
+from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, CREATE, INITIAL, RENAME, REPLACE_DOCUMENT, TABLE, BatchState
 
 EXAMPLE = Facts(analysis=Counts(failed=3), max_failed_tasks=2, idle_seconds=3601.0)  # fills in the messages
 
@@ -75,7 +75,7 @@ def _transitions() -> str:
 
 def _edits() -> str:
     rows = [(f"`{CREATE}`", f"none; the batch is {INITIAL} from then on")]
-    rows += [(f"`{edit.trigger}`", _names(edit.sources)) for edit in (ADD_DOCUMENTS, RENAME, ARCHIVE)]
+    rows += [(f"`{edit.trigger}`", _names(edit.sources)) for edit in (ADD_DOCUMENTS, REPLACE_DOCUMENT, RENAME, ARCHIVE)]
     return _table(("edit", "while the batch is"), rows)
 
 

@@ -81,6 +81,7 @@ class Edit:
 
 CREATE = "create"
 ADD_DOCUMENTS = Edit("add_documents", (SAVED,))
+REPLACE_DOCUMENT = Edit("replace_document", (SAVED,))
 RENAME = Edit("rename", tuple(BatchState))
 ARCHIVE = Edit("archive", (SAVED, COMPLETED, FAILED))
 

@@ -4,7 +4,7 @@ from app.db import Base
 from app.models.access import ApiToken, IdempotencyKey
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
-from app.models.task import LateResult, Task, TaskCounts
+from app.models.task import LateResult, Task, TaskCounts, UsageCounts
 
 __all__ = [
     "ApiToken",
@@ -20,4 +20,5 @@ __all__ = [
     "StateChangeRequest",
     "Task",
     "TaskCounts",
+    "UsageCounts",
 ]

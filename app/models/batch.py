@@ -7,6 +7,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, St
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
+from app.domain.inputs import OnUnreadable
 from app.domain.transitions import INITIAL, BatchState
 
 
@@ -36,6 +37,13 @@ class Batch(Base):
     max_failed_tasks: Mapped[int | None]
     priority: Mapped[int] = mapped_column(default=0)
     staging_timeout_seconds: Mapped[int] = mapped_column(default=3600)
+    # Where a run is paused: billionths of the currency of the prices, tokens in and out, failed share of a connection.
+    max_cost_nanos: Mapped[int | None] = mapped_column(BigId)
+    max_tokens: Mapped[int | None] = mapped_column(BigId)
+    max_failure_rate: Mapped[float | None]
+    on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL)
+    # What the stage or restage of the present run said of earlier results: None is to reuse all that fit.
+    reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     failure_code: Mapped[str | None] = mapped_column(String(64))
     failure_message: Mapped[str | None] = mapped_column(Text)
@@ -54,28 +62,41 @@ class Batch(Base):
         CheckConstraint(one_of("state", BatchState), name="state"),
         CheckConstraint("version >= 1 AND run >= 0", name="counters"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
+        CheckConstraint(one_of("on_unreadable", OnUnreadable), name="on_unreadable"),
         # "Batches in this state, newest first", and the live ones for leases and the sweeper.
         Index("ix_batches_by_state", "state", "id"),
     )
+
+
+ONE_SOURCE = (
+    " + ".join(f"(CASE WHEN {name} IS NULL THEN 0 ELSE 1 END)" for name in ("text", "content", "path", "folder"))
+    + " = 1"
+)
 
 
 class Document(Base):
     __tablename__ = "documents"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
-    number: Mapped[int]  # from 1, without gaps: staging goes on after the last one it wrote
+    batch_id: Mapped[int] = mapped_column(BigId)  # no foreign key: a folder's report inserts, and never waits
+    number: Mapped[int | None]  # from 1, without gaps: staging goes on after the last one. None: found in a folder
+    run: Mapped[int | None]  # that found it in a folder; None for the batch's own, which every run has
     name: Mapped[str] = mapped_column(String(500))
     media_type: Mapped[str] = mapped_column(String(200))
     text: Mapped[str | None] = mapped_column(Text)  # given inline
     content: Mapped[bytes | None] = mapped_column(LargeBinary)  # or uploaded as a file
-    size_bytes: Mapped[int]
+    path: Mapped[str | None] = mapped_column(Text)  # or found by a worker, under its root
+    folder: Mapped[str | None] = mapped_column(Text)  # or a pattern of such paths, which staging resolves
+    parent_id: Mapped[int | None] = mapped_column(BigId)  # the folder that a path was found in
+    size_bytes: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)  # of this content: a document may be replaced
 
     __table_args__ = (
-        CheckConstraint("(text IS NULL) <> (content IS NULL)", name="one_source"),
+        CheckConstraint(ONE_SOURCE, name="one_source"),
         Index("uq_documents_number", "batch_id", "number", unique=True),
+        # Equal content is read once: of a folder's files by this, of the batch's own (run is null) under its lock.
+        Index("uq_documents_content", "batch_id", "run", "sha256", unique=True),
     )
 
 
@@ -86,6 +107,8 @@ class Prompt(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(Text)
+    system: Mapped[str | None] = mapped_column(Text)
+    schema: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # JSON Schema of the answer
 
 
 class Model(Base):
@@ -111,5 +134,6 @@ class ReadyTask(Base):
     method: Mapped[str] = mapped_column(String(10))
     url: Mapped[str] = mapped_column(String(500))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    content_key: Mapped[str] = mapped_column(String(64))
 
     __table_args__ = (Index("uq_ready_tasks_custom_id", "batch_id", "custom_id", unique=True),)

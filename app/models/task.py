@@ -19,6 +19,9 @@ def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
+_CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
+
+
 class Task(Base):
     __tablename__ = "tasks"
 
@@ -50,6 +53,15 @@ class Task(Base):
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
+    # SHA-256 of what is asked: tasks with one key have one answer, whichever run paid for it.
+    content_key: Mapped[str | None] = mapped_column(String(64))
+    reused_from: Mapped[int | None] = mapped_column(BigId)  # the task whose answer this is
+    # What all attempts together used; the latency is the last one's.
+    input_tokens: Mapped[int] = mapped_column(BigId, default=0)
+    output_tokens: Mapped[int] = mapped_column(BigId, default=0)
+    cost_nanos: Mapped[int] = mapped_column(BigId, default=0)
+    latency_ms: Mapped[int | None]
+
     __table_args__ = (
         CheckConstraint(one_of("kind", TaskKind), name="kind"),
         CheckConstraint(one_of("status", TaskStatus), name="status"),
@@ -59,6 +71,10 @@ class Task(Base):
         Index("ix_tasks_leased", "lease_expires_at", **_only("status = 'LEASED'")),
         # The task to blame.
         Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only("status = 'FAILED'")),
+        # The newest answer to a question: one look, however often it was asked.
+        Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
+        # The answers to a document, by prompt and model: rows of a run's report.
+        Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
         # Lists and results of a run, in the order of ids.
         Index("ix_tasks_of_run", "batch_id", "run", "id"),
     )
@@ -82,7 +98,31 @@ class TaskCounts(Base):
     completed: Mapped[int] = mapped_column(BigId)
     failed: Mapped[int] = mapped_column(BigId)
     critical: Mapped[int] = mapped_column(BigId)
+    skipped: Mapped[int] = mapped_column(BigId)  # documents left out, within `completed`
+    found: Mapped[int] = mapped_column(BigId)  # tasks of documents that a folder added
+    input_tokens: Mapped[int] = mapped_column(BigId)
+    output_tokens: Mapped[int] = mapped_column(BigId)
+    cost_nanos: Mapped[int] = mapped_column(BigId)
     touched_at: Mapped[datetime] = mapped_column(UtcTime)  # the last lease or report: staging's time-out asks
+
+
+class UsageCounts(Base):
+    """What one prompt with one model used in a run, sharded as TaskCounts are; ready-made tasks have 0 and 0."""
+
+    __tablename__ = "usage_counts"
+
+    batch_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    prompt_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempts: Mapped[int] = mapped_column(BigId)  # that were reported
+    failures: Mapped[int] = mapped_column(BigId)  # of the attempts
+    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: whose latency was said
+    input_tokens: Mapped[int] = mapped_column(BigId)
+    output_tokens: Mapped[int] = mapped_column(BigId)
+    cost_nanos: Mapped[int] = mapped_column(BigId)
+    latency_ms: Mapped[int] = mapped_column(BigId)  # added up
 
 
 class LateResult(Base):
@@ -97,6 +137,10 @@ class LateResult(Base):
     outcome: Mapped[str] = mapped_column(String(10))
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # What it added to the run's usage; a second result of one lease adds nothing.
+    input_tokens: Mapped[int] = mapped_column(BigId)
+    output_tokens: Mapped[int] = mapped_column(BigId)
+    cost_nanos: Mapped[int] = mapped_column(BigId)
     at: Mapped[datetime] = mapped_column(UtcTime)
 
     __table_args__ = (

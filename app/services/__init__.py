@@ -10,6 +10,7 @@ from app.db import Sessions
 from app.services.batch_service import BatchService
 from app.services.queries import Queries
 from app.services.readiness import Readiness
+from app.services.run_report import RunReport
 from app.services.sweeper import Sweeper
 from app.services.task_queue import TaskQueue
 from app.services.tokens import TokenStore
@@ -25,6 +26,7 @@ class Services:
     batches: BatchService
     queue: TaskQueue
     queries: Queries
+    run_report: RunReport
     tokens: TokenStore
     sweeper: Sweeper
     readiness: Readiness
@@ -41,6 +43,7 @@ def build(config: Config) -> Services:
         batches=batches,
         queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2)),
         queries=Queries(sessions),
+        run_report=RunReport(sessions),
         tokens=TokenStore(sessions, config.admin_token),
         sweeper=Sweeper(engine, sessions, batches),
         readiness=Readiness(sessions),

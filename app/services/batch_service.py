@@ -7,20 +7,22 @@ that are due, commit. The whole is one transaction: if the process dies anywhere
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from app import db
 from app.db import Sessions, reading, transaction
-from app.domain import transitions
+from app.domain import action_contexts, transitions
 from app.domain.facts import Facts
 from app.domain.leases import Outcome
 from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, CREATE, BatchState, Edit, Kind
 from app.errors import Locked, NotFound, Refusal, UnknownAction, VersionMismatch
 from app.models import Batch
-from app.services import decisions, ledger, records, reports, request_queue
+from app.services import breaker, contexts, decisions, ledger, records, reports, request_queue
+from app.services.forecast import forecast
 from app.services.ledger import Change, ChangeMade
 from app.services.locked_batch import LockedBatch, refused
 from app.services.looks import look
@@ -30,7 +32,7 @@ from app.services.reports import Report, Verdict
 from app.services.views import batch_view, effect_of
 
 Columns = Callable[[LockedBatch], Mapping[str, Any]]
-Store = Callable[[Connection, LockedBatch], None]
+Store = Callable[[Connection, LockedBatch], Mapping[str, Any] | None]  # returns what to tell beside the batch
 
 
 class BatchService:
@@ -82,10 +84,8 @@ class BatchService:
         """As `request_state_change`, for an edge that has made its order. Raises Busy when there is no room to wait."""
         if action not in ACTIONS:
             answer = refused(UnknownAction(action, ACTIONS, is_event=action in transitions.EVENTS))
-        elif order.dry_run:
-            answer = self._rehearse(batch_id, action, order)
         else:
-            answer = self._decide_or_queue(batch_id, action, order)
+            answer = self._answer(batch_id, action, order)
         decisions.log_answer(batch_id, action, order, answer)
         return answer
 
@@ -101,8 +101,8 @@ class BatchService:
             batch, _ = look(connection, batch_id)
             changes.append(ledger.append_creation(connection, batch, Change(CREATE, Kind.EDIT, order)))
             locked = LockedBatch(connection, records.Locked(batch, now), changes)
-            store(connection, locked)
-            return batch_view(batch, locked.facts)
+            more = store(connection, locked)
+            return {**batch_view(batch, locked.facts), **(more or {})}
 
         return self._recorded(order, create)
 
@@ -115,14 +115,13 @@ class BatchService:
         def apply(connection: Connection, changes: list[ChangeMade]) -> Answer:
             locked = self._lock(connection, batch_id, changes)
             locked.edit(edit, order, columns(locked))
-            if store:
-                store(connection, locked)
-            return batch_view(locked.batch, locked.facts)
+            more = store(connection, locked) if store else None
+            return {**batch_view(locked.batch, locked.facts), **(more or {})}
 
         return self._recorded(order, apply)
 
     def report(self, taken: Iterable[Report]) -> tuple[list[Verdict], dict[int, BatchState]]:
-        """Take workers' reports, each judged by itself, in order; then let their batches' phases end.
+        """Take workers' reports, each judged by itself, in order; then let phases end and the breaker pause.
 
         Returns a verdict for each report, and the state of each batch afterwards.
         """
@@ -131,20 +130,22 @@ class BatchService:
         judged = zip(reports_taken, verdicts, strict=True)
         decisions.count_reports("refused" if verdict.refusal else report.outcome for report, verdict in judged)
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
-        ended = {verdict.batch_id for verdict in verdicts if verdict.ended}
+        unsettled = {verdict.batch_id for verdict in verdicts if verdict.settles}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
-        return verdicts, {i: (self.settle(i) if i in ended else None) or states[i] for i in ids}
+        return verdicts, {i: (self.settle(i) if i in unsettled else None) or states[i] for i in ids}
 
     def settle(self, batch_id: int) -> BatchState | None:
-        """Raise the events that are due on a batch, if any; return its state, None if it was put away meanwhile.
+        """Raise the events that are due on a batch, pause it if it crossed a limit; None if it was put away meanwhile.
 
         Asked after the commit of a report, with a fresh snapshot: of two reporters who each saw the other's task
-        open, the later one sees none. Whoever wins the lock raises the event; the loser finds it done.
+        open, the later one sees none. Whoever wins the lock raises the event; the loser finds it done. Returns the
+        batch's state.
         """
         try:
-            batch, facts = self._look(batch_id)
-            if transitions.due(batch.state, facts) is None:
-                return batch.state
+            with reading(self._sessions) as connection:
+                batch, facts = look(connection, batch_id)
+                if not breaker.is_unsettled(connection, batch, facts):
+                    return batch.state
             with self._deciding() as (connection, changes):
                 return self._lock(connection, batch_id, changes).batch.state
         except Locked:  # from outside: the sweeper raises it when the lock is gone
@@ -186,6 +187,13 @@ class BatchService:
             if order.record:
                 order.record(connection, answer)
             return answer
+
+    def _answer(self, batch_id: int, action: str, order: Order) -> Answer:
+        try:
+            action_contexts.columns_of(action, order.context)  # what is malformed waits in no line
+        except Refusal as refusal:
+            return refused(refusal)
+        return (self._rehearse if order.dry_run else self._decide_or_queue)(batch_id, action, order)
 
     def _decide_or_queue(self, batch_id: int, action: str, order: Order) -> Answer:
         def decide(connection: Connection, changes: list[ChangeMade]) -> Answer:
@@ -236,15 +244,24 @@ class BatchService:
     def _rehearse(self, batch_id: int, action: str, order: Order) -> Answer:
         """Decide and change nothing: what a dry run answers, as of the last commit."""
         try:
-            batch, facts = self._look(batch_id)
+            with reading(self._sessions) as connection:
+                batch, facts = look(connection, batch_id)
+                return self._rehearsed(connection, batch, facts, action, order)
         except NotFound as refusal:
             return refused(refusal)
+
+    def _rehearsed(self, connection: Connection, batch: BatchRecord, facts: Facts, action: str, order: Order) -> Answer:
         try:
             if order.if_version is not None and order.if_version != batch.version:
                 raise VersionMismatch(order.if_version, batch.version)
             target = transitions.decide(action, batch.state, facts).target
+            columns = contexts.columns_of(connection, batch, action, order.context)
         except Refusal as refusal:
             return {**refused(refusal, batch, facts), "dry_run": True}
+        crossing = breaker.crossed(connection, replace(batch, state=target, **columns), facts)
+        effect = effect_of(batch.state, target, facts)
+        if target in transitions.BEGINS_RUN:
+            effect |= forecast(connection, batch, columns["reuse"])
         return {
             "success": True,
             "batch_id": batch.id,
@@ -254,7 +271,8 @@ class BatchService:
             "version": batch.version,
             "batch": batch_view(batch, facts),
             "dry_run": True,
-            "effect": effect_of(batch.state, target, facts),
+            "effect": effect,
+            "pauses_again": crossing.reason if crossing else None,
         }
 
     def _look(self, batch_id: int) -> tuple[BatchRecord, Facts]:

@@ -12,17 +12,20 @@ from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.leases import TaskStatus
+from app.domain.usage import Usage
 
 SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
 
-_ADD = """
-INSERT INTO task_counts AS c (batch_id, run, kind, shard, queued, leased, completed, failed, critical, touched_at)
-VALUES (:batch_id, :run, :kind, {shard}, :queued, :leased, :completed, :failed, :critical, :now)
+_ADDED = (
+    "queued", "leased", "completed", "failed", "critical", "skipped", "found",
+    "input_tokens", "output_tokens", "cost_nanos",
+)  # fmt: skip
+_ADD = f"""
+INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
+VALUES (:batch_id, :run, :kind, {{shard}}, {", ".join(f":{name}" for name in _ADDED)}, :now)
 ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
-    queued = c.queued + excluded.queued, leased = c.leased + excluded.leased,
-    completed = c.completed + excluded.completed, failed = c.failed + excluded.failed,
-    critical = c.critical + excluded.critical, touched_at = excluded.touched_at
+    {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _ADDED)}, touched_at = excluded.touched_at
 """
 
 
@@ -51,6 +54,15 @@ class CountChanges:
         change[_COLUMN[TaskStatus(new)]] += 1
         change["critical"] += critical
 
+    def spend(self, run: Run, usage: Usage) -> None:
+        """Count what a call used."""
+        if amounts := {name: amount for name, amount in usage.amounts.items() if amount}:
+            self._changes.setdefault(run, Counter()).update(amounts)
+
+    def note(self, run: Run, **amounts: int) -> None:
+        """Count what is counted beside the statuses: `skipped`, `found`."""
+        self._changes.setdefault(run, Counter()).update(amounts)
+
     def runs(self) -> Iterable[Run]:
         return self._changes.keys()
 
@@ -59,7 +71,7 @@ class CountChanges:
         if not self._changes:
             return
         statement = _ADD_POSTGRESQL if db.is_postgresql(connection) else _ADD_SQLITE
-        zero = {"queued": 0, "leased": 0, "completed": 0, "failed": 0, "critical": 0}
+        zero = dict.fromkeys(_ADDED, 0)
         rows = [
             {**zero, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
             for run, change in sorted(self._changes.items())

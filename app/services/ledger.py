@@ -17,8 +17,9 @@ from app.services.records import BatchRecord
 
 # What a change may touch; the rest of the row is as it was created.
 _WRITABLE = (
-    "name", "description", "state", "version", "run", "document_count", "failure_code", "failure_message",
-    "failure_task_id", "updated_at", "staged_at", "started_at", "finished_at", "archived_at",
+    "name", "description", "state", "version", "run", "document_count", "max_cost_nanos", "max_tokens",
+    "max_failure_rate", "reuse", "failure_code", "failure_message", "failure_task_id", "updated_at", "staged_at",
+    "started_at", "finished_at", "archived_at",
 )  # fmt: skip
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)

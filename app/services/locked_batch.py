@@ -6,6 +6,7 @@ BatchService alone makes one. What is decided here is true at the commit, or nev
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -17,7 +18,7 @@ from app.domain.leases import TaskStatus
 from app.domain.transitions import BatchState, Edit, Kind, Transition
 from app.errors import Refusal, StateRefused, VersionMismatch
 from app.models import Task
-from app.services import ledger, records, staging
+from app.services import breaker, contexts, ledger, records, staging
 from app.services.ledger import Change, ChangeMade
 from app.services.orders import SYSTEM, Answer, Order
 from app.services.records import BatchRecord, Locked
@@ -47,6 +48,11 @@ class LockedBatch:
         self.counts = locked.counts
 
     @property
+    def connection(self) -> Connection:
+        """The transaction that holds the batch: for what an edit has to read before it knows what to write."""
+        return self._connection
+
+    @property
     def facts(self) -> Facts:
         return records.facts_of(self.batch, self.counts, self.now)
 
@@ -58,12 +64,17 @@ class LockedBatch:
             return refused(refusal, self.batch, self.facts)
 
     def raise_due_events(self, order: Order) -> None:
-        """Raise the events that the facts call for, until none is due."""
+        """Raise the events that the facts call for, until none is due; then pause the batch if it crossed a limit."""
         while due := transitions.due(self.batch.state, self.facts):
             failure = self._blamed(_failure(due, self.facts))
             context = {"failure": failure.code} if failure else {}
             system = replace(order, actor=SYSTEM, role=SYSTEM, context=context)
             self._enter(due, system, failure, reason=failure.message if failure else None)
+        if crossing := breaker.crossed(self._connection, self.batch, self.facts):
+            figures = {**crossing.context, "leases_in_flight": self.facts.analysis.leased}
+            breaking = replace(order, actor=breaker.ACTOR, role=SYSTEM, context=figures)
+            pause = transitions.decide(breaker.ACTION, self.batch.state, self.facts)
+            self._enter(pause, breaking, None, crossing.reason)
 
     def edit(self, edit: Edit, order: Order, columns: Mapping[str, Any]) -> None:
         """Change the batch and leave its state. Raises StateRefused, VersionMismatch."""
@@ -82,10 +93,11 @@ class LockedBatch:
         self.check_version(order)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
+        columns = contexts.columns_of(self._connection, before, action, order.context)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)
-        self._enter(transition, order, failure, order.reason)
+        self._enter(transition, order, failure, order.reason, columns)
         decided = self.batch
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
@@ -100,12 +112,19 @@ class LockedBatch:
             "batch": batch_view(self.batch, self.facts),
         }
 
-    def _enter(self, transition: Transition, order: Order, failure: Failure | None, reason: str | None) -> None:
-        """Move the batch along `transition`: run, times and failure follow from the state it enters."""
+    def _enter(
+        self,
+        transition: Transition,
+        order: Order,
+        failure: Failure | None,
+        reason: str | None,
+        columns: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Move the batch along `transition`: run, times and failure follow from the state; `columns` go along."""
         target = transition.target
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = dict(columns)
         if target in transitions.CLEARS_OUTCOME:
-            changes = dict.fromkeys(
+            changes |= dict.fromkeys(
                 (
                     "failure_code",
                     "failure_message",

@@ -8,16 +8,19 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, select
 
+from app import db
 from app.domain import prompts
 from app.domain.leases import TaskKind
 from app.models import Document, Model, Prompt, ReadyTask, Task
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _of_batches = bindparam("batch_ids", expanding=True, type_=BigInteger)
-_DOCUMENTS = select(Document.id, Document.name, Document.media_type, Document.text).where(Document.id.in_(_ids))
+_DOCUMENTS = select(
+    Document.id, Document.name, Document.media_type, Document.text, Document.path, Document.folder
+).where(Document.id.in_(_ids))
 _NAMES = select(Document.id, Document.name).where(Document.id.in_(_ids))
 _STAGED = select(Task.id, Task.result).where(Task.id.in_(_ids))
-_PROMPTS = select(Prompt.batch_id, Prompt.number, Prompt.name, Prompt.text).where(Prompt.batch_id.in_(_of_batches))
+_PROMPTS = select(db.table_of(Prompt)).where(Prompt.batch_id.in_(_of_batches))
 _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Model.params).where(
     Model.batch_id.in_(_of_batches)
 )
@@ -54,8 +57,9 @@ def _of(connection: Connection, statement: Any, ids: Iterable[int]) -> list[Any]
 
 def _staging_payload(document: Any) -> dict[str, Any]:
     named = {"id": document.id, "name": document.name, "media_type": document.media_type}
-    if document.text is not None:
-        return {"document": named, "text": document.text}
+    for source in ("text", "path", "folder"):
+        if (said := getattr(document, source)) is not None:
+            return {"document": named, source: said}
     return {"document": named, "content_url": f"/api/documents/{document.id}/content"}
 
 
@@ -76,9 +80,7 @@ class _Analysis:
     def __init__(self, connection: Connection, rows: list[Any]) -> None:
         batch_ids = {"batch_ids": sorted({row.batch_id for row in rows})}
         self._names = {row.id: row.name for row in _of(connection, _NAMES, (r.document_id for r in rows))}
-        self._texts = {
-            row.id: row.result["text"] for row in _of(connection, _STAGED, (r.staging_task_id for r in rows))
-        }
+        self._staged = {row.id: row.result for row in _of(connection, _STAGED, (r.staging_task_id for r in rows))}
         self._prompts = {row.number: row for row in connection.execute(_PROMPTS, batch_ids)} if rows else {}
         self._models = {row.number: row for row in connection.execute(_MODELS, batch_ids)} if rows else {}
 
@@ -88,11 +90,13 @@ class _Analysis:
             self._prompts[row.prompt_number],
             self._models[row.model_number],
         )
-        return {
+        staged = self._staged[row.staging_task_id]
+        asked = {
             "document": {"id": row.document_id, "name": name},
             "prompt": prompt.name,
             "connection": model.connection,
             "model": model.model,
             "params": model.params,
-            "messages": prompts.messages(prompt.text, self._texts[row.staging_task_id], name),
+            "messages": prompts.messages(prompt.text, staged["text"], name, staged.get("metadata"), prompt.system),
         }
+        return asked if prompt.schema is None else {**asked, "schema": prompt.schema}

@@ -11,8 +11,7 @@ from sqlalchemy import Row, func, select, tuple_
 
 from app import db
 from app.db import Sessions, reading
-from app.domain.lease_tokens import Tokens
-from app.domain.leases import FINISHED, TaskKind
+from app.domain.leases import TaskKind
 from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
 from app.errors import NotFound
@@ -27,9 +26,11 @@ from app.models import (
     StateChangeRequest,
     Task,
 )
+from app.services import usage
 from app.services.looks import look, look_at
 from app.services.reports import task_number
-from app.services.views import batch_view, rfc3339
+from app.services.row_views import RESULT_FORMS, ResultForm, audit_view, request_view, task_view
+from app.services.views import batch_view, rfc3339, usage_view
 
 RESULTS_PAGE = 200
 CHANGES_PAGE = 500
@@ -57,9 +58,12 @@ class Queries:
         self._sessions = sessions
 
     def batch(self, batch_id: int) -> dict[str, Any]:
-        """Show a batch. Raises NotFound."""
+        """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._sessions) as connection:
-            return batch_view(*look(connection, batch_id))
+            batch, facts = look(connection, batch_id)
+            view = batch_view(batch, facts)
+            view["usage"] |= usage.by_model_and_prompt(connection, batch_id, batch.run)
+            return view
 
     def batches(
         self, state: BatchState | None = None, name: str | None = None, limit: int = 50, before: int | None = None
@@ -143,6 +147,7 @@ class Queries:
                 raise NotFound("task", task_id)
             return {
                 **task_view(row),
+                "usage": {**usage_view(row), "latency_ms": row.latency_ms},
                 "result": row.result,
                 "late_results": [
                     {
@@ -156,19 +161,20 @@ class Queries:
                 ],
             }
 
-    def results(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
+    def results(self, batch_id: int, run: int | None = None, form: str = "ndjson") -> Iterator[dict[str, Any]]:
         """Walk the finished analysis tasks of a run in the order of their ids, a page in memory at a time."""
         with reading(self._sessions) as connection:
             present = look(connection, batch_id)[0].run
-        return self._walk(batch_id, present if run is None else run)
+        return self._walk(batch_id, present if run is None else run, RESULT_FORMS[form])
 
-    def _walk(self, batch_id: int, run: int) -> Iterator[dict[str, Any]]:
+    def _walk(self, batch_id: int, run: int, form: ResultForm) -> Iterator[dict[str, Any]]:
         page = (
-            _TASKS.where(
+            _TASKS.add_columns(*form.columns)
+            .where(
                 Task.batch_id == batch_id,
                 Task.run == run,
                 Task.kind == TaskKind.ANALYZE,
-                Task.status.in_(FINISHED),
+                Task.status.in_(form.statuses),
             )
             .order_by(Task.id)
             .limit(RESULTS_PAGE)
@@ -177,8 +183,21 @@ class Queries:
         while after is not None:
             with reading(self._sessions) as connection:
                 rows = connection.execute(page.where(Task.id > after)).all()
-            yield from (result_view(row) for row in rows)
+            yield from map(form.view, rows)
             after = rows[-1].id if len(rows) == RESULTS_PAGE else None
+
+    def documents(self, batch_id: int, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List a batch's documents in the order of their numbers, without what is in them. Raises NotFound."""
+        names = ("id", "number", "name", "media_type", "size_bytes", "sha256")
+        statement = (
+            select(*(db.table_of(Document).c[name] for name in names))
+            .where(Document.batch_id == batch_id, Document.number > after)
+            .order_by(Document.number)
+            .limit(limit)
+        )
+        with reading(self._sessions) as connection:
+            look(connection, batch_id)
+            return [dict(row) for row in connection.execute(statement).mappings()]
 
     def document_content(self, document_id: int) -> Any:
         """Read an uploaded document: `name`, `media_type`, `content` or `text`. Raises NotFound."""
@@ -187,8 +206,8 @@ class Queries:
         )
         with reading(self._sessions) as connection:
             row = connection.execute(statement).one_or_none()
-        if row is None:
-            raise NotFound("document", document_id)
+        if row is None or (row.content is None and row.text is None):  # files of a folder lie with the workers
+            raise NotFound("content of document", document_id)
         return row
 
     def batches_by_state(self) -> dict[str, int]:
@@ -214,67 +233,3 @@ class Queries:
             yield from rows
             last = rows[-1] if len(rows) == CHANGES_PAGE else None
             after = (last.at, last.batch_id, last.version) if last else None
-
-
-def audit_view(row: Row[Any]) -> dict[str, Any]:
-    names = (
-        "version", "trigger", "kind", "from_state", "to_state", "actor", "role", "reason", "context", "request_id",
-    )  # fmt: skip
-    return {**{name: getattr(row, name) for name in names}, "at": rfc3339(row.at)}
-
-
-def request_view(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "batch_id": row.batch_id,
-        "action": row.action,
-        "status": row.status,
-        "reason": row.reason,
-        "version": row.version,
-        "actor": row.actor,
-        "created_at": rfc3339(row.created_at),
-        "expires_at": rfc3339(row.expires_at),
-        "finished_at": rfc3339(row.finished_at),
-    }
-
-
-def _named(row: Any) -> dict[str, Any]:
-    document = None if row.document_id is None else {"id": row.document_id, "name": row.document_name}
-    return {
-        "custom_id": row.custom_id,
-        "document": document,
-        "prompt": row.prompt_name,
-        "connection": row.connection,
-        "model": row.model,
-        "run": row.run,
-        "status": row.status,
-        "attempt": row.attempt,
-    }
-
-
-def result_view(row: Any) -> dict[str, Any]:
-    """A line of `/results`."""
-    return {
-        "task_id": str(row.id),
-        **_named(row),
-        "result": row.result,
-        "error": row.error,
-        "finished_at": rfc3339(row.finished_at),
-    }
-
-
-def task_view(row: Any) -> dict[str, Any]:
-    """A task in a list; its result is shown with the task itself."""
-    tokens = Tokens(row.status, row.lease_token, row.lease_outcome, row.lease_answer, row.past_leases)
-    held = row.lease_token is not None and tokens.is_current(row.lease_token)
-    return {
-        "id": str(row.id),
-        "batch_id": row.batch_id,
-        "kind": row.kind,
-        **_named(row),
-        "worker": row.leased_by if held else None,
-        "lease_expires_at": rfc3339(row.lease_expires_at) if held else None,
-        "available_at": rfc3339(row.available_at),
-        "error": row.error,
-        "finished_at": rfc3339(row.finished_at),
-    }

@@ -16,6 +16,7 @@ from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
 from app.domain.request_status import RequestStatus
 from app.domain.transitions import BatchState
+from app.domain.usage import Usage
 from app.models import Batch, StateChangeRequest, TaskCounts
 
 
@@ -38,6 +39,11 @@ class BatchRecord:
     max_failed_tasks: int | None
     priority: int
     staging_timeout_seconds: int
+    max_cost_nanos: int | None
+    max_tokens: int | None
+    max_failure_rate: float | None
+    on_unreadable: str
+    reuse: dict[str, Any] | None
     failure_code: str | None
     failure_message: str | None
     failure_task_id: int | None
@@ -62,34 +68,47 @@ _STATE = list(BatchRecord.__dataclass_fields__).index("state")
 
 @dataclass(frozen=True)
 class RunCounts:
-    """The counted tasks of a batch's present run, when one was last leased or reported, and who waits for the batch."""
+    """A batch's present run: counted tasks, when one was last leased or reported, what it used; and who waits."""
 
     staging: Counts = field(default_factory=Counts)
     analysis: Counts = field(default_factory=Counts)
     touched_at: datetime | None = None
     waiting: int = 0
+    usage: Usage = field(default_factory=Usage)
 
     @classmethod
     def of(cls, row: Sequence[Any], waiting: int = 0) -> "RunCounts":
         """Make it of a row of SEEN."""
-        *sums, touched_at = row[len(COLUMNS) : len(SEEN.selected_columns)]
+        *sums, touched_at, input_tokens, output_tokens, cost_nanos = row[len(COLUMNS) : len(SEEN.selected_columns)]
         half = len(sums) // 2
-        return cls(Counts(*sums[:half]), Counts(*sums[half:]), touched_at, waiting)
+        usage = Usage(input_tokens, output_tokens, cost_nanos)
+        return cls(Counts(*sums[:half]), Counts(*sums[half:]), touched_at, waiting, usage)
 
 
 def _sums(kind: TaskKind) -> list[Any]:
     of_kind = TaskCounts.kind == literal_column(repr(str(kind)))
     summed = {name: func.sum(_counts.c[name]).filter(of_kind) for name in Counts.__dataclass_fields__}
+    return [_whole(each).label(f"{kind}_{name}") for name, each in summed.items()]
+
+
+def _whole(total: Any) -> Any:
     none: Any = literal_column("0")
-    return [cast(func.coalesce(each, none), BigInteger).label(f"{kind}_{name}") for name, each in summed.items()]
+    return cast(func.coalesce(total, none), BigInteger)
 
 
 _counts = db.table_of(TaskCounts)
 _present_run = (_counts.c.batch_id == Batch.id) & (_counts.c.run == Batch.run)
 STAGING_SUMS, ANALYSIS_SUMS = _sums(TaskKind.STAGE), _sums(TaskKind.ANALYZE)
+USAGE_SUMS = [_whole(func.sum(_counts.c[name])).label(name) for name in Usage.__dataclass_fields__]
 # Batches, newest first, with the counts of their present runs: one row and one snapshot for ten tasks or a million.
 SEEN: Any = (
-    select(*COLUMNS, *STAGING_SUMS, *ANALYSIS_SUMS, func.max(_counts.c.touched_at).label("touched_at"))
+    select(
+        *COLUMNS,
+        *STAGING_SUMS,
+        *ANALYSIS_SUMS,
+        func.max(_counts.c.touched_at).label("touched_at"),
+        *USAGE_SUMS,
+    )
     .join(_counts, _present_run, isouter=True)
     .where(Batch.archived_at.is_(None))
     .group_by(Batch.id)
@@ -172,4 +191,5 @@ def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:
         max_failed_tasks=batch.max_failed_tasks,
         idle_seconds=0.0 if held else max(0.0, (now - began).total_seconds()),
         staging_timeout_seconds=float(batch.staging_timeout_seconds),
+        usage=counts.usage,
     )

@@ -1,7 +1,7 @@
 """The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
 
 Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
-of tasks still to be written, events that a crash left undone, answers kept long enough.
+of tasks still to be written, events and pauses that a crash left undone, answers kept long enough.
 """
 
 import threading
@@ -16,6 +16,7 @@ from app.domain import transitions
 from app.errors import Refusal
 from app.services import expiry, idempotency, request_queue
 from app.services.batch_service import BatchService
+from app.services.breaker import is_unsettled
 from app.services.leadership import leadership
 from app.services.looks import look_at_unsettled
 
@@ -99,11 +100,11 @@ class Sweeper:
 
     def _phases(self) -> None:
         with reading(self._sessions) as connection:
-            unsettled = look_at_unsettled(connection)
-        for batch, facts in unsettled:
+            looked_at = [(*seen, is_unsettled(connection, *seen)) for seen in look_at_unsettled(connection)]
+        for batch, facts, unsettled in looked_at:
             if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
                 self._write_tasks(batch.id)
-            elif transitions.due(batch.state, facts):
+            elif unsettled:
                 self._batches.settle(batch.id)
 
     def _write_tasks(self, batch_id: int) -> None:

@@ -38,18 +38,24 @@ _HELD = (
         Task.lease_answer,
         Task.past_leases,
         Task.lease_expires_at,
+        Task.document_id,
         Batch.state,
         Batch.run.label("batch_run"),
         Batch.archived_at,
         Batch.max_attempts,
         Batch.lease_seconds,
-        (Batch.prompt_count * Batch.model_count).label("tasks_per_document"),
+        func.coalesce(Task.prompt_number, 0),
+        func.coalesce(Task.model_number, 0),
+        func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
+        Batch.on_unreadable,
     )
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(_ids))
     .order_by(Task.id)
     .with_for_update(of=Task, key_share=True)
 )
+
+_LATE = select(LateResult.task_id, LateResult.lease_token).where(LateResult.task_id.in_(_ids))
 
 
 @dataclass
@@ -67,12 +73,16 @@ class HeldTask:
     lease_answer: str | None
     past_leases: str
     lease_expires_at: datetime | None
+    document_id: int | None
     batch_state: BatchState
     batch_run: int
     archived_at: datetime | None
     max_attempts: int
     lease_seconds: int
-    tasks_per_document: int
+    prompt_number: int  # 0 for a ready-made task
+    model_number: int
+    limited: bool  # whether the batch has a limit that a report may cross
+    on_unreadable: str
 
     @property
     def tokens(self) -> Tokens:
@@ -131,6 +141,10 @@ class TaskWrite:
     result: bytes | None = None  # JSON
     error: bytes | None = None  # JSON
     finished_at: datetime | None = None
+    input_tokens: int = 0  # added to those of earlier attempts, as the cost is
+    output_tokens: int = 0
+    cost_nanos: int = 0
+    latency_ms: int | None = None  # None keeps it
 
 
 _SET = """
@@ -139,7 +153,9 @@ UPDATE tasks SET status = {v}status, attempt = {v}attempt, critical = {v}critica
     lease_outcome = {v}lease_outcome, lease_answer = {v}lease_answer,
     result = {result},
     error = CASE WHEN {v}status = 'COMPLETED' THEN NULL ELSE coalesce({error}, tasks.error) END,
-    finished_at = {v}finished_at
+    finished_at = {v}finished_at,
+    input_tokens = tasks.input_tokens + {v}input_tokens, output_tokens = tasks.output_tokens + {v}output_tokens,
+    cost_nanos = tasks.cost_nanos + {v}cost_nanos, latency_ms = coalesce({v}latency_ms, tasks.latency_ms)
 """
 _WHERE = "tasks.status = {v}read_status AND tasks.lease_token IS NOT DISTINCT FROM {v}read_token"
 # One statement for any number of tasks. Arrays of text, not one JSON document: it could not hold U+0000.
@@ -147,7 +163,8 @@ _ARRAYS = {
     "id": "bigint", "read_token": "text", "read_status": "text", "status": "text", "attempt": "int",
     "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
     "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
-    "finished_at": "timestamptz",
+    "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
+    "latency_ms": "int",
 }  # fmt: skip
 _WRITE_POSTGRESQL = text(
     _SET.format(v="w.", result="CAST(w.result AS json)", error="CAST(w.error AS json)")
@@ -179,6 +196,11 @@ def write(connection: Connection, writes: Sequence[TaskWrite]) -> None:
 
 def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def tokens_of_late_results(connection: Connection, task_ids: Iterable[int]) -> set[tuple[int, str]]:
+    """Find the late results that are kept of these tasks: task and lease token."""
+    return {(row.task_id, row.lease_token) for row in connection.execute(_LATE, {"ids": sorted(set(task_ids))})}
 
 
 def keep_late_results(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
+from app.domain.inputs import cost
 from app.domain.transitions import BatchState
 from app.services.records import BatchRecord
 
@@ -25,6 +26,7 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
         "run": batch.run,
         "failure": failure_view(batch),
         "progress": {"staging": _staging(facts.staging), "analysis": _analysis(facts.analysis)},
+        "usage": usage_view(facts.usage),
         "input": {
             "documents": batch.document_count,
             "prompts": batch.prompt_count,
@@ -37,6 +39,10 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
             "max_failed_tasks": batch.max_failed_tasks,
             "priority": batch.priority,
             "staging_timeout_seconds": batch.staging_timeout_seconds,
+            "max_cost": cost(batch.max_cost_nanos),
+            "max_tokens": batch.max_tokens,
+            "max_failure_rate": batch.max_failure_rate,
+            "on_unreadable": batch.on_unreadable,
         },
         "allowed_actions": transitions.allowed(batch.state, facts),
         "created_at": rfc3339(batch.created_at),
@@ -55,7 +61,7 @@ def failure_view(batch: BatchRecord) -> dict[str, Any] | None:
 
 
 def _staging(counts: Counts) -> dict[str, int]:
-    return {"total": counts.total, "completed": counts.completed, "failed": counts.failed}
+    return {"total": counts.total, "completed": counts.completed, "failed": counts.failed, "skipped": counts.skipped}
 
 
 def _analysis(counts: Counts) -> dict[str, int]:
@@ -68,7 +74,12 @@ def _analysis(counts: Counts) -> dict[str, int]:
     }
 
 
-def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int]:
+def usage_view(usage: Any) -> dict[str, Any]:
+    """Show what was used: a Usage, or a row that has its columns."""
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
+
+
+def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int | float | None]:
     """Tell what going from `state` to `target` does to tasks: the answer of a dry run."""
     stopped = in_flight = 0
     for kind, counts in (("STAGE", facts.staging), ("ANALYZE", facts.analysis)):

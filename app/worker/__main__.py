@@ -8,7 +8,7 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -16,14 +16,19 @@ import stamina
 
 from app.logging import configure
 from app.worker.client import Address, Client
+from app.worker.connections import settings
+from app.worker.documents_root import DocumentsRoot
 from app.worker.executors import make_executor
+from app.worker.extraction import Limits
+from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.imports import imported
 from app.worker.loop import Options, Worker
 from app.worker.staging import Stager
 from app.worker.task import Handler
 
-DEFAULTS = Options()
+DEFAULTS, LIMITS = Options(), Limits()
+CONNECTIONS = Path("connections.toml")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "INTERLOCK"}
 
 
@@ -66,6 +71,21 @@ def read_token(token: str | None, token_file: Path | None) -> str:
     return token
 
 
+def connected(path: Path | None, executor: str) -> dict[str, Handler]:
+    """Make the handlers of a file of connections. Raises click.BadParameter naming all that is wrong with it."""
+    path = path or (CONNECTIONS if CONNECTIONS.exists() else None)
+    if path is None:
+        return {}
+    if executor != "threads":  # each process would have limits of its own, and need the keys
+        raise click.BadParameter(f"{path} needs --executor threads.", param_hint="--connections")
+    from app.worker.connections.registry import handlers_of  # the SDK behind it takes seconds to import
+
+    try:
+        return handlers_of(settings.read(path, os.environ))
+    except settings.WrongConnections as error:
+        raise click.BadParameter(str(error), param_hint="--connections") from error
+
+
 @click.command(context_settings=HELP)
 @click.option("--url", default="http://127.0.0.1:5000", show_default=True, callback=checked_url, help="The service.")
 @click.option("--token", help="A token of role worker. Better by INTERLOCK_TOKEN or --token-file: `ps` shows options.")
@@ -81,13 +101,38 @@ def read_token(token: str | None, token_file: Path | None) -> str:
 )  # fmt: skip
 @click.option(
     "--executor", default="threads", show_default=True,
-    help="What tasks run on: threads, processes, or MODULE:FUNCTION that makes a concurrent.futures.Executor.",
+    help="What tasks run on: threads, processes, dask, or MODULE:FUNCTION that makes a concurrent.futures.Executor.",
 )  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS", help="With --executor dask: its scheduler, as tcp://10.0.0.1:8786.")
 @click.option(
     "--handler", "handlers", multiple=True, callback=checked_handlers, metavar="CONNECTION[/MODEL]=MODULE:FUNCTION",
     help="Who answers for a connection, or for one model of it. May be repeated.",
 )  # fmt: skip
-@click.option("--stage-handler", metavar="MODULE:FUNCTION", help="Who reads documents. Default: text and Markdown.")
+@click.option(
+    "--connections", type=click.Path(path_type=Path), metavar="FILE",
+    help="The model servers to ask, in TOML. Default: connections.toml, if it is there.",
+)  # fmt: skip
+@click.option("--stage-handler", metavar="MODULE:FUNCTION", help="Who reads documents, in place of the built-in.")
+@click.option(
+    "--documents-root", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder below which folders of documents are read. Without it, none is.",
+)  # fmt: skip
+@click.option(
+    "--document-seconds", type=click.IntRange(1, 3600), default=LIMITS.seconds, show_default=True,
+    help="How long one document may take to read.",
+)  # fmt: skip
+@click.option(
+    "--document-memory-mib", type=click.IntRange(256, 65_536), default=LIMITS.memory_mib, show_default=True,
+    help="How much memory reading it may take.",
+)  # fmt: skip
+@click.option(
+    "--document-characters", type=click.IntRange(1, 50_000_000), default=LIMITS.characters, show_default=True,
+    help="How long its text may be.",
+)  # fmt: skip
+@click.option(
+    "--document-mib", type=click.IntRange(1, 512), default=LIMITS.bytes // MIB, show_default=True,
+    help="How large its file may be.",
+)  # fmt: skip
 @click.option("--batch-id", type=click.IntRange(1), help="Work for this batch alone.")
 @click.option("--lease-seconds", type=click.IntRange(1, 86_400), help="Length of leases. Default: as each batch says.")
 @click.option(
@@ -111,8 +156,10 @@ def read_token(token: str | None, token_file: Path | None) -> str:
     help="What is told on stderr.",
 )  # fmt: skip
 def main(
-    url: str, token: str | None, token_file: Path | None, name: str | None, executor: str,
-    handlers: dict[str, Handler], stage_handler: str | None, log_level: str, **options: Any,
+    url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
+    handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str,
+    documents_root: Path | None, document_seconds: int, document_memory_mib: int, document_characters: int,
+    document_mib: int, **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, work on them, report what came of it; until SIGTERM or Ctrl-C.
 
@@ -124,16 +171,22 @@ def main(
     stamina.instrumentation.set_on_retry_hooks([])  # an outage is told now and then, not at every attempt
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
-    stage = checked_function(stage_handler) if stage_handler else Stager(address)
+    limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB)
+    root = DocumentsRoot(documents_root.resolve()) if documents_root else None
+    stage = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
+    if (executor == "dask") != bool(scheduler):
+        raise click.UsageError("--executor dask and --scheduler go together.")
     try:
         worker = Worker(
             client,
-            Handlers(stage, handlers),
+            Handlers(stage, {**connected(connections, executor), **handlers}),
             Options(**options),
-            partial(make_executor, executor, options["concurrency"]),
+            partial(make_executor, executor, options["concurrency"], scheduler),
         )
     except ImportError as error:
         raise click.BadParameter(str(error), param_hint="--executor") from error
+    except OSError as error:
+        raise click.BadParameter(f"no scheduler answers there: {error}", param_hint="--scheduler") from error
     stop_on_signals(worker)
     end(worker, worker.run())
 
@@ -149,7 +202,7 @@ def stop_on_signals(worker: Worker) -> None:
     def listen() -> None:
         with told, telling:
             worker.stop(f"signal {signal.Signals(told.recv(1)[0]).name}")
-            os._exit(128 + told.recv(1)[0])
+            leave(128 + told.recv(1)[0])
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -160,8 +213,14 @@ def end(worker: Worker, exit_code: int) -> None:
     """Leave the process, even with handlers that do not end."""
     if not worker.abandoned:
         sys.exit(exit_code)
+    leave(exit_code)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """Leave at once, and leave no process behind."""
     for child in multiprocessing.active_children():
-        child.terminate()
+        if child.pid:
+            os.kill(child.pid, signal.SIGKILL)  # loky's have no kill of their own, and leave SIGTERM to us
     sys.stderr.flush()
     os._exit(exit_code)
 

@@ -87,6 +87,16 @@ class Desk:
                     return lease
             return None
 
+    def not_begun(self, lease: Lease) -> bool:
+        """Let a task that could not be begun wait again, before all others. A closed desk takes none."""
+        with self._changed:
+            if self._closed:
+                return False
+            if self._running.pop(lease.task.lease_token, None):
+                self._waiting.appendleft(lease)
+            self._changed.notify_all()
+            return True
+
     def answered(self, lease: Lease) -> None:
         """Note that a running task has its report, which is still to be sent."""
         with self._changed:
@@ -129,6 +139,11 @@ class Desk:
         """Begin and lease nothing more; give out what has not begun, to be handed back."""
         with self._changed:
             self._closed = True
+            return self.give_out()
+
+    def give_out(self) -> list[Lease]:
+        """Give out what has not begun, to be handed back."""
+        with self._changed:
             waiting, self._waiting = list(self._waiting), deque()
             self._changed.notify_all()
             return waiting

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from app.worker.answers import fitting
+from app.worker.connections.settings import READY_MADE
 from app.worker.reports import Report, completed, of_exception
 from app.worker.task import Handler, Task, TaskFailed
 from app.worker.textstats.handler import textstats
 
 log = logging.getLogger(__name__)  # not structlog: this also runs in processes that are not set up for it
 
-READY_MADE = "jsonl"
 BUILT_IN: dict[str, Handler] = {"local/textstats": textstats, f"{READY_MADE}/textstats": textstats}
 
 
@@ -52,9 +53,15 @@ def connection_and_model(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def perform(handler: Handler, task: Task) -> Report:
-    """Do a task and say what came of it. Runs on the executor, so perhaps in another process; raises nothing."""
+    """Do a task and say what came of it. Runs on the executor, so perhaps in another process; raises nothing.
+
+    An answer that does not fit the schema of its prompt is a failed attempt, whoever gave it.
+    """
     try:
-        return completed(task, handler(task))
+        result = handler(task)
+        if isinstance(result, dict) and task.payload.get("schema") is not None:
+            result = fitting(result, task.payload["schema"])
+        return completed(task, result)
     except TaskFailed as failure:
         return of_exception(task, failure)
     except Exception as error:

@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 MOST_LEASES = 1_000  # that the API grants at once
 ANSWERS_KEPT = 2_000  # while the service is away; beyond that nothing is leased
 PAUSE_SECONDS = 0.5  # from one request for a lease to the next, where there was nothing to do
+REPLACE_SECONDS = 1.0  # from one attempt to make another executor to the next
 RELEASE_SECONDS = 2.0  # for a service that hangs: what is not handed back in time runs out by itself
 SHARE_FOR_REPORTS = 0.2  # of the grace time, kept for the last reports
 OK, LOST, UNWELCOME = 0, 1, 2  # exit codes
@@ -60,7 +61,7 @@ class Worker:
         self._handlers = handlers
         self._options = options
         self._make_executor = make_executor
-        self._executor = make_executor()
+        self._executor: Executor | None = make_executor()  # None while a lost one has no successor
         waiting = options.concurrency * options.prefetch
         self.desk = Desk(options.concurrency, waiting, ANSWERS_KEPT + options.concurrency + waiting)
         self.outbox = Outbox(client, self.desk.forget, options.report_max, options.report_ms / 1000)
@@ -68,7 +69,8 @@ class Worker:
         self._stopping = threading.Event()
         self._ended = threading.Event()  # nothing is held any more
         self._pumping = threading.local()
-        self._broken = threading.Lock()
+        self._losing = threading.Lock()
+        self._replaced_at = 0.0
         self._exit_code, self._stop_reason = OK, "asked to"
         self.abandoned = 0  # tasks that still ran when the grace time was over
         # A lease that is still being waited for at the end would go to nobody.
@@ -98,7 +100,8 @@ class Worker:
         sending.join(max(deadline - time.monotonic(), 0.0))
         leasing.join(max(deadline - time.monotonic(), 0.0))  # what it is granted this late it hands back itself
         self._ended.set()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        if executor := self._executor:
+            executor.shutdown(wait=False, cancel_futures=True)
         return self._farewell()
 
     def _abandon(self, leases: list[Lease]) -> None:
@@ -139,6 +142,9 @@ class Worker:
 
     def _lease_forever(self) -> None:
         while not self._stopping.is_set():
+            if self._executor is None:
+                self._stopping.wait(PAUSE_SECONDS)
+                continue
             if not self.desk.wait_for_room(PAUSE_SECONDS):
                 continue
             try:
@@ -179,37 +185,63 @@ class Worker:
             return
         self._pumping.busy = True
         try:
-            while lease := self.desk.begin():
-                self._begin(lease)
+            while (executor := self._executor) and (lease := self.desk.begin()):
+                self._begin(lease, executor)
         finally:
             self._pumping.busy = False
 
-    def _begin(self, lease: Lease) -> None:
-        executor = self._executor
+    def _begin(self, lease: Lease, executor: Executor) -> None:
         try:
             handler = self._handlers.find(lease.task)
-            try:
-                future = executor.submit(perform, handler, lease.task)
-            except BrokenExecutor:
-                future = self._mended(executor).submit(perform, handler, lease.task)
+        except TaskFailed as failure:
+            self._settle(lease, of_exception(lease.task, failure))
+            return
+        try:
+            future = executor.submit(perform, handler, lease.task)
         except Exception as error:
-            self._settle(lease, of_exception(lease.task, error))
+            if isinstance(error, BrokenExecutor):
+                self._lose(executor, error)
+            elif executor is self._executor:
+                self._settle(lease, of_exception(lease.task, error))
+                return
+            # What a lost one says after its shutdown (a RuntimeError, for one) is not about this task.
+            if not self.desk.not_begun(lease):
+                self._hand_back([lease])
         else:
             future.add_done_callback(partial(self._done, lease))
 
-    def _mended(self, broken: Executor) -> Executor:
-        """Replace an executor whose processes have died; the first who sees it does it for all."""
-        with self._broken:
-            if self._executor is broken:
+    def _lose(self, executor: Executor, error: BaseException) -> None:
+        """Begin and lease nothing more until there is another executor; the first who sees it does it for all."""
+        with self._losing:
+            if self._executor is executor:
+                self._executor = None
+                log.warning("executor_lost", reason=f"{type(error).__name__}: {error}")
+                self._thread("executor", partial(self._replace, executor))
+
+    def _replace(self, lost: Executor) -> None:
+        """Make another executor, however long that takes. While there is none, others may have what waits here."""
+        lost.shutdown(wait=False, cancel_futures=True)
+        if time.monotonic() - self._replaced_at < REPLACE_SECONDS:
+            self._stopping.wait(REPLACE_SECONDS)
+        while not self._stopping.is_set():
+            try:
+                executor = self._make_executor()
+            except Exception as error:
+                log.warning("executor_away", reason=f"{type(error).__name__}: {error}")
+                self._hand_back(self.desk.give_out())
+                self._stopping.wait(REPLACE_SECONDS)
+            else:
+                self._executor, self._replaced_at = executor, time.monotonic()
                 log.warning("executor_replaced")
-                self._executor = self._make_executor()
-            return self._executor
+                self._pump()
+                return
 
     def _done(self, lease: Lease, future: "Future[Report]") -> None:
-        if future.cancelled():
-            return  # only at the end, when it has been handed back
-        if error := future.exception():
-            # perform raises nothing: its process died, or somebody raised SystemExit.
+        if self._ended.is_set():
+            return  # it has been handed back
+        error = BrokenExecutor("it was cancelled") if future.cancelled() else future.exception()
+        if error:
+            # perform raises nothing: its process died, its machine is lost, or somebody raised SystemExit.
             error = TaskFailed("worker_failed", f"The task's executor failed: {type(error).__name__}: {error}")
         report = of_exception(lease.task, error) if error else future.result()
         self._settle(lease, report)

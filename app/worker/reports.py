@@ -40,19 +40,23 @@ def completed(task: Task, result: object) -> Report:
 
 
 def failed(task: Task, failure: TaskFailed) -> Report:
-    """Report a failure, its texts cut to what the API takes."""
+    """Report a failure, its texts cut to what the API takes. A usage that is none is left out, and not the failure."""
     code = _line(failure.code)[:CODE_LENGTH].strip() or "handler_error"
     message = sendable(_line(failure.message))
     if len(message) > MESSAGE_LENGTH:
         message = message[: MESSAGE_LENGTH - 4] + " ..."
-    body = _encode(
-        task,
-        outcome="failed",
-        error={"code": code, "message": message},
-        retryable=bool(failure.retryable),
-        critical=bool(failure.critical),
+    error: dict[str, Any] = {"code": code, "message": message}
+    said = {
+        "outcome": "failed",
+        "retryable": bool(failure.retryable),
+        "critical": bool(failure.critical),
         **_retry_after(failure.retry_after_seconds),
-    )
+    }
+    try:
+        usage = {"usage": failure.usage} if isinstance(failure.usage, dict) else {}
+        body = _encode(task, error={**error, **usage}, **said)
+    except (TypeError, ValueError, RecursionError):
+        body = _encode(task, error=error, **said)
     return Report(task.id, task.lease_token, body, answered=False)
 
 

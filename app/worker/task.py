@@ -38,7 +38,7 @@ class TaskFailed(Exception):
     """Raise it in a handler to report a failure in so many words.
 
     `retryable` puts the task back in line while it has attempts left, after `retry_after_seconds` if given.
-    `critical` fails the whole batch.
+    `critical` fails the whole batch. `usage` is what the attempt cost all the same, in the form of a result's.
     """
 
     def __init__(
@@ -48,13 +48,15 @@ class TaskFailed(Exception):
         retryable: bool = True,
         critical: bool = False,
         retry_after_seconds: float | None = None,
+        usage: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, retryable, critical, retry_after_seconds)  # all of it: an exception is pickled
+        super().__init__(code, message, retryable, critical, retry_after_seconds, usage)  # all of it: it is pickled
         self.code = code
         self.message = message
         self.retryable = retryable
         self.critical = critical
         self.retry_after_seconds = retry_after_seconds
+        self.usage = usage
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

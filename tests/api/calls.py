@@ -63,11 +63,14 @@ CALLS = (
     Call("PATCH", "/api/batches/{batch_id}", OPERATE, {"name": "renamed"}),
     Call("DELETE", "/api/batches/{batch_id}", OPERATE),
     Call("POST", "/api/batches/{batch_id}/documents", OPERATE, _DOCUMENTS),
+    Call("GET", "/api/batches/{batch_id}/documents", READ),
+    Call("PUT", "/api/batches/{batch_id}/documents/{document_id}", OPERATE, {"text": "x"}),
     Call("GET", "/api/batches/{batch_id}/actions", READ),
     Call("POST", "/api/batches/{batch_id}/action", OPERATE, {"action": "stage"}),
     Call("GET", "/api/batches/{batch_id}/audit", READ),
     Call("GET", "/api/batches/{batch_id}/tasks", READ),
     Call("GET", "/api/batches/{batch_id}/results", READ),
+    Call("GET", "/api/batches/{batch_id}/report", READ),
     Call("GET", "/api/batches/{batch_id}/requests", READ),
     Call("GET", "/api/documents/{document_id}/content", ALL),
     Call("GET", "/api/requests/{request_id}", READ),
@@ -89,7 +92,8 @@ WITH_ID = tuple(call for call in CALLS if "{" in call.path)
 LISTS = tuple(
     call
     for call in CALLS
-    if call.method == "GET" and call.path.rsplit("/", 1)[-1] in ("batches", "audit", "tasks", "requests", "tokens")
+    if call.method == "GET"
+    and call.path.rsplit("/", 1)[-1] in ("batches", "documents", "audit", "tasks", "report", "requests", "tokens")
 )
 PUBLIC = (
     "/healthz",

@@ -48,7 +48,13 @@ def create_ready(client: ApiClient, tasks: int = 1) -> dict[str, Any]:
 
 
 def show(client: ApiClient, batch_id: int) -> dict[str, Any]:
-    return answered(client.get(f"/api/batches/{batch_id}"))
+    """Show a batch as every answer shows it: without its shares of the usage."""
+    return as_everywhere(answered(client.get(f"/api/batches/{batch_id}")))
+
+
+def as_everywhere(shown: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a batch what `GET /api/batches/<id>` alone shows."""
+    return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
 
 
 def ask(client: ApiClient, batch_id: int, action: str, **body: Any) -> TestResponse:

@@ -224,7 +224,7 @@ class TestInvalid:
         assert "action" in body["errors"]
         assert show(same_client, batch["id"]) == batch
 
-    @pytest.mark.parametrize("event", [*EVENTS, "create", "rename", "archive", "add_documents"])
+    @pytest.mark.parametrize("event", [*EVENTS, "create", "rename", "archive", "add_documents", "replace_document"])
     def test_an_events_name_is_refused(self, same_client: ApiClient, event: str) -> None:
         """Contract 2: an event is raised by BatchService itself; sent to the action endpoint it is refused."""
         batch = bring(same_client, "ANALYZING")

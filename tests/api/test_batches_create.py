@@ -9,6 +9,7 @@ from app.services import Services
 from tests.api.lives import MODEL, PROMPT, answered, audit, lease, refused
 from tests.support.client import ApiClient
 
+NO_LIMITS = {"max_cost": None, "max_tokens": None, "max_failure_rate": None, "on_unreadable": "fail"}
 FULL = {
     "name": "contracts, Q3",
     "description": "optional",
@@ -41,11 +42,12 @@ def test_created_with_every_field(operator: ApiClient) -> None:
         "run": 0,
         "failure": None,
         "progress": {
-            "staging": {"total": 0, "completed": 0, "failed": 0},
+            "staging": {"total": 0, "completed": 0, "failed": 0, "skipped": 0},
             "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
         },
+        "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0},
         "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0},
-        "options": {**FULL["options"], "staging_timeout_seconds": 3600},
+        "options": {**FULL["options"], "staging_timeout_seconds": 3600, **NO_LIMITS},
         "allowed_actions": ["stage", "reset"],
         "staged_at": None,
         "started_at": None,
@@ -63,6 +65,7 @@ def test_a_name_is_enough(operator: ApiClient) -> None:
         "max_failed_tasks": None,
         "priority": 0,
         "staging_timeout_seconds": 3600,
+        **NO_LIMITS,
     }
     assert batch["description"] is None
     assert batch["allowed_actions"] == ["reset"]
@@ -155,10 +158,10 @@ def test_the_same_document_name_twice_is_two_documents(operator: ApiClient) -> N
 
 def test_a_batch_of_many_documents(operator: ApiClient, service: Services) -> None:
     """Contract 2: `stage` may write its rows in slices after it has answered; none is lost or doubled."""
-    documents = [{"name": f"{n}.txt", "text": "x"} for n in range(2_500)]
+    documents = [{"name": f"{n}.txt", "text": f"x{n}"} for n in range(2_500)]
     body = {"name": "n", "documents": documents, "prompts": [PROMPT], "models": [MODEL]}
     batch = answered(operator.post("/api/batches", json=body), 201)
     operator.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
     service.sweeper.sweep()
     staging = operator.get(f"/api/batches/{batch['id']}").json["progress"]["staging"]
-    assert staging == {"total": 2_500, "completed": 0, "failed": 0}
+    assert staging == {"total": 2_500, "completed": 0, "failed": 0, "skipped": 0}

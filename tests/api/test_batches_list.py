@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.lives import act, answered, bring, create, refused
+from tests.api.lives import act, answered, bring, create, refused, show
 from tests.support.client import ApiClient
 
 
@@ -47,7 +47,7 @@ def test_the_list_shows_what_the_batch_shows(same_client: ApiClient) -> None:
     for state in ("STAGING", "ANALYZING", "COMPLETED", "FAILED"):
         bring(same_client, state)
     for batch in answered(same_client.get("/api/batches"))["batches"]:
-        assert batch == answered(same_client.get(f"/api/batches/{batch['id']}"))
+        assert batch == show(same_client, batch["id"])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])

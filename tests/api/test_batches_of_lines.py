@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from app.api import json_lines
+from app.api.json_lines import MOST_NAMED
 from tests.api.lives import act, answered, complete, create_ready, lease, refused
 from tests.support.client import ApiClient
 
@@ -99,6 +102,64 @@ def test_422_a_bad_line_is_named_by_its_number(same_client: ApiClient, bad: Any)
 def test_422_several_bad_lines_are_all_named(same_client: ApiClient) -> None:
     """Contract 5: a bad line is named by its number."""
     assert set(refused(post(same_client, b"{", GOOD, b"[]"), 422)["errors"]) == {"line 1", "line 3"}
+
+
+def test_422_of_very_many_bad_lines_a_thousand_are_named_and_all_are_counted(same_client: ApiClient) -> None:
+    """Contract 5: a bad line is named by its number; the answer stays readable."""
+    twins = [{**GOOD, "custom_id": str(n % 1_500)} for n in range(3_500)]
+    body = refused(post(same_client, b"{", *twins), 422)
+    assert body["bad_lines"] == 1 + 2_000
+    assert list(body["errors"]) == ["line 1", *(f"line {1_502 + n}" for n in range(MOST_NAMED - 1))]
+    assert body["errors"]["line 1502"] == ["custom_id '0' stands on line 2 already"]
+    assert "line 1, line 1502" in body["detail"]
+    assert "and 1,981 more" in body["detail"]
+
+
+def test_422_what_is_said_of_a_line_is_short(same_client: ApiClient) -> None:
+    """Contract 5: a caller's own words come back cut."""
+    many = {f"surprise-{n}": n for n in range(2_000)}
+    answer = post(same_client, {**GOOD, **many}, *[{**GOOD, "custom_id": "x" * 500}] * 2)
+    assert set(refused(answer, 422)["errors"]) == {"line 1", "line 3"}
+    assert len(answer.data) < 2_000
+
+
+def test_413_a_line_that_is_too_long(same_client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract 5: too large is 413; a file without an end of line is not read whole to find that out."""
+    monkeypatch.setattr(json_lines, "LINE_BYTES", 1_000)
+    body = refused(post(same_client, GOOD, {**GOOD, "body": {"x": "y" * 1_000}}), 413)
+    assert body["detail"] == "Line 2 is longer than 1000 bytes."
+
+
+def test_lines_may_be_larger_than_other_bodies(
+    same_client: ApiClient, same_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract 5: too large is 413; JSON lines have a limit of their own, and no other call takes so much."""
+    monkeypatch.setitem(same_app.config, "MAX_CONTENT_LENGTH", 2_000)
+    monkeypatch.setitem(same_app.config, "MAX_JSONL_BYTES", 5_000)
+    for size, status in ((3_000, 201), (6_000, 413)):
+        assert post(same_client, {**GOOD, "body": {"x": "y" * size}}).status_code == status
+    large = json.dumps({"name": "n", "documents": [{"name": "d", "text": "y" * 3_000}]})
+    for path, kind in (("/api/batches", "application/json"), ("/api/tasks/lease", "application/jsonl")):
+        headers = {"Idempotency-Key": path}
+        refused(same_client.post(path, data=large, content_type=kind, headers=headers), 413)
+
+
+def test_the_same_lines_with_the_same_key_are_one_batch(same_client: ApiClient) -> None:
+    """Contract 4: the same key, caller and body gets the first answer again; with another body, 422."""
+    headers = {"Idempotency-Key": "lines", "Content-Type": "application/jsonl"}
+    first, again = (same_client.post("/api/batches?name=k", data=json.dumps(GOOD), headers=headers) for _ in range(2))
+    assert answered(first, 201) == answered(again, 201)
+    refused(same_client.post("/api/batches?name=k", data=json.dumps(GOOD) + "\n", headers=headers), 422)
+
+
+def test_every_character_arrives_as_it_was_sent(same_client: ApiClient) -> None:
+    """Contract 5: the ready-made line is the payload: tabs, quotes, backslashes, ends of line and all."""
+    odd = "\t\n\r\\ \\N \\. \"'\x7f\x1f\u2028\U0001f600"
+    line = {"custom_id": odd, "method": "\\N", "url": f"/{odd}", "body": {"model": odd, odd: [None, 1.5, "\\", "\0"]}}
+    batch = answered(post(same_client, line), 201)
+    act(same_client, batch["id"], "stage")
+    act(same_client, batch["id"], "run")
+    assert [task["payload"] for task in lease(same_client, batch["id"])] == [line]
 
 
 def test_422_the_same_custom_id_twice(same_client: ApiClient) -> None:

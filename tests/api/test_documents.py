@@ -74,6 +74,48 @@ def test_documents_add_up(same_client: ApiClient) -> None:
     assert [task["payload"]["document"]["name"] for task in lease(same_client, batch_id)] == ["0.txt", "u1", "u2", "i1"]
 
 
+def test_folders_come_with_the_batch_or_later(client: ApiClient, worker: ApiClient) -> None:
+    """A folder is a pattern of paths, which a worker resolves below its root; its name is the pattern."""
+    body = {"name": "n", "documents": [{"folder": "a/*.pdf"}], "prompts": [PROMPT], "models": [MODEL]}
+    batch_id = answered(client.post("/api/batches", json=body), 201)["id"]
+    more = {"documents": [{"folder": "b/**"}, {"folder": "a/*.pdf"}, {"name": "i", "text": "z"}]}
+    batch = answered(client.post(f"/api/batches/{batch_id}/documents", json=more), 201)
+    assert batch["input"]["documents"] == 3
+    assert batch["duplicates"] == [{"name": "a/*.pdf", "of": "a/*.pdf"}]
+    act(client, batch_id, "stage")
+    tasks = lease(worker, batch_id)
+    assert [(t["payload"]["document"]["name"], t["payload"].get("folder")) for t in tasks] == [
+        ("a/*.pdf", "a/*.pdf"),
+        ("b/**", "b/**"),
+        ("i", None),
+    ]
+    refused(worker.get(f"/api/documents/{tasks[0]['payload']['document']['id']}/content"), 404)
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"folder": "a", "text": "x"}, "text"),
+        ({"folder": "a", "name": "x"}, "name"),
+        ({"folder": "a", "media_type": "text/plain"}, "media_type"),
+        ({"folder": ""}, "folder"),
+        ({"folder": "/etc/*"}, "folder"),
+        ({"folder": "a/../../b"}, "folder"),
+        ({"folder": "x" * 501}, "folder"),
+        ({"name": "a"}, "text"),
+        ({"text": "a"}, "name"),
+        ({}, "name"),
+    ],
+    ids=range(10),
+)
+def test_422_neither_a_text_nor_a_folder(same_client: ApiClient, document: dict[str, Any], field: str) -> None:
+    """Contract 5: the problem names the field, and nothing is stored."""
+    batch_id = empty(same_client)
+    answer = same_client.post(f"/api/batches/{batch_id}/documents", json={"documents": [document]})
+    assert field in refused(answer, 422)["errors"]["documents"]["0"]
+    assert show(same_client, batch_id)["version"] == 1
+
+
 @pytest.mark.parametrize("state", [state for state in BatchState if state != "SAVED"])
 def test_409_while_it_is_not_saved(same_client: ApiClient, state: str) -> None:
     """Contract 5: while SAVED, else 409."""

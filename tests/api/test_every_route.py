@@ -195,7 +195,7 @@ class TestTooLarge:
 
     @pytest.fixture
     def small(self, config: Config, tokens: dict[str, str]) -> Iterator[ApiClient]:
-        made = create_app(replace(config, max_body_bytes=4096))
+        made = create_app(replace(config, max_body_bytes=4096, max_jsonl_bytes=4096))
         yield api_client(made, tokens)
         made.extensions["interlock"].engine.dispose()
 

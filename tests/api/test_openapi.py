@@ -23,6 +23,7 @@ SUCCESS = {
 REFUSALS = {
     "POST /api/batches/{batch_id}/action": {"412"},
     "POST /api/batches/{batch_id}/documents": {"412"},
+    "PUT /api/batches/{batch_id}/documents/{document_id}": {"409", "412"},
     "PATCH /api/batches/{batch_id}": {"412"},
     "DELETE /api/batches/{batch_id}": {"409", "412"},
 }
@@ -34,6 +35,7 @@ CONTENT = {
 BODIES = {
     "POST /api/batches": {"application/json", "application/jsonl"},
     "POST /api/batches/{batch_id}/documents": {"application/json", "multipart/form-data"},
+    "PUT /api/batches/{batch_id}/documents/{document_id}": {"application/json", "multipart/form-data"},
 }
 
 
@@ -140,8 +142,10 @@ def test_headers_and_queries(document: dict[str, Any]) -> None:
     for path, queries in {
         "/api/batches": {"state", "name", "limit", "cursor"},
         "/api/batches/{batch_id}/audit": {"limit", "cursor"},
+        "/api/batches/{batch_id}/documents": {"limit", "cursor"},
         "/api/batches/{batch_id}/tasks": {"status", "run", "limit", "cursor"},
         "/api/batches/{batch_id}/results": {"run"},
+        "/api/batches/{batch_id}/report": {"run", "format", "limit", "cursor"},
         "/api/state-machine": {"format"},
         "/api/tokens": {"limit", "cursor"},
     }.items():

@@ -1,12 +1,29 @@
 """GET /api/batches/<id>/tasks, GET /api/tasks/<id>, GET /api/batches/<id>/results."""
 
 import json
+import time
 from typing import Any
 
 import pytest
+import requests
+from sqlalchemy import create_engine, text
 
-from tests.api.lives import act, answered, bring, complete, create, create_ready, fail, finish_all, lease, refused
+from app.services.queries import RESULTS_PAGE
+from tests.api.lives import (
+    LINE,
+    act,
+    answered,
+    bring,
+    complete,
+    create,
+    create_ready,
+    fail,
+    finish_all,
+    lease,
+    refused,
+)
 from tests.support.client import ApiClient
+from tests.support.server import LiveServer
 
 
 def tasks_of(client: ApiClient, batch_id: int, query: str = "") -> list[dict[str, Any]]:
@@ -80,7 +97,7 @@ def test_a_task_whole(same_client: ApiClient) -> None:
 
 
 def test_results_line_by_line(same_client: ApiClient) -> None:
-    """Contract 5: the twelve fields of a line; tasks that are COMPLETED or FAILED, in the order of their ids."""
+    """Contract 5: the fields of a line, and its usage; tasks that are COMPLETED or FAILED, in the order of ids."""
     batch = in_every_status(same_client)
     good, bad = results_of(same_client, batch["id"])
     assert set(good) == set(bad)
@@ -94,6 +111,8 @@ def test_results_line_by_line(same_client: ApiClient) -> None:
         "run",
         "status",
         "attempt",
+        "reused_from",
+        "usage",
         "result",
         "error",
         "finished_at",
@@ -136,3 +155,91 @@ def test_results_of_many_are_streamed_in_order(client: ApiClient) -> None:
     assert [line["custom_id"] for line in lines] == [str(number) for number in range(450)]
     ids = [int(line["task_id"]) for line in lines]
     assert ids == sorted(ids)
+
+
+def openai_lines_of(client: ApiClient, batch_id: int, form: str) -> list[dict[str, Any]]:
+    return results_of(client, batch_id, f"?format={form}")
+
+
+def test_results_as_the_openai_batch_api_gives_them(same_client: ApiClient) -> None:
+    """Contract 5, beside it: lines of an output file, one a completed task, in the order of their ids."""
+    batch = create_ready(same_client, tasks=4)
+    act(same_client, batch["id"], "stage")
+    act(same_client, batch["id"], "run")
+    tasks = lease(same_client, batch["id"], most=3)
+    usage = {"input_tokens": 5, "output_tokens": 2, "cost": 0.1}
+    raw = {"object": "list", "data": []}
+    complete(same_client, tasks[0], {"text": "hello", "usage": usage})
+    complete(same_client, tasks[1], raw)
+    fail(same_client, tasks[2], retryable=False)
+    first, second = openai_lines_of(same_client, batch["id"], "openai")
+    created = first["response"]["body"].pop("created")
+    assert abs(created - time.time()) < 3600
+    assert first == {
+        "id": f"batch_req_{tasks[0]['id']}",
+        "custom_id": "0",
+        "response": {
+            "status_code": 200,
+            "request_id": f"req_{tasks[0]['id']}_1",
+            "body": {
+                "id": f"chatcmpl-{tasks[0]['id']}",
+                "object": "chat.completion",
+                "model": "m",
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
+                ],
+                "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+            },
+        },
+        "error": None,
+    }
+    assert (second["custom_id"], second["response"]["body"]) == ("1", raw)
+    (failed,) = openai_lines_of(same_client, batch["id"], "openai-errors")
+    assert failed == {
+        "id": f"batch_req_{tasks[2]['id']}",
+        "custom_id": "2",
+        "response": None,
+        "error": {"code": "timeout", "message": "no answer"},
+    }
+
+
+def test_openai_lines_of_documents_go_by_their_tasks(same_client: ApiClient) -> None:
+    """Contract 5, beside it: who has no custom_id of its own goes by its task's id; the model is the batch's."""
+    batch = bring(same_client, "COMPLETED", documents=1)
+    (line,) = openai_lines_of(same_client, batch["id"], "openai")
+    assert line["custom_id"] == f"task-{line['id'].removeprefix('batch_req_')}"
+    assert line["response"]["body"]["model"] == "textstats"
+    assert openai_lines_of(same_client, batch["id"], "openai-errors") == []
+    assert openai_lines_of(same_client, batch["id"], "ndjson") == results_of(same_client, batch["id"])
+    refused(same_client.get(f"/api/batches/{batch['id']}/results?format=csv"), 422)
+
+
+def test_results_that_break_off_are_no_whole_answer(live_server: LiveServer, database_url: str) -> None:
+    """Contract 5: streamed; when it fails half way, the client learns that something is missing."""
+    with live_server.session() as http:
+        url = f"{live_server.url}/api/batches"
+        lines = b"".join(LINE.replace(b'"a"', b'"%d"' % number) for number in range(2 * RESULTS_PAGE))
+        made = http.post(f"{url}?name=x", data=lines, headers={"Content-Type": "application/jsonl"}, timeout=30)
+        for action in ("stage", "run"):
+            http.post(f"{url}/{made.json()['id']}/action", json={"action": action}, timeout=30)
+        asked = {"worker": "w", "max_tasks": 2 * RESULTS_PAGE}
+        tasks = http.post(f"{live_server.url}/api/tasks/lease", json=asked, timeout=30).json()["tasks"]
+        long = {"text": "x" * 100_000}  # more together than any buffer between here and there
+        reports = [
+            {"task_id": t["id"], "lease_token": t["lease_token"], "outcome": "completed", "result": long} for t in tasks
+        ]
+        http.post(f"{live_server.url}/api/tasks/report", json={"reports": reports}, timeout=60).raise_for_status()
+        answer = http.get(f"{url}/{made.json()['id']}/results", stream=True, timeout=60)
+        rest = answer.iter_content(10_000)
+        assert next(rest)
+        take_away_the_tasks(database_url)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            for _ in rest:
+                pass
+
+
+def take_away_the_tasks(database_url: str) -> None:
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg2:"))
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE tasks RENAME TO gone"))
+    engine.dispose()

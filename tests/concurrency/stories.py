@@ -11,6 +11,7 @@ from app.domain.leases import TaskStatus
 from app.models import Task
 from app.services import Services, inputs
 from app.services.orders import Order
+from app.services.ready_tasks import ReadyTasks
 
 OPERATOR = Order("an operator", "operator")
 RESULT = {"text": "an answer"}
@@ -20,13 +21,16 @@ Leased = dict[str, Any]
 def ready(services: Services, tasks: int) -> int:
     """Create a batch of ready-made tasks; return its id."""
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
-    made = inputs.create_batch_of_ready_tasks(services.batches, "race", tasks, lambda: iter(lines), OPERATOR)
+    with ReadyTasks() as prepared:
+        prepared.add(list(enumerate(lines, 1)))
+        made = inputs.create_batch_of_ready_tasks(services.batches, "race", prepared, OPERATOR)
     return int(made["id"])
 
 
-def act(services: Services, batch_id: int, action: str) -> dict[str, Any]:
+def act(services: Services, batch_id: int, action: str, **context: Any) -> dict[str, Any]:
     """Ask for an action that is done at once; return the answer."""
-    answer = services.batches.request_state_change(batch_id, action, {"actor": "an operator", "role": "operator"})
+    said = {"actor": "an operator", "role": "operator", **context}
+    answer = services.batches.request_state_change(batch_id, action, said)
     assert answer["success"], answer
     return answer
 

@@ -72,6 +72,19 @@ def the_last_report(services: Services) -> Try:
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
 
+def the_report_that_crosses_a_limit(services: Services) -> Try:
+    batch_id = stories.analyzing(services, 2)
+    stories.act(services, batch_id, "pause")
+    stories.act(services, batch_id, "resume", max_cost=1)
+    (task,) = stories.lease(services, batch_id, 1)
+    body = {"lease_token": task["lease_token"], "result": {"text": "paid for", "usage": {"cost": 1}}}
+
+    def effects() -> int:
+        return int(services.queries.batch(batch_id)["usage"]["cost"])
+
+    return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
+
+
 def a_staging_report(services: Services) -> Try:
     batch_id = int(created(services, uuid4().hex))
     stories.act(services, batch_id, "stage")
@@ -225,3 +238,26 @@ def test_a_crash_between_the_last_report_and_the_event(
     start_server(mortal.database_url)  # which sweeps
     until(lambda: stories.state_of(services, batch_id) == "COMPLETED", "the event that the crash left undone", 10)
     assert stories.trail(services, batch_id)[4:] == ["tasks_finished"]
+
+
+def test_a_crash_between_the_report_and_the_breakers_pause(
+    services: Services, server: LiveServer, mortal: Shared, start_server: Any
+) -> None:
+    """The money is counted with the report, exactly once; the sweeper pauses what the dead process did not."""
+    left = None
+    for point in range(1, MOST_POINTS):
+        cut = the_report_that_crosses_a_limit(services)
+        (batch_id,) = cut.batch_ids()
+        died = dies(server, point, cut.path, cut.body) is None
+        after_the_kill(services, cut)
+        if died and cut.effects() and stories.state_of(services, batch_id) == "ANALYZING":
+            left = batch_id
+        if not died:
+            break
+    assert left, "no point lies between the report and the pause"
+    start_server(mortal.database_url)  # which sweeps
+    until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone", 10)
+    assert stories.trail(services, left)[4:] == ["pause", "resume", "pause"]
+    assert services.queries.audit(left)[-1]["actor"] == "system:breaker"
+    stories.act(services, left, "resume", max_cost=None)
+    stories.bring_to_end(services, [left])

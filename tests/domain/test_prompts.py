@@ -1,10 +1,21 @@
-"""Prompts: two placeholders and nothing else, in one pass."""
+"""Prompts: three kinds of placeholder and nothing else, in one pass."""
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.prompts import messages, render
+from app.domain.prompts import PLACEHOLDER, messages, placeholders, render
+
+METADATA: dict[str, Any] = {
+    "author": "Ann",
+    "pages": 3,
+    "origin": {"file": "a.pdf", "file-size": 1.5},
+    "tags": ["ä"],
+    "signed": True,
+    "nothing": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -15,7 +26,12 @@ from app.domain.prompts import messages, render
         ('Answer as {"name": "...", "size": {"n": 1}}', 'Answer as {"name": "...", "size": {"n": 1}}'),
         ('{"text": "{document}"}', '{"text": "TEXT"}'),
         ("{ document } {Document} {doc} {} {0} {document!r} {document.x}",) * 2,
-        ("{metadata.page}", "{metadata.page}"),
+        ("by {metadata.author}, {metadata.pages} pages", "by Ann, 3 pages"),
+        ("{metadata.origin.file} {metadata.origin.file-size}", "a.pdf 1.5"),
+        ("{metadata.origin} {metadata.tags} {metadata.signed}", '{"file": "a.pdf", "file-size": 1.5} ["ä"] true'),
+        ("<{metadata.nothing}{metadata.unknown}{metadata.author.first}{metadata.tags.0}>", "<>"),
+        ("{metadata} {metadata.} {metadata.a b} {metadata.author.} {Metadata.author}",) * 2,
+        ("Write {{metadata.author}}", "Write {metadata.author}"),
         ("Write {{document}} and {{name}}", "Write {document} and {name}"),
         ("{{{document}}}", "{{document}}"),
         ("{{other}} %s $name \\1", "{{other}} %s $name \\1"),
@@ -25,13 +41,14 @@ from app.domain.prompts import messages, render
     ],
 )
 def test_render(template: str, rendered: str) -> None:
-    assert render(template, "TEXT", "a.txt") == rendered
+    assert render(template, "TEXT", "a.txt", METADATA) == rendered
 
 
 def test_what_a_document_says_is_no_placeholder() -> None:
     assert render("{name}|{document}", "{name} {document} {{name}} \\g<1>", "{document}") == (
         "{document}|{name} {document} {{name}} \\g<1>"
     )
+    assert render("{metadata.a}", "TEXT", "a.txt", {"a": "{document} {metadata.a}"}) == "{document} {metadata.a}"
 
 
 @given(text=st.text(), name=st.text())
@@ -39,7 +56,7 @@ def test_text_and_name_arrive_unchanged(text: str, name: str) -> None:
     assert render("<{name}|{document}>", text, name) == f"<{name}|{text}>"
 
 
-@given(template=st.text().filter(lambda t: "{document}" not in t and "{name}" not in t))
+@given(template=st.text().filter(lambda t: not PLACEHOLDER.search(t)))
 def test_other_templates_stay_as_they_are(template: str) -> None:
     assert render(template, "TEXT", "a.txt") == template
 
@@ -67,3 +84,23 @@ def test_a_name_that_looks_like_the_placeholder_does_not_stand_for_the_document(
 def test_messages_always_hold_the_text(template: str, text: str) -> None:
     (message,) = messages(template, text, "a.txt")
     assert text in message["content"]
+
+
+@pytest.mark.parametrize(
+    ("system", "template", "contents"),
+    [
+        ("You are {metadata.author}.", "{document}", ["You are Ann.", "TEXT"]),
+        ('Answer as {"n": 1}, {{name}}.', "Of {name}:", ['Answer as {"n": 1}, {name}.', "Of a.txt:\n\nTEXT"]),
+        ("Read {document}", "What is it?", ["Read TEXT", "What is it?"]),  # it is there already
+        ("", "{document}", ["", "TEXT"]),
+    ],
+)
+def test_a_system_text_goes_first(system: str, template: str, contents: list[str]) -> None:
+    made = messages(template, "TEXT", "a.txt", METADATA, system)
+    assert [message["role"] for message in made] == ["system", "user"]
+    assert [message["content"] for message in made] == contents
+
+
+def test_what_is_filled_in() -> None:
+    found = placeholders("{name} {{document}} {metadata.a.b} {other}", None, "{metadata.c}")
+    assert found == {"name", "metadata.a.b", "metadata.c"}

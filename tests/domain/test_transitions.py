@@ -238,5 +238,6 @@ def test_where_work_is_handed_out_and_its_reports_count() -> None:
 def test_the_edits() -> None:
     assert transitions.CREATE == "create"
     assert transitions.ADD_DOCUMENTS.sources == ("SAVED",)
+    assert transitions.REPLACE_DOCUMENT.sources == ("SAVED",)
     assert transitions.RENAME.sources == STATES
     assert transitions.ARCHIVE.sources == ("SAVED", "COMPLETED", "FAILED")

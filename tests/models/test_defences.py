@@ -95,8 +95,8 @@ def test_a_change_without_its_version(engine: Engine, change: str) -> None:
 @pytest.mark.parametrize(("state", "version"), list(product(["SAVED", "ANALYZING"], [1, 2])))
 def test_a_batch_begins_at_the_beginning(engine: Engine, state: str, version: int) -> None:
     columns = "name, state, version, run, document_count, prompt_count, model_count, ready_task_count, max_attempts"
-    more = "lease_seconds, priority, staging_timeout_seconds, created_at, updated_at"
-    values = f"'b', '{state}', {version}, 0, 0, 0, 0, 0, 3, 60, 0, 3600, {NOW}, {NOW}"
+    more = "lease_seconds, priority, staging_timeout_seconds, on_unreadable, created_at, updated_at"
+    values = f"'b', '{state}', {version}, 0, 0, 0, 0, 0, 3, 60, 0, 3600, 'fail', {NOW}, {NOW}"
     with engine.begin() as connection:
         sql = f"INSERT INTO batches ({columns}, {more}) VALUES ({values})"
         assert refused(connection, sql) is not ((state, version) == ("SAVED", 1))

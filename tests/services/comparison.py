@@ -11,6 +11,7 @@ _AWAY = [
     "DELETE FROM late_results WHERE task_id IN (SELECT id FROM tasks WHERE batch_id = :id)",
     "DELETE FROM tasks WHERE batch_id = :id",
     "DELETE FROM task_counts WHERE batch_id = :id",
+    "DELETE FROM usage_counts WHERE batch_id = :id",
     """INSERT INTO audit_log (batch_id, version, trigger, kind, from_state, to_state, actor, role, context, at)
        SELECT id, version + 1, 'archive', 'edit', state, state, 'system', 'system', '{}', updated_at
        FROM batches WHERE id = :id AND archived_at IS NULL""",

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from sqlalchemy import event
 
 from app.services import Services, build
 from app.services.verify import verify
@@ -51,6 +52,14 @@ def hold_row(postgres_url: str) -> HoldRow:
             connection.rollback()
 
     return held
+
+
+@pytest.fixture
+def statements(services: Services) -> list[str]:
+    """The statements that the services send to the database, in order; a prepared one is seen as its EXECUTE."""
+    seen: list[str] = []
+    event.listen(services.engine, "before_cursor_execute", lambda _, __, statement, *___: seen.append(statement))
+    return seen
 
 
 @pytest.fixture

@@ -51,9 +51,9 @@ class Lives(RuleBasedStateMachine):
         self.late: set[tuple[str, str, str]] = set()
         self.steps = 0
 
-    @initialize(documents=st.integers(1, 3), prompts=st.integers(1, 2), limit=st.sampled_from([None, 0, 1]))
-    def begin(self, documents: int, prompts: int, limit: int | None) -> None:
-        self.create_of_documents(documents, prompts, attempts=2, limit=limit)
+    @initialize(documents=st.integers(1, 3), models=st.integers(1, 2), limit=st.sampled_from([None, 0, 1]))
+    def begin(self, documents: int, models: int, limit: int | None) -> None:
+        self.create_of_documents(documents, models, attempts=2, limit=limit)
         (first,) = self.batches
         self.stored = _TASKS.where(_tasks.batch_id >= first)
 
@@ -73,10 +73,10 @@ class Lives(RuleBasedStateMachine):
         elif len(self.batches) < 3:
             self.batches[stories.create_ready(self.services, nth % 4 + 1)] = model.Batch(0, 0, nth % 4 + 1, 3, None)
 
-    def create_of_documents(self, documents: int, prompts: int, attempts: int, limit: int | None) -> None:
+    def create_of_documents(self, documents: int, models: int, attempts: int, limit: int | None) -> None:
         options = {"max_attempts": attempts, "max_failed_tasks": limit}
-        batch_id = stories.create(self.services, documents, prompts, **options)
-        self.batches[batch_id] = model.Batch(documents, prompts, 0, attempts, limit)
+        batch_id = stories.create(self.services, documents, 1, models, **options)
+        self.batches[batch_id] = model.Batch(documents, models, 0, attempts, limit)
 
     def ask(self, batch_id: int, batch: model.Batch, nth: int, how: str) -> None:
         """Ask for anything; with an If-Match that fits, is off or is not there; in earnest or for a rehearsal."""
@@ -90,12 +90,13 @@ class Lives(RuleBasedStateMachine):
         if answer["success"] and not dry:
             batch.act(action, SLICE)
 
-    def go_on(self, batch_id: int, batch: model.Batch, nth: int, _: str) -> None:
-        """Ask for something that is allowed, mostly the next in a batch's life."""
+    def go_on(self, batch_id: int, batch: model.Batch, nth: int, how: str) -> None:
+        """Ask for something that is allowed, mostly the next in a batch's life; a new run may do all anew."""
         if allowed := [action for action in model.ACTIONS if batch.can(action)]:
             action = allowed[0 if nth % 3 else nth % len(allowed)]
-            stories.act(self.services, batch_id, action)
-            batch.act(action, SLICE)
+            anew = how in ("wait", "final")
+            stories.act(self.services, batch_id, action, **({"reuse": "none"} if anew else {}))
+            batch.act(action, SLICE, anew)
 
     def edit(self, batch_id: int, batch: model.Batch, nth: int, _: str) -> None:
         edit = ["add_documents", "rename", "archive" if nth > 20 else "add_documents"][nth % 3]
@@ -184,6 +185,7 @@ class Lives(RuleBasedStateMachine):
             assert (batch_id in shown) == (not batch.archived)
             assert batch.archived or shown_of(shown[batch_id]) == told_of(batch)
             self.seen[f"failure: {batch.failure}"] += 1
+            self.seen["reused"] += sum((t.status, t.attempt) == ("COMPLETED", 0) for t in batch.tasks)
             assert [row[2:] for row in there[batch_id]] == [(t.kind, t.run, t.status, t.attempt) for t in batch.tasks]
             self.tasks |= {str(row.id): (batch, t) for row, t in zip(there[batch_id], batch.tasks, strict=True)}
 
@@ -236,7 +238,8 @@ class Lives(RuleBasedStateMachine):
 
     def carry_out(self, edit: str, batch_id: int) -> None:
         if edit == "add_documents":
-            inputs.add_documents(self.services.batches, batch_id, [stories.document()], OPERATOR)
+            document = stories.document(text=f"added {self.batches[batch_id].documents}")
+            inputs.add_documents(self.services.batches, batch_id, [document], OPERATOR)
         elif edit == "rename":
             inputs.rename(self.services.batches, batch_id, {"name": "renamed"}, OPERATOR)
         else:
@@ -246,6 +249,7 @@ class Lives(RuleBasedStateMachine):
         """Report in one call, to the services and to the model; hold the verdicts against each other."""
         if not items:
             return
+        items = sorted(items, key=lambda item: self.tasks[item[0][0]][1].kind)  # what is read finds late answers
         verdicts, states = self.services.batches.report([body_of(*item) for item in items])
         for ((task_id, token), outcome, how), verdict in zip(items, verdicts, strict=True):
             batch, task = self.tasks[task_id]

@@ -12,8 +12,8 @@ COUNTS_IN = {"STAGE": ["STAGING"], "ANALYZE": ["ANALYZING", "PAUSED"]}
 
 
 class Task:
-    def __init__(self, kind: str, run: int) -> None:
-        self.kind, self.run, self.status, self.attempt = kind, run, "QUEUED", 0
+    def __init__(self, kind: str, run: int, key: int, status: str) -> None:
+        self.kind, self.run, self.key, self.status, self.attempt = kind, run, key, status, 0
         self.waits = self.ran_out = False  # waits for its next attempt; its lease ran out
         self.uses: dict[str, tuple[str, str]] = {}  # each token given out: what it was used for, and the answer
 
@@ -29,13 +29,11 @@ class Batch:
         self.documents, self.answers, self.ready = documents, answers, ready  # answers: prompts x models
         self.max_attempts, self.most_failed = max_attempts, 999 if most_failed is None else most_failed
         self.state, self.run, self.failure, self.unwritten, self.archived = "SAVED", 0, None, 0, False
-        self.critical = -1  # the run that a worker gave up
-        self.tasks: list[Task] = []
-        self.trail = ["create"]  # the triggers; its length is the version
+        self.critical, self.answered, self.anew = -1, set[int](), False  # the run given up; keys; whether all is redone
+        self.tasks, self.trail = list[Task](), ["create"]  # the triggers: as many as the version says
 
     def enter(self, trigger: str, state: str, failure: str | None = None) -> None:
-        self.trail.append(trigger)
-        self.state, self.failure = state, failure
+        self.state, self.failure, self.trail = state, failure, [*self.trail, trigger]
 
     def count(self, kind: str) -> Counter[str]:
         return Counter(task.status for task in self.tasks if (task.kind, task.run) == (kind, self.run))
@@ -45,17 +43,20 @@ class Batch:
         guards = {"stage": self.ready or self.documents * self.answers, "pause": is_open}
         return bool(guards.get(action, True)) and self.state in ACTIONS[action].split()[:-2] and not self.archived
 
-    def act(self, action: str, slice_size: int) -> None:
+    def act(self, action: str, slice_size: int, anew: bool = False) -> None:
         self.enter(action, ACTIONS[action].split()[-1], "cancelled" if action == "cancel" else None)
         if self.state == "STAGING":
-            self.run, self.unwritten = self.run + 1, self.ready or self.documents
+            self.run, self.unwritten, self.anew = self.run + 1, self.ready or self.documents, anew
             self.write(slice_size)
         self.settle()
 
     def write(self, most: int) -> None:
-        amount = min(most, self.unwritten)
-        self.unwritten -= amount
-        self.tasks += [Task("ANALYZE" if self.ready else "STAGE", self.run) for _ in range(amount)]
+        self.unwritten -= (amount := min(most, self.unwritten))
+        self.make("ANALYZE" if self.ready else "STAGE", *[0] * amount)
+
+    def make(self, kind: str, *keys: int) -> None:
+        there = set() if self.anew or kind == "STAGE" else self.answered
+        self.tasks += [Task(kind, self.run, key, "COMPLETED" if key in there else "QUEUED") for key in keys]
 
     def settle(self) -> None:
         read, answers = self.count("STAGE"), self.count("ANALYZE")
@@ -77,24 +78,23 @@ class Batch:
         used_for, answer = task.uses.get(token, ("", ""))
         if used_for == what:
             return answer
+        self.answered |= {task.key} if (what, task.kind) == ("completed", "ANALYZE") and token in task.uses else set()
         counts = not self.archived and task.run == self.run and self.state in COUNTS_IN[task.kind]
         if not task.is_held_by(token) or not (counts or what == "released"):
             return None  # refused
         task.attempt -= what == "released"
         again = what == "released" or (what == "failed" and not how and task.attempt < self.max_attempts)
-        ended = "COMPLETED" if what == "completed" else "FAILED"
-        task.status = "LEASED" if what == "renewed" else "QUEUED" if again else ended
+        task.status = {"completed": "COMPLETED", "renewed": "LEASED"}.get(what, "QUEUED" if again else "FAILED")
         self.critical = task.run if "critical" in how else self.critical
         task.ran_out &= what != "renewed"
         task.uses[token] = ("", "") if what == "renewed" else (what, task.status)
         if (task.kind, task.status) == ("STAGE", "COMPLETED") and "empty" not in how:
-            self.tasks += [Task("ANALYZE", self.run) for _ in range(self.answers)]
+            self.make("ANALYZE", *range(self.answers))
         return task.status
 
     def sweep(self) -> None:
-        for task in self.tasks:
-            if task.status == "LEASED" and task.ran_out:
-                task.status = "QUEUED" if task.attempt < self.max_attempts else "FAILED"
+        for task in (each for each in self.tasks if each.status == "LEASED" and each.ran_out):
+            task.status = "QUEUED" if task.attempt < self.max_attempts else "FAILED"
         self.settle()
         self.write(self.unwritten if self.state == "STAGING" else 0)
         self.settle()

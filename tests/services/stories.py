@@ -12,6 +12,7 @@ from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Task
 from app.services import Services, inputs, reports
 from app.services.orders import Order
+from app.services.ready_tasks import ReadyTasks
 from app.services.reports import Report
 
 OPERATOR = Order("an operator", "operator")
@@ -40,7 +41,9 @@ def create(services: Services, documents: int = 2, prompts: int = 1, models: int
 def create_ready(services: Services, tasks: int = 2) -> int:
     """Create a batch of ready-made tasks; return its id."""
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
-    made = inputs.create_batch_of_ready_tasks(services.batches, "ready", tasks, lambda: iter(lines), OPERATOR)
+    with ReadyTasks() as prepared:
+        prepared.add(list(enumerate(lines, 1)))
+        made = inputs.create_batch_of_ready_tasks(services.batches, "ready", prepared, OPERATOR)
     return int(made["id"])
 
 
@@ -84,13 +87,13 @@ def finish_all(services: Services, batch_id: int) -> None:
             complete(services, task)
 
 
-def walk(services: Services, batch_id: int, way: str) -> Iterator[str]:
+def walk(services: Services, batch_id: int, way: str, **context: Any) -> Iterator[str]:
     """Take a batch along a way of actions, `*` for the work between them; yield each step when it is done."""
     for step in way.split():
         if step == "*":
             finish_all(services, batch_id)
         else:
-            act(services, batch_id, step)
+            act(services, batch_id, step, **context)
         yield step
 
 
@@ -116,7 +119,9 @@ def bring(services: Services, state: str, **shape: Any) -> int:
 
 
 def view(services: Services, batch_id: int) -> dict[str, Any]:
-    return services.queries.batch(batch_id)
+    """A batch as every answer shows it: without its shares of the usage."""
+    shown = services.queries.batch(batch_id)
+    return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
 
 
 def state_of(services: Services, batch_id: int) -> str:

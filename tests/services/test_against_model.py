@@ -51,5 +51,5 @@ def test_the_service_does_what_the_model_does(services: Services) -> None:
     while (missing := RUNS - seen["whole lives"]) > 0:  # Hypothesis cuts some short
         live(machine, settings=settings(how, max_examples=max(missing, 25)))
     if RUNS >= 500:  # the lives led everywhere
-        kinds = {"report: counts", "report: repeated", "report: refused", "renewed: True", "released: True"}
+        kinds = {"report: counts", "report: repeated", "report: refused", "renewed: True", "released: True", "reused"}
         assert {*transitions.BY_TRIGGER, *kinds} - {*seen} == set()

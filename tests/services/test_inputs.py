@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.transitions import BatchState
 from app.errors import NotFound, Refusal, StateRefused, VersionMismatch
 from app.models import Document, Model, Prompt, ReadyTask
-from app.services import Services, inputs
+from app.services import Services, inputs, ready_tasks
 from app.services.inputs import MadeOfReadyTasks
 from app.services.orders import Order
 from tests.services import stories
@@ -54,6 +54,27 @@ def test_documents_keep_what_they_were(services: Services) -> None:
     assert services.queries.document_content(second.id).content == content
     with pytest.raises(NotFound):
         services.queries.document_content(4711)
+
+
+def test_of_equal_documents_the_first_alone_is_kept(services: Services) -> None:
+    """Within a call, and over calls; the answer names those that were left out, and of which they are copies."""
+    body = {
+        "name": "twins",
+        "documents": [stories.document(name, text) for name, text in (("a", "x"), ("b", "y"), ("c", "x"))],
+        "prompts": [],
+        "models": [],
+        "options": {},
+    }
+    batch = inputs.create_batch(services.batches, body, OPERATOR)
+    assert (batch["input"]["documents"], batch["duplicates"]) == (2, [{"name": "c", "of": "a"}])
+    uploaded = {"name": "d", "media_type": "text/plain", "content": b"y"}
+    shown = add(services, batch["id"], uploaded, stories.document("e", "z"), stories.document("f", "z"))
+    assert shown["duplicates"] == [{"name": "f", "of": "e"}, {"name": "d", "of": "b"}]
+    assert shown["input"]["documents"] == 3
+    assert "duplicates" not in add(services, batch["id"], stories.document("g", "new"))
+    assert [(row.number, row.name) for row in stories.rows_of(services, Document)] == [
+        (1, "a"), (2, "b"), (3, "e"), (4, "g"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", [state for state in BatchState if state != "SAVED"])
@@ -137,17 +158,29 @@ def test_edits_are_held_against_the_version(services: Services) -> None:
     assert inputs.rename(services.batches, batch_id, {"name": "x"}, fresh)["version"] == 2
 
 
-def test_creation_is_all_or_nothing(services: Services) -> None:
-    """Contract 5: a bad line, and nothing is stored."""
+def test_creation_is_all_or_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract 5: whatever goes wrong half way, nothing is stored."""
+    monkeypatch.setattr(ready_tasks, "CHUNK_ROWS", 3)
     before = snapshot(services)
-    lines = [{"custom_id": "same", "method": "POST", "url": "/", "body": {}}] * 2
+    for taken in ("_insert", "_copy"):
+        monkeypatch.setattr(ready_tasks, taken, twice_the_same(getattr(ready_tasks, taken)))
     with pytest.raises(IntegrityError):
-        inputs.create_batch_of_ready_tasks(services.batches, "x", 2, lambda: iter(lines), OPERATOR)
+        stories.create_ready(services, 8)
     assert snapshot(services) == before
 
 
+def twice_the_same(write: Any) -> Any:
+    """Write each portion of rows twice: the database refuses the second."""
+
+    def twice(*args: Any) -> None:
+        write(*args)
+        write(*args)
+
+    return twice
+
+
 def test_more_ready_made_tasks_than_one_insert_takes(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "CHUNK", 3)
+    monkeypatch.setattr(ready_tasks, "CHUNK_ROWS", 3)
     batch_id = stories.create_ready(services, 8)
     assert [row.number for row in stories.rows_of(services, ReadyTask)] == [*range(1, 9)]
     assert view(services, batch_id)["input"]["ready_tasks"] == 8

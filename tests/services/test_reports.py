@@ -181,7 +181,7 @@ def test_a_report_counts_while_paused(services: Services, outcome: str) -> None:
 @pytest.mark.parametrize("kind", ["STAGE", "ANALYZE"])
 @pytest.mark.parametrize("then", ["the run is over", "the next run", "reset"])
 def test_a_report_of_a_run_that_is_over_does_not_count(services: Services, kind: str, then: str) -> None:
-    """Contract 5: in the batch's present run alone; the result is kept."""
+    """Contract 5: in the batch's present run alone; the result is kept, and what it cost is counted."""
     batch_id = bring(services, "STAGING" if kind == "STAGE" else "ANALYZING", documents=2)
     late, other = lease(services, batch_id)
     if kind == "STAGE":

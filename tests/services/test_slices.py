@@ -90,7 +90,12 @@ def test_a_batch_is_not_staged_before_all_is_written(services: Services) -> None
     act(services, batch_id, "stage")
     stories.finish_all(services, batch_id)
     assert view(services, batch_id)["state"] == "STAGING"
-    assert view(services, batch_id)["progress"]["staging"] == {"total": SLICE, "completed": SLICE, "failed": 0}
+    assert view(services, batch_id)["progress"]["staging"] == {
+        "total": SLICE,
+        "completed": SLICE,
+        "failed": 0,
+        "skipped": 0,
+    }
     services.sweeper.sweep()
     assert len(lease(services, batch_id)) == SLICE
 

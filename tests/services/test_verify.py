@@ -40,6 +40,19 @@ FAULTS = {
         "UPDATE tasks SET status = 'FAILED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET run = 2 WHERE batch_id = :id AND kind = 'STAGE'",
     ],
+    "the usage of a run is that of its tasks and late results": [
+        "UPDATE task_counts SET input_tokens = input_tokens + 1 WHERE batch_id = :id AND kind = 'STAGE'",
+        "UPDATE task_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
+        "UPDATE tasks SET output_tokens = 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
+    ],
+    "the usage by prompt and model is that of the analysis tasks and late results": [
+        "UPDATE usage_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id",
+        "UPDATE usage_counts SET run = 2, input_tokens = 1 WHERE batch_id = :id",
+    ],
+    "each document found in a folder has one staging task, counted as found": [
+        "UPDATE task_counts SET found = 1 WHERE batch_id = :id AND kind = 'STAGE'",
+        "UPDATE documents SET run = 1 WHERE batch_id = :id",
+    ],
     "a COMPLETED batch has no open task in its present run": [
         "UPDATE tasks SET status = 'QUEUED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'LEASED' WHERE batch_id = :id AND kind = 'ANALYZE'",

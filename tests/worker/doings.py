@@ -59,3 +59,8 @@ def dies_once(task: Task) -> dict[str, Any]:
 
 def read(task: Task) -> dict[str, Any]:
     return {"text": "read by another", "metadata": {}}
+
+
+def quick_line(task: Task) -> dict[str, Any]:
+    """Answer a ready-made line with its number."""
+    return {"n": task.payload["body"]["n"]}

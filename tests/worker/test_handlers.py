@@ -68,9 +68,9 @@ def test_tasks_and_failures_travel_between_processes() -> None:
     copy = pickle.loads(pickle.dumps(task))
     assert copy == task
     assert not copy.stopped
-    failure = pickle.loads(pickle.dumps(TaskFailed("a", "b", False, True, 3.0)))
+    failure = pickle.loads(pickle.dumps(TaskFailed("a", "b", False, True, 3.0, {"cost": 0.5})))
     assert (failure.code, failure.message, failure.retryable, failure.critical) == ("a", "b", False, True)
-    assert failure.retry_after_seconds == 3.0
+    assert (failure.retry_after_seconds, failure.usage) == (3.0, {"cost": 0.5})
 
 
 def test_executors_by_name() -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -24,12 +25,14 @@ Handler = Callable[[Task], dict[str, Any]]
 class Running:
     """A worker whose `run` goes on in a thread."""
 
-    def __init__(self, service: FakeService, handler: Handler, **options: Any) -> None:
+    def __init__(
+        self, service: FakeService, handler: Handler, make: Callable[[], Executor] | None = None, **options: Any
+    ) -> None:
         settings = Options(**{"wait_seconds": 0.2, "grace_seconds": 5.0, "report_ms": 20, **options})
         client = Client(Address(service.url, service.token), "a worker")
         self.worker = Worker(
             client, Handlers(doings.read, {"test": handler}), settings,
-            lambda: make_executor("threads", settings.concurrency),
+            make or (lambda: make_executor("threads", settings.concurrency)),
         )  # fmt: skip
         self.exit_code: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -325,3 +328,102 @@ def test_a_fault_in_the_worker_itself_ends_it(
     monkeypatch.setattr(service, "lease", lambda _: {"tasks": [{"id": "1"}]})
     running = run()
     assert running.join() == 1
+
+
+class Mortal(ThreadPoolExecutor):
+    """Breaks after so many tasks, as a pool of processes does: whatever is under way is given up."""
+
+    def __init__(self, tasks: int) -> None:
+        super().__init__(2)
+        self._left = tasks
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self._left -= 1
+        if self._left < 0:
+            raise BrokenExecutor("it broke")
+        if self._left == 0:
+            cancelled: Future[Any] = Future()
+            cancelled.cancel()
+            cancelled.set_running_or_notify_cancel()
+            return cancelled
+        return super().submit(work, *args, **kwargs)
+
+
+def test_an_executor_that_breaks_is_replaced_and_no_more_than_it_had_fails(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    service.add(40)
+    running = run(make=lambda: Mortal(10))
+    service.wait_until_finished()
+    assert running.stop() == 0
+    assert answers(service) == [1] * 40
+    failed = [task.reports[0] for task in service.tasks.values() if task.status == "FAILED"]
+    assert 0 < len(failed) < 40  # what a broken one had, and no other
+    assert {(report["error"]["code"], report["retryable"]) for report in failed} == {("worker_failed", True)}
+
+
+class ShutMeanwhile(ThreadPoolExecutor):
+    """Loses a race in the same order each time: its second task comes in when it has been shut down for its third."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.second_came, self._over = threading.Event(), threading.Event()
+        self._numbers = iter(range(1, 1_000))
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        number = next(self._numbers)
+        if number == 2:
+            self.second_came.set()
+            assert self._over.wait(60)
+        if number == 3:
+            raise BrokenExecutor("it broke")
+        return super().submit(work, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        self._over.set()
+
+
+def test_a_task_that_meets_an_executor_already_replaced_waits_for_the_next(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    service.add(20)
+    lost = ShutMeanwhile()
+    executors: list[Executor] = [ThreadPoolExecutor(4), lost]
+
+    def first_waits(task: Task) -> dict[str, Any]:
+        assert lost.second_came.wait(60)
+        return {}
+
+    with capture_logs() as logs:
+        running = run(first_waits, make=executors.pop)
+        service.wait_until_finished()
+    assert running.stop() == 0
+    assert service.statuses() == {"COMPLETED": 20}
+    assert answers(service) == [1] * 20
+    assert [line["event"] for line in logs].count("executor_lost") == 1
+
+
+def test_while_there_is_no_executor_nothing_is_held(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    service.add(30)
+    there = [Mortal(1)]
+
+    def make() -> Executor:
+        if not there:
+            raise TimeoutError("no scheduler answers")
+        return there.pop()
+
+    with capture_logs() as logs:
+        running = run(make=make)
+        service.wait_for(lambda: service.statuses() == {"QUEUED": 29, "FAILED": 1})
+        wait_for(lambda: "executor_away" in {line["event"] for line in logs})
+        there.append(Mortal(1_000))
+        service.wait_until_finished()
+    assert running.stop() == 0
+    assert {task.attempt for task in service.tasks.values()} == {1}  # handed back, which costs no attempt
+    assert service.statuses() == {"COMPLETED": 29, "FAILED": 1}

@@ -21,7 +21,7 @@ DEAF = ("--handler", "test=tests.worker.doings:deaf")
 
 
 def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    settings = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")} | environment
+    settings = {k: v for k, v in os.environ.items() if not k.startswith(("INTERLOCK_", "OPENAI_"))} | environment
     return subprocess.run(
         [sys.executable, "-m", "app.worker", *options],
         cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60,
@@ -154,7 +154,12 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         (("--token", "t", "--handler", "openai=os:nothing"), "cannot be imported"),
         (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),
         (("--token", "t", "--executor", "nothing"), "does not name a function"),
+        (("--token", "t", "--executor", "dask"), "go together"),
+        (("--token", "t", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1"), "no scheduler answers"),
         (("--token", "t", "--concurrency", "0"), "not in the range"),
+        (("--token", "t", "--connections", "/no/such/file"), "cannot be read"),
+        (("--token", "t", "--connections", "examples/connections.toml"), "OPENAI_API_KEY is not set"),
+        (("--token", "t", "--connections", "x.toml", "--executor", "processes"), "needs --executor threads"),
     ],
 )
 def test_wrong_options_are_told_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:

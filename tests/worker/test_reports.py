@@ -4,7 +4,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.worker import Task, TaskFailed
@@ -43,7 +43,7 @@ def test_numbers_that_json_cannot_carry() -> None:
     assert sent == {"big": str(2**70), "nan": None, "inf": None}
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 @given(st.dictionaries(ANY_TEXT, ANY_JSON))
 def test_any_json_like_result_is_sent(result: dict) -> None:
     assert body(completed(TASK, result))["outcome"] == "completed"
@@ -73,6 +73,19 @@ def test_a_failure_says_all_that_was_raised() -> None:
         "task_id": "5", "lease_token": "t.5.1", "outcome": "failed", "error": {"code": "quota", "message": "no more"},
         "retryable": True, "critical": True, "retry_after_seconds": 2.5,
     }  # fmt: skip
+
+
+def test_a_failed_attempt_says_what_it_cost() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 4, "cost": 0.25, "latency_ms": 10}
+    assert body(failed(TASK, TaskFailed("a", "b", usage=usage)))["error"] == {
+        "code": "a", "message": "b", "usage": usage,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("usage", ["three", {"cost": object()}, [1]])
+def test_a_usage_that_is_none_is_left_out(usage: object) -> None:
+    sent = body(failed(TASK, TaskFailed("a", "b", usage=usage)))  # type: ignore[arg-type]
+    assert sent["error"] == {"code": "a", "message": "b"}
 
 
 @pytest.mark.parametrize(("said", "sent"), [(None, None), (float("nan"), None), (-1, 0), (1e9, 86_400)])

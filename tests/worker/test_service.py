@@ -16,6 +16,8 @@ from rich.console import Console
 
 from app import demo as demo_module
 from app.demo import demo
+from tests.support.batches import Batch
+from tests.support.documents import write_documents
 from tests.support.postgres import free_port
 from tests.support.server import LiveServer
 from tests.worker.conftest import ROOT, wait_for
@@ -55,37 +57,6 @@ def answers(server: LiveServer) -> bool:
         return requests.get(f"{server.url}/readyz", timeout=5).ok
     except requests.RequestException:
         return False
-
-
-class Batch:
-    """A batch on the real service, as an operator sees it."""
-
-    def __init__(self, server: LiveServer, http: requests.Session, **body: Any) -> None:
-        self.http, self.url = http, f"{server.url}/api/batches"
-        if "lines" in body:
-            headers = {"Content-Type": "application/jsonl"}
-            made = http.post(f"{self.url}?name=lines", data=body["lines"], headers=headers, timeout=10)
-        else:
-            made = http.post(self.url, json={"name": "a batch", **body}, timeout=10)
-        made.raise_for_status()
-        self.url = f"{self.url}/{made.json()['id']}"
-
-    def show(self) -> dict[str, Any]:
-        return dict(self.http.get(self.url, timeout=10).json())
-
-    def ask(self, action: str) -> None:
-        answer = self.http.post(f"{self.url}/action", json={"action": action}, timeout=10)
-        assert answer.status_code == 200, answer.text
-
-    def reach(self, state: str, seconds: float = 60.0) -> dict[str, Any]:
-        wait_for(lambda: self.show()["state"] in (state, "FAILED"), seconds)
-        batch = self.show()
-        assert batch["state"] == state, batch
-        return batch
-
-    def results(self) -> list[dict[str, Any]]:
-        answer = self.http.get(f"{self.url}/results", timeout=10)
-        return [requests.models.complexjson.loads(line) for line in answer.text.splitlines()]
 
 
 def documents(amount: int) -> list[dict[str, str]]:
@@ -149,6 +120,42 @@ def test_a_document_that_cannot_be_read_fails_the_staging_in_a_sentence(live_ser
     assert failure["code"] == "staging_failed"
     assert task["error"]["code"] == "unreadable"
     assert "'scan.pdf'" in task["error"]["message"]
+
+
+def test_a_folder_of_all_kinds_is_seen_through(live_server: LiveServer, start: Start, tmp_path: Path) -> None:
+    """What cannot be read is left out, and each says why; the folder's link out of the root is another batch's."""
+    root = tmp_path / "root"
+    written = write_documents(root / "in", 120, seed=7)
+    (root / "copy.txt").write_bytes(written[0].path.read_bytes())
+    start(live_server, "-m", "app.worker", INTERLOCK_DOCUMENTS_ROOT=str(root))
+    options = {"on_unreadable": "skip"}
+    with live_server.session() as http:
+        sent = [{"folder": "**/*"}]
+        batch = Batch(live_server, http, documents=sent, prompts=PROMPTS[:1], models=LOCAL, options=options)
+        batch.ask("stage")
+        staging = batch.reach("STAGED")["progress"]["staging"]
+        batch.ask("run")
+        batch.reach("COMPLETED")
+        read = {line["document"]["name"]: line["result"] for line in batch.results()}
+        tasks = http.get(f"{batch.url}/tasks?limit=200", timeout=10).json()["tasks"]
+        folder = http.get(f"{live_server.url}/api/tasks/{tasks[0]['id']}", timeout=10).json()
+    unreadable = {f"in/{each.path.parent.name}/{each.name}" for each in written if not each.readable}
+    assert (staging["total"], staging["skipped"], staging["failed"]) == (121, 12, 0)
+    assert len(read) == 108
+    assert not read.keys() & unreadable
+    assert folder["result"]["duplicates"] == [{"name": f"in/000/{written[0].name}", "of": "copy.txt"}]
+    skipped = {task["document"]["name"]: task["skipped"] for task in tasks if task["skipped"]}
+    assert all(name in reason for name, reason in skipped.items())
+    assert skipped.keys() <= unreadable
+
+
+def test_a_folder_where_no_worker_has_a_root(live_server: LiveServer, start: Start) -> None:
+    start(live_server, "-m", "app.worker")
+    with live_server.session() as http:
+        batch = Batch(live_server, http, documents=[{"folder": "**/*"}], prompts=PROMPTS, models=LOCAL)
+        batch.ask("stage")
+        wait_for(lambda: batch.show()["state"] == "FAILED")
+    assert "INTERLOCK_DOCUMENTS_ROOT" in batch.show()["failure"]["message"]
 
 
 def test_a_service_that_is_killed_and_started_again_loses_no_answer(

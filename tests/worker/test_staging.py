@@ -1,12 +1,19 @@
 """Staging: which documents are read, how they are decoded, and how what cannot be read is told."""
 
+import hashlib
 import pickle
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.worker import Task, TaskFailed
 from app.worker.client import Address
-from app.worker.staging import Stager, decoded
+from app.worker.documents_root import DocumentsRoot
+from app.worker.extraction import Limits
+from app.worker.extraction.encodings import decoded
+from app.worker.staging import Stager
+from tests.support import documents
 from tests.worker.service import FakeService
 
 URL = "/api/documents/7/content"
@@ -14,7 +21,7 @@ URL = "/api/documents/7/content"
 
 @pytest.fixture
 def stager(service: FakeService) -> Stager:
-    return Stager(Address(service.url, service.token), most_bytes=1000)
+    return Stager(Address(service.url, service.token), Limits(bytes=1000))
 
 
 def document(name: str = "a.txt", media_type: str | None = "text/plain", **payload: object) -> Task:
@@ -63,7 +70,6 @@ def test_the_ending_of_the_name_decides_where_the_type_is_unknown(stager: Stager
         ("Grüße".encode("utf-32"), "Grüße", "utf-32"),
         (b"Gr\xfc\xdfe \x96 \x80", "Grüße – €", "cp1252"),
         (b"Gr\xfc\xdfe \x81", "Grüße \x81", "latin-1"),
-        (b"", "", "utf-8"),
     ],
 )
 def test_files_are_decoded(stager: Stager, service: FakeService, content: bytes, text: str, encoding: str) -> None:
@@ -82,22 +88,60 @@ def test_the_charset_of_the_media_type_is_heeded(stager: Stager, service: FakeSe
         assert stager(document(media_type=f'text/plain; charset="{nonsense}"', content_url=URL))["text"] == "plain"
 
 
-@pytest.mark.parametrize("media_type", ["application/pdf", "image/png", "application/octet-stream", "text/html"])
-def test_what_cannot_be_read_fails_for_good_and_names_the_document(
-    stager: Stager, service: FakeService, media_type: str
+@pytest.mark.parametrize(
+    ("content", "code", "reason"),
+    [
+        (b"", "unreadable", "is empty"),
+        (b"\x7fELF\x02\x00\x00", "unreadable", "is broken"),
+        (b"%PDF-1.7 nothing", "unreadable", "is broken"),
+        (documents.encrypted_pdf(["a"]), "unreadable", "is encrypted"),
+        (b"x" * 10_001, "too_large", "is larger than 10000 bytes"),
+        (b"x" * 101, "too_large", "holds more than 100 characters"),
+    ],
+    ids=range(6),
+)
+def test_what_cannot_be_read_fails_for_good_and_says_which_and_why(
+    service: FakeService, content: bytes, code: str, reason: str
 ) -> None:
-    service.files[URL] = b"%PDF"
-    failure = failure_of(stager, document("scan.bin", media_type, content_url=URL))
-    assert (failure.code, failure.retryable) == ("unreadable", False)
-    assert "'scan.bin'" in failure.message
-    assert media_type in failure.message
-    assert "Markdown" in failure.message
+    service.files[URL] = content
+    stager = Stager(Address(service.url, service.token), Limits(bytes=10_000, characters=100))
+    failure = failure_of(stager, document("scan.bin", "application/pdf", content_url=URL))
+    assert (failure.code, failure.retryable) == (code, False)
+    assert failure.message.startswith(f"Document 'scan.bin' {reason}")
 
 
-def test_a_binary_file_that_calls_itself_text_fails_for_good(stager: Stager, service: FakeService) -> None:
-    service.files[URL] = b"\x7fELF\x02\x00\x00"
-    failure = failure_of(stager, document(content_url=URL))
-    assert (failure.code, failure.retryable) == ("unreadable", False)
+def test_a_text_of_the_payload_that_is_empty_is_no_document(stager: Stager) -> None:
+    assert "is empty" in failure_of(stager, document(text=" \n")).message
+
+
+def test_a_file_below_the_root_is_read(stager: Stager, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(documents.pdf(["agreement"]))
+    task = document("a.pdf", "application/pdf", path="a.pdf")
+    at_root = replace(stager, limits=Limits(), root=DocumentsRoot(tmp_path))
+    assert at_root(task)["text"] == "agreement"
+    assert "--documents-root" in failure_of(stager, task).message
+    assert failure_of(stager, task).code == "no_documents_root"
+    for path, code in (("no.pdf", "unreadable"), ("../a.pdf", "path_refused"), (str(tmp_path), "path_refused")):
+        failure = failure_of(at_root, document("a", None, path=path))
+        assert (failure.code, failure.retryable) == (code, False)
+
+
+def test_a_folder_is_listed(stager: Stager, tmp_path: Path) -> None:
+    at_root = replace(stager, root=DocumentsRoot(tmp_path))
+    (tmp_path / "in").mkdir()
+    for name in ("a.txt", "b.pdf", "same.txt"):
+        (tmp_path / "in" / name).write_bytes(b"x" * 2000 if name == "b.pdf" else b"one")
+    found = at_root(document("in/*", folder="in/*"))["documents"]
+    assert [(each["name"], each["path"], each["media_type"], each["size_bytes"]) for each in found] == [
+        ("in/a.txt", "in/a.txt", "text/plain", 3),
+        ("in/b.pdf", "in/b.pdf", "application/pdf", 2000),
+        ("in/same.txt", "in/same.txt", "text/plain", 3),
+    ]
+    assert found[0]["sha256"] == found[2]["sha256"] == hashlib.sha256(b"one").hexdigest()
+    nothing = failure_of(at_root, document("no/*", folder="no/*"))
+    assert nothing.code == "unreadable"
+    assert failure_of(at_root, document("/etc/*", folder="/etc/*")).code == "path_refused"
+    assert failure_of(stager, document("in/*", folder="in/*")).code == "no_documents_root"
 
 
 def test_a_large_file_is_not_read_to_its_end(stager: Stager, service: FakeService) -> None:
@@ -137,5 +181,5 @@ def test_the_stager_travels_to_other_processes_and_hides_its_token(stager: Stage
     assert stager.address.token not in repr(stager)
 
 
-def test_decoding_never_raises_but_for_binaries() -> None:
-    assert decoded("a", bytes(range(1, 256)))[1] == "latin-1"
+def test_decoding_never_raises() -> None:
+    assert decoded(bytes(range(1, 256)))[0]

@@ -1,0 +1,66 @@
+"""What the context of an action says to the batch itself: read here, written along with the action's own change.
+
+A context is the caller's own and free, but for the keys of `PARSERS`: each action that has one reads its keys, and
+leaves the others alone.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.domain import reuse
+from app.domain.inputs import MOST_COST, MOST_TOKENS, nanos
+from app.errors import Invalid
+
+Context = Mapping[str, Any]
+Columns = dict[str, Any]  # of the batch's row
+
+
+def columns_of(action: str, context: Context) -> Columns:
+    """Give the columns that `action` with this context changes. Raises Invalid, naming the key."""
+    parser = PARSERS.get(action)
+    return parser(context) if parser else {}
+
+
+def limits_of(context: Context) -> Columns:
+    """Read limits that are set anew; null is no limit, and one that is not named stays as it is."""
+    columns: Columns = {}
+    if "max_cost" in context:
+        columns["max_cost_nanos"] = nanos(_number(context, "max_cost", MOST_COST))
+    if "max_tokens" in context:
+        columns["max_tokens"] = _whole(context, "max_tokens", MOST_TOKENS)
+    if "max_failure_rate" in context:
+        columns["max_failure_rate"] = _number(context, "max_failure_rate", 1)
+    return columns
+
+
+def reuse_of(context: Context) -> Columns:
+    """Read what a new run takes from earlier ones."""
+    return {"reuse": reuse.said(context)}
+
+
+# action -> what reads its context
+PARSERS: dict[str, Callable[[Context], Columns]] = {"stage": reuse_of, "restage": reuse_of, "resume": limits_of}
+
+
+def refused(key: str, objection: str) -> Invalid:
+    """Make the refusal of a context's key."""
+    return Invalid(f"context.{key} {objection}.", errors={"context": {key: [objection]}})
+
+
+def _number(context: Context, key: str, most: float) -> float | None:
+    value = context[key]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise refused(key, f"has to be a number from 0 to {most:g}, or null for no limit")
+    return float(value)
+
+
+def _whole(context: Context, key: str, most: int) -> int | None:
+    value = context[key]
+    if value is None:
+        return None
+    whole = not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= most and value % 1 == 0
+    if not whole:
+        raise refused(key, f"has to be a whole number from 0 to {most}, or null for no limit")
+    return int(value)

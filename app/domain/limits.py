@@ -1,0 +1,66 @@
+"""The limits of a batch: what a run may cost before the breaker pauses it. Pure: what was used in, a crossing out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.inputs import cost
+from app.domain.usage import ConnectionCalls, Usage
+
+FEWEST_ATTEMPTS = 20  # over a connection before its share of failures says anything
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None is no limit."""
+
+    max_cost_nanos: int | None = None
+    max_tokens: int | None = None
+    max_failure_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Which limit is crossed, what it allows, what was used, and all of it in words."""
+
+    limit: str
+    allowed: float | None
+    used: float | None
+    reason: str
+    connection: str | None = None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The figures, as the audit row keeps them."""
+        of = {"connection": self.connection} if self.limit == "max_failure_rate" else {}
+        return {"limit": self.limit, "allowed": self.allowed, "used": self.used, **of}
+
+
+def crossed(usage: Usage, limits: Limits, calls: Iterable[ConnectionCalls] = ()) -> Crossing | None:
+    """Find the first limit that a run has crossed: money, then tokens, then failures by connection; or None."""
+    if limits.max_cost_nanos is not None and usage.cost_nanos >= limits.max_cost_nanos:
+        used, allowed = cost(usage.cost_nanos), cost(limits.max_cost_nanos)
+        reason = f"The run has cost {_money(used)}; its limit (max_cost) is {_money(allowed)}."
+        return Crossing("max_cost", allowed, used, reason)
+    if limits.max_tokens is not None and usage.tokens >= limits.max_tokens:
+        reason = f"The run has used {usage.tokens} tokens; its limit (max_tokens) is {limits.max_tokens}."
+        return Crossing("max_tokens", limits.max_tokens, usage.tokens, reason)
+    rate = limits.max_failure_rate
+    for each in calls if rate is not None else ():
+        if rate is not None and each.attempts >= FEWEST_ATTEMPTS and each.failures / each.attempts > rate:
+            return _failing(each, rate)
+    return None
+
+
+def _failing(calls: ConnectionCalls, rate: float) -> Crossing:
+    share = calls.failures / calls.attempts
+    over = "of ready-made tasks" if calls.connection is None else f"over connection {calls.connection!r}"
+    reason = (
+        f"{calls.failures} of {calls.attempts} calls {over} failed, {share:.1%};"
+        f" the limit (max_failure_rate) is {rate:.1%}."
+    )
+    return Crossing("max_failure_rate", rate, share, reason, calls.connection)
+
+
+def _money(amount: float | None) -> str:
+    return f"{amount:.9f}".rstrip("0").rstrip(".")

@@ -1,0 +1,85 @@
+"""What the analysis tasks of a run add up to, by model or by prompt: counted by the database, a row a group.
+
+The same SQL on both databases. A quantile is that of the nearest rank: of n latencies in order, the p-th is number
+p * n / 100, rounded up; so it is one that was measured.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, func, select
+
+from app.domain.inputs import cost
+from app.domain.leases import TaskKind, TaskStatus
+from app.models import ReadyTask, Task
+
+QUANTILES = (50, 90, 99)
+MOST_GROUPS = 200  # models of ready-made lines, where anything may stand; those of a batch of documents are fewer
+LONGEST_MODEL = 200
+_SUMS = ("input_tokens", "output_tokens", "cost_nanos")
+# What a ready-made line calls its model. PostgreSQL takes no JSON value apart that holds U+0000 anywhere.
+LINE_MODEL: ColumnElement[Any] = case(
+    (cast(ReadyTask.body, Text).contains("\\u0000", autoescape=True), None),
+    else_=func.substr(ReadyTask.body["model"].as_string(), 1, LONGEST_MODEL),
+)
+
+
+def tally(connection: Connection, batch_id: int, run: int, by: ColumnElement[Any]) -> dict[Any, dict[str, Any]]:
+    """Add up a run's analysis tasks by a column of Task, or by LINE_MODEL; the largest groups first."""
+    rows = connection.execute(_statement(by), {"batch_id": batch_id, "run": run})
+    return {row.group: _view(row._mapping) for row in rows}
+
+
+def _statement(by: ColumnElement[Any]) -> Any:
+    timed = case((((Task.status == TaskStatus.COMPLETED) & Task.latency_ms.is_not(None)), 1), else_=0)
+    among: Any = {"partition_by": [by, timed]}
+    row = (
+        select(
+            by.label("group"),
+            Task.status,
+            Task.latency_ms,
+            *(getattr(Task, name) for name in _SUMS),
+            timed.label("timed"),
+            func.row_number().over(**among, order_by=Task.latency_ms).label("rank"),
+            func.count().over(**among).label("among"),
+        )
+        .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
+        .where(Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
+        .subquery()
+        .c
+    )
+
+    def quantile(p: int) -> Any:
+        of_rank = (row.timed == 1) & (row.rank == (row.among * p + 99) // 100)
+        return func.max(case((of_rank, row.latency_ms))).label(f"p{p}")
+
+    return (
+        select(
+            row.group,
+            func.count().label("tasks"),
+            func.count().filter(row.status == TaskStatus.COMPLETED).label("completed"),
+            func.count().filter(row.status == TaskStatus.FAILED).label("failed"),
+            *(func.sum(row[name]).label(name) for name in _SUMS),
+            *map(quantile, QUANTILES),
+        )
+        .group_by(row.group)
+        .order_by(func.count().desc(), row.group)
+        .limit(MOST_GROUPS)
+    )
+
+
+def _view(row: Any) -> dict[str, Any]:
+    finished = row["completed"] + row["failed"]
+    return {
+        "tasks": row["tasks"],
+        "completed": row["completed"],
+        "failed": row["failed"],
+        "failure_rate": row["failed"] / finished if finished else None,
+        "latency_ms": {f"p{p}": row[f"p{p}"] for p in QUANTILES},
+        "input_tokens": int(row["input_tokens"]),
+        "output_tokens": int(row["output_tokens"]),
+        "cost": cost(int(row["cost_nanos"])),
+    }
+
+
+_NO_TASKS = {"tasks": 0, "completed": 0, "failed": 0, **dict.fromkeys(_SUMS, 0)}
+NOTHING = _view({**_NO_TASKS, **{f"p{p}": None for p in QUANTILES}})

@@ -1,0 +1,117 @@
+"""What kind of document it is: by its first bytes, then by its declared media type, then by the ending of its name.
+
+A declared type may be wrong, and often is. What a file begins with is not.
+"""
+
+import re
+import zipfile
+from enum import StrEnum
+from io import BytesIO
+
+from app.worker.extraction.found import EMPTY, ENCRYPTED, Unreadable, broken
+
+
+class Kind(StrEnum):
+    TEXT = "text"
+    MARKDOWN = "Markdown"
+    TABLE = "CSV"
+    HTML = "HTML"
+    MAIL = "e-mail"
+    PDF = "PDF"
+    WORD = "Word"
+    EXCEL = "Excel"
+
+
+READABLE = "plain text, Markdown, HTML, CSV, JSON, PDF, Word (.docx), Excel (.xlsx) and e-mail (.eml)"
+BY_TYPE = {
+    "text/plain": Kind.TEXT, "application/json": Kind.TEXT, "application/jsonl": Kind.TEXT,
+    "application/x-ndjson": Kind.TEXT, "text/markdown": Kind.MARKDOWN, "text/x-markdown": Kind.MARKDOWN,
+    "text/csv": Kind.TABLE, "application/csv": Kind.TABLE, "text/tab-separated-values": Kind.TABLE,
+    "text/html": Kind.HTML, "application/xhtml+xml": Kind.HTML, "message/rfc822": Kind.MAIL,
+    "application/pdf": Kind.PDF, "application/x-pdf": Kind.PDF,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Kind.WORD,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Kind.EXCEL,
+}  # fmt: skip
+BY_ENDING = {
+    "txt": Kind.TEXT, "text": Kind.TEXT, "log": Kind.TEXT, "json": Kind.TEXT, "jsonl": Kind.TEXT,
+    "md": Kind.MARKDOWN, "markdown": Kind.MARKDOWN, "csv": Kind.TABLE, "tsv": Kind.TABLE, "html": Kind.HTML,
+    "htm": Kind.HTML, "xhtml": Kind.HTML, "eml": Kind.MAIL, "pdf": Kind.PDF, "docx": Kind.WORD, "xlsx": Kind.EXCEL,
+}  # fmt: skip
+MEDIA_TYPES = {kind: media_type for media_type, kind in reversed(BY_TYPE.items())}
+WRITTEN = {Kind.TEXT, Kind.MARKDOWN, Kind.TABLE, Kind.HTML, Kind.MAIL}  # text to the eye; the others are containers
+_FOREIGN = {
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"II*\0": "a picture",
+    b"MM\0*": "a picture", b"Rar!": "an archive", b"7z\xbc\xaf": "an archive", b"\x1f\x8b": "an archive",
+    b"\x7fELF": "a program", b"MZ": "a program",
+}  # fmt: skip
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Office before 2007, and the wrapping of an encrypted file
+_MAIL = re.compile(rb"\A(?:[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){3}")
+_MAIL_SIGNS = re.compile(rb"^(?:From|Received|Message-ID|MIME-Version):", re.I | re.M)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+SAMPLE_BYTES = 64 * 1024
+
+
+def kind_of(content: bytes, media_type: str, name: str) -> Kind:
+    """Tell the kind of a file that is a container by its first bytes, of any other by what it is said to be.
+
+    Raises Unreadable where it is empty, encrypted, broken, or of a kind that is not read here.
+    """
+    head = content[:1024]
+    if not content.strip(b" \t\r\n\0\xef\xbb\xbf"):
+        raise Unreadable(EMPTY)
+    if head.lstrip().startswith(b"%PDF-") or (b"%PDF-" in head and is_binary(content[:SAMPLE_BYTES])):
+        return Kind.PDF  # something may stand before its mark; but a text may speak of it
+    if head.startswith(b"PK\x03\x04"):
+        return _kind_of_zip(content)
+    if head.startswith(_OLE):
+        encrypted = "EncryptedPackage".encode("utf-16-le") in content
+        raise Unreadable(ENCRYPTED if encrypted else f"is of an old Office format. This worker reads {READABLE}")
+    declared = declared_kind(media_type, name)
+    if is_binary(content[:SAMPLE_BYTES]):
+        if declared not in WRITTEN and declared is not None:
+            raise broken(declared, "it does not begin like one")
+        what = next((noun for mark, noun in _FOREIGN.items() if head.startswith(mark)), "no text")
+        raise Unreadable(f"is {what}, declared as {media_type or 'nothing'}. This worker reads {READABLE}")
+    return declared if declared in WRITTEN and declared is not None else _kind_by_looks(head)
+
+
+def declared_kind(media_type: str, name: str) -> Kind | None:
+    """What the media type says, or else the ending of the name."""
+    return BY_TYPE.get(media_type) or BY_ENDING.get(name.rpartition(".")[2].lower())
+
+
+def is_binary(sample: bytes) -> bool:
+    """Whether it is no text in any encoding: U+0000 (but for UTF-16 and UTF-32), or many control characters."""
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or wide_encoding(sample):
+        return False
+    return b"\0" in sample or len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) * 0.02
+
+
+def wide_encoding(sample: bytes) -> str | None:
+    """Tell UTF-16 without a byte order mark: every other byte of Latin text is zero."""
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    half = max(len(sample) // 2, 1)
+    for encoding, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if len(sample) > 3 and zeros > half * 0.4 and others < half * 0.02:
+            return encoding
+    return None
+
+
+def _kind_of_zip(content: bytes) -> Kind:
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            names = set(archive.namelist()[:10_000])
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise broken("Office file", error) from error
+    if "word/document.xml" in names:
+        return Kind.WORD
+    if "xl/workbook.xml" in names:
+        return Kind.EXCEL
+    raise Unreadable(f"is an archive. This worker reads {READABLE}")
+
+
+def _kind_by_looks(head: bytes) -> Kind:
+    begin = head.lstrip().lower()
+    if begin.startswith((b"<!doctype html", b"<html")):
+        return Kind.HTML
+    return Kind.MAIL if _MAIL.match(head) and _MAIL_SIGNS.search(head) else Kind.TEXT

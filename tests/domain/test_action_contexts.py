@@ -1,0 +1,52 @@
+"""What a context says to the batch itself: read for the actions that have a parser, refused where it makes no sense."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.action_contexts import PARSERS, columns_of
+from app.domain.inputs import MOST_COST, MOST_TOKENS
+from app.domain.transitions import ACTIONS
+from app.errors import Invalid
+
+
+def test_each_parser_is_of_an_action() -> None:
+    assert set(PARSERS) <= set(ACTIONS)
+
+
+def test_limits_are_read_and_the_rest_is_the_callers_own() -> None:
+    context = {"max_cost": 5, "max_tokens": 10.0, "max_failure_rate": 0.5, "reason": "go on", "ticket": 7}
+    assert columns_of("resume", context) == {"max_cost_nanos": 5 * 10**9, "max_tokens": 10, "max_failure_rate": 0.5}
+
+
+def test_what_is_not_named_stays_and_null_is_no_limit() -> None:
+    assert columns_of("resume", {"reason": "go on"}) == {}
+    assert columns_of("resume", {"max_cost": None, "max_tokens": None, "max_failure_rate": None}) == {
+        "max_cost_nanos": None,
+        "max_tokens": None,
+        "max_failure_rate": None,
+    }
+
+
+def test_the_bounds_are_those_of_a_new_batch() -> None:
+    context = {"max_cost": MOST_COST, "max_tokens": MOST_TOKENS, "max_failure_rate": 1}
+    assert columns_of("resume", context)["max_tokens"] == MOST_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("max_cost", value) for value in (True, "5", [], {}, -1, MOST_COST * 2, float("nan"), float("inf"))),
+        *(("max_tokens", value) for value in (True, "5", -1, 1.5, MOST_TOKENS + 1, float("nan"), float("inf"))),
+        *(("max_failure_rate", value) for value in (False, "0.5", -0.1, 1.1, float("nan"))),
+    ],
+    ids=repr,
+)
+def test_no_limit_at_all(key: str, value: Any) -> None:
+    with pytest.raises(Invalid, match=f"context.{key} has to be") as refused:
+        columns_of("resume", {key: value})
+    assert list(refused.value.facts["errors"]["context"]) == [key]
+
+
+def test_an_action_without_a_parser_reads_nothing() -> None:
+    assert columns_of("pause", {"max_cost": "junk"}) == {}

@@ -1,0 +1,100 @@
+"""The worker as an operator runs it with connections: leases live through long waits, limits hold, keys stay inside."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.worker.conftest import ROOT
+from tests.worker.connections.conftest import KEY
+from tests.worker.connections.model_server import MisbehavingServer
+from tests.worker.service import FakeService
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def connections(tmp_path: Path, model_server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with two connections to the model server: one as slow as one call a minute, one of 120 a minute."""
+    monkeypatch.setenv("LAB_KEY", KEY)
+    path = tmp_path / "connections.toml"
+    path.write_text(f"""
+        jsonl = "lab"
+        [slow]
+        base_url = "{model_server.url}"
+        requests_per_minute = 1
+        [lab]
+        base_url = "{model_server.url}"
+        api_key_env = "LAB_KEY"
+        requests_per_minute = 120
+        models = {{ "*" = {{ input = 1, output = 1 }} }}
+    """)
+    return path
+
+
+def test_a_wait_longer_than_the_lease_costs_no_attempt(
+    service: FakeService, start_worker: Start, connections: Path, model_server: MisbehavingServer
+) -> None:
+    service.lease_seconds = 1.5
+    service.add(8, connection="lab", model="m", messages=[{"role": "user", "content": "Hi."}])
+    start_worker("--connections", str(connections))
+    service.wait_until_finished()
+    assert service.statuses() == {"COMPLETED": 8}
+    assert {task.attempt for task in service.tasks.values()} == {1}
+    assert len(model_server.calls) == 8
+    assert service.calls["heartbeat"]  # they waited longer than their leases last without one
+
+
+def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
+    service: FakeService, start_worker: Start, connections: Path
+) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
+    slow = service.add(4, connection="slow", **asked)
+    others = service.add(4, connection="lab", **asked)
+    start_worker("--connections", str(connections), "--concurrency", "4")
+    service.wait_for(lambda: service.tasks[slow[0]].status == "COMPLETED")
+    # Three of four seats wait for the slow one's next minute; the fourth does all the others.
+    service.wait_for(lambda: all(service.tasks[number].status == "COMPLETED" for number in others))
+    assert sum(service.tasks[number].status == "COMPLETED" for number in slow) == 1
+
+
+def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start, connections: Path) -> None:
+    service.add(3, connection="slow", model="m", messages=[{"role": "user", "content": "Hi."}])
+    process = start_worker("--connections", str(connections), "--grace-seconds", "1")
+    service.wait_for(lambda: service.statuses().get("COMPLETED") == 1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert service.statuses() == {"COMPLETED": 1, "QUEUED": 2}
+    assert sum(task.attempt for task in service.tasks.values()) == 1
+
+
+def test_the_key_is_in_no_log_and_no_report(
+    service: FakeService, start_worker: Start, connections: Path, model_server: MisbehavingServer
+) -> None:
+    model_server.order((401, {"error": {"message": f"Not a key: {KEY}"}}), "cut", 500)
+    service.add(5, custom_id="a", method="POST", url="/v1/chat/completions", body={"model": "m", "messages": []})
+    process = start_worker("--connections", str(connections), "--log-level", "DEBUG", "--concurrency", "1")
+    service.wait_until_finished()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 5
+    assert "worker_started" in said
+    assert KEY not in said
+    assert KEY not in str(service.calls)
+    assert "[hidden]" in str(service.calls["report"])
+
+
+def test_the_file_in_the_working_folder_is_taken_by_itself(connections: Path) -> None:
+    connections.write_text("[lab]\nbase_uri = 3")
+    settings = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.worker", "--token", "t"],
+        cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "lab.base_uri: is no field of a connection" in done.stderr
+    assert "Traceback" not in done.stderr

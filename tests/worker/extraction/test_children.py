@@ -1,0 +1,156 @@
+"""Hostile and broken files: the child dies, hangs or eats its memory, and the next document is read as ever."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.worker.extraction import Limits, Unreadable, extract
+from app.worker.extraction.children import ROOT, Children
+from tests.support import documents
+from tests.worker.conftest import wait_for
+from tests.worker.extraction import hostile
+from tests.worker.extraction.hostile import HERE, LAUGHS, SHEET_XML, WORD_XML, repacked
+
+WORD, EXCEL = documents.word(["a", "b"]), documents.excel(["a"])
+LIMITS = Limits(seconds=2, memory_mib=400, characters=1_000_000)
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    made = Children(LIMITS)
+    yield made
+    made.close()
+
+
+def why(children: Children, reader: str, content: bytes = b"") -> str:
+    with pytest.raises(Unreadable) as caught:
+        children.read(f"{HERE}:{reader}", content, None)
+    return caught.value.why
+
+
+def still_reads(children: Children) -> bool:
+    return "agreement" in children.read("app.worker.extraction.pdf:read", documents.pdf(["agreement"]), None).text
+
+
+@pytest.mark.parametrize(
+    ("reader", "reason"),
+    [
+        ("hang", "took more than 2 s"),
+        ("spin", "took more than 2 s"),
+        ("hog", "took more than 400 MiB of memory"),
+        ("crash", "died of it (it ended: SIGSEGV)"),
+        ("deep", "is nested too deeply"),
+    ],
+)
+def test_a_hostile_file_takes_down_its_child_alone(children: Children, reader: str, reason: str) -> None:
+    assert still_reads(children)
+    assert reason in why(children, reader)
+    assert still_reads(children)
+
+
+def test_a_child_that_was_killed_by_somebody_is_replaced(children: Children) -> None:
+    pid = int(children.read(f"{HERE}:chatter", b"", None).text.split()[0])
+    os.kill(pid, signal.SIGKILL)
+    assert still_reads(children)
+
+
+def test_a_child_is_used_again_and_knows_no_secret(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLOCK_TOKEN", "secret")
+    first, second = (children.read(f"{HERE}:chatter", b"", None).text for _ in range(2))
+    assert first == second
+    assert "INTERLOCK_TOKEN" not in first
+
+
+def test_a_document_is_tried_once_more_where_its_child_died_of_no_limit(children: Children, tmp_path: Path) -> None:
+    assert children.read(f"{HERE}:crash_once", str(tmp_path / "mark").encode(), None).text == "survived"
+
+
+def test_a_reader_that_is_not_there_is_no_fault_of_the_document(children: Children) -> None:
+    with pytest.raises(RuntimeError, match="a reader is missing"):
+        children.read("no.such.module:read", b"", None)
+    assert still_reads(children)
+
+
+def test_many_threads_read_at_once_while_some_children_die(children: Children) -> None:
+    def one(number: int) -> bool:
+        return bool(why(children, "crash")) if number % 4 == 0 else still_reads(children)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(one, range(40)))
+
+
+WORD_OF = {
+    "laughs": lambda: LAUGHS + WORD_XML % b"<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>",
+    "deep": lambda: WORD_XML % (b"<w:p>" * 100_000),
+    "bomb": lambda: bytes(513 * 1024 * 1024),
+    "memory": lambda: WORD_XML % (b"<w:p><w:r><w:t>aa</w:t></w:r></w:p>" * 900_000),
+}
+FILES: dict[str, Callable[[], bytes]] = {
+    **{name: partial(lambda xml: repacked(WORD, word__document_xml=xml()), xml) for name, xml in WORD_OF.items()},
+    "laughs in Excel": lambda: repacked(EXCEL, xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"),
+    "a ring": hostile.cyclic_pdf,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_made_to_harm(name: str) -> None:
+    with pytest.raises(Unreadable):
+        extract(FILES[name](), "", name, LIMITS)
+    assert "agreement" in extract(documents.pdf(["agreement"]), "", "sound", LIMITS).text
+
+
+def test_markdown_that_takes_time_by_the_square_of_its_length() -> None:
+    with pytest.raises(Unreadable, match="took more than 2 s"):
+        extract(b"[" * 1_000_000, "text/markdown", "a.md", LIMITS)
+
+
+def test_what_lies_deep_is_read_to_its_end_or_not_at_all() -> None:
+    assert extract(b"<html>" + b"<div>" * 1_500 + b"word", "text/html", "a", LIMITS).text == "word"
+    with pytest.raises(Unreadable, match="is nested too deeply"):
+        extract(b"<html>begin" + b"<div>" * 100_000 + b"word", "text/html", "a", LIMITS)
+
+
+def test_a_pdf_of_ten_thousand_pages_is_read() -> None:
+    found = extract(documents.pdf(["agreement"], pages=10_000), "application/pdf", "long", Limits())
+    assert found.metadata["pages"] == 10_000
+    assert found.text.endswith("page 10000")
+
+
+def test_children_die_with_their_parent() -> None:
+    """Even with one that is killed: nobody ends them then but they themselves."""
+    program = (
+        "import signal; from app.worker.extraction import Limits;"
+        "from app.worker.extraction.children import children_of;"
+        f"print(children_of(Limits()).read('{HERE}:chatter', b'', None).text.split()[0], flush=True); signal.pause()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
+def test_another_user_has_the_limits_too() -> None:
+    program = (
+        "import os; from app.worker.extraction.children import Children;"
+        "from app.worker.extraction import Limits, Unreadable\n"
+        f"try: Children(Limits(memory_mib=400)).read('{HERE}:hog', b'', None)\n"
+        "except Unreadable as error: print(os.getuid(), error.why)"
+    )
+    # A user of its own, who may read what root's home holds: perhaps this interpreter.
+    another = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+dac_read_search"]
+    command = [*another, "--ambient-caps=+dac_read_search", sys.executable, "-W", "ignore", "-c", program]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout.startswith("65534 is hostile"), told.stderr
+    assert "more than 400 MiB" in told.stdout
