@@ -18,7 +18,7 @@ from app.ui.asking import is_fragment
 from app.ui.batch import whole_page
 from app.ui.wiring import services
 
-routes = Blueprint("ui_act", __name__)
+routes = Blueprint("ui_act", __name__, template_folder="templates")
 _AN_ACTION = "/batches/<ident:batch_id>/act/<string(maxlength=64):action>"
 
 

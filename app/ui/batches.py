@@ -11,7 +11,7 @@ from app.ui.access import READERS, page
 from app.ui.asking import is_fragment
 from app.ui.wiring import services
 
-routes = Blueprint("ui_batches", __name__)
+routes = Blueprint("ui_batches", __name__, template_folder="templates")
 for each in figures.FILTERS:
     routes.add_app_template_filter(each)
 

@@ -16,7 +16,7 @@ from app.ui.access import OPERATORS, order, page
 from app.ui.batches import Asked
 from app.ui.wiring import services
 
-routes = Blueprint("ui_bulk", __name__)
+routes = Blueprint("ui_bulk", __name__, template_folder="templates")
 PATIENCE_SECONDS = 15.0  # for all of them: locked batches take their time, one after the other
 
 
@@ -57,9 +57,7 @@ def preview() -> str:
         counts = listed.counts(asked.filter.name)
         amount = sum(counts.values()) if asked.filter.state is None else counts[asked.filter.state]
         shown, ids = {}, listed.ids(asked.filter)
-    judged = [
-        {**batch, "shown": shown.get(batch["id"], batch["version"])} for batch in listed.judged(ids, action)
-    ]
+    judged = [{**batch, "shown": shown.get(batch["id"], batch["version"])} for batch in listed.judged(ids, action)]
     return render_template("bulk/preview.html", action=action, judged=judged, amount=amount, most=MOST_AT_ONCE)
 
 

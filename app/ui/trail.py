@@ -11,7 +11,7 @@ from app.ui.access import READERS, page
 from app.ui.asking import is_fragment
 from app.ui.wiring import services
 
-routes = Blueprint("ui_trail", __name__)
+routes = Blueprint("ui_trail", __name__, template_folder="templates")
 NDJSON = "application/x-ndjson"
 
 
