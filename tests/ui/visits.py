@@ -51,7 +51,8 @@ def counted(services: Services) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def see(_: Any, __: Any, statement: str, *___: Any) -> None:
-        if "api_tokens" not in statement:
+        # The look at the token is kept for half a second: its two statements are there or not as time goes by.
+        if "api_tokens" not in statement and not statement.startswith("SELECT clock_timestamp()"):
             seen.append(statement)
 
     event.listen(services.engine, "before_cursor_execute", see)
