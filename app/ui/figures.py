@@ -1,6 +1,7 @@
-"""How figures look on a page: amounts, money, time spans, shares, and the segments of a bar. Pure."""
+"""How figures look on a page: amounts, money, time spans, shares, the segments of a bar. Asks nobody but the clock."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
@@ -40,6 +41,11 @@ def span(seconds: float | None) -> str:
     return " ".join(parts[:2])
 
 
+def age(at: str) -> str:
+    """Write how long ago a time (RFC 3339) was."""
+    return span(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()))
+
+
 def per_second(rate: float) -> str:
     """Write a rate, slow ones by the minute."""
     return f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute"
@@ -73,4 +79,4 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
     return found
 
 
-FILTERS = (amount, money, span, per_second, counts_of, percent, segments)
+FILTERS = (age, amount, money, span, per_second, counts_of, percent, segments)

@@ -142,7 +142,7 @@ def test_restage_chooses_what_is_asked_again(operator: FlaskClient, service: Ser
 
 
 def test_the_retry_of_a_cause_brings_its_reason(operator: FlaskClient, service: Services) -> None:
-    batch_id = stories.bring(service, "ANALYZING", documents=1, prompts=2)
+    batch_id = stories.bring(service, "ANALYZING", documents=1, models=2)
     done, failed = stories.lease(service, batch_id)
     stories.complete(service, done)
     stories.fail(service, failed, retryable=False)
