@@ -49,7 +49,8 @@ class BatchList:
         """Count the batches in each state, among those that are called so."""
         statement = _matching(Filter(name=name), _batches.c.state, func.count()).group_by(_batches.c.state)
         with reading(self._sessions) as connection:
-            counted = {state: int(amount) for state, amount in connection.execute(statement)}
+            rows: Any = connection.execute(statement)
+            counted = {state: int(amount) for state, amount in rows}
         return {state: counted.get(state, 0) for state in BatchState}
 
     def page(

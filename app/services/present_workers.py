@@ -1,7 +1,7 @@
 """Who works on a batch now: the names on its leases."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 
@@ -39,4 +39,5 @@ class PresentWorker(NamedTuple):
 
 def workers_on(connection: Connection, batch_id: int, run: int) -> list[PresentWorker]:
     """List the workers that hold leases of a run, the busiest first."""
-    return [PresentWorker(*row) for row in connection.execute(_WORKERS, {"batch_id": batch_id, "run": run})]
+    rows: Any = connection.execute(_WORKERS, {"batch_id": batch_id, "run": run})
+    return [PresentWorker(*row) for row in rows]

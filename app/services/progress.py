@@ -109,7 +109,7 @@ def sums_of(connection: Connection, batch_ids: Sequence[int]) -> dict[int, dict[
 def moments(connection: Connection, batch_id: int, run: int) -> list[Moment]:
     """Read the samples of a run, oldest first."""
     statement = select(*(_samples.c[name] for name in Moment._fields)).where(_of_run).order_by(_samples.c.at)
-    rows = connection.execute(statement.limit(2 * MOST_SAMPLES), {"of_batch": batch_id, "of_run": run})
+    rows: Any = connection.execute(statement.limit(2 * MOST_SAMPLES), {"of_batch": batch_id, "of_run": run})
     return [Moment(*row) for row in rows]
 
 

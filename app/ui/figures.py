@@ -33,7 +33,8 @@ def span(seconds: float | None) -> str:
     """Write a time span in its two largest units."""
     if seconds is None:
         return ""
-    left, parts = int(seconds), []
+    left = int(seconds)
+    parts: list[str] = []
     for size, unit in _SPANS:
         if left >= size or (unit == "s" and not parts):
             parts.append(f"{left // size} {unit}")

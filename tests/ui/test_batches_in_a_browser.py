@@ -7,9 +7,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
+from tests.api import conftest
+from tests.api.conftest import HoldRow
 from tests.services import stories
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible, sign_in
+
+
+hold_row = conftest.hold_row
 
 
 @pytest.fixture
@@ -139,3 +144,25 @@ def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, sche
     operator.locator("#act-cancel").click()
     expect(operator.locator("#dialog")).to_be_visible()
     assert_accessible(operator)
+
+
+class TestLocked:
+    """PostgreSQL alone: SQLite has no row locks, so there is nothing to wait behind."""
+
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    def test_a_request_waits_in_line_until_the_batch_is_free(
+        self, operator: Page, services: Services, hold_row: HoldRow
+    ) -> None:
+        batch_id = stories.bring(services, "ANALYZING")
+        operator.goto(f"/batches/{batch_id}")
+        with hold_row(batch_id):
+            ask(operator, "pause", "while somebody else is at it")
+            expect(operator.locator("#answer")).to_contain_text("queued, place 1 in line")
+            expect(operator.locator("#waiting-title")).to_contain_text("1 waiting in line")
+            assert stories.state_of(services, batch_id) == "ANALYZING"
+        expect(operator.locator("#answer")).to_contain_text("APPLIED, version 5", timeout=15_000)
+        expect(operator.locator("#waiting-title")).to_be_hidden()
+        expect(operator).to_have_title(re.compile("^PAUSED"))

@@ -2,10 +2,15 @@
 "use strict";
 (() => {
   const dialog = document.getElementById("dialog");
+  let opener = "";
 
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+    if (event.detail.target !== dialog || dialog.open) return;
+    opener = event.detail.requestConfig.elt.id;
+    dialog.showModal();
   });
+  // By its id: the button itself may have been fetched anew while the dialog was open.
+  dialog.addEventListener("close", () => document.getElementById(opener)?.focus());
   document.body.addEventListener("acted", () => dialog.close());
   dialog.addEventListener("click", (event) => {
     // A click on the dialog itself, and not on what is in it, is one on the backdrop.
