@@ -59,7 +59,7 @@ class BatchList:
         """Give a page of batches after the batch `after`, and the cursor of the next page, or None."""
         statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
         with reading(self._sessions) as connection:
-            ids = list(connection.execute(statement).scalars())
+            ids: list[int] = list(connection.execute(statement).scalars())
             found = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, ids[:limit])}
         rows = [found[batch_id] for batch_id in ids[:limit] if batch_id in found]
         return rows, ids[limit - 1] if len(ids) > limit else None

@@ -13,7 +13,6 @@ from tests.services import stories
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible, sign_in
 
-
 hold_row = conftest.hold_row
 
 
