@@ -4,6 +4,7 @@ from app.db import Base
 from app.models.access import ApiToken, IdempotencyKey
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
+from app.models.progress import ProgressSample
 from app.models.task import LateResult, Task, TaskCounts, UsageCounts
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "IdempotencyKey",
     "LateResult",
     "Model",
+    "ProgressSample",
     "Prompt",
     "ReadyTask",
     "StateChangeRequest",

@@ -7,6 +7,8 @@ from sqlalchemy.orm import sessionmaker
 
 from app import db
 from app.db import Sessions
+from app.services.batch_list import BatchList
+from app.services.batch_page import BatchPage
 from app.services.batch_service import BatchService
 from app.services.queries import Queries
 from app.services.readiness import Readiness
@@ -26,6 +28,8 @@ class Services:
     batches: BatchService
     queue: TaskQueue
     queries: Queries
+    batch_list: BatchList
+    batch_page: BatchPage
     run_report: RunReport
     tokens: TokenStore
     sweeper: Sweeper
@@ -43,6 +47,8 @@ def build(config: Config) -> Services:
         batches=batches,
         queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2)),
         queries=Queries(sessions),
+        batch_list=BatchList(sessions),
+        batch_page=BatchPage(sessions),
         run_report=RunReport(sessions),
         tokens=TokenStore(sessions, config.admin_token),
         sweeper=Sweeper(engine, sessions, batches),
