@@ -5,6 +5,7 @@ from app.models.access import ApiToken, IdempotencyKey
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.task import LateResult, Task, TaskCounts, UsageCounts
+from app.models.worker import WorkerSighting
 
 __all__ = [
     "ApiToken",
@@ -21,4 +22,5 @@ __all__ = [
     "Task",
     "TaskCounts",
     "UsageCounts",
+    "WorkerSighting",
 ]
