@@ -10,19 +10,10 @@ from marshmallow import fields, validate
 
 from app.api.answer_schemas import AnswerSchema, check_together
 from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
-from app.domain.files import LONGEST_NAME as LONGEST_FILE_NAME
+from app.domain import files, new_batch
 from app.domain.inputs import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
-from app.domain.new_batch import (
-    AMOUNTS,
-    BIGGEST_INT,
-    DAY_SECONDS,
-    LONGEST_DESCRIPTION,
-    LONGEST_NAME,
-    MOST_DOCUMENTS,
-    MOST_MODELS,
-    MOST_PROMPTS,
-)
+from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
@@ -38,10 +29,10 @@ MOST_LEASES = 1_000
 class DocumentBody(Taken):
     """A text with its name, or a folder: a pattern of paths below the workers' root."""
 
-    name = short(LONGEST_FILE_NAME)
+    name = short(files.LONGEST_NAME)
     text = Plain()
     media_type = short(200)
-    folder = short(LONGEST_FILE_NAME)
+    folder = short(files.LONGEST_NAME)
 
     @ma.validates_schema
     def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -60,21 +51,21 @@ class DocumentBody(Taken):
 
 
 class ReplaceDocumentBody(Taken):
-    name = short(LONGEST_FILE_NAME)
+    name = short(files.LONGEST_NAME)
     text = Plain(required=True)
     media_type = short(200, load_default="text/plain")
 
 
 class PromptBody(Taken):
-    name = short(LONGEST_NAME, required=True)
+    name = short(new_batch.LONGEST_NAME, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
     system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
     schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
-    connection = short(LONGEST_NAME, required=True)
-    model = short(LONGEST_NAME, required=True)
+    connection = short(new_batch.LONGEST_NAME, required=True)
+    model = short(new_batch.LONGEST_NAME, required=True)
     params = JsonObject(load_default=dict)
 
 
@@ -98,17 +89,23 @@ class OptionsBody(Taken):
 
 
 class DocumentsBody(Taken):
-    documents = fields.List(fields.Nested(DocumentBody), required=True, validate=validate.Length(1, MOST_DOCUMENTS))
+    documents = fields.List(
+        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, new_batch.MOST_DOCUMENTS)
+    )
 
 
 class BatchBody(Taken):
-    name = short(LONGEST_NAME, required=True)
-    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_DESCRIPTION))
+    name = short(new_batch.LONGEST_NAME, required=True)
+    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=new_batch.LONGEST_DESCRIPTION))
     documents = fields.List(
-        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=MOST_DOCUMENTS)
+        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=new_batch.MOST_DOCUMENTS)
     )
-    prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=MOST_PROMPTS))
-    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=MOST_MODELS))
+    prompts = fields.List(
+        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=new_batch.MOST_PROMPTS)
+    )
+    models = fields.List(
+        fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=new_batch.MOST_MODELS)
+    )
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
 
     @ma.validates("prompts")
@@ -117,12 +114,12 @@ class BatchBody(Taken):
 
 
 class NameQuery(Taken):
-    name = short(LONGEST_NAME, required=True)
+    name = short(new_batch.LONGEST_NAME, required=True)
 
 
 class RenameBody(Taken):
-    name = short(LONGEST_NAME)
-    description = Plain(allow_none=True, validate=validate.Length(max=LONGEST_DESCRIPTION))
+    name = short(new_batch.LONGEST_NAME)
+    description = Plain(allow_none=True, validate=validate.Length(max=new_batch.LONGEST_DESCRIPTION))
 
     @ma.validates_schema
     def something(self, data: Mapping[str, Any], **_: Any) -> None:

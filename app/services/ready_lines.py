@@ -44,7 +44,7 @@ class BadLines:
 
 
 def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
-    """Read the lines of `body` into `tasks`. Raises Invalid with every bad line, TooLarge at a line that is too long."""
+    """Read the lines of `body` into `tasks`. Raises Invalid with every bad line, TooLarge at one that is too long."""
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}

@@ -29,7 +29,10 @@ _LEASES = (
     .subquery()
 )
 _HELD = select(
-    _LEASES.c.leased_by, _LEASES.c.batch_id, func.count().label("amount"), func.min(_LEASES.c.lease_expires_at)
+    _LEASES.c.leased_by,
+    _LEASES.c.batch_id,
+    func.count().label("amount"),
+    func.min(_LEASES.c.lease_expires_at).label("next"),
 ).group_by(_LEASES.c.leased_by, _LEASES.c.batch_id)
 # In the order of their index, from its end: the failures of the newest batches.
 _FAILURES = (
@@ -47,7 +50,7 @@ class Workers:
         self._sessions = sessions
         self._sightings = sightings
 
-    def list(self, name: str | None = None) -> dict[str, Any]:
+    def seen(self, name: str | None = None) -> dict[str, Any]:
         """List the workers last seen, newest first, with what they hold; `name` is a part of the name, in any case."""
         self._sightings.write()
         statement, count = select(_seen).order_by(_seen.c.last_seen_at.desc(), _seen.c.worker), select(func.count())
@@ -60,8 +63,9 @@ class Workers:
             rows = connection.execute(statement.limit(MOST_WORKERS)).all()
             total: int = connection.execute(count).scalar_one()
             held: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-            for worker, batch_id, amount, expires_at in connection.execute(_HELD):
-                held[worker].append({"batch_id": batch_id, "amount": amount, "next_expires_at": rfc3339(expires_at)})
+            for row in connection.execute(_HELD):
+                lease = {"batch_id": row.batch_id, "amount": row.amount, "next_expires_at": rfc3339(row.next)}
+                held[row.leased_by].append(lease)
         workers = [{**_view(row, minute_of(now)), "held": held[row.worker]} for row in rows]
         return {"workers": workers, "total": total, "at": rfc3339(now)}
 
