@@ -10,7 +10,8 @@ from marshmallow import fields, validate
 
 from app.api.answer_schemas import AnswerSchema, check_together
 from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
-from app.domain import files, new_batch
+from app.domain import files
+from app.domain import new_batch as rules
 from app.domain.inputs import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
@@ -57,15 +58,15 @@ class ReplaceDocumentBody(Taken):
 
 
 class PromptBody(Taken):
-    name = short(new_batch.LONGEST_NAME, required=True)
+    name = short(rules.LONGEST_NAME, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
     system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
     schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
-    connection = short(new_batch.LONGEST_NAME, required=True)
-    model = short(new_batch.LONGEST_NAME, required=True)
+    connection = short(rules.LONGEST_NAME, required=True)
+    model = short(rules.LONGEST_NAME, required=True)
     params = JsonObject(load_default=dict)
 
 
@@ -90,22 +91,20 @@ class OptionsBody(Taken):
 
 class DocumentsBody(Taken):
     documents = fields.List(
-        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, new_batch.MOST_DOCUMENTS)
+        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, rules.MOST_DOCUMENTS)
     )
 
 
 class BatchBody(Taken):
-    name = short(new_batch.LONGEST_NAME, required=True)
-    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=new_batch.LONGEST_DESCRIPTION))
+    name = short(rules.LONGEST_NAME, required=True)
+    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
     documents = fields.List(
-        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=new_batch.MOST_DOCUMENTS)
+        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=rules.MOST_DOCUMENTS)
     )
     prompts = fields.List(
-        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=new_batch.MOST_PROMPTS)
+        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=rules.MOST_PROMPTS)
     )
-    models = fields.List(
-        fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=new_batch.MOST_MODELS)
-    )
+    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=rules.MOST_MODELS))
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
 
     @ma.validates("prompts")
@@ -114,12 +113,12 @@ class BatchBody(Taken):
 
 
 class NameQuery(Taken):
-    name = short(new_batch.LONGEST_NAME, required=True)
+    name = short(rules.LONGEST_NAME, required=True)
 
 
 class RenameBody(Taken):
-    name = short(new_batch.LONGEST_NAME)
-    description = Plain(allow_none=True, validate=validate.Length(max=new_batch.LONGEST_DESCRIPTION))
+    name = short(rules.LONGEST_NAME)
+    description = Plain(allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
 
     @ma.validates_schema
     def something(self, data: Mapping[str, Any], **_: Any) -> None:

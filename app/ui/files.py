@@ -9,13 +9,14 @@ from app.domain.files import media_type, usable_name
 from app.errors import Refusal
 from app.services import inputs
 from app.services.known_input import MOST_NAMES
-from app.ui.access import OPERATORS, order, page, services
+from app.ui.access import OPERATORS, order, page
+from app.ui.wiring import services
 
 routes = Blueprint("ui_files", __name__)
 MOST_LISTED = 200
 
 
-@page(routes, "GET", "/batches/<int:batch_id>/files", roles=OPERATORS)
+@page(routes, "GET", "/batches/<ident:batch_id>/files", roles=OPERATORS)
 def files(batch_id: int) -> str:
     """Show which files a batch has, and take more."""
     batch = services().queries.batch(batch_id)
@@ -23,7 +24,7 @@ def files(batch_id: int) -> str:
     return render_template("new_batch/files.html", batch=batch, documents=documents)
 
 
-@page(routes, "POST", "/batches/<int:batch_id>/files", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS)
 def add(batch_id: int) -> Any:
     """Add the body as a document named by `?name=`; say in a sentence what became of it."""
     name = request.args.get("name", "")
@@ -43,7 +44,7 @@ def add(batch_id: int) -> Any:
     return jsonify(told=told, documents=batch["input"]["documents"], left_out=bool(twins)), 201
 
 
-@page(routes, "POST", "/batches/<int:batch_id>/files/known", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS)
 def known(batch_id: int) -> Any:
     """Tell which of the named files the batch has: those need not be sent again."""
     body = request.get_json(silent=True)

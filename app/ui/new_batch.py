@@ -13,12 +13,12 @@ from app.services import inputs
 from app.services.ready_lines import read_lines
 from app.services.ready_tasks import ReadyTasks
 from app.ui import new_batch_form
-from app.ui.access import OPERATORS, order, page, services
+from app.ui.access import OPERATORS, order, page
 from app.ui.new_batch_look import look
+from app.ui.wiring import services
 
 routes = Blueprint("ui_new_batch", __name__)
 SPOOL_BYTES = 4 * 1024 * 1024
-FIRST_LINE_BYTES = 1024 * 1024
 
 
 @page(routes, "GET", "/batches/new", roles=OPERATORS)
@@ -35,7 +35,9 @@ def create() -> Any:
         try:
             batch = inputs.create_batch(services().batches, new.body, order())
         except Refusal as refusal:
-            return _told(refusal.detail, refusal.status) if _by_script() else (_form(request.form, {}, refusal.detail), refusal.status)
+            if _by_script():
+                return _told(refusal.detail, refusal.status)
+            return _form(request.form, {}, refusal.detail), refusal.status
         files = url_for("ui_files.files", batch_id=batch["id"])
         if _by_script():
             return jsonify(batch_id=batch["id"], files=files, batch=f"/batches/{batch['id']}"), 201
@@ -56,7 +58,8 @@ def create_of_lines() -> Any:
     """Create a batch of the ready-made tasks in the body, a line each; bad lines are named by their number."""
     name = request.args.get("name", "").strip()
     if not 1 <= len(name) <= rules.LONGEST_NAME or "\0" in name:
-        return _told(f"The name has to be 1 to {rules.LONGEST_NAME} characters.", 422, {"name": "Give the batch a name."})
+        sentence = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
+        return _told(sentence, 422, {"name": sentence})
     try:
         with ReadyTasks() as tasks, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
             _spool(body)

@@ -5,7 +5,8 @@ import re
 from flask import Blueprint, render_template, request
 
 from app.services.waiting_requests import Place
-from app.ui.access import READERS, page, services
+from app.ui.access import READERS, page
+from app.ui.wiring import services
 
 routes = Blueprint("ui_requests", __name__)
 LIMIT = 50

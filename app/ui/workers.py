@@ -5,7 +5,8 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from app.services.workers import MOST_FAILURES, MOST_WORKERS
-from app.ui.access import READERS, page, services
+from app.ui.access import READERS, page
+from app.ui.wiring import services
 
 routes = Blueprint("ui_workers", __name__)
 LONGEST_SEARCH = 200
