@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -124,7 +125,7 @@ def ask(service: Services, batch_id: int, amount: int, **changes: Any) -> None:
     now = datetime.now(UTC)
     rows = [
         {
-            "id": f"{batch_id}x{number}{changes.get('status', '')}", "batch_id": batch_id, "action": "pause",
+            "id": uuid4().hex, "batch_id": batch_id, "action": "pause",
             "context": {"reason": "a model is down"}, "actor": "anna", "role": "operator", "status": "QUEUED",
             "created_at": now, "expires_at": now + timedelta(seconds=60), **changes,
         }
