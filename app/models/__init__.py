@@ -6,6 +6,7 @@ from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.progress import ProgressSample
 from app.models.task import LateResult, Task, TaskCounts, UsageCounts
+from app.models.worker import WorkerSighting
 
 __all__ = [
     "ApiToken",
@@ -23,4 +24,5 @@ __all__ = [
     "Task",
     "TaskCounts",
     "UsageCounts",
+    "WorkerSighting",
 ]

@@ -10,12 +10,16 @@ from app.db import Sessions
 from app.services.batch_list import BatchList
 from app.services.batch_page import BatchPage
 from app.services.batch_service import BatchService
+from app.services.known_input import KnownInput
 from app.services.queries import Queries
 from app.services.readiness import Readiness
 from app.services.run_report import RunReport
+from app.services.sightings import Sightings
 from app.services.sweeper import Sweeper
 from app.services.task_queue import TaskQueue
 from app.services.tokens import TokenStore
+from app.services.waiting_requests import WaitingRequests
+from app.services.workers import Workers
 from config import Config
 
 
@@ -34,18 +38,22 @@ class Services:
     tokens: TokenStore
     sweeper: Sweeper
     readiness: Readiness
+    workers: Workers
+    waiting_requests: WaitingRequests
+    known_input: KnownInput
 
 
 def build(config: Config) -> Services:
     """Make the services on the database of `config`; nothing is started."""
     engine = db.make_engine(config)
     sessions = sessionmaker(engine)
-    batches = BatchService(sessions, config.request_ttl_s)
+    sightings = Sightings(sessions)
+    batches = BatchService(sessions, config.request_ttl_s, sightings)
     return Services(
         engine=engine,
         sessions=sessions,
         batches=batches,
-        queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2)),
+        queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2), sightings=sightings),
         queries=Queries(sessions),
         batch_list=BatchList(sessions),
         batch_page=BatchPage(sessions),
@@ -53,4 +61,7 @@ def build(config: Config) -> Services:
         tokens=TokenStore(sessions, config.admin_token),
         sweeper=Sweeper(engine, sessions, batches),
         readiness=Readiness(sessions),
+        workers=Workers(sessions, sightings),
+        waiting_requests=WaitingRequests(sessions),
+        known_input=KnownInput(sessions),
     )

@@ -1,8 +1,8 @@
 """The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
 
 Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
-of tasks still to be written, events and pauses that a crash left undone, samples of progress, answers kept long
-enough.
+of tasks still to be written, events and pauses that a crash left undone, samples of progress, answers and
+sightings of workers kept long enough.
 """
 
 import threading
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from app.db import Sessions, reading, transaction
 from app.domain import transitions
 from app.errors import Refusal
-from app.services import expiry, idempotency, progress, request_queue
+from app.services import expiry, idempotency, progress, request_queue, sightings
 from app.services.batch_service import BatchService
 from app.services.breaker import is_unsettled
 from app.services.leadership import leadership
@@ -124,3 +124,4 @@ class Sweeper:
             self._forgot_at = time.monotonic()
             with transaction(self._sessions) as connection:
                 idempotency.forget_old(connection)
+                sightings.forget_old(connection)
