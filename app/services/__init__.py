@@ -12,6 +12,7 @@ from app.services.queries import Queries
 from app.services.readiness import Readiness
 from app.services.run_report import RunReport
 from app.services.sweeper import Sweeper
+from app.services.task_pages import TaskPages
 from app.services.task_queue import TaskQueue
 from app.services.tokens import TokenStore
 from config import Config
@@ -27,6 +28,7 @@ class Services:
     queue: TaskQueue
     queries: Queries
     run_report: RunReport
+    task_pages: TaskPages
     tokens: TokenStore
     sweeper: Sweeper
     readiness: Readiness
@@ -44,6 +46,7 @@ def build(config: Config) -> Services:
         queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2)),
         queries=Queries(sessions),
         run_report=RunReport(sessions),
+        task_pages=TaskPages(sessions),
         tokens=TokenStore(sessions, config.admin_token),
         sweeper=Sweeper(engine, sessions, batches),
         readiness=Readiness(sessions),
