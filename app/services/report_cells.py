@@ -56,10 +56,10 @@ _CELLS = (
 )
 _IN_ORDER = _CELLS.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
 _cell = (Task.document_id, Task.prompt_number, Task.model_number)
-_OF_TO_PROMPT = _CELLS.where(
+_TO_PROMPT = _CELLS.where(
     Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number")
 ).order_by(Task.model_number)
-_DOCUMENTS = (
+_OF_DOCUMENTS = (
     _CELLS.where(
         Task.document_id.in_(bindparam("documents", expanding=True)),
         Task.prompt_number.is_not(None),  # said in so many words for the index that holds no other task

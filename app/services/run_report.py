@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from app import db
 from app.db import Sessions, reading
+from app.domain.leases import TaskKind
 from app.errors import Busy, NotFound
 from app.models import Task
-from app.services import report_cells
+from app.services import report_cells, usage
 from app.services.agreement import Agreement
+from app.services.counters import counts_of
 from app.services.report_cells import LINES, RunInput, input_of
 from app.services.tallies import LINE_MODEL, NOTHING, tally
 
@@ -33,14 +35,30 @@ class RunReport:
         """Sum the run up, and begin its rows. Raises Busy while enough others are being summed up."""
         with reading(self._sessions) as connection:
             made = input_of(connection, batch_id, run)
+        return {**self._sums(made), **report_cells.rows(self._sessions, made, limit, 0)}
+
+    def sums(self, batch_id: int, run: int | None, most_tasks: int | None = None) -> dict[str, Any]:
+        """Sum a run up; of one with more tasks, tell what its calls used, for which no task is read.
+
+        `whole` says which it is. Raises NotFound, Busy.
+        """
+        with reading(self._sessions) as connection:
+            made = input_of(connection, batch_id, run)
+            tasks = sum(counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE].values())
+            if most_tasks is not None and tasks > most_tasks:
+                used = usage.by_model_and_prompt(connection, batch_id, made.run)
+                return {"run": made.run, "tasks": tasks, "whole": False, **used}
+        return {**self._sums(made), "tasks": tasks, "whole": True}
+
+    def _sums(self, made: RunInput) -> dict[str, Any]:
         if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
             raise Busy("Enough reports are being put together in this process.")
         try:
-            return {**self._sums(made), **report_cells.rows(self._sessions, made, limit, 0)}
+            return self._summed(made)
         finally:
             _walks.release()
 
-    def _sums(self, made: RunInput) -> dict[str, Any]:
+    def _summed(self, made: RunInput) -> dict[str, Any]:
         with reading(self._sessions) as connection:
             models, prompts = _models(connection, made), _prompts(connection, made)
         agreement = Agreement({number: prompt.schema for number, prompt in made.prompts.items()}, list(made.models))

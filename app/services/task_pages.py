@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_, union_all
+from sqlalchemy import Connection, func, select, tuple_, union_all
 
-from app import db
 from app.db import Sessions, reading
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid, NotFound
-from app.models import Task, TaskCounts
+from app.models import Task
+from app.services.counters import counts_of
 from app.services.looks import look
 from app.services.payloads import payloads
 from app.services.queries import TASKS, Queries
@@ -26,16 +26,6 @@ from app.services.views import batch_view
 MOST_LOOKED_AT = 10_000  # tasks that a page looks at to find its own
 ERRORS_AT_ONCE = 1_000
 
-_tasks = db.table_of(Task)
-_counts = db.table_of(TaskCounts)
-_COUNTED = (
-    select(
-        _counts.c.kind,
-        *(func.sum(_counts.c[status.lower()]).label(status) for status in TaskStatus),
-    )
-    .where(_counts.c.batch_id == bindparam("batch_id"), _counts.c.run == bindparam("run"))
-    .group_by(_counts.c.kind)
-)
 # The statuses whose index is in an order of its own, with the time that it begins with.
 _BY_TIME = {TaskStatus.QUEUED: Task.available_at, TaskStatus.LEASED: Task.lease_expires_at}
 
@@ -73,14 +63,9 @@ class TaskPages:
         with reading(self._sessions) as connection:
             batch, facts = look(connection, batch_id)
             run = batch.run if wanted.run is None else wanted.run
-            of_run = {"batch_id": batch_id, "run": run}
-            counted = {row.kind: row._mapping for row in connection.execute(_COUNTED, of_run)}
+            counts = counts_of(connection, batch_id, run)
             ids, further = _Walk(connection, batch_id, run, wanted, limit).ids(after)
             rows = {row.id: row for row in connection.execute(TASKS.where(Task.id.in_(ids)))} if ids else {}
-        counts = {
-            str(kind): {str(status): int(counted[kind][status]) if kind in counted else 0 for status in TaskStatus}
-            for kind in TaskKind
-        }
         tasks = [task_view(rows[each]) for each in ids if each in rows]
         return TaskPage(batch_view(batch, facts), run, counts, tasks, further)
 
