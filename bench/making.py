@@ -139,8 +139,9 @@ def completed_by_sql(there: Scene, batch_id: int, tasks: int, answer: Any) -> It
         f" WHERE id IN (SELECT id FROM tasks WHERE {open_tasks} ORDER BY id LIMIT :most)"
     )
     counted = text(
-        "UPDATE task_counts SET completed = completed + :n, queued = queued - :n WHERE batch_id = :batch_id AND kind = 'ANALYZE'"
-        " AND shard = (SELECT min(shard) FROM task_counts WHERE batch_id = :batch_id AND kind = 'ANALYZE')"
+        "UPDATE task_counts SET completed = completed + :n, queued = queued - :n"
+        " WHERE batch_id = :batch_id AND kind = 'ANALYZE' AND shard ="
+        " (SELECT min(shard) FROM task_counts WHERE batch_id = :batch_id AND kind = 'ANALYZE')"
     )
     done = 0
     while done < tasks:

@@ -1,4 +1,4 @@
-"""The pictures in docs/images, of a real service with the demo's batch, light and dark: `python -m bench.screenshots`."""
+"""The pictures in docs/images: of a service with the demo's batch, light and dark: `python -m bench.screenshots`."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Browsers that watch the UI live: each holds a stream, and where it is refused one, asks for a page every 5 seconds."""
+"""Browsers that watch the UI live: each holds a stream; refused one, it asks for a page every 5 seconds."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -89,7 +89,7 @@ def _samples(there: Scene, batch_id: int) -> dict[str, Any]:
 
 
 def _paths(app: Flask, client: FlaskClient, samples: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Walk the pages: what to call each, and its path. Raises WrongAnswer where one does not answer, or has no sample."""
+    """Walk the pages: each with its path. Raises WrongAnswer where one does not answer, or has no sample."""
     adapter = app.url_map.bind("localhost")
     for rule in sorted(app.url_map.iter_rules(), key=str):
         view = app.view_functions[rule.endpoint]
@@ -128,11 +128,11 @@ def _measured(bench: Bench, app: Flask, client: FlaskClient, paths: list[tuple[s
         with counting(engine) as trips:
             client.get(path).get_data()
         what = f"page {rule}, {bench.tasks:,} tasks"
-        queries = f"{trips.statements} queries"
-        p95, p95_empty = _p(95, took[rule]), _p(95, empty)
+        measured = f"{_words(took[rule])}, {trips.statements} queries"
+        p95 = _p(95, took[rule])
         results.append(
-            Result(what, f"{_words(took[rule])}, {queries}", f"empty page {beside}", p95 / p95_empty, at_most=CEILING_MS, value=p95)
-        )  # fmt: skip
+            Result(what, measured, f"empty page {beside}", p95 / _p(95, empty), at_most=CEILING_MS, value=p95)
+        )
     return results
 
 
