@@ -6,8 +6,8 @@ from threading import Event, Thread
 
 import requests
 
-from bench import signing_in
 from bench.scene import Scene
+from tests.support import signing_in
 
 TIMEOUT_SECONDS = 30
 POLL_SECONDS = 5.0

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from app.ui.access import READERS, page
-from app.ui.wiring import services
 from flask import Blueprint, Response, render_template, request, stream_with_context
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
 from app.errors import Invalid
 from app.services.report_csv import csv_lines
+from app.ui.access import READERS, page
 from app.ui.tasks import asked_run, runs_of, shown
+from app.ui.wiring import services
 
 routes = Blueprint("ui_results", __name__, template_folder="templates")
 DOCUMENTS_A_PAGE = 20
@@ -62,8 +62,9 @@ def compare(batch_id: int, document_id: int) -> str:
     batch = services().queries.batch(batch_id)
     found = services().run_report.document(batch_id, asked_run(), document_id, _number("prompt"))
     answers = found["answers"]
+    given = [each for each in answers if each["answer"] is not None]
     wanted = _number("against")
-    base = next((each for each in answers if each["model_number"] == wanted), answers[0] if answers else None)
+    base = next((each for each in given if each["model_number"] == wanted), given[0] if given else None)
     return render_template(
         "results/compare.html",
         batch=batch,

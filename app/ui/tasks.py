@@ -4,13 +4,14 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import orjson
-from app.ui.access import READERS, page
-from app.ui.wiring import services
 from flask import Blueprint, render_template, request
 
+from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid
 from app.services.task_pages import Wanted
+from app.ui.access import READERS, page
+from app.ui.wiring import services
 
 routes = Blueprint("ui_tasks", __name__, template_folder="templates")
 A_PAGE = 50
@@ -51,11 +52,13 @@ def task(batch_id: int, task_id: str) -> str:
     """Show one task: what was sent, what was answered, what it used, and what came too late."""
     found = services().task_pages.task(batch_id, task_id)
     asked, task = found["asked"], found["task"]
+    answer = answer_of(task["result"], in_json="schema" in asked)
     return render_template(
         "tasks/task.html",
         batch=found["batch"],
         run=task["run"],
         task=task,
+        answer=answer,
         messages=messages_of(asked),
         asked={name: value for name, value in asked.items() if name not in ("messages", "text", "schema")},
         schema=asked.get("schema"),

@@ -17,10 +17,19 @@ from app.domain.leases import TaskStatus
 from app.services.report_csv import COLUMNS
 from app.ui import results
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
+from tests.support import signing_in
 from tests.support.client import ApiClient
 
 TWO_MODELS = [MODEL, {**MODEL, "model": "other"}]
 SCHEMA = {"properties": {"score": {"type": "number"}}}
+
+
+@pytest.fixture
+def page(app: Flask, tokens: dict[str, str]) -> FlaskClient:
+    """A viewer's client, signed in as one does."""
+    client = app.test_client()
+    client.post(signing_in.PATH, data=signing_in.form_of(client.get(signing_in.PATH).text, tokens["viewer"]))
+    return client
 
 
 @contextmanager
