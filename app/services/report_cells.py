@@ -24,6 +24,7 @@ LINES = "jsonl"  # the connection of ready-made lines
 LONGEST_ANSWER = 1_000  # characters of an answer in a row; whole it stands with its task
 MOST_ANSWERS = 2_000  # in a page: documents are fewer where prompts x models are many
 CELLS_PAGE = 200
+Column = tuple[int, int]  # the numbers of a prompt and a model
 MOST_COMPARED = 50  # models whose whole answers stand beside each other
 
 _run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
@@ -112,16 +113,19 @@ def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput
     )
 
 
-def rows(sessions: Sessions, made: RunInput, limit: int, after: int) -> dict[str, Any]:
-    """Show a page of rows after a cursor: `documents`, and the `next_cursor`."""
+def rows(
+    sessions: Sessions, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
+) -> dict[str, Any]:
+    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of some columns alone if they are named."""
     if made.of_lines:
         return _rows_of_lines(sessions, made, limit, after)
-    most = max(1, min(limit, MOST_ANSWERS // max(1, len(made.prompts) * len(made.models))))
+    of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
+    most = max(1, min(limit, MOST_ANSWERS // max(1, of_each)))
     with reading(sessions) as connection:
         found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": most + 1}).all()
     shown = found[:most]
     answers: dict[int, list[dict[str, Any]]] = {row.id: [] for row in shown}
-    for cell in _cells_of(sessions, made, list(answers)):
+    for cell in _cells_of(sessions, made, list(answers), columns):
         answers[cell.document_id].append(_answer_view(cell, made.schema(cell)))
     documents = [{"document": {"id": row.id, "name": row.name}, "answers": answers[row.id]} for row in shown]
     return {"documents": documents, "next_cursor": str(shown[-1].number) if len(found) > most else None}
@@ -164,12 +168,17 @@ def _rows_of_lines(sessions: Sessions, made: RunInput, limit: int, after: int) -
     return {"documents": documents, "next_cursor": str(shown[-1].id) if len(found) > limit else None}
 
 
-def _cells_of(sessions: Sessions, made: RunInput, documents: Sequence[int]) -> Iterator[Any]:
+def _cells_of(
+    sessions: Sessions, made: RunInput, documents: Sequence[int], columns: Sequence[Column] | None
+) -> Iterator[Any]:
+    statement = _OF_DOCUMENTS
+    if columns is not None:
+        statement = statement.where(tuple_(Task.prompt_number, Task.model_number).in_(columns))
     values = {**made.values, "documents": documents}
     after: tuple[int, int, int] | None = (0, 0, 0) if documents else None
     while after is not None:
         with reading(sessions) as connection:
-            found = connection.execute(_OF_DOCUMENTS.where(tuple_(*_cell) > after), values).all()
+            found = connection.execute(statement.where(tuple_(*_cell) > after), values).all()
         yield from found
         last = found[-1] if len(found) == CELLS_PAGE else None
         after = (last.document_id, last.prompt_number, last.model_number) if last else None

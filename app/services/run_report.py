@@ -4,7 +4,7 @@ What the answers have in common needs all of them to be read, so it stands on th
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from app.models import Task
 from app.services import report_cells, usage
 from app.services.agreement import Agreement
 from app.services.counters import counts_of
-from app.services.report_cells import LINES, RunInput, input_of
+from app.services.report_cells import LINES, Column, RunInput, input_of
 from app.services.tallies import LINE_MODEL, NOTHING, tally
 
 WALK_WAIT_SECONDS = 5
@@ -78,19 +78,26 @@ class RunReport:
             made = input_of(connection, batch_id, run)
         return {"batch_id": batch_id, "run": made.run, **report_cells.rows(self._sessions, made, limit, after)}
 
-    def matrix(self, batch_id: int, run: int | None, limit: int, after: int) -> dict[str, Any]:
-        """Show a page of rows as `further_page` does, and `columns`: the prompt and model that each answer is to."""
+    def matrix(
+        self, batch_id: int, run: int | None, limit: int, after: int, wanted: Collection[Column], at_first: int
+    ) -> dict[str, Any]:
+        """Show a page of rows as `further_page` does, of the wanted columns, or else of the first ones.
+
+        `columns` are all that there are, a prompt and a model each; `chosen` those that are shown.
+        """
         with reading(self._sessions) as connection:
             made = input_of(connection, batch_id, run)
+        columns = [(prompt, model) for prompt in made.prompts for model in made.models]
+        chosen = [column for column in columns if column in wanted] or columns[:at_first]
         return {
             "run": made.run,
             "of_lines": made.of_lines,
+            "chosen": chosen,
             "columns": [
-                {"prompt_number": p, "model_number": m, "prompt": prompt.name, **_named(model)}
-                for p, prompt in made.prompts.items()
-                for m, model in made.models.items()
+                {"numbers": column, "prompt": made.prompts[column[0]].name, **_named(made.models[column[1]])}
+                for column in columns
             ],
-            **report_cells.rows(self._sessions, made, limit, after),
+            **report_cells.rows(self._sessions, made, limit, after, chosen),
         }
 
     def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:

@@ -26,9 +26,9 @@ def results(batch_id: int) -> str:
     """Show the answers of a run as a matrix, a page of documents."""
     cursor = _number("cursor")
     batch = services().queries.batch(batch_id)
-    found = services().run_report.matrix(batch_id, asked_run(), DOCUMENTS_A_PAGE, cursor or 0)
-    columns = [{**column, "key": f"{column['prompt_number']}.{column['model_number']}"} for column in found["columns"]]
-    chosen = set(request.args.getlist("column")) or {column["key"] for column in columns[:COLUMNS_AT_FIRST]}
+    wanted = {_column(said) for said in request.args.getlist("column")}
+    found = services().run_report.matrix(batch_id, asked_run(), DOCUMENTS_A_PAGE, cursor or 0, wanted, COLUMNS_AT_FIRST)
+    columns = [{**column, "key": "{}.{}".format(*column["numbers"])} for column in found["columns"]]
     rows = [
         {**row, "cells": {f"{each['prompt_number']}.{each['model_number']}": each for each in row["answers"]}}
         for row in found["documents"]
@@ -40,7 +40,7 @@ def results(batch_id: int) -> str:
         runs=runs_of(batch),
         of_lines=found["of_lines"],
         columns=columns,
-        chosen=[column for column in columns if column["key"] in chosen],
+        chosen=[column for column in columns if column["numbers"] in found["chosen"]],
         rows=rows,
         next_cursor=found["next_cursor"],
         cursor=cursor,
@@ -50,10 +50,13 @@ def results(batch_id: int) -> str:
 
 @page(routes, "GET", f"{BATCH}/results/sums", roles=READERS)
 def sums(batch_id: int) -> str:
-    """Sum a run up by model and prompt: the part of the page that is fetched after it."""
+    """Sum a run up by model and prompt: the part of the page that is fetched after it, or a page of its own."""
     most = None if request.args.get("all") else MOST_SUMMED
     found = services().run_report.sums(batch_id, asked_run(), most)
-    return render_template("results/_sums.html", batch_id=batch_id, sums=found)
+    if "HX-Request" in request.headers:
+        return render_template("results/_sums.html", batch_id=batch_id, sums=found)
+    batch = services().queries.batch(batch_id)
+    return render_template("results/sums.html", batch=batch, batch_id=batch_id, run=found["run"], sums=found)
 
 
 @page(routes, "GET", f"{BATCH}/results/<ident:document_id>", roles=READERS)
@@ -110,6 +113,13 @@ def csv(batch_id: int) -> Response:
 def _download(lines: Iterator[bytes], content_type: str, name: str) -> Response:
     named = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(stream_with_context(lines), content_type=content_type, headers=named)
+
+
+def _column(said: str) -> tuple[int, int]:
+    prompt, _, model = said.partition(".")
+    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in (prompt, model)):
+        raise Invalid("A column is the numbers of a prompt and a model.", errors={"column": ["is unknown"]})
+    return int(prompt), int(model)
 
 
 def _number(name: str) -> int | None:

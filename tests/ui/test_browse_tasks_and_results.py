@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible, sign_in
@@ -53,35 +53,35 @@ def test_tasks_by_filter_and_page(browser_page: Page, site: LiveServer) -> None:
     sign_in(browser_page, "viewer")
     browser_page.goto(f"/batches/{batch_id}/tasks")
     rows = browser_page.locator("#tasks tbody tr")
-    assert rows.count() == 50
+    expect(rows).to_have_count(50)
     browser_page.click("text=Next page")
-    assert rows.count() == DOCUMENTS * 5 - 50
+    expect(rows).to_have_count(DOCUMENTS * 5 - 50)
     browser_page.click("nav.tabs >> text=failed")
-    assert rows.count() == 1
+    expect(rows).to_have_count(1)
     browser_page.click("text=refused")
-    assert rows.count() == 1
+    expect(rows).to_have_count(1)
     browser_page.select_option("select[name=kind]", "STAGE")
     browser_page.fill("input[name=code]", "")
     browser_page.select_option("select[name=status]", "")
     browser_page.click("button:has-text('Filter')")
-    assert rows.count() == DOCUMENTS
+    expect(rows).to_have_count(DOCUMENTS)
     browser_page.locator("#tasks tbody a").first.click()
-    assert browser_page.locator("h1").inner_text().startswith("Task ")
+    expect(browser_page.locator("h1")).to_contain_text("Task ")
 
 
 def test_results_columns_compare_and_downloads(browser_page: Page, site: LiveServer, tmp_path: Path) -> None:
     batch_id = worked(site)
     sign_in(browser_page, "viewer")
     browser_page.goto(f"/batches/{batch_id}/results")
-    assert browser_page.locator(".matrix thead th").count() == 1 + len(PROMPTS) * len(MODELS)
+    expect(browser_page.locator(".matrix thead th")).to_have_count(1 + len(PROMPTS) * len(MODELS))
     browser_page.click("summary:has-text('Columns')")
     for column in browser_page.locator("input[name=column]").all()[1:]:
         column.uncheck()
     browser_page.click("button:has-text('Show')")
-    assert browser_page.locator(".matrix thead th").count() == 2
+    expect(browser_page.locator(".matrix thead th")).to_have_count(2)
     browser_page.click("text=01.txt")
-    assert browser_page.locator("article ins").inner_text() == "red"
-    assert browser_page.locator("article del").inner_text() == "grey"
+    expect(browser_page.locator("article ins")).to_have_text("red")
+    expect(browser_page.locator("article del")).to_have_text("grey")
     browser_page.goto(f"/batches/{batch_id}/results")
     for words, lines in (("JSONL", DOCUMENTS * 4), ("CSV", DOCUMENTS * 4 + 1)):
         with browser_page.expect_download() as caught:
@@ -98,7 +98,14 @@ def test_the_pages_are_accessible_and_fit_a_phone(browser_page: Page, site: Live
     browser_page.emulate_media(color_scheme=scheme)
     with site.session() as http:
         task = http.get(f"{site.url}/api/batches/{batch_id}/tasks?limit=200").json()["tasks"][-1]
-    paths = ("tasks", "tasks?status=FAILED", f"tasks/{task['id']}", "results", f"results/{task['document']['id']}")
+    paths = (
+        "tasks",
+        "tasks?status=FAILED",
+        f"tasks/{task['id']}",
+        "results",
+        "results/sums",
+        f"results/{task['document']['id']}",
+    )
     for path in paths:
         browser_page.goto(f"/batches/{batch_id}/{path}")
         assert_accessible(browser_page)

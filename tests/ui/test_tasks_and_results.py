@@ -155,6 +155,9 @@ def test_the_matrix_and_its_columns(client: ApiClient, page: FlaskClient) -> Non
     assert len(re.findall("a grey fox", text)) == 3
     chosen = seen(page, f"/batches/{batch_id}/results?column=1.2")
     assert len(re.findall("a (?:red|grey) fox", chosen)) == 2
+    assert len(re.findall("a (?:red|grey) fox", seen(page, f"/batches/{batch_id}/results?column=9.9"))) == 4
+    for wrong in ("x", "1", "1.", "1.2.3"):
+        assert page.get(f"/batches/{batch_id}/results?column={wrong}").status_code == 422
 
 
 def test_the_matrix_goes_on_from_page_to_page(
@@ -194,6 +197,9 @@ def test_the_sums_and_what_large_runs_have_instead(
     assert "need every answer of 4 tasks" in short
     (address, *_) = (link for link in links(short) if "all=1" in link)
     assert "gave equal answers" in seen(page, address)
+    part = page.get(address, headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "gave equal answers" in part
+    assert "<html" not in part
 
 
 def test_answers_beside_each_other(client: ApiClient, page: FlaskClient) -> None:
