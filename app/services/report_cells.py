@@ -116,7 +116,7 @@ def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput
 def rows(
     sessions: Sessions, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
 ) -> dict[str, Any]:
-    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of some columns alone if they are named."""
+    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of these columns alone, if given."""
     if made.of_lines:
         return _rows_of_lines(sessions, made, limit, after)
     of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
