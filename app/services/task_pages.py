@@ -85,6 +85,7 @@ class _Walk:
 
     def __init__(self, connection: Connection, batch_id: int, run: int, wanted: Wanted, limit: int) -> None:
         self._connection = connection
+        self._batch_id = batch_id
         self._of_run = (Task.batch_id == batch_id, Task.run == run)
         self._kinds: Sequence[str] = list(TaskKind) if wanted.kind is None else [wanted.kind]
         self._wanted = wanted
