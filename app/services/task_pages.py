@@ -140,10 +140,13 @@ class _Walk:
         return self._connection.execute(statement).all() if ids else []
 
     def _by_time(self, status: TaskStatus, at: Any, after: str | None) -> tuple[list[int], str | None]:
+        # The index of leases holds those of all batches, few beside the tasks of one: the sum hides the others' columns.
+        hidden = (Task.batch_id + 0 == self._batch_id, self._of_run[1])
+        of_run = hidden if status == TaskStatus.LEASED else self._of_run
         parts = []
         for kind in self._kinds:
             statement = select(Task.id, at.label("at")).where(
-                *self._of_run, Task.kind == kind, Task.status == _literal(status)
+                *of_run, Task.kind == kind, Task.status == _literal(status)
             )
             if after is not None:
                 statement = statement.where(tuple_(at, Task.id) > _time_and_id(after))
