@@ -140,7 +140,7 @@ class _Walk:
         return self._connection.execute(statement).all() if ids else []
 
     def _by_time(self, status: TaskStatus, at: Any, after: str | None) -> tuple[list[int], str | None]:
-        # The index of leases holds those of all batches, few beside the tasks of one: the sum hides the others' columns.
+        # The index of leases holds those of all batches, few beside one's tasks: the sum hides the other indexes.
         hidden = (Task.batch_id + 0 == self._batch_id, self._of_run[1])
         of_run = hidden if status == TaskStatus.LEASED else self._of_run
         parts = []
