@@ -26,12 +26,12 @@ from app.api.schemas import (
     TasksQuery,
 )
 from app.api.uploads import uploaded_documents
-from app.api.wiring import services
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services import inputs
 from app.services.ready_lines import read_lines
 from app.services.ready_tasks import ReadyTasks
+from app.wiring import services
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 NDJSON = "application/x-ndjson"

@@ -15,7 +15,9 @@ from app.services.queries import Queries
 from app.services.readiness import Readiness
 from app.services.run_report import RunReport
 from app.services.sightings import Sightings
+from app.services.sign_in_links import SignInLinks
 from app.services.sweeper import Sweeper
+from app.services.task_pages import TaskPages
 from app.services.task_queue import TaskQueue
 from app.services.tokens import TokenStore
 from app.services.waiting_requests import WaitingRequests
@@ -35,7 +37,9 @@ class Services:
     batch_list: BatchList
     batch_page: BatchPage
     run_report: RunReport
+    task_pages: TaskPages
     tokens: TokenStore
+    sign_in_links: SignInLinks
     sweeper: Sweeper
     readiness: Readiness
     workers: Workers
@@ -58,7 +62,9 @@ def build(config: Config) -> Services:
         batch_list=BatchList(sessions),
         batch_page=BatchPage(sessions),
         run_report=RunReport(sessions),
+        task_pages=TaskPages(sessions),
         tokens=TokenStore(sessions, config.admin_token),
+        sign_in_links=SignInLinks(sessions),
         sweeper=Sweeper(engine, sessions, batches),
         readiness=Readiness(sessions),
         workers=Workers(sessions, sightings),

@@ -16,7 +16,7 @@ from app.ui import asking
 from app.ui.access import OPERATORS, READERS, order, page
 from app.ui.asking import is_fragment
 from app.ui.batch import whole_page
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_act", __name__, template_folder="templates")
 _AN_ACTION = "/batches/<ident:batch_id>/act/<string(maxlength=64):action>"

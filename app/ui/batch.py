@@ -10,7 +10,7 @@ from app.domain import diagram
 from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kind
 from app.ui.access import READERS, page
 from app.ui.trail import trail_of
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_batch", __name__, template_folder="templates")
 # What asks again for that which failed: the action that begins a run, and not a batch's first.

@@ -9,7 +9,7 @@ from app.services.batch_list import MOST_AT_ONCE, Filter, Sort
 from app.ui import figures
 from app.ui.access import READERS, page
 from app.ui.asking import is_fragment
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_batches", __name__, template_folder="templates")
 for each in figures.FILTERS:

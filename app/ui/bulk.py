@@ -14,7 +14,7 @@ from app.errors import Refusal, UnknownAction
 from app.services.batch_list import MOST_AT_ONCE
 from app.ui.access import OPERATORS, order, page
 from app.ui.batches import Asked
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_bulk", __name__, template_folder="templates")
 PATIENCE_SECONDS = 15.0  # for all of them: locked batches take their time, one after the other

@@ -10,7 +10,7 @@ from app.errors import Refusal
 from app.services import inputs
 from app.services.known_input import MOST_NAMES
 from app.ui.access import OPERATORS, order, page
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_files", __name__)
 MOST_LISTED = 200

@@ -15,7 +15,7 @@ from app.services.ready_tasks import ReadyTasks
 from app.ui import new_batch_form
 from app.ui.access import OPERATORS, order, page
 from app.ui.new_batch_look import look
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_new_batch", __name__)
 SPOOL_BYTES = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request
 
 from app.services.waiting_requests import Place
 from app.ui.access import READERS, page
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_requests", __name__)
 LIMIT = 50

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 from app.domain.transitions import Kind
 from app.ui.access import READERS, page
 from app.ui.asking import is_fragment
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_trail", __name__, template_folder="templates")
 NDJSON = "application/x-ndjson"

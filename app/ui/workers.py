@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request
 
 from app.services.workers import MOST_FAILURES, MOST_WORKERS
 from app.ui.access import READERS, page
-from app.ui.wiring import services
+from app.wiring import services
 
 routes = Blueprint("ui_workers", __name__)
 LONGEST_SEARCH = 200
