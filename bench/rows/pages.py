@@ -108,7 +108,7 @@ def _waited(there: Scene, batch_id: int) -> str:
 
 
 def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Walk the pages: each with its path. Raises WrongAnswer where one does not answer, or has no sample."""
+    """Walk the pages: each with its path. Raises WrongAnswer where one does not answer."""
     adapter = app.url_map.bind("localhost")
     for rule in sorted(app.url_map.iter_rules(), key=str):
         view = app.view_functions[rule.endpoint]
