@@ -31,6 +31,7 @@ from app.services.views import batch_view
 TRAIL_PAGE = 50
 WAY_LOOKED_AT = 200  # changes from which the way of a batch is drawn
 MOST_REQUESTS = 20
+LEAST_SECONDS = 5.0  # between the last two moments of a chart: a rate over less is noise
 
 _audit = db.table_of(AuditRow)
 _queue = db.table_of(StateChangeRequest)
@@ -158,7 +159,8 @@ class BatchPage:
         # What was taken over from earlier runs was there before the first call.
         first = Moment(batch.started_at, finished=max(0, sums["finished"] - sums["attempts"]))
         ended = Moment(last.at, **sums)
-        return [first, *(each for each in taken if first.at < each.at < ended.at), ended]
+        between = (each for each in taken if each.at > first.at)
+        return [first, *(each for each in between if (ended.at - each.at).total_seconds() > LEAST_SECONDS), ended]
 
 
 def _moment(connection: Connection, batch: BatchRecord, facts: Facts) -> Moment:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from app import db
 from app.db import reading, transaction
 from app.models import ProgressSample
-from app.services import Services, progress
+from app.services import Services, batch_page, progress
 from app.services.progress import MOST_SAMPLES, SAMPLE_SECONDS, Moment, sample
 from tests.services import stories
 from tests.services.stories import act, bring, rows_of
@@ -100,10 +100,12 @@ def test_the_rate_is_that_of_the_last_minute(services: Services) -> None:
     assert progress.rate([Moment(now, 500)], Moment(now, 500)) is None
 
 
-def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services) -> None:
+def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = bring(services, "ANALYZING", documents=2)
     sample(services.sessions)
     stories.finish_all(services, batch_id)
+    assert [each.finished for each in services.batch_page.moments(batch_id)] == [0, 2], "too near to the end"
+    monkeypatch.setattr(batch_page, "LEAST_SECONDS", 0.0)
     moments = services.batch_page.moments(batch_id)
     assert [each.finished for each in moments] == [0, 0, 2]
     assert [each.at for each in moments] == sorted(each.at for each in moments)

@@ -139,7 +139,7 @@ def test_the_charts_have_columns_of_one_length(operator: FlaskClient, service: S
     stories.finish_all(service, batch_id)
     columns = operator.get(f"/batches/{batch_id}/moments").json
     assert len(columns) == 4
-    assert {len(each) for each in columns} == {2}
+    assert {len(each) for each in columns} == {1}, "the sample is too near to the end of the run"
     assert columns[0] == sorted(columns[0])
     saved = stories.create(service)
     assert operator.get(f"/batches/{saved}/moments").json == [[], [], [], []]
