@@ -71,7 +71,7 @@ def test_from_files_to_a_batch_with_one_that_is_tried_again(form: Page, site: An
     expect(form.locator("#uploads-list")).to_contain_text("The service could not be reached.")
     form.emulate_media(color_scheme="dark")
     assert_accessible(form)
-    form.get_by_role("button", name="Try two.txt again").click()
+    form.get_by_role("button", name="Try again: two.txt").click()
     expect(form.locator("#uploads-sum")).to_have_text("3 of 3 files are there.")
     expect(form.get_by_role("button", name="Go to the batch")).to_have_attribute("href", f"/batches/{batch_of(form)}")
     form.reload()
