@@ -112,7 +112,7 @@ def test_dropped_files_are_picked(form: Page) -> None:
         " return d; }"
     )
     form.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
-    expect(form.locator("#files-told")).to_have_text("1 files picked.")
+    expect(form.locator("#files-told")).to_have_text("1 file picked.")
 
 
 def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_path: Path) -> None:
