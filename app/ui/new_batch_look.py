@@ -46,13 +46,14 @@ def _count(form: Form, name: str) -> int:
 
 def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: int) -> float | None:
     """Estimate the cost by what a token cost with each model before; None where one is not known."""
-    prices = {(each["connection"], each["model"]): each["cost_a_token"] for each in known}
-    found: list[float] = [
-        price for each in models if (price := prices.get((each["connection"], each["model"]))) is not None
-    ]
-    if not tokens or not models or len(found) < len(models):
+    prices: dict[tuple[str, str], float | None] = {
+        (each["connection"], each["model"]): each["cost_a_token"] for each in known
+    }
+    found = [prices.get((each["connection"], each["model"])) for each in models]
+    priced = [price for price in found if price is not None]
+    if not found or not tokens or len(priced) < len(found):
         return None
-    return sum(found) * tokens / len(models)
+    return sum(priced) * tokens / len(models)
 
 
 def _preview(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[dict[str, Any]]) -> dict[str, Any]:

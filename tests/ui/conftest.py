@@ -15,8 +15,7 @@ from tests.support.server import LiveServer
 AXE = Path(__file__).with_name("axe.min.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HELP = "Chromium is missing: apt-get install chromium, or {python} -m playwright install --with-deps chromium"
-    "The pages are tested in Chromium: apt-get install chromium, or {python} -m playwright install --with-deps chromium"
-)
+
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
 
 

@@ -69,7 +69,7 @@
   async function picked() {
     const files = [...picker.files];
     const plain = files.filter((file) => file.type.startsWith("text/") || /\.(txt|md|csv|jsonl?|html?)$/i.test(file.name));
-    field("files-told").textContent = files.length ? `${files.length} files picked.` : "";
+    field("files-told").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
     field("files_count").value = files.length;
     field("files_texts").value = plain.length;
     field("files_characters").value = plain.reduce((sum, file) => sum + file.size, 0);

@@ -75,7 +75,7 @@ window.interlockUploads = (() => {
       const row = { file, item, state: "waiting", again: item.querySelector("button") };
       item.querySelector(".file").textContent = file.name;
       item.querySelector("progress").setAttribute("aria-label", `Upload of ${file.name}`);
-      row.again.setAttribute("aria-label", `Try ${file.name} again`);
+      row.again.setAttribute("aria-label", `Try again: ${file.name}`);
       row.again.onclick = () => this.run([row]);
       return row;
     }
