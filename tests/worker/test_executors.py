@@ -187,6 +187,7 @@ def start_worker_of(server: LiveServer, start: Any, *options: str) -> "subproces
     return process
 
 
+@pytest.mark.timeout(300)  # half a minute, on a machine that does nothing else
 def test_processes_are_killed_and_every_task_is_completed_once(
     live_server: LiveServer, database_url: str, start: Any
 ) -> None:
@@ -196,7 +197,7 @@ def test_processes_are_killed_and_every_task_is_completed_once(
         wait_for(lambda reached=reached: completed(live_server, url) >= reached)
         for process in children_of(worker.pid)[:1]:
             process.kill()
-    each_is_completed_once(live_server, url, database_url, 5_000, 100)
+    each_is_completed_once(live_server, url, database_url, 5_000, 240)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
 
@@ -223,6 +224,7 @@ def listens(port: int) -> bool:
     return any(c.laddr.port == port and c.status == psutil.CONN_LISTEN for c in psutil.net_connections("tcp4"))
 
 
+@pytest.mark.timeout(300)  # half a minute, on a machine that does nothing else
 def test_a_machine_of_the_cluster_is_killed_and_every_task_is_completed_once(
     live_server: LiveServer, database_url: str, start: Any
 ) -> None:
@@ -237,11 +239,12 @@ def test_a_machine_of_the_cluster_is_killed_and_every_task_is_completed_once(
     )
     wait_for(lambda: completed(live_server, url) >= 500)
     mortal.kill()
-    each_is_completed_once(live_server, url, database_url, 5_000, 100)
+    each_is_completed_once(live_server, url, database_url, 5_000, 240)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
 
 
+@pytest.mark.timeout(300)  # half a minute, on a machine that does nothing else
 def test_a_lost_scheduler_is_waited_for(sqlite_url: str, start_server: Any, start: Any) -> None:
     server = start_server(sqlite_url)
     port = free_port()
@@ -259,6 +262,6 @@ def test_a_lost_scheduler_is_waited_for(sqlite_url: str, start_server: Any, star
         wait_for(lambda: http.get(url, timeout=60).json()["progress"]["analysis"]["leased"] == 0)
     start_scheduler(start, port)
     start_machine(start, port)
-    each_is_completed_once(server, url, sqlite_url, 1_500, 100)
+    each_is_completed_once(server, url, sqlite_url, 1_500, 240)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0

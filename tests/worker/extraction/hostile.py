@@ -4,11 +4,9 @@ import io
 import os
 import signal
 import zipfile
-from collections.abc import Callable
 
 from app.worker.extraction import Extracted
 from app.worker.extraction.found import TextLimit
-from tests.support import documents
 
 HERE = "tests.worker.extraction.hostile"
 
@@ -97,17 +95,3 @@ def cyclic_pdf() -> bytes:
     entries = b"".join(b"%010d 00000 n \n" % place for place in places)
     table = b"xref\n0 6\n0000000000 65535 f \n" + entries
     return body + table + b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % len(body)
-
-
-# Files made to harm, as an operator may be sent them: name, media type, and how it is written.
-HOSTILE_FILES: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
-    ("laughs.docx", documents.DOCX, lambda: repacked(
-        documents.word(["a", "b"]), word__document_xml=LAUGHS + WORD_XML % b"<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>"
-    )),
-    ("bomb.docx", documents.DOCX, lambda: repacked(documents.word(["a", "b"]), word__document_xml=bytes(513 << 20))),
-    ("laughs.xlsx", documents.XLSX, lambda: repacked(
-        documents.excel(["a"]), xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"
-    )),
-    ("ring.pdf", "application/pdf", cyclic_pdf),
-    ("brackets.md", "text/markdown", lambda: b"[" * 1_000_000),  # takes time by the square of its length
-)  # fmt: skip

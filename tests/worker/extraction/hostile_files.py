@@ -1,0 +1,18 @@
+"""Files made to harm, as an operator may be sent them: name, media type, and how it is written."""
+
+from collections.abc import Callable
+
+from tests.support import documents
+from tests.worker.extraction.hostile import LAUGHS, SHEET_XML, WORD_XML, cyclic_pdf, repacked
+
+HOSTILE_FILES: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
+    ("laughs.docx", documents.DOCX, lambda: repacked(
+        documents.word(["a", "b"]), word__document_xml=LAUGHS + WORD_XML % b"<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>"
+    )),
+    ("bomb.docx", documents.DOCX, lambda: repacked(documents.word(["a", "b"]), word__document_xml=bytes(513 << 20))),
+    ("laughs.xlsx", documents.XLSX, lambda: repacked(
+        documents.excel(["a"]), xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"
+    )),
+    ("ring.pdf", "application/pdf", cyclic_pdf),
+    ("brackets.md", "text/markdown", lambda: b"[" * 1_000_000),  # takes time by the square of its length
+)  # fmt: skip
