@@ -1,6 +1,5 @@
 """The pictures in docs/images: of a service with the demo's batch, light and dark: `python -m bench.screenshots`."""
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 from app.demo import demo
+from tests.support.chromium import launched
 from tests.support.server import LiveServer, running_server
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -29,9 +29,7 @@ def screenshots() -> int:
         if demo(server.url, server.tokens["admin"], Console(stderr=True)):
             return 1
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
+            browser = launched(playwright)
             _take(browser, server)
             browser.close()
     return 0

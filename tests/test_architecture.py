@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_USE_FLASK = {"", "wiring", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "api", "ui", "worker", "demo", "logging", "metrics", ""}
-WEB = {"flask", "flask_wtf", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
+WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
 # BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
 STATE_WRITERS = {"services/batch_service.py", "services/ledger.py"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60

@@ -1,44 +1,27 @@
 """A real browser for the pages: Chromium by Playwright, and what every page has to keep to while it is looked at."""
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Playwright, Request, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
 
+from tests.support.chromium import NoChromium, launched
 from tests.support.server import LiveServer
 
 AXE = Path(__file__).with_name("axe.min.js").read_text()
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-HELP = "Chromium is missing: apt-get install chromium, or {python} -m playwright install --with-deps chromium"
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
-
-
-def launched(playwright: Playwright) -> Browser:
-    """Start the machine's Chromium, or Playwright's own, which is installed first where that is possible."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    arguments = ["--no-sandbox"]  # as root there is none to be had
-    if path:
-        return playwright.chromium.launch(executable_path=path, args=arguments)
-    try:
-        return playwright.chromium.launch(args=arguments)
-    except Error:
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, timeout=300)
-    try:
-        return playwright.chromium.launch(args=arguments)
-    except Error as error:
-        pytest.fail(f"{HELP.format(python=sys.executable)}\n{error}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = launched(playwright)
+        try:
+            browser = launched(playwright)
+        except NoChromium as error:
+            pytest.fail(str(error), pytrace=False)
         yield browser
         browser.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.ui.conftest import assert_accessible, sign_in
+from tests.ui.conftest import Witness, assert_accessible, sign_in
 
 LINE = '{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 PHONE = {"width": 360, "height": 740}
@@ -82,7 +82,8 @@ def test_from_files_to_a_batch_with_one_that_is_tried_again(form: Page, site: An
     expect(form.locator("#uploads-list li")).to_have_text([re.compile("The batch has it already.")] * 2)
 
 
-def test_with_the_keyboard_alone_and_on_a_phone(form: Page) -> None:
+def test_with_the_keyboard_alone_and_on_a_phone(form: Page, witness: Witness) -> None:
+    witness.expect(422)
     form.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert fits(form)
     form.locator("#name").focus()
@@ -115,7 +116,8 @@ def test_dropped_files_are_picked(form: Page) -> None:
     expect(form.locator("#files-told")).to_have_text("1 file picked.")
 
 
-def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_path: Path) -> None:
+def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_path: Path, witness: Witness) -> None:
+    witness.expect(422)
     form.get_by_label("ready-made tasks").check()
     expect(form.locator("#prompt_text_1")).to_be_hidden()
     form.locator("#name").fill("ready")
