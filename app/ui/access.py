@@ -101,10 +101,11 @@ def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None
 def _refuse_forged() -> None:
     """Raise CSRFError for a form of somebody else's. A script's header comes before the body, which may be long."""
     token = request.headers.get("X-CSRFToken")
-    if not token:
-        return _csrf.protect()
     try:
-        validate_csrf(token)
+        if token:
+            validate_csrf(token)
+        else:
+            _csrf.protect()
     except ValidationError as error:
         raise CSRFError(str(error)) from error
 

@@ -1,5 +1,6 @@
-"""The stream that tells pages to look again: at once, at each change, to few at a time, and until it is told to stop."""
+"""The stream that tells pages to look again: at once, at each change, to few at a time, until it is told to stop."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from tests.ui.visits import visitor
 @pytest.fixture
 def watcher(app: Flask, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(live, "_streams", threading.BoundedSemaphore(live.MOST_STREAMS))
     yield visitor(app, client.tokens, "viewer")
     app.extensions["interlock"].queue.stopping.set()
 
