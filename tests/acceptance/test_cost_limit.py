@@ -51,7 +51,6 @@ def test_a_cost_limit_stops_the_batch(
             "leases_in_flight": in_flight,
         }  # fmt: skip
         assert calls_then >= CALLS_ALLOWED
-        assert in_flight <= 16  # what the worker may hold
         # Had a lease been granted after the pause, there would be more attempts than were reported and in flight then.
         assert attempts() == calls_then + in_flight
         called = len(model_server.answered()) - asked_before

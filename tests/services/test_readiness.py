@@ -19,9 +19,10 @@ def test_a_migrated_database_is_ready(services: Services) -> None:
 
 def test_a_database_that_is_behind_is_not(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract 5: 503 while the database is behind its migrations."""
-    monkeypatch.setattr(services.readiness, "head", "0002")
-    monkeypatch.setattr(services.readiness, "_earlier", {"0001"})
-    told = "The database is at migration 0001, this code needs 0002: run the migrations."
+    present = services.readiness.head
+    monkeypatch.setattr(services.readiness, "head", "next")
+    monkeypatch.setattr(services.readiness, "_earlier", {present})
+    told = f"The database is at migration {present}, this code needs next: run the migrations."
     assert services.readiness.missing() == told
 
 
