@@ -11,7 +11,10 @@
   });
   // By its id: the button itself may have been fetched anew while the dialog was open.
   dialog.addEventListener("close", () => document.getElementById(opener)?.focus());
-  document.body.addEventListener("acted", () => dialog.close());
+  // The outcome of a request that waited in line is told to the page as well: it must not close another dialog.
+  document.body.addEventListener("acted", (event) => {
+    if (dialog.contains(event.target)) dialog.close();
+  });
   dialog.addEventListener("click", (event) => {
     // A click on the dialog itself, and not on what is in it, is one on the backdrop.
     if (event.target === dialog || event.target.closest("[data-closes]")) dialog.close();
