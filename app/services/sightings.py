@@ -24,7 +24,7 @@ from app.models import WorkerSighting
 
 EVERY_SECONDS = 10.0
 KEPT = timedelta(days=7)
-MOST_PENDING = 10_000  # names between two writes: more are not workers
+MOST_PENDING = 1_000  # names between two writes: more are not workers
 
 log = structlog.get_logger()
 _sightings = db.table_of(WorkerSighting)
