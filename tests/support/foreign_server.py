@@ -136,6 +136,8 @@ class Counted:
         body, more = b"", True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # whoever hangs up before all was said has not asked: it will never be answered
             body, more = body + message.get("body", b""), message.get("more_body", False)
         self._number += 1
         number, question, status = self._number, hashlib.sha256(body).hexdigest()[:24], 500
