@@ -9,10 +9,10 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench clean
+.PHONY: help run demo test check bench screenshots clean
 
 help: ## list the words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## set up what is missing and start the service at http://127.0.0.1:5000 (HOST, PORT)
 	@exec $(PY) -m app.cli serve
@@ -31,6 +31,9 @@ check: $(DEV_STAMP) ## check format, lint, types and the rules of the architectu
 
 bench: $(DEV_STAMP) ## measure the service (ARGS="--help")
 	@exec $(PY) -m bench $(ARGS)
+
+screenshots: $(DEV_STAMP) ## take the pictures in docs/images of a real service
+	@exec $(PY) -m bench.screenshots
 
 clean: ## remove the virtual environment and all caches; keep ./var, the data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,9 +13,9 @@ def create_app(config: "Config") -> "Flask":
     # Imported here: whoever imports app.worker or app.services must not load the web edge.
     from flask import Flask
 
-    from app import api
-    from app.api.wiring import EXTENSION
+    from app import api, ui
     from app.services import build
+    from app.wiring import EXTENSION
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
@@ -24,4 +24,5 @@ def create_app(config: "Config") -> "Flask":
     app.url_map.strict_slashes = False
     app.extensions[EXTENSION] = build(config)
     api.register(app)
+    ui.register(app, config.admin_token, config.port)
     return app

@@ -89,6 +89,15 @@ def serve() -> None:
         serve_until_stopped(config)
 
 
+@cli.command(name="sign-in-link")
+def sign_in_link() -> None:
+    """Print an address of the running service that signs a browser in as admin, once and within an hour."""
+    from app.server.sign_in_link import sign_in_url
+
+    with db.translated_errors():
+        click.echo(sign_in_url(Config.from_environment()))
+
+
 @cli.command()
 @click.argument("revision", default="head")
 @click.option("--down", is_flag=True, help="Go down to REVISION instead of up.")

@@ -16,7 +16,7 @@ from bench.machine import machine
 from bench.options import Bench
 from bench.progress import Progress
 from bench.results import Result, table, write_markdown
-from bench.rows import actions, jsonl, leases, pace, reports, routes, sizes, statements
+from bench.rows import actions, jsonl, leases, pace, pages, reports, routes, sizes, statements, watchers
 from bench.scene import DoesNotAddUp
 from tests.support.postgres import NoPostgres, private_postgres
 
@@ -32,6 +32,8 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "pace": pace.pace,
     "routes": routes.empty,
     "statements": statements.statements,
+    "pages": pages.pages,
+    "watchers": watchers.watchers,
 }
 _MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items())
 
@@ -58,9 +60,12 @@ def one_interruption() -> Iterator[None]:
 @click.option(
     "--scale", type=click.FloatRange(0.001, 10), default=1.0, help="Times the batches' size; 0.1: a quick look."
 )
+@click.option(
+    "--tasks", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="Of the batch of row `pages`."
+)
 @click.option("--only", "names", type=click.Choice(list(ROWS)), multiple=True, help="This row; may be given again.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table there as well.")
-def bench(rounds: int, seconds: int, scale: float, names: tuple[str, ...], markdown: Path | None) -> None:
+def bench(rounds: int, seconds: int, scale: float, tasks: int, names: tuple[str, ...], markdown: Path | None) -> None:
     """Measure the service on a private PostgreSQL, fsync on, as `serve` runs it with WORKERS=2.
 
     The table goes to stdout, progress to stderr. A floor that is missed is printed, and is no error; answers and rows
@@ -72,7 +77,7 @@ def bench(rounds: int, seconds: int, scale: float, names: tuple[str, ...], markd
         find_wrk()
         find_pgbench()
         with one_interruption(), private_postgres(fsync=True) as postgres_url:
-            run = Bench(postgres_url, Progress(), rounds, seconds, scale)
+            run = Bench(postgres_url, Progress(), rounds, seconds, scale, tasks)
             about = machine(run)
             results = [result for name in names or ROWS for result in ROWS[name](run)]
     except (NoLoadGenerator, NoPostgres, BadLoad, DoesNotAddUp, WrongAnswer) as broken:

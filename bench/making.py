@@ -2,9 +2,12 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
+from typing import Any
+
+from sqlalchemy import text
 
 from bench.calls import JSON_LINES, Caller, WrongAnswer
 from bench.options import CONNECTIONS, Bench
@@ -12,6 +15,9 @@ from bench.scene import Scene
 
 STAGING_SECONDS = 300
 POLL_SECONDS = 0.2
+PORTION = 50_000  # tasks that one statement completes
+DOCUMENTS_AT_ONCE = 500
+STAGED_AT_ONCE = 50  # documents that are reported read together: each makes its tasks at once
 
 
 def lines_of(tasks: int) -> bytes:
@@ -84,3 +90,65 @@ def many(bench: Bench, scene: Scene, amount: int, tasks: int = 1, run: bool = Tr
             for caller in callers:
                 caller.__exit__(None, None, None)
     return sorted(made)
+
+
+def matrix(bench: Bench, there: Scene, documents: int, prompts: int, models: int) -> int:
+    """Make a batch of documents x prompts x models that is ANALYZING; return its id."""
+    bench.progress.say(f"making a batch of {documents:,} documents x {prompts} prompts x {models} models")
+    made = {
+        "name": f"{documents} documents",
+        "prompts": [{"name": f"prompt {n}", "text": f"Question {n}: {{document}}"} for n in range(prompts)],
+        "models": [{"connection": "local", "model": f"model-{n}"} for n in range(models)],
+    }
+    with there.caller() as caller, there.caller("worker") as worker:
+        batch_id = int(caller.post("/api/batches", made)["id"])
+        for first in range(0, documents, DOCUMENTS_AT_ONCE):
+            numbers = range(first, min(documents, first + DOCUMENTS_AT_ONCE))
+            named = [{"name": f"{n:06}.txt", "text": f"Text of document {n}."} for n in numbers]
+            caller.post(f"/api/batches/{batch_id}/documents", {"documents": named})
+        caller.act(batch_id, "stage")
+        read = 0
+        lease = {"worker": "bench", "batch_id": batch_id, "max_tasks": STAGED_AT_ONCE, "wait_seconds": 5}
+        while read < documents:
+            tasks = worker.post("/api/tasks/lease", lease)["tasks"]
+            if not tasks:
+                raise WrongAnswer(f"{read} documents of batch {batch_id} were to be had, of {documents}.")
+            report(worker, tasks, {"text": "A text as documents have it."})
+            read += len(tasks)
+            bench.progress.count("documents read", read, documents)
+        caller.act(batch_id, "run")
+    return batch_id
+
+
+def report(worker: Caller, tasks: Sequence[Any], result: Any) -> None:
+    """Complete leased tasks, all with one result. Raises WrongAnswer."""
+    reports = [
+        {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", "result": result}
+        for task in tasks
+    ]
+    answers = worker.post("/api/tasks/report", {"reports": reports})["reports"]
+    if any(answer["status"] != 200 for answer in answers):
+        raise WrongAnswer(f"A report was refused: {answers[:3]}")
+
+
+def completed_by_sql(there: Scene, batch_id: int, tasks: int, answer: Any) -> Iterator[int]:
+    """Complete so many queued tasks of a batch in portions, the counts along with them; yield how many are done."""
+    open_tasks = f"batch_id = {batch_id} AND kind = 'ANALYZE' AND status = 'QUEUED'"
+    completed = text(
+        "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer"
+        f" WHERE id IN (SELECT id FROM tasks WHERE {open_tasks} ORDER BY id LIMIT :most)"
+    )
+    counted = text(
+        "UPDATE task_counts SET completed = completed + :n, queued = queued - :n"
+        " WHERE batch_id = :batch_id AND kind = 'ANALYZE' AND shard ="
+        " (SELECT min(shard) FROM task_counts WHERE batch_id = :batch_id AND kind = 'ANALYZE')"
+    )
+    done = 0
+    while done < tasks:
+        with there.services.engine.begin() as connection:
+            portion = connection.execute(
+                completed, {"answer": json.dumps(answer), "most": min(PORTION, tasks - done)}
+            ).rowcount
+            connection.execute(counted, {"n": portion, "batch_id": batch_id})
+        done += portion
+        yield done

@@ -19,6 +19,7 @@ class Bench:
     rounds: int = 5
     seconds: int = 5
     scale: float = 1.0
+    tasks: int = 1_000_000  # of the large batch whose pages are measured
 
     def size(self, amount: int, least: int = 1) -> int:
         """Scale an amount of batches or tasks, for a quick look."""

@@ -9,11 +9,11 @@ from flask import Flask, Response, g, request
 from flask_httpauth import HTTPTokenAuth
 
 from app.api.problems import problem_of
-from app.api.wiring import services
 from app.domain.roles import Role
 from app.errors import Forbidden, Unauthenticated
 from app.services.orders import Order, Record
 from app.services.tokens import Caller
+from app.wiring import services
 
 READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 OPERATORS = (Role.OPERATOR, Role.ADMIN)

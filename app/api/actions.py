@@ -13,9 +13,9 @@ from app.api.problems import problem
 from app.api.replies import etag, recorder, reply
 from app.api.routes import BATCH, Routes, page
 from app.api.schemas import ActionBody, Page
-from app.api.wiring import services
 from app.errors import titles
 from app.services.orders import Answer
+from app.wiring import services
 
 routes = Routes("actions", __name__, url_prefix="/api", description="Requests for a change of state")
 

@@ -10,7 +10,7 @@ from marshmallow import fields
 from app.api.access import OPERATORS, READERS, WORKERS, order
 from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
 from app.api.field_kinds import Taken
-from app.api.json_lines import JSON_LINES, has_lines, read_ready_tasks
+from app.api.json_lines import JSON_LINES, has_lines, spooled_body
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, recorder, reply
 from app.api.routes import BATCH, Routes, page
@@ -26,11 +26,12 @@ from app.api.schemas import (
     TasksQuery,
 )
 from app.api.uploads import uploaded_documents
-from app.api.wiring import services
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services import inputs
+from app.services.ready_lines import read_lines
 from app.services.ready_tasks import ReadyTasks
+from app.wiring import services
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 NDJSON = "application/x-ndjson"
@@ -72,7 +73,7 @@ def create() -> Response:
     if has_lines():
         named = load(NameQuery(), request.args)
         with ReadyTasks() as tasks:
-            read_ready_tasks(tasks)
+            read_lines(spooled_body(), tasks)
             batch = inputs.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
     else:
         if request.args:

@@ -13,10 +13,10 @@ from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas import DiagramQuery
-from app.api.wiring import services
 from app.domain import diagram
 from app.errors import Busy
 from app.services.views import rfc3339
+from app.wiring import services
 
 routes = Routes("service", __name__, url_prefix="/api", description="The service itself")
 

@@ -1,21 +1,13 @@
 """Whether the service lives, whether it is ready, and what it counts. For machines; without a token."""
 
-from typing import cast
-
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response
 
 from app.api.replies import reply
-from app.api.wiring import services
 from app.errors import Refusal
 from app.metrics import exposition
+from app.wiring import services
 
 routes = Blueprint("health", __name__)
-
-
-@routes.get("/")
-def home() -> Response:
-    """Lead whoever opens the address in a browser to the page of the API."""
-    return cast(Response, redirect("/api/docs"))
 
 
 @routes.get("/healthz")

@@ -8,6 +8,7 @@ import orjson
 from flask import Request, request
 from webargs.flaskparser import FlaskParser
 
+from app.domain.json_text import writable_json
 from app.errors import Invalid, NotJson, UnsupportedMediaType
 
 _ETAG = re.compile(r'"(\d{1,9})"')
@@ -36,16 +37,6 @@ def json_body(req: Request) -> Any:
         return writable_json(body)
     except orjson.JSONDecodeError as error:
         raise NotJson(f"The body is not JSON: {error}.") from error
-
-
-def writable_json(text: bytes) -> Any:
-    """Read JSON that can be written again, within an answer. Raises orjson.JSONDecodeError, Invalid."""
-    data = orjson.loads(text)
-    try:
-        orjson.dumps([[[[[[[[data]]]]]]]])  # the writer goes less deep than the reader
-    except orjson.JSONEncodeError as error:
-        raise Invalid("The body is nested too deeply.", errors={"_schema": ["is nested too deeply"]}) from error
-    return data
 
 
 def load(schema: ma.Schema, data: Any) -> Any:

@@ -9,9 +9,9 @@ from flask import Response, current_app, g, request
 
 from app.api.access import auth
 from app.api.uploads import body_hash
-from app.api.wiring import services
 from app.errors import Invalid
 from app.services.idempotency import Claim, StoredAnswer, claim
+from app.wiring import services
 
 KEY = "Idempotency-Key"
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")

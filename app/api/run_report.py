@@ -1,12 +1,8 @@
 """The report of a run: JSON in pages, or CSV for spreadsheets, streamed."""
 
-import csv
-import io
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Response, stream_with_context
 from marshmallow import fields
 
@@ -15,18 +11,11 @@ from app.api.answers import Shown
 from app.api.replies import reply
 from app.api.routes import BATCH, Routes
 from app.api.schemas import ReportQuery
-from app.api.wiring import services
-from app.errors import Busy
+from app.services.report_csv import csv_lines
+from app.wiring import services
 
 routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")
 CSV = "text/csv"
-COLUMNS = (
-    "task_id", "custom_id", "document", "prompt", "connection", "model", "status", "answer", "score", "attempt",
-    "input_tokens", "output_tokens", "cost", "latency_ms", "error", "reused_from",
-)  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take for the beginning of a formula
-WALK_WAIT_SECONDS = 5
-_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run, and keeps a thread
 
 
 class ReportSchema(Shown):
@@ -61,31 +50,4 @@ def report(query: Mapping[str, Any], batch_id: int) -> Response:
         return Response(stream_with_context(lines), content_type=f"{CSV}; charset=utf-8", headers=named)
     if cursor is not None:
         return reply(found.further_page(batch_id, run, query["limit"], cursor))
-    if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
-        raise Busy("Enough reports are being put together in this process.")
-    try:
-        return reply(found.first_page(batch_id, run, query["limit"]))
-    finally:
-        _walks.release()
-
-
-def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Write rows as RFC 4180 says, in UTF-8, the names of the columns first."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(_cell(row[name]) for name in COLUMNS)
-        yield written.getvalue().encode()
-        written.seek(0)
-        written.truncate()
-    yield written.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    """Write a value so that a spreadsheet shows it and never computes it: a leading apostrophe makes it text."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return orjson.dumps(value).decode()  # a number, or what begins with a bracket: no formula
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    return reply(found.first_page(batch_id, run, query["limit"]))

@@ -10,17 +10,18 @@ from marshmallow import fields, validate
 
 from app.api.answer_schemas import AnswerSchema, check_together
 from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
-from app.domain.inputs import MOST_COST, MOST_TOKENS, OnUnreadable, objection_to_pattern
+from app.domain import files
+from app.domain import new_batch as rules
+from app.domain.inputs import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
+from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.orders import RESERVED
 from app.services.row_views import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
-BIGGEST_INT = 2**31 - 1
 MOST_LEASES = 1_000
-DAY_SECONDS = 86_400
 
 
 # --- batches
@@ -29,10 +30,10 @@ DAY_SECONDS = 86_400
 class DocumentBody(Taken):
     """A text with its name, or a folder: a pattern of paths below the workers' root."""
 
-    name = short(500)
+    name = short(files.LONGEST_NAME)
     text = Plain()
     media_type = short(200)
-    folder = short(500)
+    folder = short(files.LONGEST_NAME)
 
     @ma.validates_schema
     def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -51,46 +52,59 @@ class DocumentBody(Taken):
 
 
 class ReplaceDocumentBody(Taken):
-    name = short(500)
+    name = short(files.LONGEST_NAME)
     text = Plain(required=True)
     media_type = short(200, load_default="text/plain")
 
 
 class PromptBody(Taken):
-    name = short(200, required=True)
+    name = short(rules.LONGEST_NAME, required=True)
     text = Plain(required=True, validate=validate.Length(min=1))
     system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
     schema = AnswerSchema(load_default=None, allow_none=True)
 
 
 class ModelBody(Taken):
-    connection = short(200, required=True)
-    model = short(200, required=True)
+    connection = short(rules.LONGEST_NAME, required=True)
+    model = short(rules.LONGEST_NAME, required=True)
     params = JsonObject(load_default=dict)
 
 
+def _amount(name: str) -> fields.Field[Any]:
+    rule = AMOUNTS[name]
+    if rule.whole:
+        return whole(int(rule.least), int(rule.most), load_default=rule.default, allow_none=rule.default is None)
+    return Number(load_default=rule.default, allow_none=True, validate=validate.Range(rule.least, rule.most))
+
+
 class OptionsBody(Taken):
-    max_attempts = whole(1, 100, load_default=3)
-    lease_seconds = whole(1, DAY_SECONDS, load_default=60)
-    max_failed_tasks = whole(0, BIGGEST_INT, load_default=None, allow_none=True)
-    priority = whole(0, 9, load_default=0)
-    staging_timeout_seconds = whole(1, BIGGEST_INT, load_default=3600)
-    max_cost = Number(load_default=None, allow_none=True, validate=validate.Range(0, MOST_COST))
-    max_tokens = whole(0, MOST_TOKENS, load_default=None, allow_none=True)
-    max_failure_rate = Number(load_default=None, allow_none=True, validate=validate.Range(0, 1))
+    max_attempts = _amount("max_attempts")
+    lease_seconds = _amount("lease_seconds")
+    max_failed_tasks = _amount("max_failed_tasks")
+    priority = _amount("priority")
+    staging_timeout_seconds = _amount("staging_timeout_seconds")
+    max_cost = _amount("max_cost")
+    max_tokens = _amount("max_tokens")
+    max_failure_rate = _amount("max_failure_rate")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
 
 
 class DocumentsBody(Taken):
-    documents = fields.List(fields.Nested(DocumentBody), required=True, validate=validate.Length(1, 10_000))
+    documents = fields.List(
+        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, rules.MOST_DOCUMENTS)
+    )
 
 
 class BatchBody(Taken):
-    name = short(200, required=True)
-    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=10_000))
-    documents = fields.List(fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=10_000))
-    prompts = fields.List(fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=100))
-    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=100))
+    name = short(rules.LONGEST_NAME, required=True)
+    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
+    documents = fields.List(
+        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=rules.MOST_DOCUMENTS)
+    )
+    prompts = fields.List(
+        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=rules.MOST_PROMPTS)
+    )
+    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=rules.MOST_MODELS))
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
 
     @ma.validates("prompts")
@@ -99,12 +113,12 @@ class BatchBody(Taken):
 
 
 class NameQuery(Taken):
-    name = short(200, required=True)
+    name = short(rules.LONGEST_NAME, required=True)
 
 
 class RenameBody(Taken):
-    name = short(200)
-    description = Plain(allow_none=True, validate=validate.Length(max=10_000))
+    name = short(rules.LONGEST_NAME)
+    description = Plain(allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
 
     @ma.validates_schema
     def something(self, data: Mapping[str, Any], **_: Any) -> None:

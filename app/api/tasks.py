@@ -11,9 +11,9 @@ from app.api.answers import LeasedTask, ReportedSchema, list_of
 from app.api.replies import recorder, reply
 from app.api.routes import Routes
 from app.api.schemas import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
-from app.api.wiring import services
 from app.domain.leases import Outcome
 from app.services.reports import Report
+from app.wiring import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
 _LEASES = list_of("leases", fields.Dict(), paged=False)

@@ -1,17 +1,15 @@
 """Bodies that are files: multipart uploads, and what a body of any kind says, as a hash."""
 
 import hashlib
-import mimetypes
 from typing import Any, cast
 
 from flask import request
 
-from app.api.json_lines import JSON_LINES, has_lines, spooled_body
+from app.api.json_lines import has_lines, spooled_body
+from app.domain.files import media_type, usable_name
 from app.errors import Invalid
 
 MOST_FILES = 1_000
-# What the platform's table may lack.
-MEDIA_TYPES = {".md": "text/markdown", ".txt": "text/plain", ".csv": "text/csv", ".jsonl": JSON_LINES}
 
 
 def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
@@ -22,29 +20,18 @@ def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
         wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
         wrong = wrong or {"files": [f"has to hold {f'1 to {most} files' if most > 1 else 'one file'}"]}
         raise Invalid("Send the files as multipart parts named `files`.", errors=wrong)
-    unnamed = [index for index, file in enumerate(files) if not _plain_name(file.filename)]
+    unnamed = [index for index, file in enumerate(files) if not usable_name(file.filename)]
     if unnamed:
         wrong = {"files": {index: ["needs a file name of 1 to 500 characters"] for index in unnamed}}
         raise Invalid("A file has no usable name.", errors=wrong)
     return [
         {
             "name": file.filename,
-            "media_type": _media_type(str(file.filename), file.mimetype),
+            "media_type": media_type(str(file.filename), file.mimetype),
             "content": file.stream.read(),
         }
         for file in files
     ]
-
-
-def _plain_name(name: str | None) -> bool:
-    return bool(name) and len(str(name)) <= 500 and "\0" not in str(name)
-
-
-def _media_type(name: str, said: str | None) -> str:
-    suffix = "." + name.rsplit(".", 1)[-1].lower() if "." in name else ""
-    if said and said != "application/octet-stream" and len(said) <= 200:
-        return said
-    return MEDIA_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def body_hash() -> str:

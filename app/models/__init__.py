@@ -1,10 +1,12 @@
 """What is kept: one noun a class, with the reason beside each index and constraint."""
 
 from app.db import Base
-from app.models.access import ApiToken, IdempotencyKey
+from app.models.access import ApiToken, IdempotencyKey, SignInLink
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
+from app.models.progress import ProgressSample
 from app.models.task import LateResult, Task, TaskCounts, UsageCounts
+from app.models.worker import WorkerSighting
 
 __all__ = [
     "ApiToken",
@@ -15,10 +17,13 @@ __all__ = [
     "IdempotencyKey",
     "LateResult",
     "Model",
+    "ProgressSample",
     "Prompt",
     "ReadyTask",
+    "SignInLink",
     "StateChangeRequest",
     "Task",
     "TaskCounts",
     "UsageCounts",
+    "WorkerSighting",
 ]

@@ -35,6 +35,15 @@ class ApiToken(Base):
     )
 
 
+class SignInLink(Base):
+    """A link that signs in as admin; to use it is to delete it."""
+
+    __tablename__ = "sign_in_links"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the code, which is kept nowhere
+    expires_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
 class IdempotencyKey(Base):
     """The first answer to a POST with this key; `status` is null while it is being decided."""
 

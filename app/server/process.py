@@ -10,6 +10,7 @@ from app.server.address import base_url, take_port
 from app.server.admin_token import with_admin_token
 from app.server.embedded_worker import EmbeddedWorker
 from app.server.leaving import at_the_end
+from app.server.sign_in_link import sign_in_url
 from app.server.web import InterlockArbiter, WebApplication
 from app.server.worker_token import revoke_worker_token, worker_token
 from config import Config
@@ -24,9 +25,10 @@ def serve(config: Config) -> NoReturn:
     with translated_errors():
         migrate(config.database_url)
         config = with_admin_token(config)
+        link = sign_in_url(config)
         worker = EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None
     with at_the_end(lambda: revoke_worker_token(config) if worker else None):
-        InterlockArbiter(WebApplication(config, listener), worker).run()
+        InterlockArbiter(WebApplication(config, listener, link), worker).run()
     sys.exit(0)
 
 

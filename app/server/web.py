@@ -41,8 +41,9 @@ class GunicornLog(Logger):  # type: ignore[misc]
 class WebApplication(BaseApplication):  # type: ignore[misc]
     """What gunicorn is told: the settings, and how a web process makes its application after the fork."""
 
-    def __init__(self, config: Config, listener: socket.socket) -> None:
+    def __init__(self, config: Config, listener: socket.socket, sign_in_url: str) -> None:
         self.config = config
+        self._sign_in_url = sign_in_url
         self._listener = listener.detach()  # gunicorn owns it from here
         super().__init__(prog="interlock")
 
@@ -74,6 +75,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         url = base_url(self.config)
         from_file = self.config.admin_token == read_admin_token()
         click.echo(f"Interlock is at {url}")
+        click.echo(f"Sign in, once and within an hour: {self._sign_in_url}")
         click.echo(f"API documentation: {url}/api/docs")
         click.echo(f"token: see {shown_path(ADMIN_TOKEN_FILE)}" if from_file else "token: the value of ADMIN_TOKEN")
         secret = f"$(cat {shown_path(ADMIN_TOKEN_FILE)})" if from_file else "$ADMIN_TOKEN"

@@ -29,6 +29,7 @@ from app.services.looks import look
 from app.services.orders import Answer, Order
 from app.services.records import BatchRecord
 from app.services.reports import Report, Verdict
+from app.services.sightings import Sightings
 from app.services.views import batch_view, effect_of
 
 Columns = Callable[[LockedBatch], Mapping[str, Any]]
@@ -38,8 +39,9 @@ Store = Callable[[Connection, LockedBatch], Mapping[str, Any] | None]  # returns
 class BatchService:
     """The interlocking. `sessions` makes sessions on an engine of `app.db.make_engine`."""
 
-    def __init__(self, sessions: Sessions, request_ttl_s: int = 60) -> None:
+    def __init__(self, sessions: Sessions, request_ttl_s: int = 60, sightings: Sightings | None = None) -> None:
         self._sessions = sessions
+        self._sightings = sightings or Sightings(sessions)
         self._request_ttl_s = request_ttl_s
 
     def request_state_change(self, batch_id: int, requested_action: str, context: dict[str, Any]) -> Answer:
@@ -127,8 +129,9 @@ class BatchService:
         """
         reports_taken = list(taken)
         verdicts = db.patiently(lambda: self._take(reports_taken))
-        judged = zip(reports_taken, verdicts, strict=True)
+        judged = list(zip(reports_taken, verdicts, strict=True))
         decisions.count_reports("refused" if verdict.refusal else report.outcome for report, verdict in judged)
+        self._sightings.reported((verdict.worker, report.outcome) for report, verdict in judged)
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
         unsettled = {verdict.batch_id for verdict in verdicts if verdict.settles}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
-from app.domain.leases import TaskStatus
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.usage import Usage
 
 SHARDS = 64
@@ -78,3 +78,17 @@ class CountChanges:
         ]
         for row in rows:
             connection.execute(statement, row)
+
+
+_SUMS = ", ".join(f"CAST(sum({column}) AS bigint) AS {column}" for column in _COLUMN.values())
+_OF_RUN = text(f"SELECT kind, {_SUMS} FROM task_counts WHERE batch_id = :batch_id AND run = :run GROUP BY kind")
+
+
+def counts_of(connection: Connection, batch_id: int, run: int) -> dict[str, dict[str, int]]:
+    """Read how many tasks of any run are in each status, by kind."""
+    rows = connection.execute(_OF_RUN, {"batch_id": batch_id, "run": run})
+    counted = {row.kind: row._mapping for row in rows}
+    return {
+        str(kind): {str(status): counted[kind][column] if kind in counted else 0 for status, column in _COLUMN.items()}
+        for kind in TaskKind
+    }

@@ -35,7 +35,7 @@ from app.services.views import batch_view, rfc3339, usage_view
 RESULTS_PAGE = 200
 CHANGES_PAGE = 500
 
-_TASKS = (
+TASKS = (
     select(
         db.table_of(Task),
         Document.name.label("document_name"),
@@ -132,7 +132,7 @@ class Queries:
         with reading(self._sessions) as connection:
             present = look(connection, batch_id)[0].run
             wanted = present if run is None else run
-            statement = _TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
+            statement = TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
             if status is not None:
                 statement = statement.where(Task.status == status)
             return [task_view(row) for row in connection.execute(statement.order_by(Task.id).limit(limit))]
@@ -142,7 +142,7 @@ class Queries:
         number = task_number(task_id)
         late = select(db.table_of(LateResult)).where(LateResult.task_id == number).order_by(LateResult.id).limit(1_000)
         with reading(self._sessions) as connection:
-            row = connection.execute(_TASKS.where(Task.id == number)).one_or_none()
+            row = connection.execute(TASKS.where(Task.id == number)).one_or_none()
             if row is None:
                 raise NotFound("task", task_id)
             return {
@@ -169,7 +169,7 @@ class Queries:
 
     def _walk(self, batch_id: int, run: int, form: ResultForm) -> Iterator[dict[str, Any]]:
         page = (
-            _TASKS.add_columns(*form.columns)
+            TASKS.add_columns(*form.columns)
             .where(
                 Task.batch_id == batch_id,
                 Task.run == run,
@@ -216,6 +216,13 @@ class Queries:
         with reading(self._sessions) as connection:
             counted = {state: int(amount) for state, amount in connection.execute(statement)}
         return {state: counted.get(state, 0) for state in BatchState}
+
+    def last_change(self) -> tuple[Any, ...] | None:
+        """Name the newest audit row by time, batch and version: another answer means that something changed."""
+        newest = select(AuditRow.at, AuditRow.batch_id, AuditRow.version).order_by(AuditRow.at.desc()).limit(1)
+        with reading(self._sessions) as connection:
+            row = connection.execute(newest).one_or_none()
+        return None if row is None else tuple(row)
 
     def changes_since(self, at: datetime) -> Iterator[Row[Any]]:
         """Walk the audit rows from time `at` on, oldest first, a page in memory at a time: the feed of changes."""

@@ -14,6 +14,7 @@ from app.db import Sessions, reading
 from app.domain.answers import answer_of, has_score, score_of
 from app.domain.inputs import cost
 from app.domain.leases import TaskKind
+from app.errors import NotFound
 from app.models import Document, Model, Prompt, ReadyTask, Task
 from app.services.looks import look
 from app.services.tallies import LINE_MODEL
@@ -23,6 +24,8 @@ LINES = "jsonl"  # the connection of ready-made lines
 LONGEST_ANSWER = 1_000  # characters of an answer in a row; whole it stands with its task
 MOST_ANSWERS = 2_000  # in a page: documents are fewer where prompts x models are many
 CELLS_PAGE = 200
+Column = tuple[int, int]  # the numbers of a prompt and a model
+MOST_COMPARED = 50  # models whose whole answers stand beside each other
 
 _run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
 _CELLS = (
@@ -54,6 +57,9 @@ _CELLS = (
 )
 _IN_ORDER = _CELLS.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
 _cell = (Task.document_id, Task.prompt_number, Task.model_number)
+_TO_PROMPT = _CELLS.where(
+    Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number")
+).order_by(Task.model_number)
 _OF_DOCUMENTS = (
     _CELLS.where(
         Task.document_id.in_(bindparam("documents", expanding=True)),
@@ -107,19 +113,41 @@ def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput
     )
 
 
-def rows(sessions: Sessions, made: RunInput, limit: int, after: int) -> dict[str, Any]:
-    """Show a page of rows after a cursor: `documents`, and the `next_cursor`."""
+def rows(
+    sessions: Sessions, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
+) -> dict[str, Any]:
+    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of these columns alone, if given."""
     if made.of_lines:
         return _rows_of_lines(sessions, made, limit, after)
-    most = max(1, min(limit, MOST_ANSWERS // max(1, len(made.prompts) * len(made.models))))
+    of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
+    most = max(1, min(limit, MOST_ANSWERS // max(1, of_each)))
     with reading(sessions) as connection:
         found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": most + 1}).all()
     shown = found[:most]
     answers: dict[int, list[dict[str, Any]]] = {row.id: [] for row in shown}
-    for cell in _cells_of(sessions, made, list(answers)):
+    for cell in _cells_of(sessions, made, list(answers), columns):
         answers[cell.document_id].append(_answer_view(cell, made.schema(cell)))
     documents = [{"document": {"id": row.id, "name": row.name}, "answers": answers[row.id]} for row in shown]
     return {"documents": documents, "next_cursor": str(shown[-1].number) if len(found) > most else None}
+
+
+def name_of_document(connection: Connection, batch_id: int, document_id: int) -> str:
+    """Read the name of a document of a batch. Raises NotFound."""
+    statement = select(Document.name).where(Document.id == document_id, Document.batch_id == batch_id)
+    name: str | None = connection.execute(statement).scalar_one_or_none()
+    if name is None:
+        raise NotFound("document", document_id)
+    return name
+
+
+def answers_to(connection: Connection, made: RunInput, document_id: int, prompt_number: int) -> list[dict[str, Any]]:
+    """Show whole what each model answered to a prompt about a document, in the order of the models."""
+    values = {**made.values, "document_id": document_id, "prompt_number": prompt_number}
+    cells = connection.execute(_TO_PROMPT.limit(MOST_COMPARED), values)
+    return [
+        {**_line_view(cell, made.schema(cell)), "model_number": cell.model_number, "cost": cost(cell.cost_nanos)}
+        for cell in cells
+    ]
 
 
 def lines(sessions: Sessions, made: RunInput) -> Iterator[dict[str, Any]]:
@@ -140,12 +168,17 @@ def _rows_of_lines(sessions: Sessions, made: RunInput, limit: int, after: int) -
     return {"documents": documents, "next_cursor": str(shown[-1].id) if len(found) > limit else None}
 
 
-def _cells_of(sessions: Sessions, made: RunInput, documents: Sequence[int]) -> Iterator[Any]:
+def _cells_of(
+    sessions: Sessions, made: RunInput, documents: Sequence[int], columns: Sequence[Column] | None
+) -> Iterator[Any]:
+    statement = _OF_DOCUMENTS
+    if columns is not None:
+        statement = statement.where(tuple_(Task.prompt_number, Task.model_number).in_(columns))
     values = {**made.values, "documents": documents}
     after: tuple[int, int, int] | None = (0, 0, 0) if documents else None
     while after is not None:
         with reading(sessions) as connection:
-            found = connection.execute(_OF_DOCUMENTS.where(tuple_(*_cell) > after), values).all()
+            found = connection.execute(statement.where(tuple_(*_cell) > after), values).all()
         yield from found
         last = found[-1] if len(found) == CELLS_PAGE else None
         after = (last.document_id, last.prompt_number, last.model_number) if last else None

@@ -61,6 +61,7 @@ class Verdict:
     batch_state: BatchState | None = None
     settles: bool = False  # whether its batch has to be looked at: the phase may have ended, or a limit be crossed
     refusal: Refusal | None = None
+    worker: str | None = None  # whose lease it was, where the report counts
 
 
 class _Taking:
@@ -95,7 +96,7 @@ class _Taking:
             return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, task.limited, refusal)
         self._accept(task, report)
         settles = task.limited or task.status in FINISHED
-        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, settles)
+        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, settles, worker=task.leased_by)
 
     def _accept(self, task: HeldTask, report: Report) -> None:
         result, error = self._answer(task, report)

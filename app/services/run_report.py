@@ -3,19 +3,25 @@
 What the answers have in common needs all of them to be read, so it stands on the first page alone.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Connection
 
 from app import db
 from app.db import Sessions, reading
+from app.domain.leases import TaskKind
+from app.errors import Busy, NotFound
 from app.models import Task
-from app.services import report_cells
+from app.services import report_cells, usage
 from app.services.agreement import Agreement
-from app.services.report_cells import LINES, RunInput, input_of
+from app.services.counters import counts_of
+from app.services.report_cells import LINES, Column, RunInput, input_of
 from app.services.tallies import LINE_MODEL, NOTHING, tally
 
+WALK_WAIT_SECONDS = 5
+_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run, and keeps a thread
 _tasks = db.table_of(Task)
 
 
@@ -26,20 +32,44 @@ class RunReport:
         self._sessions = sessions
 
     def first_page(self, batch_id: int, run: int | None = None, limit: int = 50) -> dict[str, Any]:
-        """Sum the run up, and begin its rows."""
+        """Sum the run up, and begin its rows. Raises Busy while enough others are being summed up."""
         with reading(self._sessions) as connection:
             made = input_of(connection, batch_id, run)
+        return {**self._sums(made), **report_cells.rows(self._sessions, made, limit, 0)}
+
+    def sums(self, batch_id: int, run: int | None, most_tasks: int | None = None) -> dict[str, Any]:
+        """Sum a run up; of one with more tasks, tell what its calls used, for which no task is read.
+
+        `whole` says which it is. Raises NotFound, Busy.
+        """
+        with reading(self._sessions) as connection:
+            made = input_of(connection, batch_id, run)
+            tasks = sum(counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE].values())
+            if most_tasks is not None and tasks > most_tasks:
+                used = usage.by_model_and_prompt(connection, batch_id, made.run)
+                return {"run": made.run, "tasks": tasks, "whole": False, **used}
+        return {**self._sums(made), "tasks": tasks, "whole": True}
+
+    def _sums(self, made: RunInput) -> dict[str, Any]:
+        if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
+            raise Busy("Enough reports are being put together in this process.")
+        try:
+            return self._summed(made)
+        finally:
+            _walks.release()
+
+    def _summed(self, made: RunInput) -> dict[str, Any]:
+        with reading(self._sessions) as connection:
             models, prompts = _models(connection, made), _prompts(connection, made)
         agreement = Agreement({number: prompt.schema for number, prompt in made.prompts.items()}, list(made.models))
-        agreement.walk(self._sessions, batch_id, made.run)
+        agreement.walk(self._sessions, made.batch_id, made.run)
         return {
-            "batch_id": batch_id,
+            "batch_id": made.batch_id,
             "run": made.run,
             "models": [{**each, "mean_score": agreement.mean_score("model", each["number"])} for each in models],
             "prompts": [{**each, "mean_score": agreement.mean_score("prompt", each["number"])} for each in prompts],
             "agreement": _agreement_view(agreement, made),
             "agreement_left_out": agreement.pairs_left_out,
-            **report_cells.rows(self._sessions, made, limit, 0),
         }
 
     def further_page(self, batch_id: int, run: int | None, limit: int, after: int) -> dict[str, Any]:
@@ -47,6 +77,48 @@ class RunReport:
         with reading(self._sessions) as connection:
             made = input_of(connection, batch_id, run)
         return {"batch_id": batch_id, "run": made.run, **report_cells.rows(self._sessions, made, limit, after)}
+
+    def matrix(
+        self, batch_id: int, run: int | None, limit: int, after: int, wanted: Collection[Column], at_first: int
+    ) -> dict[str, Any]:
+        """Show a page of rows as `further_page` does, of the wanted columns, or else of the first ones.
+
+        `columns` are all that there are, a prompt and a model each; `chosen` those that are shown.
+        """
+        with reading(self._sessions) as connection:
+            made = input_of(connection, batch_id, run)
+        columns = [(prompt, model) for prompt in made.prompts for model in made.models]
+        chosen = [column for column in columns if column in wanted] or columns[:at_first]
+        return {
+            "run": made.run,
+            "of_lines": made.of_lines,
+            "chosen": chosen,
+            "columns": [
+                {"numbers": column, "prompt": made.prompts[column[0]].name, **_named(made.models[column[1]])}
+                for column in columns
+            ],
+            **report_cells.rows(self._sessions, made, limit, after, chosen),
+        }
+
+    def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
+        """Show whole what the models of a batch answered to a prompt (its first unless told) about a document.
+
+        Raises NotFound.
+        """
+        with reading(self._sessions) as connection:
+            made = input_of(connection, batch_id, run)
+            name = report_cells.name_of_document(connection, batch_id, document_id)
+            number = min(made.prompts, default=0) if prompt is None else prompt
+            if number not in made.prompts:
+                raise NotFound("prompt", number)
+            answers = report_cells.answers_to(connection, made, document_id, number)
+        return {
+            "run": made.run,
+            "document": {"id": document_id, "name": name},
+            "prompts": [{"number": each, "prompt": row.name} for each, row in made.prompts.items()],
+            "prompt_number": number,
+            "answers": answers,
+        }
 
     def lines(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
         """Walk the run's analysis tasks in the order of their ids, a page in memory at a time."""
@@ -68,8 +140,12 @@ def _prompts(connection: Connection, made: RunInput) -> list[dict[str, Any]]:
     return [{"number": number, "prompt": row.name, **sums.get(number, NOTHING)} for number, row in made.prompts.items()]
 
 
+def _named(row: Any) -> dict[str, Any]:
+    return {"connection": row.connection, "model": row.model}
+
+
 def _model_view(row: Any) -> dict[str, Any]:
-    return {"number": row.number, "connection": row.connection, "model": row.model}
+    return {"number": row.number, **_named(row)}
 
 
 def _agreement_view(agreement: Agreement, made: RunInput) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
 
 Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
-of tasks still to be written, events and pauses that a crash left undone, answers kept long enough.
+of tasks still to be written, events and pauses that a crash left undone, samples of progress, answers and
+sightings of workers kept long enough.
 """
 
 import threading
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 from app.db import Sessions, reading, transaction
 from app.domain import transitions
 from app.errors import Refusal
-from app.services import expiry, idempotency, request_queue
+from app.services import expiry, idempotency, progress, request_queue, sightings
 from app.services.batch_service import BatchService
 from app.services.breaker import is_unsettled
 from app.services.leadership import leadership
@@ -37,6 +38,7 @@ class Sweeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._forgot_at = 0.0
+        self._sampled_at = 0.0
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
@@ -54,7 +56,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do every step once. A step that fails is logged and tried again in the next pass."""
-        for step in (self._requests, self._leases, self._phases, self._forget):
+        for step in (self._requests, self._leases, self._phases, self._sample, self._forget):
             if not self._stopping.is_set():
                 self._attempt(step)
 
@@ -112,8 +114,14 @@ class Sweeper:
         while time.monotonic() < deadline and not self._stopping.is_set() and self._batches.write_tasks(batch_id):
             pass
 
+    def _sample(self) -> None:
+        if time.monotonic() - self._sampled_at > progress.SAMPLE_SECONDS:
+            self._sampled_at = time.monotonic()
+            progress.sample(self._sessions)
+
     def _forget(self) -> None:
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             with transaction(self._sessions) as connection:
                 idempotency.forget_old(connection)
+                sightings.forget_old(connection)

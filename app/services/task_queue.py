@@ -23,6 +23,7 @@ from app.services.counters import CountChanges
 from app.services.leasing import Candidate
 from app.services.payloads import payloads
 from app.services.reports import task_number
+from app.services.sightings import Sightings
 from app.services.tasks import HeldTask, TaskWrite
 from app.services.views import rfc3339
 
@@ -39,8 +40,9 @@ Leases = Iterable[tuple[str, str]]  # task id, lease token
 class TaskQueue:
     """Hands out tasks. One of it in a process: the turns of batches are kept in its memory."""
 
-    def __init__(self, sessions: Sessions, most_waiting: int = 8) -> None:
+    def __init__(self, sessions: Sessions, most_waiting: int = 8, sightings: Sightings | None = None) -> None:
         self._sessions = sessions
+        self._sightings = sightings or Sightings(sessions)
         self._turns = Turns()
         self._candidates: list[Candidate] = []
         self._read_at = 0.0
@@ -62,18 +64,22 @@ class TaskQueue:
         """
         deadline = time.monotonic() + wait_seconds
         leased = self._lease(worker, max_tasks, lease_seconds, batch_id, record)
+        self._sightings.leased(worker, len(leased))
         if leased or wait_seconds <= 0 or not self._waiting.acquire(blocking=False):
             return leased
         try:
             while not leased and time.monotonic() < deadline and not self.stopping.wait(POLL_SECONDS):
                 leased = self._lease(worker, max_tasks, lease_seconds, batch_id, record)
-            return leased
         finally:
             self._waiting.release()
+        self._sightings.leased(worker, len(leased))
+        return leased
 
     def heartbeat(self, leases: Leases, lease_seconds: int | None = None) -> list[dict[str, Any]]:
         """Renew leases; `ok` False and a reason tell a worker to stop working on that task."""
-        return db.patiently(lambda: self._renew(list(leases), lease_seconds))
+        answers, workers = db.patiently(lambda: self._renew(list(leases), lease_seconds))
+        self._sightings.renewed(workers)
+        return answers
 
     def release(self, leases: Leases) -> list[dict[str, Any]]:
         """Hand tasks back unharmed: the attempt does not count, and another worker may have them at once."""
@@ -125,7 +131,9 @@ class TaskQueue:
         LEASES.inc(len(leased))
         return leased
 
-    def _renew(self, leases: list[tuple[str, str]], lease_seconds: int | None) -> list[dict[str, Any]]:
+    def _renew(
+        self, leases: list[tuple[str, str]], lease_seconds: int | None
+    ) -> tuple[list[dict[str, Any]], set[str | None]]:
         with transaction(self._sessions) as connection:
             held, now = tasks.hold(connection, [number for task_id, _ in leases if (number := task_number(task_id))])
             changes, writes, answers = CountChanges(), {}, []
@@ -141,7 +149,7 @@ class TaskQueue:
                 answers.append({"task_id": task_id, "ok": True, "lease_expires_at": rfc3339(expires_at)})
             tasks.write(connection, list(writes.values()))
             changes.write(connection, now)
-            return answers
+            return answers, {held[task_id].leased_by for task_id in writes}
 
     def _release(self, leases: list[tuple[str, str]]) -> list[dict[str, Any]]:
         with transaction(self._sessions) as connection:

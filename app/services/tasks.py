@@ -48,6 +48,7 @@ _HELD = (
         func.coalesce(Task.model_number, 0),
         func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
         Batch.on_unreadable,
+        Task.leased_by,
     )
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(_ids))
@@ -83,6 +84,7 @@ class HeldTask:
     model_number: int
     limited: bool  # whether the batch has a limit that a report may cross
     on_unreadable: str
+    leased_by: str | None
 
     @property
     def tokens(self) -> Tokens:

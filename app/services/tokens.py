@@ -8,7 +8,7 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Select, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app import db
@@ -23,13 +23,15 @@ PREFIX = "ilk_"
 TRUSTED_SECONDS = 0.5  # a revoked token is refused from the next second on, in every process
 MOST_TRUSTED = 10_000
 ADMIN = "admin"  # the name of ADMIN_TOKEN's holder
+ADMIN_ID = 0  # of ADMIN_TOKEN, which is no row
 
 _tokens = db.table_of(ApiToken)
-_FIND = select(_tokens.c.name, _tokens.c.role).where(
-    _tokens.c.sha256 == bindparam("sha256"),
+_LIVE = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(
     _tokens.c.revoked_at.is_(None),
     or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
 )
+_BY_HASH = _LIVE.where(_tokens.c.sha256 == bindparam("key"))
+_BY_ID = _LIVE.where(_tokens.c.id == bindparam("key"))
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Caller:
 
     name: str
     role: Role
+    token_id: int = ADMIN_ID
 
 
 class TokenStore:
@@ -46,26 +49,37 @@ class TokenStore:
     def __init__(self, sessions: Sessions, admin_token: str | None = None) -> None:
         self._sessions = sessions
         self._admin = _hash(admin_token) if admin_token else None
-        self._trusted: dict[str, tuple[Caller, float]] = {}
+        self._trusted: dict[str | int, tuple[Caller, float]] = {}
 
     def caller(self, secret: str) -> Caller | None:
         """Find whose token this is; None if it is nobody's, expired or revoked."""
         sha256 = _hash(secret)
         if self._admin and compare_digest(sha256, self._admin):
-            return Caller(ADMIN, Role.ADMIN)
-        trusted = self._trusted.get(sha256)
+            return self.admin()
+        return self._find(_BY_HASH, sha256)
+
+    def holder(self, token_id: int) -> Caller | None:
+        """Find whose token has this id, for a session that keeps no more of it; None as for `caller`."""
+        return self.admin() if token_id == ADMIN_ID else self._find(_BY_ID, token_id)
+
+    def admin(self) -> Caller | None:
+        """Give the holder of ADMIN_TOKEN, if there is one."""
+        return Caller(ADMIN, Role.ADMIN) if self._admin else None
+
+    def _find(self, statement: Select[Any], key: str | int) -> Caller | None:
+        trusted = self._trusted.get(key)
         if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
             return trusted[0]
         asked_at = time.monotonic()
         with reading(self._sessions) as connection:
-            row = connection.execute(_FIND, {"sha256": sha256, "now": db.now(connection)}).one_or_none()
+            row = connection.execute(statement, {"key": key, "now": db.now(connection)}).one_or_none()
         if row is None:
-            self._trusted.pop(sha256, None)
+            self._trusted.pop(key, None)
             return None
-        caller = Caller(row.name, Role(row.role))
+        caller = Caller(row.name, Role(row.role), row.id)
         if len(self._trusted) >= MOST_TRUSTED:
             self._trusted.clear()
-        self._trusted[sha256] = (caller, asked_at)
+        self._trusted[key] = (caller, asked_at)
         return caller
 
     def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:

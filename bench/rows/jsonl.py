@@ -7,11 +7,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-
-from sqlalchemy import text
 
 from bench import making
 from bench.calls import JSON_LINES, Caller
@@ -22,7 +20,6 @@ from bench.scene import DoesNotAddUp, Scene, scene, sqlite_scene
 
 LINES = 1_000_000
 CEILING_MB = 200.0
-PORTION = 50_000  # tasks that one statement completes
 WARM_UP = 50  # calls, so that what every process needs is there before
 ANSWER = {"text": "An answer of the length that answers have. " * 10}
 
@@ -97,28 +94,9 @@ def _complete(bench: Bench, there: Scene, caller: Caller, batch_id: int, tasks: 
     with there.caller("worker") as worker:
         asked = {"worker": "bench", "batch_id": batch_id, "lease_seconds": 3600}
         (last,) = worker.post("/api/tasks/lease", asked)["tasks"]
-        for done in _completed_by_sql(there, batch_id, tasks):
+        for done in making.completed_by_sql(there, batch_id, tasks - 1, ANSWER):
             bench.progress.count("tasks completed by SQL", done, tasks)
         body = {"lease_token": last["lease_token"], "result": ANSWER}
         answer = worker.post(f"/api/tasks/{last['id']}/complete", body)
     if answer["batch_state"] != "COMPLETED":
         raise DoesNotAddUp(f"The batch is {answer['batch_state']} after its last task.")
-
-
-def _completed_by_sql(there: Scene, batch_id: int, tasks: int) -> Iterator[int]:
-    open_tasks = f"batch_id = {batch_id} AND status = 'QUEUED'"
-    completed = text(
-        "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer"
-        f" WHERE id IN (SELECT id FROM tasks WHERE {open_tasks} ORDER BY id LIMIT {PORTION})"
-    )
-    counted = text(
-        "UPDATE task_counts SET completed = completed + :n, queued = queued - :n WHERE batch_id = :batch_id"
-        " AND shard = (SELECT min(shard) FROM task_counts WHERE batch_id = :batch_id)"
-    )
-    done = 0
-    while done < tasks - 1:
-        with there.services.engine.begin() as connection:
-            portion = connection.execute(completed, {"answer": json.dumps(ANSWER)}).rowcount
-            connection.execute(counted, {"n": portion, "batch_id": batch_id})
-        done += portion
-        yield done

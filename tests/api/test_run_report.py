@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.api import run_report
-from app.api.run_report import COLUMNS
-from app.services import Services, report_cells
+from app.services import Services, report_cells, run_report
+from app.services.report_csv import COLUMNS, csv_lines
 from tests.api.lives import (
     MODEL,
     PROMPT,
@@ -181,7 +180,7 @@ def test_csv_is_streamed(client: ApiClient, service: Services, monkeypatch: pyte
             read += 1
             yield row
 
-    lines = run_report.csv_lines(counted())
+    lines = csv_lines(counted())
     assert next(lines).startswith(b"task_id,custom_id,")
     assert read == 1
     assert len(b"".join(lines).splitlines()) == 5

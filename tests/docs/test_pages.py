@@ -38,7 +38,7 @@ def test_every_command_exists(page: Path) -> None:
     text = page.read_text()
     words = re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.M)
     assert set(re.findall(r"(?:`|^)(?:[A-Z_]+=\S+ )*make (\w+)", text, re.M)) <= set(words)
-    for command in re.findall(r"python -m app\.cli ([a-z]+)", text):
+    for command in re.findall(r"python -m app\.cli ([a-z-]+)", text):
         assert command in cli.commands, f"{page.name} prints {command}"
     for command in re.findall(r"app\.cli tokens ([a-z]+)", text):
         tokens = cli.commands["tokens"]

@@ -27,7 +27,7 @@ def test_a_token_is_its_callers(services: Services, role: str) -> None:
     """Contract 5: the secret stands in `token`, shown once; the store has its hash alone."""
     made = services.tokens.create("anna", role)
     assert set(made) == {"id", "name", "role", "expires_at", "created_at", "token"}
-    assert services.tokens.caller(made["token"]) == Caller("anna", role)
+    assert services.tokens.caller(made["token"]) == Caller("anna", role, made["id"])
     (listed,) = services.tokens.list()
     assert listed == {name: made[name] for name in made if name != "token"}
     assert made["token"] not in repr(stories.snapshot(services))

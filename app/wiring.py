@@ -1,4 +1,4 @@
-"""Where a view finds the services of its process."""
+"""Where a view, of the API or of a page, finds the services of its process."""
 
 from flask import current_app
 

@@ -1,0 +1,47 @@
+"""What may be said of a batch when it is made: how long its names are, how many parts it has, and its options."""
+
+from dataclasses import dataclass
+
+from app.domain.inputs import MOST_COST, MOST_TOKENS
+
+LONGEST_NAME = 200  # of a batch, a prompt, a connection, a model
+LONGEST_DESCRIPTION = 10_000
+MOST_DOCUMENTS = 10_000  # in one call
+MOST_PROMPTS = 100
+MOST_MODELS = 100
+BIGGEST_INT = 2**31 - 1
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An option that is a number within bounds; where its default is None, None may be said: no limit."""
+
+    least: float
+    most: float
+    default: float | None = None
+    whole: bool = True
+
+    def read(self, text: str) -> float | None:
+        """Read what somebody wrote; nothing is the default. Raises ValueError with what is wrong, in words."""
+        if not text.strip():
+            return self.default
+        try:
+            value = int(text) if self.whole else float(text)
+        except ValueError as error:
+            raise ValueError(f"{text.strip()[:40]!r} is no {'whole ' if self.whole else ''}number") from error
+        if not self.least <= value <= self.most:
+            raise ValueError(f"has to be {self.least:,} to {self.most:,}")
+        return value
+
+
+AMOUNTS = {
+    "max_attempts": Amount(1, 100, 3),
+    "lease_seconds": Amount(1, DAY_SECONDS, 60),
+    "max_failed_tasks": Amount(0, BIGGEST_INT),
+    "priority": Amount(0, 9, 0),
+    "staging_timeout_seconds": Amount(1, BIGGEST_INT, 3600),
+    "max_cost": Amount(0, MOST_COST, whole=False),
+    "max_tokens": Amount(0, MOST_TOKENS),
+    "max_failure_rate": Amount(0, 1, whole=False),
+}

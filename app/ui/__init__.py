@@ -1,0 +1,71 @@
+"""The HTML edge: pages for operators. It holds no rule and no state: it asks the services and shows what they said."""
+
+import hashlib
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, url_for
+
+from app.ui import (
+    act,
+    batch,
+    batches,
+    bulk,
+    files,
+    live,
+    machine,
+    new_batch,
+    requests,
+    results,
+    sign_in,
+    tasks,
+    tokens,
+    trail,
+    workers,
+)
+from app.ui.access import prepare_sessions, visitor
+from app.ui.answers import guard
+
+_STATIC = Path(__file__).parent / "static"
+_YEAR_SECONDS = 365 * 24 * 3600
+_PAGES = (act, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks, tokens, trail,
+          workers)  # fmt: skip
+
+for each in _PAGES:
+    guard(each.routes)
+
+
+def register(app: Flask, admin_token: str | None, port: int) -> None:
+    """Put the pages on an application; sessions are good for whoever has the same admin token."""
+    prepare_sessions(app, _session_key(admin_token), port)
+    assets = Blueprint("ui", __name__, static_folder="static", static_url_path="/static", template_folder="templates")
+    assets.app_url_defaults(_name_version)
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # a changed file has another address
+    app.jinja_env.globals["asset"] = lambda name: url_for("ui.static", filename=name)
+    app.context_processor(visitor)
+    app.register_blueprint(assets)
+    for page in _PAGES:
+        app.register_blueprint(page.routes)
+
+
+@lru_cache(maxsize=8)
+def _session_key(admin_token: str | None) -> bytes:
+    """Derive the key that signs sessions: every server with this admin token has it, and a new token ends them all.
+
+    Slowly, since the token may be a word that somebody chose: a cookie must not help to guess it (RFC 7914).
+    """
+    if not admin_token:
+        return secrets.token_bytes(32)
+    return hashlib.scrypt(admin_token.encode(), salt=b"interlock sessions", n=2**13, r=8, p=1, dklen=32)
+
+
+def _name_version(endpoint: str, values: dict[str, Any]) -> None:
+    if endpoint == "ui.static":
+        values["v"] = _version(values["filename"])
+
+
+@lru_cache(maxsize=256)
+def _version(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,123 @@
+"""Who is signed in: a session keeps the id of a token, which is looked up for each page, and nothing else."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Flask, Response, abort, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
+from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
+from wtforms import ValidationError
+
+from app.domain.roles import Role
+from app.services.orders import Order
+from app.services.tokens import Caller
+from app.wiring import services
+
+READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+OPERATORS = (Role.OPERATOR, Role.ADMIN)
+ADMINS = (Role.ADMIN,)
+SESSION_HOURS = 12
+
+_TOKEN_ID = "token_id"  # noqa: S105 - the name of a field
+_csrf = CSRFProtect()
+View = Callable[..., Any]
+
+
+class _Sessions(SecureCookieSessionInterface):
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
+
+
+def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
+    """Sign sessions with `key`; two services on one host have a cookie each, since cookies know no ports."""
+    app.secret_key = key
+    app.session_interface = _Sessions()
+    app.config.update(
+        SESSION_COOKIE_NAME=f"interlock_{port}",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        WTF_CSRF_CHECK_DEFAULT=False,  # pages alone: the API takes no cookie
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+    )
+    _csrf.init_app(app)
+
+
+def signed_in() -> Caller | None:
+    """Find who is signed in, or None: the token may be revoked or expired since."""
+    if "visitor" not in g:
+        token_id = session.get(_TOKEN_ID)
+        g.visitor = None if token_id is None else services().tokens.holder(token_id)
+    found: Caller | None = g.visitor
+    return found
+
+
+def begin_session(caller: Caller) -> None:
+    """Sign a caller in."""
+    session.clear()  # nothing of an earlier visitor stays
+    session.permanent = True
+    session[_TOKEN_ID] = caller.token_id
+
+
+def end_session() -> None:
+    """Sign out."""
+    session.clear()
+
+
+def visitor() -> dict[str, Any]:
+    """Tell every template who reads it, and what may be shown to them."""
+    caller = signed_in() if request.blueprint else None
+    role = caller.role if caller else None
+    return {"visitor": caller, "may_operate": role in OPERATORS, "may_manage": role in ADMINS}
+
+
+def order(**more: Any) -> Order:
+    """Make the order of the present request."""
+    caller = signed_in()
+    assert caller is not None, "a page's view runs for a visitor who is signed in"  # noqa: S101
+    return Order(actor=caller.name, role=caller.role, request_id=g.request_id, **more)
+
+
+def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS) -> Callable[[View], View]:
+    """Declare a view of a page for visitors with one of `roles` (None: for everyone), safe from forged forms."""
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(**values: Any) -> Any:
+            if roles is not None and (refused := _turned_away(roles)):
+                return refused
+            if method != "GET":
+                _refuse_forged()
+            return view(**values)
+
+        routes.add_url_rule(rule, view_func=guarded, methods=[method])
+        return guarded
+
+    return declare
+
+
+def _refuse_forged() -> None:
+    """Raise CSRFError for a form of somebody else's. A script's header comes before the body, which may be long."""
+    token = request.headers.get("X-CSRFToken")
+    try:
+        if token:
+            validate_csrf(token)
+        else:
+            _csrf.protect()
+    except ValidationError as error:
+        raise CSRFError(str(error)) from error
+
+
+def _turned_away(roles: Sequence[Role]) -> Response | None:
+    caller = signed_in()
+    if caller is None:
+        wants_page = not request.accept_mimetypes or request.accept_mimetypes.accept_html
+        if request.method != "GET" or "HX-Request" in request.headers or not wants_page:
+            abort(401)  # a script cannot follow to a form
+        there = request.full_path.rstrip("?")
+        return redirect(url_for("ui_sign_in.form", next=there), 303)  # type: ignore[return-value]
+    if caller.role not in roles:
+        abort(403, f"The role {caller.role} may not do this.")
+    return None

@@ -1,0 +1,65 @@
+"""What every answer of a page carries, and how a refusal looks there: one sentence, as a page or for a script."""
+
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from app.errors import Refusal
+
+log = structlog.get_logger()
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_SENTENCES = {
+    401: "You are not signed in, or no longer. Sign in and try again.",
+    404: "There is no such page.",
+}
+
+
+def guard(routes: Blueprint) -> None:
+    """Give the answers of a blueprint the headers of a page, and its errors the shape of one."""
+    routes.after_request(_add_headers)
+    routes.register_error_handler(Refusal, _of_refusal)
+    routes.register_error_handler(HTTPException, _of_http)
+    routes.register_error_handler(Exception, _of_fault)
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def _of_refusal(refusal: Refusal) -> Response:
+    response = _problem(refusal.status, refusal.title, refusal.detail)
+    if refusal.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
+def _of_http(error: HTTPException) -> Response:
+    if error.response is not None:
+        return make_response(error.response)
+    status = error.code or 500
+    if isinstance(error, CSRFError):
+        return _problem(status, "Not sent", "This form is too old, or came from elsewhere. Load the page again.")
+    return _problem(status, error.name, _SENTENCES.get(status) or error.description or error.name)
+
+
+def _of_fault(error: Exception) -> Response:
+    log.exception("request_failed", path=request.path, error=repr(error))
+    return _problem(500, "The service failed", "The service made an error. It is logged under this request's id.")
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    facts: dict[str, Any] = {"status": status, "title": title, "detail": detail}
+    if request.accept_mimetypes.best == "application/json":
+        return make_response({"told": detail, **facts}, status)
+    if "HX-Request" in request.headers:
+        return Response(detail, status=status, content_type="text/plain; charset=utf-8")
+    return make_response(render_template("problem.html", **facts), status)

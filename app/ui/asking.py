@@ -1,0 +1,94 @@
+"""What a form or a request says, put into the words of the service. Judges nothing: what is wrong is refused there."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import request
+from werkzeug.datastructures import MultiDict
+
+from app.domain import action_contexts
+from app.domain.action_contexts import PARSERS
+from app.errors import Invalid
+
+LIMITS = ("max_cost", "max_tokens", "max_failure_rate")
+REDO = ("models", "prompts", "status")
+LONGEST_REASON = 2_000
+
+
+def is_fragment() -> bool:
+    """Whether a script of the page asks, for a part of it; going back in a browser asks for the whole page."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def takes_limits(action: str) -> bool:
+    """Whether an action's context may set limits anew."""
+    return PARSERS.get(action) is action_contexts.limits_of
+
+
+def takes_reuse(action: str) -> bool:
+    """Whether an action's context says what is asked again."""
+    return PARSERS.get(action) is action_contexts.reuse_of
+
+
+def version_shown(form: Mapping[str, str]) -> int:
+    """Read the version that the page showed. Raises Invalid: no action is asked for without it."""
+    version = form.get("version", "")
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise Invalid("The form does not say which version it showed.", errors={"version": ["is missing"]})
+    return int(version)
+
+
+def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:
+    """Make an action's context of its dialog's fields."""
+    context: dict[str, Any] = {}
+    if reason := form.get("reason", "").strip()[:LONGEST_REASON]:
+        context["reason"] = reason
+    if takes_limits(action):
+        context |= _limits(form)
+    if takes_reuse(action):
+        context |= _reuse(form)
+    return context
+
+
+def _limits(form: "MultiDict[str, str]") -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for name in LIMITS:
+        if f"no_{name}" in form:
+            said[name] = None
+        elif value := form.get(name, "").strip():
+            said[name] = _number(value)
+    return said
+
+
+def _number(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value  # the service says what is wrong with it
+
+
+def _reuse(form: "MultiDict[str, str]") -> dict[str, Any]:
+    again = form.get("again", "")
+    if again == "all":
+        return {"reuse": "none"}
+    if again == "some":
+        return {"redo": {name: chosen for name in REDO if (chosen := form.getlist(name))}}
+    return {}
+
+
+def curl(batch_id: int, action: str, version: int, context: Mapping[str, Any]) -> str:
+    """Write the call that asks the same, for a shell; the token stays in its variable."""
+    body: dict[str, Any] = {"action": action, **({"context": context} if context else {})}
+    parts = (
+        "curl -X POST",
+        '-H "Authorization: Bearer $TOKEN"',
+        f"-H {shlex.quote(f'If-Match: {chr(34)}{version}{chr(34)}')}",
+        "-H 'Content-Type: application/json'",
+        f"-d {shlex.quote(orjson.dumps(body).decode())}",
+        shlex.quote(f"{request.host_url}api/batches/{batch_id}/action"),
+    )
+    return " \\\n  ".join(parts)

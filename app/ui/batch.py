@@ -1,0 +1,73 @@
+"""One batch: how it stands, the way it has gone, what may be asked of it, how it went over time."""
+
+from itertools import pairwise
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, render_template, request
+
+from app.domain import diagram
+from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kind
+from app.ui.access import READERS, page
+from app.ui.trail import trail_of
+from app.wiring import services
+
+routes = Blueprint("ui_batch", __name__, template_folder="templates")
+# What asks again for that which failed: the action that begins a run, and not a batch's first.
+RETRY = next(
+    each for each in ACTIONS if BY_TRIGGER[each].target in BEGINS_RUN and INITIAL not in BY_TRIGGER[each].sources
+)
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>", roles=READERS)
+def show(batch_id: int) -> str:
+    """Show a batch."""
+    return whole_page(batch_id)
+
+
+def whole_page(batch_id: int, **more: Any) -> str:
+    """Render a batch's page; `more` is what an action was answered. Raises NotFound."""
+    return render_template("batch/page.html", **_present(batch_id), trail=trail_of(batch_id), kinds=list(Kind), **more)
+
+
+def _present(batch_id: int) -> dict[str, Any]:
+    return {"now": services().batch_page.present(batch_id), "retry": RETRY}
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
+def now(batch_id: int) -> str:
+    """Show the part of a batch's page that changes."""
+    return render_template("batch/_now.html", **_present(batch_id), is_fragment=True)
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/picture.svg", roles=READERS)
+def picture(batch_id: int) -> Response:
+    """Draw the states, the way that a batch has gone and where it stands."""
+    state, way = services().batch_page.way(batch_id)
+    response = Response(diagram.as_svg(state, way), content_type="image/svg+xml; charset=utf-8")
+    # Opened by itself, the picture keeps its own style; as an image in a page it needs no leave.
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    if "version" in request.args:  # the address changes with the batch
+        response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/moments", roles=READERS)
+def moments(batch_id: int) -> Response:
+    """Give the columns of the charts: times, calls a second, failures a second, milliseconds a call."""
+    taken = services().batch_page.moments(batch_id)
+    columns: list[list[float | None]] = [[], [], [], []]
+    for before, after in pairwise(taken):
+        seconds = (after.at - before.at).total_seconds()
+        if seconds <= 0:
+            continue
+        timed = after.timed - before.timed
+        row = (
+            after.at.timestamp(),
+            (after.attempts - before.attempts) / seconds,
+            (after.failures - before.failures) / seconds,
+            (after.latency_ms - before.latency_ms) / timed if timed else None,
+        )
+        for column, value in zip(columns, row, strict=True):
+            column.append(value if value is None else round(value, 3))
+    return Response(orjson.dumps(columns), content_type="application/json")

@@ -1,0 +1,57 @@
+"""The list of batches: tabs of the states with their counts, search, order, pages."""
+
+from typing import Any, NamedTuple
+
+from flask import Blueprint, render_template, request
+
+from app.domain.transitions import ACTIONS, BatchState
+from app.services.batch_list import MOST_AT_ONCE, Filter, Sort
+from app.ui import figures
+from app.ui.access import READERS, page
+from app.ui.asking import is_fragment
+from app.wiring import services
+
+routes = Blueprint("ui_batches", __name__, template_folder="templates")
+for each in figures.FILTERS:
+    routes.add_app_template_filter(each)
+
+
+class Asked(NamedTuple):
+    """What a reader of the list asked for; words that are none ask for nothing."""
+
+    filter: Filter
+    sort: Sort
+
+    @classmethod
+    def of(cls, values: Any) -> "Asked":
+        state, sort = values.get("state", ""), values.get("sort", "")
+        wanted = BatchState(state) if state in set(BatchState) else None
+        name = values.get("name", "").strip()[:200]
+        return cls(Filter(wanted, name), Sort(sort) if sort in set(Sort) else Sort.NEWEST)
+
+    def query(self, **changes: Any) -> dict[str, Any]:
+        """Give the query of an address that asks for the same, but for `changes`."""
+        kept = {"state": self.filter.state, "name": self.filter.name, "sort": self.sort, **changes}
+        return {name: str(value) for name, value in kept.items() if value and value is not Sort.NEWEST}
+
+
+@page(routes, "GET", "/", roles=READERS)
+def index() -> str:
+    """Show a page of batches."""
+    asked, after = Asked.of(request.args), request.args.get("after", type=int)
+    counts = services().batch_list.counts(asked.filter.name)
+    rows, following = services().batch_list.page(asked.filter, asked.sort, after)
+    matching = sum(counts.values()) if asked.filter.state is None else counts[asked.filter.state]
+    template = "batches/_list.html" if is_fragment() else "batches/list.html"
+    return render_template(
+        template,
+        asked=asked,
+        after=after,
+        batches=rows,
+        following=following,
+        counts=counts,
+        matching=matching,
+        sorts=list(Sort),
+        actions=ACTIONS,
+        most=MOST_AT_ONCE,
+    )

@@ -1,0 +1,83 @@
+"""How figures look on a page: amounts, money, time spans, shares, the segments of a bar. Asks nobody but the clock."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+class Segment(NamedTuple):
+    """A part of a bar, in percent of its width."""
+
+    status: str
+    amount: int
+    x: float
+    width: float
+
+
+def amount(number: float) -> str:
+    """Write a whole number with its thousands apart."""
+    return f"{number:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def money(cost: float | None) -> str:
+    """Write a cost: two digits behind the point, more where it would else be nothing."""
+    if cost is None:
+        return "unknown"
+    return f"{cost:,.2f}" if cost == 0 or cost >= 0.01 else f"{cost:.2g}"
+
+
+def span(seconds: float | None) -> str:
+    """Write a time span in its two largest units."""
+    if seconds is None:
+        return ""
+    left = int(seconds)
+    parts: list[str] = []
+    for size, unit in _SPANS:
+        if left >= size or (unit == "s" and not parts):
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def age(at: str) -> str:
+    """Write how long ago a time (RFC 3339) was."""
+    return span(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()))
+
+
+def per_second(rate: float) -> str:
+    """Write a rate, slow ones by the minute."""
+    return f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute"
+
+
+def counts_of(batch: Mapping[str, Any]) -> dict[str, int]:
+    """Give the counted tasks of the phase that a batch is in: of the analysis, or of the staging before it."""
+    analysis, staging = batch["progress"]["analysis"], batch["progress"]["staging"]
+    if analysis["total"]:
+        return {name: analysis[name] for name in ("completed", "leased", "queued", "failed")}
+    is_open = staging["total"] - staging["completed"] - staging["failed"]
+    return {"completed": staging["completed"], "queued": is_open, "failed": staging["failed"]}
+
+
+def percent(batch: Mapping[str, Any]) -> int:
+    """Say how much of the phase has ended, in whole percent; 100 only when all of it has."""
+    counts = counts_of(batch)
+    ended, total = counts["completed"] + counts["failed"], sum(counts.values())
+    return ended * 100 // total if total else 0
+
+
+def segments(batch: Mapping[str, Any]) -> list[Segment]:
+    """Divide a bar among the statuses of a batch's tasks; whatever there is can be seen."""
+    counts = {status: count for status, count in counts_of(batch).items() if count}
+    total = sum(counts.values())
+    widths = {status: max(LEAST_WIDTH, count * 100 / total) for status, count in counts.items()}
+    scale, x, found = 100 / (sum(widths.values()) or 1), 0.0, []
+    for status, width in widths.items():
+        found.append(Segment(status, counts[status], round(x, 2), round(width * scale, 2)))
+        x += width * scale
+    return found
+
+
+FILTERS = (age, amount, money, span, per_second, counts_of, percent, segments)

@@ -1,0 +1,175 @@
+"""The form of a new batch: what was filled in, read by the rules that the API has, each objection beside its field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from werkzeug.datastructures import MultiDict
+
+from app.domain import new_batch as rules
+from app.domain.answer_schemas import objection_to_schema, objection_together
+from app.domain.files import usable_name
+from app.domain.inputs import OnUnreadable, objection_to_pattern
+from app.domain.json_text import writable_json
+from app.errors import Invalid
+
+# The options that the form offers, in its order; what it does not, has its default.
+OFFERED = ("max_attempts", "lease_seconds", "max_failed_tasks", "priority", "max_cost", "max_tokens")
+Form = MultiDict[str, str]
+
+
+@dataclass
+class NewBatch:
+    """What was filled in: the create body of contract 5, and what is wrong with it, by the id of its field."""
+
+    body: dict[str, Any]
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def read(form: Form) -> NewBatch:
+    """Read a form. Where `errors` is not empty, the body is not to be used."""
+    errors: dict[str, str] = {}
+    body = {
+        "name": _name(form.get("name", ""), "name", errors, rules.LONGEST_NAME),
+        "description": _description(form.get("description", ""), errors),
+        "documents": documents(form, errors),
+        "prompts": prompts(form, errors),
+        "models": models(form, errors),
+        "options": _options(form, errors),
+    }
+    return NewBatch(body, errors)
+
+
+def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
+    """Read the pasted text and the folders; files come when the batch is there."""
+    found: list[dict[str, Any]] = []
+    text = form.get("text", "")
+    if text.strip():
+        _plain(text, "text", errors)
+        name = form.get("text_name", "").strip() or "pasted.txt"
+        if not usable_name(name):
+            errors["text_name"] = "The name of the text has to be 1 to 500 characters."
+        found.append({"name": name, "text": text, "media_type": "text/plain"})
+    patterns = [line.strip() for line in form.get("folders", "").splitlines() if line.strip()]
+    if len(patterns) >= rules.MOST_DOCUMENTS:
+        errors["folders"] = f"There may be {rules.MOST_DOCUMENTS - 1:,} patterns at most."
+    for pattern in patterns:
+        if not usable_name(pattern):
+            errors["folders"] = "A pattern has to be 1 to 500 characters."
+        elif objection := objection_to_pattern(pattern):
+            errors["folders"] = f"The pattern {pattern} {objection}."
+        found.append({"folder": pattern})
+    return found
+
+
+def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
+    """Read the prompts; one in which nothing is filled in is none."""
+    found = []
+    columns = [form.getlist(f"prompt_{name}") for name in ("name", "text", "system", "schema")]
+    for number, (name, text, system, schema) in enumerate(zip(*columns, strict=False), 1):
+        if not any(each.strip() for each in (name, text, system, schema)):
+            continue
+        at = f"prompt_{{}}_{number}"
+        if not text.strip():
+            errors[at.format("text")] = f"Prompt {number} needs a text."
+        for column, value in (("text", text), ("system", system)):
+            _plain(value, at.format(column), errors)
+        found.append(
+            {
+                "name": _name(name, at.format("name"), errors, rules.LONGEST_NAME),
+                "text": text,
+                "system": system if system.strip() else None,
+                "schema": _schema(schema, at.format("schema"), errors),
+            }
+        )
+    if len(found) > rules.MOST_PROMPTS:
+        errors["prompts"] = f"There may be {rules.MOST_PROMPTS} prompts at most."
+    if objection := objection_together(prompt["schema"] for prompt in found):
+        errors["prompts"] = f"Of the prompts, {objection}."
+    return found
+
+
+def models(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
+    """Read the models; one in which nothing is filled in is none."""
+    found = []
+    columns = [form.getlist(f"model_{name}") for name in ("connection", "model", "params")]
+    for number, (connection, model, params) in enumerate(zip(*columns, strict=False), 1):
+        if not any(each.strip() for each in (connection, model, params)):
+            continue
+        at = f"model_{{}}_{number}"
+        found.append(
+            {
+                "connection": _name(connection, at.format("connection"), errors, rules.LONGEST_NAME),
+                "model": _name(model, at.format("model"), errors, rules.LONGEST_NAME),
+                "params": _object(params, at.format("params"), errors) or {},
+            }
+        )
+    if len(found) > rules.MOST_MODELS:
+        errors["models"] = f"There may be {rules.MOST_MODELS} models at most."
+    return found
+
+
+def _options(form: Form, errors: dict[str, str]) -> dict[str, Any]:
+    options: dict[str, Any] = {name: rule.default for name, rule in rules.AMOUNTS.items()}
+    for name in OFFERED:
+        try:
+            options[name] = rules.AMOUNTS[name].read(form.get(name, ""))
+        except ValueError as error:
+            errors[name] = f"{name} {error}." if str(error).startswith("has") else f"{name}: {error}."
+    options["on_unreadable"] = form.get("on_unreadable") or str(OnUnreadable.FAIL)
+    if options["on_unreadable"] not in list(OnUnreadable):
+        errors["on_unreadable"] = f"on_unreadable has to be {' or '.join(OnUnreadable)}."
+    return options
+
+
+def _name(value: str, at: str, errors: dict[str, str], most: int) -> str:
+    value = value.strip()
+    if not 1 <= len(value) <= most or "\0" in value:
+        errors[at] = f"{_spoken(at)} has to be 1 to {most} characters."
+    return value
+
+
+def _description(value: str, errors: dict[str, str]) -> str | None:
+    _plain(value, "description", errors)
+    if len(value) > rules.LONGEST_DESCRIPTION:
+        errors["description"] = f"The description may have {rules.LONGEST_DESCRIPTION:,} characters at most."
+    return value or None
+
+
+def _plain(value: str, at: str, errors: dict[str, str]) -> None:
+    if "\0" in value:
+        errors[at] = f"{_spoken(at)} has a NUL character, which no database keeps."
+
+
+def _schema(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
+    schema = _object(value, at, errors)
+    if schema is not None and (objection := objection_to_schema(schema)):
+        errors[at] = f"{_spoken(at)} {objection}."
+    return schema
+
+
+def _object(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
+    """Read a JSON object; nothing is None."""
+    if not value.strip():
+        return None
+    try:
+        found = writable_json(value.encode("utf-8", "replace"))
+    except orjson.JSONDecodeError as error:
+        errors[at] = f"{_spoken(at)} is not JSON: {error}."
+        return None
+    except Invalid as refusal:
+        errors[at] = refusal.detail
+        return None
+    if not isinstance(found, Mapping):
+        errors[at] = f"{_spoken(at)} has to be a JSON object, in braces."
+        return None
+    return dict(found)
+
+
+def _spoken(at: str) -> str:
+    """`prompt_name_2` is "The name of prompt 2"."""
+    if at.count("_") < 2:
+        return f"The {at.replace('_', ' ')}"
+    noun, column, number = at.split("_")
+    return f"The {column} of {noun} {number}"

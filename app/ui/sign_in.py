@@ -1,0 +1,61 @@
+"""Sign-in with a token, or with a link that is good once; sign-out."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+
+from app.domain.roles import Role
+from app.services.tokens import Caller
+from app.ui.access import begin_session, end_session, page, signed_in
+from app.wiring import services
+
+routes = Blueprint("ui_sign_in", __name__)
+
+_WRONG = "This token is not valid: mistyped, expired or revoked."
+_USED = "This link was used before, or is too old. The service prints a new one: python -m app.cli sign-in-link"
+_WORKERS_OWN = "This is a worker's token: it leases and reports, and opens no page."
+
+
+@page(routes, "GET", "/sign-in", roles=None)
+def form() -> Any:
+    """Ask for a token; a link's code waits for one click, so that a program that looks ahead does not use it up."""
+    if signed_in() and "code" not in request.args:
+        return redirect(_next(request.args.get("next")), 303)
+    return _form()
+
+
+@page(routes, "POST", "/sign-in", roles=None)
+def sign_in() -> Any:
+    """Begin a session, or say why not."""
+    caller, refusal = _caller()
+    if caller is None:
+        return _form(refusal), 401
+    begin_session(caller)
+    return redirect(_next(request.form.get("next")), 303)
+
+
+@page(routes, "POST", "/sign-out", roles=None)
+def sign_out() -> Any:
+    """End the session."""
+    end_session()
+    return redirect(url_for("ui_sign_in.form"), 303)
+
+
+def _caller() -> tuple[Caller | None, str]:
+    if code := request.form.get("code"):
+        return (services().tokens.admin() if services().sign_in_links.use(code) else None), _USED
+    caller = services().tokens.caller(request.form.get("token", "").strip())
+    if caller and caller.role is Role.WORKER:
+        return None, _WORKERS_OWN
+    return caller, _WRONG
+
+
+def _form(refusal: str = "") -> str:
+    code = "" if refusal else request.values.get("code", "")
+    return render_template("sign_in.html", code=code, next=request.values.get("next", ""), refusal=refusal)
+
+
+def _next(path: str | None) -> str:
+    """A page of ours, whatever the address says."""
+    is_ours = path and path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if path and is_ours else url_for("ui_batches.index")

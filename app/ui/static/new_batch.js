@@ -1,0 +1,139 @@
+// The form of a new batch: parts that are added and removed, what is known of picked files, and the sending.
+
+(() => {
+  const { Uploads, dropsInto, problem, send } = window.interlockUploads;
+  const SAMPLE_CHARACTERS = 20000;
+  const form = document.getElementById("new-batch");
+  const picker = document.getElementById("files");
+  const field = (id) => document.getElementById(id);
+
+  // --- parts: prompts and models
+
+  function renumber(noun) {
+    [...field(`${noun}s`).children].forEach((part, at) => {
+      const number = at + 1;
+      part.querySelector("[data-number]").textContent = number;
+      for (const name of ["id", "for", "aria-describedby"]) {
+        for (const each of part.querySelectorAll(`[${name}]`)) {
+          each.setAttribute(name, each.getAttribute(name).replace(/_\d+(-told)?$/, `_${number}$1`));
+        }
+      }
+      part.querySelector("[data-remove]").hidden = field(`${noun}s`).children.length === 1;
+    });
+  }
+
+  function add(noun) {
+    const part = field(`new-${noun}`).content.querySelector("fieldset").cloneNode(true);
+    field(`${noun}s`).append(part);
+    renumber(noun);
+    return part;
+  }
+
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.add) add(button.dataset.add).querySelector("input").focus();
+    if ("remove" in button.dataset) {
+      const part = button.closest("[data-part]");
+      const noun = part.dataset.part;
+      part.remove();
+      renumber(noun);
+      form.querySelector(`[data-add=${noun}]`).focus();
+    }
+    if (button.dataset.connection) {
+      const free = [...field("models").children].find((part) => !part.querySelector("[name=model_connection]").value);
+      const part = free ?? add("model");
+      part.querySelector("[name=model_connection]").value = button.dataset.connection;
+      part.querySelector("[name=model_model]").value = button.dataset.model;
+    }
+    lookSoon();
+  });
+  ["prompt", "model"].forEach(renumber);
+
+  // --- what it would make
+
+  let timer;
+  function lookSoon() {
+    clearTimeout(timer);
+    timer = setTimeout(() => document.body.dispatchEvent(new Event("look")), 400);
+  }
+  form.addEventListener("input", lookSoon);
+
+  // A file whose first part reads as text, without the character that no text has, is one.
+  async function startOf(file) {
+    const text = await file.slice(0, SAMPLE_CHARACTERS * 4).text();
+    const isText = !text.includes("\0") && (text.match(/\uFFFD/g) ?? []).length < 3;
+    return isText ? text.slice(0, SAMPLE_CHARACTERS) : "";
+  }
+
+  async function picked() {
+    const files = [...picker.files];
+    const plain = files.filter((file) => file.type.startsWith("text/") || /\.(txt|md|csv|jsonl?|html?)$/i.test(file.name));
+    field("files-told").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
+    field("files_count").value = files.length;
+    field("files_texts").value = plain.length;
+    field("files_characters").value = plain.reduce((sum, file) => sum + file.size, 0);
+    field("sample_name").value = files[0]?.name ?? "";
+    field("sample_text").value = files.length && plain.includes(files[0]) ? await startOf(files[0]) : "";
+    lookSoon();
+  }
+  picker.addEventListener("change", picked);
+  dropsInto(field("drop"), picker);
+
+  // --- the sending
+
+  function show(errors) {
+    for (const each of form.querySelectorAll("[aria-invalid]")) each.removeAttribute("aria-invalid");
+    for (const each of form.querySelectorAll(".told[id]")) if (each.id !== "files-told") each.textContent = "";
+    for (const [id, words] of Object.entries(errors)) {
+      field(id)?.setAttribute("aria-invalid", "true");
+      field(id)?.closest("details")?.setAttribute("open", "");
+      if (field(`${id}-told`)) field(`${id}-told`).textContent = words;
+    }
+  }
+
+  async function create() {
+    const values = new URLSearchParams(new FormData(form));
+    const { ok, answer } = await send(form.action, values.toString(), "application/x-www-form-urlencoded", () => {});
+    show(answer.errors ?? {});
+    if (!ok) return problem([answer.told, ...Object.values(answer.errors ?? {})].join(" "));
+    if (!picker.files.length) return window.location.assign(answer.batch);
+    // From here on a reload shows the page of the batch's files: nothing is created twice.
+    history.replaceState(null, "", answer.files);
+    form.hidden = true;
+    return new Uploads(answer.files, answer.batch).start([...picker.files]);
+  }
+
+  async function createOfLines() {
+    const file = field("lines").files[0];
+    field("lines-bad").replaceChildren();
+    if (!file) return problem("Choose the JSONL file first.");
+    const bar = field("lines-progress");
+    bar.hidden = false;
+    const query = new URLSearchParams({ name: field("name").value });
+    const { ok, answer } = await send(`${form.dataset.lines}?${query}`, file, "application/jsonl", (share) => {
+      bar.value = share;
+      field("lines-said").textContent = share < 1 ? "The file is on its way." : "The lines are being read.";
+    });
+    field("lines-said").textContent = "";
+    bar.hidden = true;
+    if (ok) return window.location.assign(answer.batch);
+    show(answer.errors ?? {});
+    const bad = Object.entries(answer.lines ?? {}).map(([line, words]) => {
+      const item = document.createElement("li");
+      item.textContent = `${line}: ${words}`;
+      return item;
+    });
+    field("lines-bad").replaceChildren(...bad);
+    return problem(answer.told);
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = field("create");
+    button.disabled = true;
+    problem("");
+    await (field("of-lines").checked ? createOfLines() : create());
+    button.disabled = false;
+  });
+})();

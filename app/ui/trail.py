@@ -1,0 +1,49 @@
+"""The audit trail of a batch as a timeline: newest first, by kind and by actor, and as a download."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, render_template, request, stream_with_context
+
+from app.domain.transitions import Kind
+from app.ui.access import READERS, page
+from app.ui.asking import is_fragment
+from app.wiring import services
+
+routes = Blueprint("ui_trail", __name__, template_folder="templates")
+NDJSON = "application/x-ndjson"
+
+
+def _asked() -> tuple[Kind | None, str]:
+    kind = request.args.get("kind", "")
+    return (Kind(kind) if kind in set(Kind) else None), request.args.get("actor", "").strip()[:200]
+
+
+def trail_of(batch_id: int) -> dict[str, Any]:
+    """Read the page of the timeline that the address asks for."""
+    kind, actor = _asked()
+    before = request.args.get("before", type=int)
+    rows, older = services().batch_page.trail(batch_id, kind, actor, before)
+    return {"batch_id": batch_id, "rows": rows, "older": older, "kind": kind, "actor": actor, "before": before}
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/audit", roles=READERS)
+def audit(batch_id: int) -> str:
+    """Show the timeline; of an archived batch too."""
+    template = "batch/_trail.html" if is_fragment() else "batch/trail.html"
+    return render_template(template, trail=trail_of(batch_id), kinds=list(Kind))
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/audit.jsonl", roles=READERS)
+def download(batch_id: int) -> Response:
+    """Stream the timeline, one JSON line a change."""
+    rows = services().batch_page.trail_lines(batch_id, *_asked())
+
+    def lines() -> Iterator[bytes]:
+        for row in rows:
+            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+    response = Response(stream_with_context(lines()), content_type=NDJSON)
+    response.headers["Content-Disposition"] = f'attachment; filename="batch-{batch_id}-audit.jsonl"'
+    return response

@@ -1,0 +1,28 @@
+"""The workers: who was last seen when, what they hold, how fast they are, and what failed with them."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from app.services.workers import MOST_FAILURES, MOST_WORKERS
+from app.ui.access import READERS, page
+from app.wiring import services
+
+routes = Blueprint("ui_workers", __name__)
+LONGEST_SEARCH = 200
+
+
+@page(routes, "GET", "/workers", roles=READERS)
+def workers() -> str:
+    """Show the workers last seen; a part of the page when htmx asks for it again."""
+    name = request.args.get("name", "").strip()[:LONGEST_SEARCH].replace("\0", "")
+    found: dict[str, Any] = services().workers.seen(name or None)
+    template = "workers/_list.html" if request.headers.get("HX-Request") else "workers/workers.html"
+    return render_template(
+        template,
+        **found,
+        name=name,
+        failures=services().workers.failures(),
+        most_failures=MOST_FAILURES,
+        most_workers=MOST_WORKERS,
+    )

@@ -1,0 +1,54 @@
+"""The pictures in docs/images: of a service with the demo's batch, light and dark: `python -m bench.screenshots`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+from rich.console import Console
+
+from app.demo import demo
+from tests.support.chromium import launched
+from tests.support.server import LiveServer, running_server
+
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+SIZE = {"width": 1200, "height": 860}
+BATCH = 1  # the demo's: the database is fresh
+PICTURES = {"batches": "/", "batch": f"/batches/{BATCH}", "results": f"/batches/{BATCH}/results"}
+SCHEMES = ("light", "dark")
+SETTLED_MS = 1_500  # after which fragments are fetched and lines are drawn
+
+
+def screenshots() -> int:
+    """Take them all. Returns 0, or 1 when the demo did not get through."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="interlock-screenshots-") as folder,
+        running_server(f"sqlite:///{Path(folder, 'interlock.db')}", EMBEDDED_WORKER="1") as server,
+    ):
+        if demo(server.url, server.tokens["admin"], Console(stderr=True)):
+            return 1
+        with sync_playwright() as playwright:
+            browser = launched(playwright)
+            _take(browser, server)
+            browser.close()
+    return 0
+
+
+def _take(browser: Browser, server: LiveServer) -> None:
+    for scheme in SCHEMES:
+        page = browser.new_page(viewport=SIZE, color_scheme=scheme, base_url=server.url)
+        page.goto("/sign-in")
+        page.fill("input[name=token]", server.tokens["operator"])
+        page.press("input[name=token]", "Enter")
+        page.wait_for_url(lambda url: "sign-in" not in url)
+        for name, path in PICTURES.items():
+            page.goto(path)
+            page.wait_for_timeout(SETTLED_MS)
+            page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
+            print(f"docs/images/{name}-{scheme}.png", file=sys.stderr)
+        page.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(screenshots())

@@ -1,0 +1,104 @@
+"""A real browser for the pages: Chromium by Playwright, and what every page has to keep to while it is looked at."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
+
+from tests.support.chromium import NoChromium, launched
+from tests.support.server import LiveServer
+
+AXE = Path(__file__).with_name("axe.min.js").read_text()
+
+_visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            browser = launched(playwright)
+        except NoChromium as error:
+            pytest.fail(str(error), pytrace=False)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(start_server: Callable[..., LiveServer], database_url: str) -> Iterator[LiveServer]:
+    """A service of its own for a test, on each database."""
+    server = _visited["site"] = start_server(database_url)
+    yield server
+    del _visited["site"]
+
+
+class Witness:
+    """Sees what a browser did: errors in its console, requests that left the host, answers that failed."""
+
+    def __init__(self, site: LiveServer) -> None:
+        self._home = site.url
+        self._expected: set[int] = set()
+        self.wrong: list[str] = []
+
+    def expect(self, *statuses: int) -> None:
+        """Say which statuses of failure the test brings about itself."""
+        self._expected |= set(statuses)
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.wrong.append(f"error of a script: {error}"))
+        page.on("console", self._console)
+        page.on("request", self._request)
+        page.on("response", self._response)
+
+    def _console(self, message: Any) -> None:
+        # A failed answer is judged by its status, below.
+        said = message.text
+        is_of_status = "Failed to load resource" in said or (self._expected and "Response Status Error Code" in said)
+        if message.type == "error" and not is_of_status and "/live" not in said:
+            self.wrong.append(f"console: {said}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self._home, "data:", "blob:")):
+            self.wrong.append(f"left the host: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self._expected and "/live" not in response.url:
+            self.wrong.append(f"{response.status} of {response.url}")
+
+
+@pytest.fixture
+def witness(site: LiveServer) -> Iterator[Witness]:
+    seen = Witness(site)
+    yield seen
+    assert seen.wrong == []
+
+
+@pytest.fixture
+def browser_page(chromium: Browser, site: LiveServer, witness: Witness) -> Iterator[Page]:
+    """An empty page of a fresh browser at the site."""
+    context = chromium.new_context(base_url=site.url)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    witness.watch(page)
+    yield page
+    context.close()
+
+
+def sign_in(page: Page, role: str) -> None:
+    """Sign in by the form, as somebody with the role."""
+    page.goto("/sign-in")
+    page.get_by_label("Token").fill(_visited["site"].tokens[role])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def assert_accessible(page: Page) -> None:
+    """Hold the page against axe-core's rules (WCAG 2 and good practice)."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run()")["violations"]
+    assert not found, [
+        (rule["id"], [node["html"][:200] + " " + node["failureSummary"] for node in rule["nodes"][:3]])
+        for rule in found
+    ]

@@ -1,0 +1,175 @@
+"""The page of one batch: what it shows, its buttons, its trail; and a number of statements that does not grow."""
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.domain import transitions
+from app.domain.leases import TaskStatus
+from app.domain.transitions import ACTIONS, BatchState
+from app.services import Services
+from tests.services import stories
+from tests.test_architecture import ROOT
+from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
+
+
+@pytest.fixture
+def service(app: Flask) -> Services:
+    found: Services = app.extensions["interlock"]
+    return found
+
+
+@pytest.fixture
+def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
+    return visitor(app, tokens, "operator")
+
+
+def buttons(page: Any) -> list[Any]:
+    return list(page.xpath("//div[contains(@class, 'actions')]//button"))
+
+
+@pytest.mark.parametrize("state", list(BatchState))
+def test_the_buttons_are_those_of_the_table(operator: FlaskClient, service: Services, state: str) -> None:
+    batch_id = stories.bring(service, state)
+    page = read(operator, f"/batches/{batch_id}")
+    assert [words(each) for each in buttons(page)] == list(ACTIONS)
+    may = [words(each) for each in buttons(page) if each.get("aria-disabled") is None]
+    assert may == service.queries.batch(batch_id)["allowed_actions"]
+    for each in service.batches.actions(batch_id):
+        button = one(page, f"//button[@id='act-{each['action']}']")
+        assert button.get("disabled") is None, "a disabled button cannot be focused, and so not say why"
+        why = words(one(page, f"//*[@id='{button.get('aria-describedby')}']"))
+        assert why == (each["reason"] or transitions.BY_TRIGGER[each["action"]].meaning)
+        assert (button.get("hx-get") is None) == (not each["allowed"])
+
+
+def test_a_guard_is_a_reason_too(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.create(service, documents=0)
+    page = read(operator, f"/batches/{batch_id}")
+    assert one(page, "//button[@id='act-stage']").get("aria-disabled") == "true"
+    assert words(one(page, "//*[@id='why-stage']")) == "stage is not possible: the batch has no documents."
+
+
+def test_a_viewer_sees_no_button(app: Flask, tokens: dict[str, str], service: Services) -> None:
+    batch_id = stories.bring(service, "COMPLETED")
+    viewer = visitor(app, tokens, "viewer")
+    page = read(viewer, f"/batches/{batch_id}")
+    assert page.xpath("//*[@hx-post or contains(@hx-get, '/act/')] | //div[contains(@class, 'actions')]") == []
+    assert viewer.get(f"/batches/{batch_id}/act/restage?version=5").status_code == 403
+
+
+def test_the_title_tells_how_it_goes(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=3)
+    stories.complete(service, stories.lease(service, batch_id, most=1)[0])
+    title = "ANALYZING 33 % · contracts"
+    assert words(one(read(operator, f"/batches/{batch_id}"), "//title")).startswith(title)
+    fragment = operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).get_data(as_text=True)
+    assert f"<title>{title}</title>" in fragment
+
+
+def test_the_picture_marks_state_and_way(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "PAUSED")
+    source = one(read(operator, f"/batches/{batch_id}"), "//img[contains(@src, 'picture')]/@src")
+    picture = operator.get(source).get_data(as_text=True)
+    assert '<g class="state hold current">' in picture
+    assert len(re.findall(r'class="(?:action|event) visited"', picture)) == 4
+    assert "version=5" in source
+
+
+def test_failures_are_grouped_by_cause(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=4)
+    for number, task in enumerate(stories.lease(service, batch_id)):
+        error = {"code": "refused" if number == 3 else "timeout", "message": f"said {number}"}
+        stories.fail(service, task, retryable=False, error=error)
+    page = read(operator, f"/batches/{batch_id}")
+    table = one(page, "//section[@aria-labelledby='failed-title']//tbody")
+    cells = [[words(cell) for cell in row.xpath("./td")][:4] for row in table.xpath("./tr")]
+    assert cells == [["timeout", "3", "said 0", "local/m0 (3)"], ["refused", "1", "said 3", "local/m0 (1)"]]
+    retry = table.xpath(".//button/@hx-get")
+    assert len(retry) == 2
+    assert "/act/restage?" in retry[0]
+    assert "timeout" in retry[0]
+
+
+def test_workers_on_it_now(operator: FlaskClient, service: Services) -> None:
+    batch_id, other = (stories.bring(service, "ANALYZING", documents=3) for _ in range(2))
+    service.queue.lease("w-one", max_tasks=2, batch_id=batch_id)
+    service.queue.lease("w-two", max_tasks=1, batch_id=batch_id)
+    service.queue.lease("elsewhere", max_tasks=3, batch_id=other)
+    page = read(operator, f"/batches/{batch_id}")
+    shown = [words(each) for each in page.xpath("//section[@aria-labelledby='workers-title']//li")]
+    assert [each.split(",")[0] for each in shown] == ["w-one 2 tasks", "w-two 1 task"]
+
+
+def test_the_trail_is_a_timeline(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    stories.act(service, batch_id, "pause", reason="the <model> is down")
+    items = read(operator, f"/batches/{batch_id}").xpath("//ol[@class='timeline']/li")
+    assert len(items) == 5
+    newest = words(items[0])
+    for said in ("pause by an operator", "(operator)", "ANALYZING to PAUSED", "version 5", "the <model> is down"):
+        assert said in newest
+    assert [words(each) for each in items[-1].xpath(".//strong")] == ["create"]
+
+
+def test_the_trail_is_filtered_and_downloaded(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "COMPLETED")
+
+    def versions(query: str) -> list[int]:
+        lines = operator.get(f"/batches/{batch_id}/audit.jsonl?{query}").data.splitlines()
+        return [orjson.loads(line)["version"] for line in lines]
+
+    assert versions("") == [5, 4, 3, 2, 1]
+    assert versions("kind=event") == [5, 3]
+    assert versions("actor=OPERATOR") == [4, 2, 1]
+    page = read(operator, f"/batches/{batch_id}/audit?kind=event")
+    assert len(page.xpath("//ol[@class='timeline']/li")) == 2
+    assert read(operator, f"/batches/{batch_id}/audit", headers=FRAGMENT).get("id") == "trail"
+    download = one(page, "//a[@download]/@href")
+    assert "kind=event" in download
+
+
+def test_the_charts_have_columns_of_one_length(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    service.sweeper.sweep()
+    stories.finish_all(service, batch_id)
+    columns = operator.get(f"/batches/{batch_id}/moments").json
+    assert len(columns) == 4
+    assert {len(each) for each in columns} == {1}, "the sample is too near to the end of the run"
+    assert columns[0] == sorted(columns[0])
+    saved = stories.create(service)
+    assert operator.get(f"/batches/{saved}/moments").json == [[], [], [], []]
+
+
+def test_there_is_no_such_batch(operator: FlaskClient) -> None:
+    for path in ("", "/now", "/picture.svg", "/moments"):
+        assert operator.get(f"/batches/999999{path}").status_code == 404
+
+
+def test_the_number_of_statements_does_not_grow(operator: FlaskClient, service: Services) -> None:
+    small, large = (stories.bring(service, "ANALYZING", documents=documents) for documents in (2, 60))
+    for _ in range(8):
+        stories.act(service, large, "pause")
+        stories.act(service, large, "resume")
+    for batch_id in (small, large):
+        first, *_ = stories.lease(service, batch_id)
+        stories.fail(service, first, retryable=False)
+    with counted(service) as few:
+        read(operator, f"/batches/{small}")
+    with counted(service) as many:
+        read(operator, f"/batches/{large}")
+    assert len(few) == len(many) <= 12
+
+
+def test_no_template_and_no_script_names_a_state() -> None:
+    folder = ROOT / "app" / "ui"
+    sources = [*folder.rglob("templates/**/*.html"), *folder.glob("static/*.js")]
+    assert sources
+    states = set(BatchState) - set(TaskStatus)
+    for source in sources:
+        text = source.read_text()
+        assert [state for state in states if state in text] == [], source

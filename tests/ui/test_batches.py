@@ -1,0 +1,133 @@
+"""The list of batches: tabs, search, order, pages; and a number of statements that does not grow with it."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.domain.transitions import ACTIONS, BatchState
+from app.services import Services, batch_list
+from tests.services import stories
+from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
+
+
+@pytest.fixture
+def service(app: Flask) -> Services:
+    found: Services = app.extensions["interlock"]
+    return found
+
+
+@pytest.fixture
+def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
+    return visitor(app, tokens, "operator")
+
+
+def rows(page: Any) -> list[str]:
+    return [words(each) for each in page.xpath("//tbody/tr/td/a")]
+
+
+def ids(page: Any) -> list[int]:
+    return [int(each.get("id").removeprefix("batch-")) for each in page.xpath("//tbody/tr")]
+
+
+def test_there_is_a_tab_for_each_state_with_its_count(operator: FlaskClient, service: Services) -> None:
+    for state in ("SAVED", "STAGED", "STAGED"):
+        stories.bring(service, state)
+    tabs = [words(each) for each in read(operator, "/").xpath("//nav[@class='tabs']/a")]
+    counts = {"SAVED": 1, "STAGED": 2}
+    assert tabs == ["all 3", *(f"{state} {counts.get(state, 0)}" for state in BatchState)]
+
+
+def test_a_tab_shows_the_batches_of_its_state(operator: FlaskClient, service: Services) -> None:
+    saved, staged = stories.bring(service, "SAVED"), stories.bring(service, "STAGED")
+    assert ids(read(operator, "/")) == [staged, saved]
+    page = read(operator, "/?state=STAGED")
+    assert ids(page) == [staged]
+    assert words(one(page, "//nav[@class='tabs']/a[@aria-current]")) == "STAGED 1"
+    assert ids(read(operator, "/?state=NONSENSE")) == [staged, saved]
+
+
+def named(service: Services, *names: str) -> list[int]:
+    made = []
+    for name in names:
+        batch_id = stories.create(service)
+        from app.services import inputs
+
+        inputs.rename(service.batches, batch_id, {"name": name}, stories.OPERATOR)
+        made.append(batch_id)
+    return made
+
+
+def test_search_and_order(operator: FlaskClient, service: Services) -> None:
+    named(service, "beta", "Alpha 100%", "gamma")
+    assert rows(read(operator, "/?sort=name")) == ["Alpha 100%", "beta", "gamma"]
+    assert rows(read(operator, "/?sort=oldest")) == ["beta", "Alpha 100%", "gamma"]
+    assert rows(read(operator, "/?name=ALPHA")) == ["Alpha 100%"]
+    assert rows(read(operator, "/?name=0%25")) == ["Alpha 100%"]
+    assert "No batch matches" in words(read(operator, "/?name=delta"))
+
+
+@pytest.mark.parametrize("sort", list(batch_list.Sort))
+def test_pages_follow_one_another(
+    operator: FlaskClient, service: Services, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(service, "b", "a", "b", "c", "a")
+    whole = ids(read(operator, f"/?sort={sort}"))
+    monkeypatch.setattr(batch_list.BatchList.page, "__defaults__", (batch_list.Sort.NEWEST, None, 2))
+    page = read(operator, f"/?sort={sort}")
+    seen = ids(page)
+    while further := page.xpath("//a[@rel='next']/@href"):
+        page = read(operator, further[0])
+        seen += ids(page)
+    assert seen == whole
+    assert len(seen) == 5
+
+
+def test_the_first_visit_teaches(operator: FlaskClient) -> None:
+    page = read(operator, "/")
+    assert "There is no batch yet" in words(page)
+    assert "/api/batches" in words(one(page, "//pre"))
+
+
+def test_a_viewer_gets_nothing_to_click_that_would_be_refused(
+    app: Flask, tokens: dict[str, str], service: Services
+) -> None:
+    stories.create(service)
+    viewer = visitor(app, tokens, "viewer")
+    page = read(viewer, "/")
+    assert page.xpath("//button[@name='action'] | //input[@type='checkbox'] | //a[@href='/batches/new']") == []
+    assert viewer.post("/batches/bulk", data={"action": "stage"}).status_code in (400, 403)
+    operator = read(visitor(app, tokens, "operator"), "/")
+    assert operator.xpath("//button[@name='action']/@value") == list(ACTIONS)
+
+
+def test_a_row_shows_progress_and_cost(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=4)
+    done, failed, _ = stories.lease(service, batch_id, most=3)
+    stories.complete(service, done, {"text": "x", "usage": {"cost": 1.5}})
+    stories.fail(service, failed, retryable=False)
+    row = one(read(operator, "/"), f"//tr[@id='batch-{batch_id}']")
+    bar = one(row, ".//svg")
+    assert bar.get("aria-label") == "1 completed, 1 leased, 1 queued, 1 failed"
+    assert [float(each) for each in bar.xpath("./rect/@width")] == [25.0] * 4
+    assert "50 % of 4, 1 failed" in words(row)
+    assert "1.50" in words(row)
+
+
+def test_a_script_gets_the_list_alone(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.create(service)
+    fragment = read(operator, "/", headers=FRAGMENT)
+    assert fragment.get("id") == "list"
+    assert ids(fragment) == [batch_id]
+
+
+def test_the_number_of_statements_does_not_grow(operator: FlaskClient, service: Services) -> None:
+    stories.bring(service, "ANALYZING")
+    with counted(service) as few:
+        read(operator, "/")
+    for _ in range(30):
+        stories.bring(service, "STAGED", documents=1)
+    with counted(service) as many:
+        read(operator, "/")
+    assert len(few) == len(many) <= 6

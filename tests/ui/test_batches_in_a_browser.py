@@ -1,0 +1,167 @@
+"""The list and the page of a batch in a real browser: live, by keyboard, stale, accessible in light and dark."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.services import Services
+from tests.api import conftest
+from tests.api.conftest import HoldRow
+from tests.services import stories
+from tests.support.server import LiveServer
+from tests.ui.conftest import assert_accessible, sign_in
+
+hold_row = conftest.hold_row
+
+
+@pytest.fixture
+def operator(site: LiveServer, browser_page: Page) -> Page:
+    """A page of somebody who may operate."""
+    sign_in(browser_page, "operator")
+    return browser_page
+
+
+def another(page: Page, site: LiveServer, role: str) -> Page:
+    """Open a second browser with a visitor of its own."""
+    browser = page.context.browser
+    assert browser is not None
+    opened = browser.new_context(base_url=site.url).new_page()
+    sign_in(opened, role)
+    return opened
+
+
+def ask(page: Page, action: str, reason: str = "") -> None:
+    """Click an action, say why, and confirm."""
+    page.locator(f"#act-{action}").click()
+    dialog = page.locator("#dialog")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Reason").fill(reason)
+    dialog.locator("button[type=submit]").click()
+
+
+def test_an_action_with_a_reason(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator.goto(f"/batches/{batch_id}")
+    ask(operator, "pause", "the model is down")
+    expect(operator.locator("#answer")).to_contain_text("pause is done")
+    expect(operator.locator("#dialog")).to_be_hidden()
+    expect(operator.locator("#now")).to_have_attribute("data-version", "5")
+    expect(operator).to_have_title(re.compile("^PAUSED 0 %"))
+    assert stories.audit(services, batch_id)[-1]["reason"] == "the model is down"
+
+
+def test_two_browsers_and_one_stale_click(operator: Page, site: LiveServer, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    other = another(operator, site, "operator")
+    other.goto(f"/batches/{batch_id}")
+    other.locator("#act-cancel").click()  # its dialog shows version 4, and stays open while the other one acts
+    expect(other.locator("#dialog")).to_be_visible()
+    operator.goto(f"/batches/{batch_id}")
+    ask(operator, "pause", "I was faster")
+    expect(operator.locator("#answer")).to_contain_text("pause is done")
+    other.locator("#dialog button[type=submit]").click()
+    told = other.locator("#answer")
+    expect(told).to_contain_text("cancel was not applied")
+    expect(told).to_contain_text("I was faster")
+    assert stories.state_of(services, batch_id) == "PAUSED"
+    other.context.close()
+
+
+def test_a_disabled_button_says_why_to_the_keyboard(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "STAGED")
+    operator.goto(f"/batches/{batch_id}")
+    why = operator.locator("#why-pause")
+    expect(why).to_be_hidden()
+    operator.locator("#act-run").focus()
+    operator.keyboard.press("Tab")
+    expect(operator.locator("#act-pause")).to_be_focused()
+    expect(why).to_be_visible()
+    expect(why).to_contain_text("pause needs a batch that is")
+    operator.keyboard.press("Enter")
+    expect(operator.locator("#dialog")).to_be_hidden()
+    assert stories.state_of(services, batch_id) == "STAGED"
+
+
+def test_a_dialog_by_keyboard_alone(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "STAGED")
+    operator.goto(f"/batches/{batch_id}")
+    operator.locator("#act-run").focus()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_label("Reason")).to_be_focused()
+    operator.keyboard.press("Escape")
+    expect(operator.locator("#dialog")).to_be_hidden()
+    expect(operator.locator("#act-run")).to_be_focused()
+    assert stories.state_of(services, batch_id) == "STAGED"
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_label("Reason")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.locator("#answer")).to_contain_text("run is done")
+
+
+def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator.goto(f"/batches/{batch_id}")
+    expect(operator).to_have_title(re.compile("^ANALYZING 0 %"))
+    operator.evaluate("window.sameDocument = true")
+    stories.finish_all(services, batch_id)
+    expect(operator).to_have_title(re.compile("^COMPLETED 100 %"), timeout=15_000)
+    assert operator.evaluate("window.sameDocument")
+
+
+def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Services) -> None:
+    batch_id, chosen = stories.create(services), stories.create(services)
+    operator.goto("/")
+    box = operator.get_by_label(f"Choose batch {chosen}")
+    box.check()
+    stories.act(services, batch_id, "stage")
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING", timeout=15_000)
+    expect(box).to_be_checked()
+    operator.get_by_role("button", name="stage …", exact=True).click()
+    expect(operator.locator("tbody tr")).to_have_count(1)
+    operator.get_by_label("Reason").fill("all at once")
+    operator.get_by_role("button", name="stage those ticked").click()
+    expect(operator.locator("tbody")).to_contain_text("done")
+    assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 360])
+def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, scheme: Any, width: int) -> None:
+    batch_id = stories.bring(services, "ANALYZING", documents=4)
+    failed, done, *_ = stories.lease(services, batch_id, most=3)
+    stories.fail(services, failed, retryable=False)
+    stories.complete(services, done)
+    operator.emulate_media(color_scheme=scheme)
+    operator.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", f"/batches/{batch_id}", f"/batches/{batch_id}/audit"):
+        operator.goto(path)
+        assert_accessible(operator)
+        assert operator.evaluate("document.documentElement.scrollWidth") <= width, path
+    operator.goto(f"/batches/{batch_id}")
+    operator.locator("#act-cancel").click()
+    expect(operator.locator("#dialog")).to_be_visible()
+    assert_accessible(operator)
+
+
+class TestLocked:
+    """PostgreSQL alone: SQLite has no row locks, so there is nothing to wait behind."""
+
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    def test_a_request_waits_in_line_until_the_batch_is_free(
+        self, operator: Page, services: Services, hold_row: HoldRow
+    ) -> None:
+        batch_id = stories.bring(services, "ANALYZING")
+        operator.goto(f"/batches/{batch_id}")
+        with hold_row(batch_id):
+            ask(operator, "pause", "while somebody else is at it")
+            expect(operator.locator("#answer")).to_contain_text("queued, place 1 in line")
+            expect(operator.locator("#waiting-title")).to_contain_text("1 waiting in line")
+            assert stories.state_of(services, batch_id) == "ANALYZING"
+        expect(operator.locator("#answer")).to_contain_text("APPLIED, version 5", timeout=15_000)
+        expect(operator.locator("#waiting-title")).to_be_hidden()
+        expect(operator).to_have_title(re.compile("^PAUSED"))

@@ -1,0 +1,85 @@
+"""The stream that tells pages to look again: at once, at each change, to few at a time, until it is told to stop."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import requests
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.services import Services
+from app.ui import live
+from tests.services import stories
+from tests.support.client import ApiClient
+from tests.support.server import LiveServer
+from tests.ui.visits import visitor
+
+
+@pytest.fixture
+def watcher(app: Flask, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(live, "_streams", threading.BoundedSemaphore(live.MOST_STREAMS))
+    yield visitor(app, client.tokens, "viewer")
+    app.extensions["interlock"].queue.stopping.set()
+
+
+def next_event(stream: Iterator[str]) -> str:
+    return next(part for part in stream if part.startswith("event: ")).split()[1]
+
+
+def opened(watcher: FlaskClient, path: str) -> Iterator[str]:
+    response = watcher.get(path)
+    assert response.content_type.startswith("text/event-stream")
+    return (part.decode() for part in response.iter_encoded())
+
+
+def test_a_batch_at_once_and_when_it_changes(watcher: FlaskClient, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    stream = opened(watcher, f"/live?batch={batch_id}")
+    assert next_event(stream) == f"batch-{batch_id}"
+    stories.act(services, batch_id, "pause")
+    assert next_event(stream) == f"batch-{batch_id}"
+
+
+def test_the_list(watcher: FlaskClient, services: Services) -> None:
+    stream = opened(watcher, "/live")
+    assert next_event(stream) == "batches"
+    stories.create(services)
+    assert next_event(stream) == "batches"
+
+
+def test_few_at_a_time_and_each_gives_its_place_back(
+    start_server: Callable[..., LiveServer], database_url: str
+) -> None:
+    """In a server process of its own: a test client holds one request at a time."""
+    server = start_server(database_url)
+    with requests.Session() as http:
+        page = http.get(f"{server.url}/sign-in", timeout=10).text
+        proof = re.search(r'name="csrf_token" value="([^"]+)"', page)
+        assert proof
+        form = {"csrf_token": proof[1], "token": server.tokens["viewer"]}
+        assert http.post(f"{server.url}/sign-in", data=form, timeout=10).status_code == 200
+        with ExitStack() as opened:
+
+            def stream() -> int:
+                answer = opened.enter_context(http.get(f"{server.url}/live", stream=True, timeout=10))
+                return answer.status_code
+
+            assert [stream() for _ in range(live.MOST_STREAMS)] == [200] * live.MOST_STREAMS
+            assert stream() == 503
+        deadline = time.monotonic() + 30  # a place is free when the process has seen that nobody reads
+        with ExitStack() as opened:
+            while stream() != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def test_it_ends_when_the_service_stops(watcher: FlaskClient, app: Flask) -> None:
+    stream = opened(watcher, "/live")
+    next_event(stream)
+    app.extensions["interlock"].queue.stopping.set()
+    assert [part for part in stream if part.startswith("event: ")] == []

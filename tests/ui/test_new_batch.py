@@ -1,0 +1,207 @@
+"""The form of a new batch: what it would make, what it makes, and its objections; files and lines beside it."""
+
+import re
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from app.domain.estimates import Texts, input_tokens
+from app.domain.new_batch import AMOUNTS
+from tests.support.client import ApiClient
+
+FORM = {
+    "name": "contracts",
+    "text": "The rent is due.",
+    "text_name": "rent.txt",
+    "folders": "letters/*.txt",
+    "prompt_name": ["sum", "who"],
+    "prompt_text": ["Sum up {name}: {document}", "Who speaks?"],
+    "prompt_system": ["Be brief.", ""],
+    "prompt_schema": ['{"type": "object"}', ""],
+    "model_connection": ["local"],
+    "model_model": ["textstats"],
+    "model_params": ['{"n": 1}'],
+    "max_cost": "2.5",
+}
+LINE = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
+
+
+class Visitor:
+    """A browser without scripts, signed in."""
+
+    def __init__(self, client: ApiClient, role: str) -> None:
+        self.client = client.acting_as(None)
+        self.csrf = ""
+        self._see(self.client.get("/sign-in"))
+        self.client.post("/sign-in", data={"token": client.tokens[role], "csrf_token": self.csrf})
+
+    def get(self, address: str, **more: Any) -> TestResponse:
+        return self._see(self.client.get(address, **more))
+
+    def post(self, address: str, **more: Any) -> TestResponse:
+        headers = {"X-CSRFToken": self.csrf, "Accept": "application/json", **more.pop("headers", {})}
+        return self.client.post(address, headers=headers, **more)
+
+    def _see(self, response: TestResponse) -> TestResponse:
+        if found := re.search(r'name="csrf_token"[^>]*value="([^"]+)"', response.text):
+            self.csrf = found[1]
+        return response
+
+
+@pytest.fixture
+def operator(client: ApiClient) -> Visitor:
+    visitor = Visitor(client, "operator")
+    assert visitor.get("/batches/new").status_code == 200
+    return visitor
+
+
+def made(visitor: Visitor, **changes: Any) -> dict[str, Any]:
+    response = visitor.post("/batches/new", data={**FORM, **changes})
+    assert response.status_code == 201, response.text
+    answer: dict[str, Any] = response.json
+    return answer
+
+
+def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: Visitor) -> None:
+    batch_id = made(operator)["batch_id"]
+    batch = client.get(f"/api/batches/{batch_id}").json
+    assert (batch["state"], batch["version"], batch["name"]) == ("SAVED", 1, "contracts")
+    assert batch["input"] == {"documents": 2, "prompts": 2, "models": 1, "ready_tasks": 0}
+    assert batch["options"] == {
+        **{name: rule.default for name, rule in AMOUNTS.items()},
+        "max_cost": 2.5,
+        "on_unreadable": "fail",
+    }
+    (row,) = client.get(f"/api/batches/{batch_id}/audit").json["audit"]
+    assert (row["trigger"], row["actor"], row["role"]) == ("create", "a operator", "operator")
+    assert row["request_id"]
+
+
+def test_without_the_script_the_page_of_the_files_follows(operator: Visitor) -> None:
+    response = operator.post(
+        "/batches/new", data={**FORM, "csrf_token": operator.csrf}, headers={"Accept": "text/html"}
+    )
+    assert response.status_code == 303
+    assert "rent.txt" in operator.get(response.location).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"name": " "}, "name", "1 to 200 characters"),
+        ({"name": "x" * 201}, "name", "1 to 200 characters"),
+        ({"folders": "../secret"}, "folders", "below the workers"),
+        ({"prompt_text": ["", "Who?"]}, "prompt_text_1", "needs a text"),
+        ({"prompt_schema": ["", '{"type": 5}']}, "prompt_schema_2", "is no JSON Schema"),
+        ({"prompt_schema": ["", "[]"]}, "prompt_schema_2", "object"),
+        ({"model_params": ["{"]}, "model_params_1", "is not JSON"),
+        ({"model_connection": [""]}, "model_connection_1", "1 to 200 characters"),
+        ({"max_attempts": "0"}, "max_attempts", "1 to 100"),
+        ({"max_attempts": "three"}, "max_attempts", "no whole number"),
+        ({"max_cost": "nan"}, "max_cost", "0 to"),
+        ({"priority": "10"}, "priority", "0 to 9"),
+        ({"on_unreadable": "ignore"}, "on_unreadable", "fail or skip"),
+        ({"text": "a\0b"}, "text", "NUL"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(
+    client: ApiClient, operator: Visitor, changes: dict[str, Any], field: str, words: str
+) -> None:
+    answer = operator.post("/batches/new", data={**FORM, **changes})
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == [field]
+    assert words in answer.json["errors"][field]
+    page = operator.post("/batches/new", data={**FORM, **changes}, headers={"Accept": "text/html"})
+    assert page.status_code == 422
+    assert f'aria-describedby="{field}-told"' in page.text
+    assert 'aria-invalid="true"' in page.text
+    assert client.get("/api/batches").json["batches"] == []
+
+
+def test_what_it_would_make_is_shown_and_nothing_is_saved(client: ApiClient, operator: Visitor) -> None:
+    files = {"files_count": "3", "files_texts": "2", "files_characters": "4000", "sample_name": "", "sample_text": ""}
+    page = operator.post("/batches/new/look", data={**FORM, **files}).text
+    plain = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"4\s+documents\s+×\s+2\s+prompts\s+×\s+1\s+model\s+=\s+8\s+tasks", plain)
+    assert "Sum up rent.txt: The rent is due." in page
+    assert "Who speaks?\n\nThe rent is due." in page
+    assert "1 file is known once" in plain
+    assert "prices are the workers" in plain
+    assert client.get("/api/batches").json["batches"] == []
+
+
+def test_a_file_that_was_picked_is_what_the_preview_shows(operator: Visitor) -> None:
+    page = operator.post("/batches/new/look", data={**FORM, "sample_name": "a.md", "sample_text": "<b>bold</b>"}).text
+    assert "Sum up a.md: &lt;b&gt;bold&lt;/b&gt;" in page
+
+
+def test_tokens_are_estimated_by_what_is_sent() -> None:
+    # 2 texts of 40 characters together: "say " twice and the texts, then "what" twice and the texts that follow.
+    assert input_tokens(Texts(2, 40), [("say {document}", None), ("what", None)], 1) == (2 * 4 + 40 + 2 * 4 + 40) // 4
+    assert input_tokens(Texts(1, 8), [("{document}{document}", "{document}")], 3) == 3 * 6
+    assert input_tokens(Texts(), [("say", None)], 1) == 0
+
+
+def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: Visitor) -> None:
+    batch_id = made(operator, folders="", prompt_text=["Say {document}", "Who?"])["batch_id"]
+    worker = client.acting_as("worker")
+    client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+    for _ in range(2):
+        for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 9}).json["tasks"]:
+            result = {"text": "ok", "usage": {"input_tokens": 100, "output_tokens": 1, "cost": 1.0}}
+            report = {"lease_token": task["lease_token"], "result": result}
+            assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
+        client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    page = operator.post("/batches/new/look", data={**FORM, "text": "x" * 400, "folders": ""}).text
+    tokens = int(re.search(r"About <strong>([\d,]+)</strong> input", page)[1].replace(",", ""))  # type: ignore[index]
+    assert tokens > 200
+    assert f"About <strong>{tokens / 100:.4f}</strong> in the currency" in page
+    assert 'data-connection="local"' in operator.get("/batches/new").text
+
+
+def test_files_come_one_by_one(client: ApiClient, operator: Visitor) -> None:
+    made_batch = made(operator, text="", folders="")
+    first = operator.post(f"{made_batch['files']}?name=a.md", data=b"one")
+    assert (first.status_code, first.json["told"]) == (201, "Stored.")
+    twin = operator.post(f"{made_batch['files']}?name=b.md", data=b"one")
+    assert twin.json["told"] == "Left out: a.md has the same content."
+    (document,) = client.get(f"/api/batches/{made_batch['batch_id']}/documents").json["documents"]
+    assert (document["name"], document["media_type"], document["size_bytes"]) == ("a.md", "text/markdown", 3)
+    known = operator.post(f"{made_batch['files']}/known", json={"names": ["a.md", "z"]}).json["files"]
+    assert [(each["name"], each["size_bytes"]) for each in known] == [("a.md", 3)]
+    assert "a.md" in operator.get(made_batch["files"]).text
+
+
+def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator: Visitor) -> None:
+    batch = made(operator, folders="")
+    assert operator.post(f"{batch['files']}?name=", data=b"x").status_code == 422
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    large = operator.post(f"{batch['files']}?name=a.txt", data=b"x" * 11)
+    assert (large.status_code, large.json["told"]) == (413, "a.txt is larger than 10 bytes, the most that is taken.")
+    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
+    client.post(f"/api/batches/{batch['batch_id']}/action", json={"action": "stage"})
+    late = operator.post(f"{batch['files']}?name=a.txt", data=b"x")
+    assert late.status_code == 409
+    assert "STAGING" in late.json["told"]
+    assert operator.post("/batches/999999/files?name=a.txt", data=b"x").status_code == 404
+
+
+def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator: Visitor) -> None:
+    bad = operator.post("/batches/new/lines?name=ready", data=LINE + b"{}\n" + LINE, content_type="application/jsonl")
+    assert bad.status_code == 422
+    assert list(bad.json["lines"]) == ["line 2", "line 3"]
+    assert bad.json["lines"]["line 3"] == "custom_id 'a' stands on line 1 already"
+    assert client.get("/api/batches").json["batches"] == []
+    good = operator.post("/batches/new/lines?name=ready", data=LINE, content_type="application/jsonl")
+    assert good.status_code == 201
+    assert client.get(f"/api/batches/{good.json['batch_id']}").json["input"]["ready_tasks"] == 1
+    assert operator.post("/batches/new/lines?name=", data=LINE).json["errors"]["name"]
+
+
+def test_a_viewer_makes_nothing(client: ApiClient) -> None:
+    viewer = Visitor(client, "viewer")
+    assert viewer.get("/batches/new").status_code == 403
+    for address in ("/batches/new", "/batches/new/look", "/batches/new/lines?name=a", "/batches/1/files?name=a"):
+        assert viewer.post(address, data=b"").status_code in (400, 403)
+    assert client.get("/api/batches").json["batches"] == []

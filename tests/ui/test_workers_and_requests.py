@@ -1,0 +1,179 @@
+"""The pages of workers and requests: what they show, and that they ask the database little, however much there is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, insert
+
+from app import db
+from app.db import transaction
+from app.models import StateChangeRequest, WorkerSighting
+from app.services import Services, sightings
+from app.services.workers import MOST_WORKERS
+from tests.support.client import ApiClient
+from tests.ui.test_new_batch import Visitor
+
+MOST_QUERIES = 8  # the sign-in's own among them
+
+
+@pytest.fixture
+def service(app: Flask) -> Services:
+    found: Services = app.extensions["interlock"]
+    return found
+
+
+@pytest.fixture
+def viewer(client: ApiClient) -> Visitor:
+    return Visitor(client, "viewer")
+
+
+@contextmanager
+def statements(service: Services) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        seen.append(statement)
+
+    event.listen(service.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(service.engine, "before_cursor_execute", note)
+
+
+def worked(client: ApiClient) -> list[dict[str, Any]]:
+    """Let one worker fail a task and hold another."""
+    documents = [{"name": f"{number}.txt", "text": f"text {number}"} for number in range(3)]
+    prompt, model = {"name": "p", "text": "say"}, {"connection": "c", "model": "m"}
+    body = {"name": "b", "documents": documents, "prompts": [prompt], "models": [model]}
+    batch_id = client.post("/api/batches", json=body).json["id"]
+    client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+    worker = client.acting_as("worker")
+    leased: list[dict[str, Any]] = worker.post("/api/tasks/lease", json={"worker": "w-1", "max_tasks": 3}).json["tasks"]
+    first, second, _ = leased
+    fail = {"lease_token": first["lease_token"], "error": {"code": "unreadable", "message": "torn"}, "retryable": False}
+    assert (
+        worker.post(
+            f"/api/tasks/{second['id']}/complete", json={"lease_token": second["lease_token"], "result": {"text": "x"}}
+        ).status_code
+        == 200
+    )
+    assert worker.post(f"/api/tasks/{first['id']}/fail", json=fail).status_code == 200
+    return leased
+
+
+def test_a_worker_is_shown_with_what_it_did_and_holds(client: ApiClient, service: Services, viewer: Visitor) -> None:
+    leased = worked(client)
+    found = service.workers.seen()
+    (worker,) = found["workers"]
+    assert (worker["worker"], worker["leased"], worker["completed"], worker["failed"]) == ("w-1", 3, 1, 1)
+    assert [(each["batch_id"], each["amount"]) for each in worker["held"]] == [(leased[0]["batch_id"], 1)]
+    (failure,) = service.workers.failures()
+    assert (failure["worker"], failure["code"], failure["amount"]) == ("w-1", "unreadable", 1)
+    page = viewer.get("/workers").text
+    assert "w-1" in page
+    assert "torn" in page
+    assert "w-1" not in viewer.get("/workers?name=other").text.split("What failed")[0]
+    assert "<html" not in viewer.get("/workers", headers={"HX-Request": "true"}).text
+
+
+def test_sightings_are_written_seldom_and_add_up(
+    client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = {"worker": "w-2"}
+    worker = client.acting_as("worker")
+    with statements(service) as seen:
+        for _ in range(5):
+            worker.post("/api/tasks/lease", json=lease)
+        assert not [each for each in seen if "worker_sightings" in each]
+        monkeypatch.setattr(sightings, "EVERY_SECONDS", 0.0)
+        worker.post("/api/tasks/lease", json=lease)
+        worker.post("/api/tasks/lease", json=lease)
+        assert len([each for each in seen if "worker_sightings" in each]) == 2
+    assert [each["worker"] for each in service.workers.seen()["workers"]] == ["w-2"]
+
+
+def test_the_rate_is_that_of_the_last_whole_minute(service: Services) -> None:
+    with transaction(service.sessions) as connection:
+        minute = sightings.minute_of(db.now(connection))
+        rows = [("now", minute, 7, 40), ("before", minute - 1, 30, 9), ("gone", minute - 5, 99, 99)]
+        for name, last, reports, previous in rows:
+            at = datetime.now(UTC)
+            values = {"first_seen_at": at, "last_seen_at": at, "leased": 0, "completed": 0, "failed": 0}
+            counts = {"minute": last, "minute_reports": reports, "previous_reports": previous}
+            connection.execute(insert(db.table_of(WorkerSighting)), {"worker": name, **values, **counts})
+    rates = {each["worker"]: each["reports_a_minute"] for each in service.workers.seen()["workers"]}
+    assert rates["gone"] == 0
+    assert (rates["now"], rates["before"]) in {(40, 30), (7, 0)}  # the minute may have ended meanwhile
+
+
+def test_old_sightings_are_forgotten(service: Services) -> None:
+    with transaction(service.sessions) as connection:
+        for name, days in (("old", 8), ("new", 6)):
+            at = datetime.now(UTC) - timedelta(days=days)
+            values = {"first_seen_at": at, "last_seen_at": at, "leased": 0, "completed": 0, "failed": 0}
+            counts = {"minute": 0, "minute_reports": 0, "previous_reports": 0}
+            connection.execute(insert(db.table_of(WorkerSighting)), {"worker": name, **values, **counts})
+    service.sweeper.sweep()
+    assert [each["worker"] for each in service.workers.seen()["workers"]] == ["new"]
+
+
+def ask(service: Services, batch_id: int, amount: int, **changes: Any) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "id": uuid4().hex, "batch_id": batch_id, "action": "pause",
+            "context": {"reason": "a model is down"}, "actor": "anna", "role": "operator", "status": "QUEUED",
+            "created_at": now, "expires_at": now + timedelta(seconds=60), **changes,
+        }
+        for number in range(amount)
+    ]  # fmt: skip
+    with transaction(service.sessions) as connection:
+        connection.execute(insert(db.table_of(StateChangeRequest)), rows)
+
+
+def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: Services, viewer: Visitor) -> None:
+    ask(service, 2, 3)
+    ask(service, 1, 60)
+    ask(service, 2, 1)
+    ask(service, 3, 1, status="REFUSED", reason="pause needs another state", finished_at=datetime.now(UTC))
+    rows = service.waiting_requests.waiting(100)
+    assert [(row["batch_id"], row["queue_position"]) for _, row in rows] == [
+        *((1, place) for place in range(1, 61)),
+        *((2, place) for place in range(1, 5)),
+    ]
+    further = service.waiting_requests.waiting(100, rows[49][0])
+    assert further == rows[50:]
+    page = viewer.get("/requests").text
+    assert "a model is down" in page
+    assert "pause needs another state" in page
+    after = page.split("after=")[1].split('"')[0].split("&")[0]
+    assert page.count("a model is down") == 50
+    assert viewer.get(f"/requests?after={after}").text.count("a model is down") == 14
+    assert viewer.get("/requests?after=x&before=y").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/workers", "/requests", "/batches/new"])
+def test_a_page_asks_as_little_of_a_full_database_as_of_an_empty_one(
+    client: ApiClient, service: Services, address: str
+) -> None:
+    operator = Visitor(client, "operator")
+
+    def asked() -> int:
+        with statements(service) as seen:
+            assert operator.get(address).status_code == 200
+        return len(seen)
+
+    operator.get(address)  # what a process asks once
+    empty = asked()
+    for _ in range(3):
+        worked(client)
+    ask(service, 1, 120)
+    for number in range(2 * MOST_WORKERS):
+        service.queue.lease(f"w-{number}")
+    service.workers.seen()
+    assert asked() <= max(empty, MOST_QUERIES)
+    assert empty <= MOST_QUERIES

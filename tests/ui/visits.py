@@ -1,0 +1,67 @@
+"""Pages read without a browser: a signed-in client of the application, and what a page says, taken apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from lxml import html
+from sqlalchemy import event
+
+from app.services import Services
+
+FRAGMENT = {"HX-Request": "true"}
+
+
+def visitor(app: Flask, tokens: dict[str, str], role: str) -> FlaskClient:
+    """Make a client that has signed in with the token of a role."""
+    client = app.test_client()
+    signed_in = client.post("/sign-in", data={"token": tokens[role], "csrf_token": forge_proof(client)})
+    assert signed_in.status_code == 303, signed_in.get_data(as_text=True)
+    client.environ_base["HTTP_X_CSRFTOKEN"] = forge_proof(client, "/machine")  # as scripts send it
+    return client
+
+
+def forge_proof(client: FlaskClient, path: str = "/sign-in") -> str:
+    """What a form of ours carries, and one of somebody else's does not."""
+    page = read(client, path, headers={"Accept": "text/html"})
+    return str(page.xpath("//input[@name='csrf_token']/@value")[0])
+
+
+def read(client: FlaskClient, path: str, status: int = 200, **more: Any) -> Any:
+    """Get a page and take it apart."""
+    return parsed(client.get(path, **more), status)
+
+
+def parsed(response: Any, status: int = 200) -> Any:
+    """Take an answer apart that has the status which is expected."""
+    text = response.get_data(as_text=True)
+    assert response.status_code == status, text[:2000]
+    return html.fromstring(text)
+
+
+def words(element: Any) -> str:
+    """The text of an element as people read it."""
+    return " ".join(element.text_content().split())
+
+
+def one(page: Any, selector: str) -> Any:
+    """The one element that an XPath finds."""
+    (found,) = page.xpath(selector)
+    return found
+
+
+@contextmanager
+def counted(services: Services) -> Iterator[list[str]]:
+    """Collect the statements that are sent to the database meanwhile, the look at the visitor's token aside."""
+    seen: list[str] = []
+
+    def see(_: Any, __: Any, statement: str, *___: Any) -> None:
+        # The look at the token is kept for half a second: its two statements are there or not as time goes by.
+        if "api_tokens" not in statement and not statement.startswith("SELECT clock_timestamp()"):
+            seen.append(statement)
+
+    event.listen(services.engine, "before_cursor_execute", see)
+    yield seen
+    event.remove(services.engine, "before_cursor_execute", see)
