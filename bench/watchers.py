@@ -47,7 +47,7 @@ def _signed_in(there: Scene, stack: ExitStack) -> requests.Session:
 def _watch(url: str, session: requests.Session, batch_id: int, over: Event, ready: Event) -> None:
     while not over.is_set():
         try:
-            with session.get(f"{url}/live?batch={batch_id}", stream=True, timeout=TIMEOUT_SECONDS) as stream:
+            with session.get(f"{url}/live/{batch_id}", stream=True, timeout=TIMEOUT_SECONDS) as stream:
                 ready.set()
                 if stream.ok:
                     for _ in stream.iter_lines():

@@ -1,26 +1,23 @@
 """The state machine to read, and the feed of changes as server-sent events."""
 
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas import DiagramQuery
 from app.domain import diagram
-from app.errors import Busy
 from app.services.views import rfc3339
+from app.streams import stream
 from app.wiring import services
 
 routes = Routes("service", __name__, url_prefix="/api", description="The service itself")
 
-STREAM_SECONDS = 25.0  # then the browser comes back with Last-Event-ID: an open stream must not hold a shutdown
 POLL_SECONDS = 0.5
 OVERLAP = timedelta(seconds=5)  # commits are not in the order of their times: look back that far
 _FORMATS = {
@@ -28,7 +25,6 @@ _FORMATS = {
     "text/plain": {"schema": {"type": "string", "description": "A Mermaid diagram"}},
     "image/svg+xml": {"schema": {"type": "string"}},
 }
-_streams = threading.BoundedSemaphore(4)  # of this process: every open one keeps a thread
 
 
 @routes.call("GET", "/state-machine", READERS)
@@ -47,13 +43,7 @@ def state_machine(query: Mapping[str, Any]) -> Response:
 @routes.response(200, {"type": "string"}, content_type="text/event-stream")
 def events() -> Response:
     """Stream changes of batches. A change may come twice: `version` tells."""
-    if not _streams.acquire(blocking=False):
-        raise Busy("Enough streams are open in this process.")
-    since = _resume_at(request.headers.get("Last-Event-ID"))
-    response = Response(stream_with_context(_stream(since)), content_type="text/event-stream")
-    response.call_on_close(_streams.release)
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    return stream(_Changes(_resume_at(request.headers.get("Last-Event-ID"))).new, POLL_SECONDS)
 
 
 def _resume_at(last_event_id: str | None) -> datetime:
@@ -64,25 +54,23 @@ def _resume_at(last_event_id: str | None) -> datetime:
     return now
 
 
-def _stream(since: datetime) -> Iterator[bytes]:
-    deadline, told = time.monotonic() + STREAM_SECONDS, set()
-    queries, stopping = services().queries, services().queue.stopping
-    yield b"retry: 1000\n\n"
-    begun = since
-    while time.monotonic() < deadline:
-        found = False
-        for row in queries.changes_since(max(since - OVERLAP, begun)):
-            if (row.batch_id, row.version) not in told:
-                told.add((row.batch_id, row.version))
-                since, found = max(since, row.at), True
+class _Changes:
+    """Those from a time on; each is told once."""
+
+    def __init__(self, since: datetime) -> None:
+        self._begun = self._since = since
+        self._told: set[tuple[int, int]] = set()
+        self._queries = services().queries
+
+    def new(self) -> Iterator[str]:
+        for row in self._queries.changes_since(max(self._since - OVERLAP, self._begun)):
+            if (row.batch_id, row.version) not in self._told:
+                self._told.add((row.batch_id, row.version))
+                self._since = max(self._since, row.at)
                 yield _event(row)
-        if not found:
-            yield b": still here\n\n"
-        if stopping.wait(POLL_SECONDS):
-            return
 
 
-def _event(row: Any) -> bytes:
+def _event(row: Any) -> str:
     data = {
         "batch_id": row.batch_id,
         "name": row.name,
@@ -95,4 +83,4 @@ def _event(row: Any) -> bytes:
         "at": rfc3339(row.at),
     }
     ident = int(row.at.timestamp() * 1e6)
-    return b"id: %d\nevent: change\ndata: %s\n\n" % (ident, orjson.dumps(data))
+    return f"id: {ident}\nevent: change\ndata: {orjson.dumps(data).decode()}\n\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from app import db
 from app.db import Sessions, reading
@@ -35,6 +35,8 @@ LEAST_SECONDS = 5.0  # between the last two moments of a chart: a rate over less
 
 _audit = db.table_of(AuditRow)
 _queue = db.table_of(StateChangeRequest)
+_IS_WAITING = _queue.c.status == literal_column(f"'{RequestStatus.QUEUED}'")  # written out, as the partial index has it
+_AMOUNT_WAITING = select(func.count()).where(_queue.c.batch_id == bindparam("of_batch"), _IS_WAITING)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ class BatchPage:
                 waiting=waiting,
                 waiting_count=amount,
             )
+
+    def pulse(self, batch_id: int) -> tuple[Any, ...]:
+        """Give what differs as soon as a batch has changed, or its tasks have."""
+        with reading(self._sessions) as connection:
+            batch, facts = look(connection, batch_id)
+            waiting = connection.execute(_AMOUNT_WAITING, {"of_batch": batch_id}).scalar_one()
+        return batch.version, facts.staging, facts.analysis, facts.usage, waiting
 
     def way(self, batch_id: int) -> tuple[str, list[tuple[str, str]]]:
         """Give a batch's state and the pairs of states it went through, those of its last changes."""
@@ -186,7 +195,7 @@ def _waiting(connection: Connection, batch_id: int) -> tuple[list[dict[str, Any]
     """The requests that wait for a batch, the first of them, and how many there are."""
     statement = (
         select(_queue, func.count().over().label("amount"))
-        .where(_queue.c.batch_id == batch_id, _queue.c.status == literal_column(f"'{RequestStatus.QUEUED}'"))
+        .where(_queue.c.batch_id == batch_id, _IS_WAITING)
         .order_by(_queue.c.seq)
         .limit(MOST_REQUESTS)
     )

@@ -26,7 +26,7 @@ from app.ui import (
     workers,
 )
 from app.ui.access import prepare_sessions, visitor
-from app.ui.answers import guard
+from app.ui.answers import guard, show_unrouted
 
 _STATIC = Path(__file__).parent / "static"
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -45,6 +45,8 @@ def register(app: Flask, admin_token: str | None, port: int) -> None:
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # a changed file has another address
     app.jinja_env.globals["asset"] = lambda name: url_for("ui.static", filename=name)
     app.context_processor(visitor)
+    guard(assets)
+    show_unrouted(app)
     app.register_blueprint(assets)
     for page in _PAGES:
         app.register_blueprint(page.routes)

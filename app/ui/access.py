@@ -48,6 +48,7 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
 def signed_in() -> Caller | None:
     """Find who is signed in, or None: the token may be revoked or expired since."""
     if "visitor" not in g:
+        g.visitor = None  # a page that says that the database fails must not ask it again
         token_id = session.get(_TOKEN_ID)
         g.visitor = None if token_id is None else services().tokens.holder(token_id)
     found: Caller | None = g.visitor

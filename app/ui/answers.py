@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Flask, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -27,6 +27,17 @@ def guard(routes: Blueprint) -> None:
     routes.register_error_handler(Refusal, _of_refusal)
     routes.register_error_handler(HTTPException, _of_http)
     routes.register_error_handler(Exception, _of_fault)
+
+
+def show_unrouted(app: Flask) -> None:
+    """Show whoever browses to an address that leads nowhere a page; a program gets the API's shape of an error."""
+
+    @app.before_request
+    def show() -> Response | None:
+        error = request.routing_exception
+        if error is None or request.accept_mimetypes.best != "text/html" or request.path.startswith("/api/"):
+            return None
+        return _add_headers(_of_http(error))
 
 
 def _add_headers(response: Response) -> Response:

@@ -1,5 +1,6 @@
 """Sign-in with a token, or with a link that is good once; sign-out."""
 
+import re
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -11,6 +12,8 @@ from app.wiring import services
 
 routes = Blueprint("ui_sign_in", __name__)
 
+# Browsers drop control characters, and read a backslash as a slash: either may hide another host's name.
+_OURS = re.compile(r"/(?!/)[^\s\\\x00-\x1f\x7f]*")
 _WRONG = "This token is not valid: mistyped, expired or revoked."
 _USED = "This link was used before, or is too old. The service prints a new one: python -m app.cli sign-in-link"
 _WORKERS_OWN = "This is a worker's token: it leases and reports, and opens no page."
@@ -57,5 +60,4 @@ def _form(refusal: str = "") -> str:
 
 def _next(path: str | None) -> str:
     """A page of ours, whatever the address says."""
-    is_ours = path and path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if path and is_ours else url_for("ui_batches.index")
+    return path if path and _OURS.fullmatch(path) else url_for("ui_batches.index")

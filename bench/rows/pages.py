@@ -31,7 +31,7 @@ CALLS_A_ROUND = 10
 CEILING_MS = 100.0
 ADMIN = "signed-in-and-gone"
 ANSWER = {"text": "An answer of the length that answers have. " * 10}
-NO_PAGES = {"/sign-in", "/sign-out", "/live"}
+NO_PAGES = {"/sign-in", "/sign-out", "/live", "/live/<ident:batch_id>"}
 
 
 def pages(bench: Bench) -> list[Result]:

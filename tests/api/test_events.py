@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app import streams
 from app.api import events
 from app.services import Services, queries
 from tests.api.lives import act, bring, create, refused
@@ -121,7 +122,7 @@ def test_each_change_comes_once_in_a_stream(client: ApiClient) -> None:
 
 def test_a_stream_ends_by_itself(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """An open stream must not hold a shutdown: it ends after a while, and the browser comes back."""
-    monkeypatch.setattr(events, "STREAM_SECONDS", 0.1)
+    monkeypatch.setattr(streams, "STREAM_SECONDS", 0.1)
     with client.get("/api/events") as answer:
         assert "still here" in answer.text
 
@@ -135,7 +136,7 @@ def test_a_stream_ends_when_the_service_stops(client: ApiClient, service: Servic
 
 def test_503_when_enough_streams_are_open(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every open stream keeps a thread: one too many is told to come later; a place is given back."""
-    monkeypatch.setattr(events, "_streams", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(streams, "_places", threading.BoundedSemaphore(1))
     with stream(client):
         answer = client.get("/api/events")
         refused(answer, 503)

@@ -20,8 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app import create_app
-from app.api import events
+from app import create_app, streams
 from app.domain.transitions import BatchState
 from config import Config
 from tests.api.calls import CALLS, Call
@@ -45,7 +44,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     url = databases.sqlite_database(sqlite_template, tmp_path_factory.mktemp("made_up"))
     app = create_app(Config(database_url=url, admin_token="t", max_body_bytes=100_000))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(events, "STREAM_SECONDS", 0.0)  # a stream that goes on would be waited for
+        patched.setattr(streams, "STREAM_SECONDS", 0.0)  # a stream that goes on would be waited for
         app.extensions["interlock"].queue.stopping.set()  # and so would a lease with wait_seconds
         yield app
     app.extensions["interlock"].engine.dispose()

@@ -1,7 +1,6 @@
 """The stream that tells pages to look again: at once, at each change, to few at a time, until it is told to stop."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import streams
 from app.services import Services
 from app.ui import live
 from tests.services import stories
@@ -22,7 +22,6 @@ from tests.ui.visits import visitor
 @pytest.fixture
 def watcher(app: Flask, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(live, "_streams", threading.BoundedSemaphore(live.MOST_STREAMS))
     yield visitor(app, client.tokens, "viewer")
     app.extensions["interlock"].queue.stopping.set()
 
@@ -39,10 +38,15 @@ def opened(watcher: FlaskClient, path: str) -> Iterator[str]:
 
 def test_a_batch_at_once_and_when_it_changes(watcher: FlaskClient, services: Services) -> None:
     batch_id = stories.bring(services, "ANALYZING")
-    stream = opened(watcher, f"/live?batch={batch_id}")
+    stream = opened(watcher, f"/live/{batch_id}")
     assert next_event(stream) == f"batch-{batch_id}"
     stories.act(services, batch_id, "pause")
     assert next_event(stream) == f"batch-{batch_id}"
+
+
+@pytest.mark.parametrize("path", ["/live/1", "/live/99999999999999999999", "/live/x"])
+def test_404_of_a_batch_that_is_not(watcher: FlaskClient, path: str) -> None:
+    assert watcher.get(path).status_code == 404
 
 
 def test_the_list(watcher: FlaskClient, services: Services) -> None:
@@ -69,7 +73,7 @@ def test_few_at_a_time_and_each_gives_its_place_back(
                 answer = opened.enter_context(http.get(f"{server.url}/live", stream=True, timeout=10))
                 return answer.status_code
 
-            assert [stream() for _ in range(live.MOST_STREAMS)] == [200] * live.MOST_STREAMS
+            assert [stream() for _ in range(streams.MOST_STREAMS)] == [200] * streams.MOST_STREAMS
             assert stream() == 503
         deadline = time.monotonic() + 30  # a place is free when the process has seen that nobody reads
         with ExitStack() as opened:

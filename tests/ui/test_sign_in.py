@@ -34,7 +34,17 @@ def test_a_page_leads_to_sign_in_and_back(stranger: FlaskClient, client: ApiClie
     assert stranger.get("/", headers=PAGE).status_code == 200
 
 
-@pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example"])
+ELSEWHERE = (
+    "//evil.example",
+    "https://evil.example",
+    "/\\evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/a b",
+)
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
 def test_it_leads_to_no_other_host(stranger: FlaskClient, client: ApiClient, elsewhere: str) -> None:
     assert asked(stranger, token=client.tokens["viewer"], next=elsewhere) == (303, "/")
 

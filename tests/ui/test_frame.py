@@ -1,0 +1,50 @@
+"""What holds of the frame around every page: no way leads out of it, and nobody is shut out."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page
+
+from tests.support.client import ApiClient
+from tests.ui.conftest import Witness, assert_accessible, sign_in
+from tests.ui.visits import one, parsed, visitor, words
+
+BROWSES = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/batches/99999999999999999999", "/static/none.js", "/sign-out"])
+def test_who_browses_to_nowhere_reads_a_page(app: Flask, client: ApiClient, path: str) -> None:
+    answer = visitor(app, client.tokens, "viewer").get(path, headers=BROWSES)
+    page = parsed(answer, 405 if path == "/sign-out" else 404)
+    assert words(one(page, "//main//a")) == "All batches"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/nothing", {}), ("/nothing", {"Accept": "*/*"}), ("/api/nothing", BROWSES)]
+)
+def test_a_program_reads_a_problem(client: ApiClient, path: str, headers: dict[str, str]) -> None:
+    answer = client.get(path, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(browser_page: Page, witness: Witness, scheme: Any) -> None:
+    witness.expect(404, 401)
+    browser_page.emulate_media(color_scheme=scheme)
+    browser_page.goto("/sign-in")
+    assert_accessible(browser_page)
+    browser_page.get_by_label("Token").fill("nonsense")
+    browser_page.get_by_role("button", name="Sign in").click()
+    browser_page.get_by_role("alert").wait_for()
+    assert_accessible(browser_page)
+    sign_in(browser_page, "admin")
+    for path in ("/machine", "/workers", "/requests", "/tokens", "/nothing"):
+        browser_page.goto(path)
+        assert_accessible(browser_page)
+    browser_page.goto("/tokens")
+    browser_page.get_by_label("Name").fill("jane")
+    browser_page.get_by_role("button", name="Make").click()
+    browser_page.locator("#secret").wait_for()
+    assert_accessible(browser_page)
