@@ -33,7 +33,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from app import prepared
@@ -82,6 +84,23 @@ class UtcTime(TypeDecorator[datetime]):
 def table_of(model: type[Base]) -> Table:
     """The table of a model, for statements that need no ORM."""
     return cast(Table, model.__table__)
+
+
+class stored_bytes(FunctionElement[int]):
+    """How many bytes a value takes up; PostgreSQL tells without reading it from where long values lie."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(stored_bytes, "postgresql")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f"pg_column_size({compiler.process(element.clauses, **more)})"
+
+
+@compiles(stored_bytes, "sqlite")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f"length({compiler.process(element.clauses, **more)})"
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER

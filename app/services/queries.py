@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tuple_
 
 from app import db
 from app.db import Sessions, reading
@@ -35,20 +35,33 @@ from app.services.views import batch_view, rfc3339, usage_view
 RESULTS_PAGE = 200
 CHANGES_PAGE = 500
 
-TASKS = (
-    select(
-        db.table_of(Task),
-        Document.name.label("document_name"),
-        Prompt.name.label("prompt_name"),
-        Model.connection,
-        Model.model,
-        ReadyTask.custom_id,
+LONGEST_REASON_BYTES = 64 * 1024  # of a document that was left out, with the JSON around it
+
+_tasks = db.table_of(Task)
+
+
+def _tasks_showing(result: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(
+            *(each for each in _tasks.c if each is not _tasks.c.result),
+            result.label("result"),
+            Document.name.label("document_name"),
+            Prompt.name.label("prompt_name"),
+            Model.connection,
+            Model.model,
+            ReadyTask.custom_id,
+        )
+        .join(Document, Document.id == Task.document_id, isouter=True)
+        .join(Prompt, (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number), isouter=True)
+        .join(Model, (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number), isouter=True)
+        .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
     )
-    .join(Document, Document.id == Task.document_id, isouter=True)
-    .join(Prompt, (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number), isouter=True)
-    .join(Model, (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number), isouter=True)
-    .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
-)
+
+
+TASKS = _tasks_showing(_tasks.c.result)
+# A list shows of a result why a document was left out, and nothing else: the texts of the others are not read for it.
+_may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
+LISTED_TASKS = _tasks_showing(case((_may_be_left_out, _tasks.c.result)))
 
 
 class Queries:
@@ -132,7 +145,7 @@ class Queries:
         with reading(self._sessions) as connection:
             present = look(connection, batch_id)[0].run
             wanted = present if run is None else run
-            statement = TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
+            statement = LISTED_TASKS.where(Task.batch_id == batch_id, Task.run == wanted, Task.id > after)
             if status is not None:
                 statement = statement.where(Task.status == status)
             return [task_view(row) for row in connection.execute(statement.order_by(Task.id).limit(limit))]

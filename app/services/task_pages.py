@@ -18,7 +18,7 @@ from app.models import Task
 from app.services.counters import counts_of
 from app.services.looks import look
 from app.services.payloads import payloads
-from app.services.queries import TASKS, Queries
+from app.services.queries import LISTED_TASKS, TASKS, Queries
 from app.services.reports import task_number
 from app.services.row_views import task_view
 from app.services.views import batch_view
@@ -65,7 +65,7 @@ class TaskPages:
             run = batch.run if wanted.run is None else wanted.run
             counts = counts_of(connection, batch_id, run)
             ids, further = _Walk(connection, batch_id, run, wanted, limit).ids(after)
-            rows = {row.id: row for row in connection.execute(TASKS.where(Task.id.in_(ids)))} if ids else {}
+            rows = {row.id: row for row in connection.execute(LISTED_TASKS.where(Task.id.in_(ids)))} if ids else {}
         tasks = [task_view(rows[each]) for each in ids if each in rows]
         return TaskPage(batch_view(batch, facts), run, counts, tasks, further)
 

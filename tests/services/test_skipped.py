@@ -1,8 +1,15 @@
 """`on_unreadable: "skip"`: a document that no worker can read is left out and shown, and staging goes on."""
 
+import random
+import string
+
 import pytest
 
+from app.db import reading
+from app.domain.leases import TaskKind
+from app.models import Task
 from app.services import Services
+from app.services.queries import LISTED_TASKS
 from tests.services import stories
 from tests.services.stories import act, complete, fail, lease, lease_one, view
 
@@ -79,3 +86,16 @@ def test_an_analysis_is_never_left_out(services: Services) -> None:
     task = lease_one(services, batch_id)
     fail(services, task, **UNREADABLE)
     assert services.queries.task(task["id"])["status"] == "FAILED"
+
+
+def test_a_list_reads_no_texts(services: Services) -> None:
+    batch_id = staging(services)
+    bad, good = lease(services, batch_id)
+    reason = "\N{SNOWMAN}" * 10_000  # as long as an error may be
+    fail(services, bad, error={"code": "unreadable", "message": reason}, retryable=False)
+    complete(services, good, result={"text": "".join(random.Random(1).choices(string.printable, k=200_000))})
+    with reading(services.sessions) as connection:
+        listed = LISTED_TASKS.where(Task.batch_id == batch_id, Task.kind == TaskKind.STAGE).order_by(Task.id)
+        rows = connection.execute(listed).all()
+    assert [(row.result or {}).get("reason") for row in rows] == [reason, None]
+    assert [task["skipped"] for task in stories.tasks_of(services, batch_id)][:2] == [reason, None]
