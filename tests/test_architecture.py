@@ -26,16 +26,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"db", "domain"},
     "services": {"domain", "models", "errors", "db", "metrics", "config"},
     "wiring": {"services"},
-    "api": EDGES | {"metrics", "wiring"},
-    "ui": EDGES | {"wiring"},
+    "streams": {"errors", "wiring"},
+    "api": EDGES | {"metrics", "streams", "wiring"},
+    "ui": EDGES | {"streams", "wiring"},
     "server": EDGES | {"", "db", "logging", "config"},
     "cli": EDGES | {"server", "demo", "db", "logging", "config"},
     "worker": {"logging"},
     "demo": set(),
     "": EDGES | {"api", "ui", "wiring", "config"},  # app/__init__.py wires the parts
 }
-MAY_USE_FLASK = {"", "wiring", "api", "ui", "cli", "server"}
-MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "api", "ui", "worker", "demo", "logging", "metrics", ""}
+MAY_USE_FLASK = {"", "wiring", "streams", "api", "ui", "cli", "server"}
+MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "streams", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
 # BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
 STATE_WRITERS = {"services/batch_service.py", "services/ledger.py"}

@@ -35,7 +35,8 @@ def show_unrouted(app: Flask) -> None:
     @app.before_request
     def show() -> Response | None:
         error = request.routing_exception
-        if error is None or request.accept_mimetypes.best != "text/html" or request.path.startswith("/api/"):
+        wanted = request.accept_mimetypes
+        if error is None or request.path.startswith("/api/") or wanted["text/html"] <= wanted["application/json"]:
             return None
         return _add_headers(_of_http(error))
 

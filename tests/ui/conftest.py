@@ -11,6 +11,8 @@ from tests.support.chromium import NoChromium, launched
 from tests.support.server import LiveServer
 
 AXE = Path(__file__).with_name("axe.min.js").read_text()
+# What htmx says of a request that ended because the page was left; one that failed has another word as well.
+LEFT = ("htmx:afterRequest,", "htmx:sendAbort,")
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
 
@@ -56,7 +58,8 @@ class Witness:
         # A failed answer is judged by its status, below.
         said = message.text
         is_of_status = "Failed to load resource" in said or (self._expected and "Response Status Error Code" in said)
-        if message.type == "error" and not is_of_status and "/live" not in said:
+        is_of_leaving = said.startswith(LEFT)
+        if message.type == "error" and not (is_of_status or is_of_leaving) and "/live" not in said:
             self.wrong.append(f"console: {said}")
 
     def _request(self, request: Request) -> None:

@@ -10,7 +10,9 @@ from tests.support.client import ApiClient
 from tests.ui.conftest import Witness, assert_accessible, sign_in
 from tests.ui.visits import one, parsed, visitor, words
 
-BROWSES = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+BROWSES = {
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"  # Chromium's
+}
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/batches/99999999999999999999", "/static/none.js", "/sign-out"])

@@ -1,6 +1,7 @@
 """The stream that tells pages to look again: at once, at each change, to few at a time, until it is told to stop."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from tests.ui.visits import visitor
 @pytest.fixture
 def watcher(app: Flask, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(streams, "_places", threading.BoundedSemaphore(streams.MOST_STREAMS))  # nothing is closed here
     yield visitor(app, client.tokens, "viewer")
     app.extensions["interlock"].queue.stopping.set()
 
