@@ -69,10 +69,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return databases.sqlite_template(tmp_path_factory.mktemp("sqlite"))
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: str, postgres_template: str) -> Iterator[databases.PostgresPool]:
+    with ExitStack() as opened:
+        yield databases.PostgresPool(postgres_server, postgres_template, opened)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """A fresh migrated PostgreSQL database."""
-    with databases.postgres_database(postgres_server, postgres_template) as url:
+def postgres_url(postgres_pool: databases.PostgresPool) -> Iterator[str]:
+    """A migrated PostgreSQL database without a row."""
+    with postgres_pool.database() as url:
         yield url
 
 
