@@ -13,6 +13,8 @@ from tests.support.server import LiveServer
 AXE = Path(__file__).with_name("axe.min.js").read_text()
 # What htmx says of a request that ended because the page was left; one that failed has another word as well.
 LEFT = ("htmx:afterRequest,", "htmx:sendAbort,")
+# For tests of how pages look: that depends on no database.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
 

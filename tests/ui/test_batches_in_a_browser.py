@@ -11,7 +11,7 @@ from tests.api import conftest
 from tests.api.conftest import HoldRow
 from tests.services import stories
 from tests.support.server import LiveServer
-from tests.ui.conftest import assert_accessible, sign_in
+from tests.ui.conftest import assert_accessible, on_one_database, sign_in
 
 hold_row = conftest.hold_row
 
@@ -126,6 +126,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
 
 
+@on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 360])
 def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, scheme: Any, width: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.server import LiveServer
-from tests.ui.conftest import assert_accessible, sign_in
+from tests.ui.conftest import assert_accessible, on_one_database, sign_in
 
 PROMPTS = [{"name": "colour", "text": "What colour? {document}"}, {"name": "size", "text": "What size? {document}"}]
 MODELS = [{"connection": "local", "model": "one"}, {"connection": "local", "model": "other"}]
@@ -91,6 +91,7 @@ def test_results_columns_compare_and_downloads(browser_page: Page, site: LiveSer
         assert len(saved.read_bytes().splitlines()) == lines
 
 
+@on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_pages_are_accessible_and_fit_a_phone(browser_page: Page, site: LiveServer, scheme: Any) -> None:
     batch_id = worked(site)

@@ -7,7 +7,7 @@ from flask import Flask
 from playwright.sync_api import Page
 
 from tests.support.client import ApiClient
-from tests.ui.conftest import Witness, assert_accessible, sign_in
+from tests.ui.conftest import Witness, assert_accessible, on_one_database, sign_in
 from tests.ui.visits import one, parsed, visitor, words
 
 BROWSES = {
@@ -31,6 +31,7 @@ def test_a_program_reads_a_problem(client: ApiClient, path: str, headers: dict[s
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
 
+@on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nobody_is_shut_out(browser_page: Page, witness: Witness, scheme: Any) -> None:
     witness.expect(404, 401)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.ui.conftest import Witness, assert_accessible, sign_in
+from tests.ui.conftest import Witness, assert_accessible, on_one_database, sign_in
 
 LINE = '{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 PHONE = {"width": 360, "height": 740}
@@ -133,6 +133,7 @@ def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_pat
     form.wait_for_url(re.compile(r"/batches/\d+$"))
 
 
+@on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, scheme: str) -> None:
     sign_in(browser_page, "viewer")

@@ -225,6 +225,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.timeout(300)  # half a minute, on a machine that does nothing else
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # a cluster knows no database; half a minute
 def test_a_machine_of_the_cluster_is_killed_and_every_task_is_completed_once(
     live_server: LiveServer, database_url: str, start: Any
 ) -> None:
