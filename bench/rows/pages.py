@@ -92,6 +92,7 @@ def _samples(there: Scene, batch_id: int) -> dict[str, Any]:
         "document_id": document_id,
         "request_id": _waited(there, batch_id),
         "action": "pause",
+        "version": there.rows(f"SELECT version FROM batches WHERE id = {batch_id}")[0][0],  # after the line above
     }
 
 
@@ -118,7 +119,8 @@ def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any
         if missing := rule.arguments - samples.keys():
             bench.progress.say(f"left out, for there is no sample of {', '.join(sorted(missing))}: {rule}")
             continue
-        path = adapter.build(rule.endpoint, {name: samples[name] for name in rule.arguments})
+        shown = {"version"} if "action" in rule.arguments else set()  # what a page showed goes with each action
+        path = adapter.build(rule.endpoint, {name: samples[name] for name in rule.arguments | shown})
         answer = client.get(path)
         if answer.status_code >= 400:
             raise WrongAnswer(f"GET {path}: {answer.status}")
