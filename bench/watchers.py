@@ -1,5 +1,10 @@
-"""Browsers that watch the UI live: each holds a stream; refused one, it asks for a page every 5 seconds."""
+"""Browsers that watch a batch's page, as its scripts do.
 
+Each asks for a stream, and at every word of it for the part of the page that changes. Refused a stream, it asks for
+that part every 5 seconds, and for a stream again after twice the time.
+"""
+
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
@@ -45,16 +50,26 @@ def _signed_in(there: Scene, stack: ExitStack) -> requests.Session:
 
 
 def _watch(url: str, session: requests.Session, batch_id: int, over: Event, ready: Event) -> None:
+    patience, next_stream = POLL_SECONDS, 0.0
     while not over.is_set():
         try:
-            with session.get(f"{url}/live/{batch_id}", stream=True, timeout=TIMEOUT_SECONDS) as stream:
-                ready.set()
-                if stream.ok:
-                    for _ in stream.iter_lines():
+            if time.monotonic() >= next_stream:
+                with session.get(f"{url}/live/{batch_id}", stream=True, timeout=TIMEOUT_SECONDS) as stream:
+                    ready.set()
+                    for line in stream.iter_lines() if stream.ok else ():
                         if over.is_set():
                             return
-                    continue
-            session.get(f"{url}/batches/{batch_id}", timeout=TIMEOUT_SECONDS).close()
+                        if line.startswith(b"event:"):
+                            _look(url, session, batch_id)
+                    if stream.ok:
+                        continue
+                next_stream, patience = time.monotonic() + patience, patience * 2
+            _look(url, session, batch_id)
         except requests.RequestException:
             ready.set()  # a stream that ends is opened again, as browsers do
         over.wait(POLL_SECONDS)
+
+
+def _look(url: str, session: requests.Session, batch_id: int) -> None:
+    there = f"{url}/batches/{batch_id}/now"
+    session.get(there, headers={"HX-Request": "true"}, timeout=TIMEOUT_SECONDS).raise_for_status()

@@ -3,10 +3,10 @@
 What may be done with it comes from the table, as everywhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 
@@ -53,6 +53,13 @@ class Present:
     waiting_count: int
 
 
+class Pulse(NamedTuple):
+    """Of a batch; two that are equal mean that nothing happened between them."""
+
+    changed: Hashable  # its version, and who waits for it
+    moved: Hashable  # its tasks
+
+
 @dataclass(frozen=True)
 class Names:
     """What a batch calls its prompts and models."""
@@ -88,12 +95,12 @@ class BatchPage:
                 waiting_count=amount,
             )
 
-    def pulse(self, batch_id: int) -> tuple[Any, ...]:
+    def pulse(self, batch_id: int) -> Pulse:
         """Give what differs as soon as a batch has changed, or its tasks have."""
         with reading(self._sessions) as connection:
             batch, facts = look(connection, batch_id)
             waiting = connection.execute(_AMOUNT_WAITING, {"of_batch": batch_id}).scalar_one()
-        return batch.version, facts.staging, facts.analysis, facts.usage, waiting
+        return Pulse((batch.version, waiting), (facts.staging, facts.analysis, facts.usage))
 
     def way(self, batch_id: int) -> tuple[str, list[tuple[str, str]]]:
         """Give a batch's state and the pairs of states it went through, those of its last changes."""

@@ -27,6 +27,7 @@ from app.ui import (
 )
 from app.ui.access import prepare_sessions, visitor
 from app.ui.answers import guard, show_unrouted
+from app.ui.fragments import prepare_fragments
 
 _STATIC = Path(__file__).parent / "static"
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -47,6 +48,7 @@ def register(app: Flask, admin_token: str | None, port: int) -> None:
     app.context_processor(visitor)
     guard(assets)
     show_unrouted(app)
+    prepare_fragments(app)
     app.register_blueprint(assets)
     for page in _PAGES:
         app.register_blueprint(page.routes)

@@ -67,6 +67,12 @@ def end_session() -> None:
     session.clear()
 
 
+def may_operate() -> bool:
+    """Whether the present visitor may ask for actions."""
+    caller = signed_in()
+    return caller is not None and caller.role in OPERATORS
+
+
 def visitor() -> dict[str, Any]:
     """Tell every template who reads it, and what may be shown to them."""
     caller = signed_in() if request.blueprint else None

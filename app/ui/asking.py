@@ -15,11 +15,18 @@ from app.errors import Invalid
 LIMITS = ("max_cost", "max_tokens", "max_failure_rate")
 REDO = ("models", "prompts", "status")
 LONGEST_REASON = 2_000
+MOST_DIGITS = 18  # of what a database takes for an integer
 
 
 def is_fragment() -> bool:
     """Whether a script of the page asks, for a part of it; going back in a browser asks for the whole page."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def cursor(name: str) -> int | None:
+    """Read a list's cursor from the address; what is none asks for the list's beginning."""
+    said = request.args.get(name, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 
 def takes_limits(action: str) -> bool:

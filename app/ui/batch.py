@@ -8,7 +8,8 @@ from flask import Blueprint, Response, render_template, request
 
 from app.domain import diagram
 from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kind
-from app.ui.access import READERS, page
+from app.ui.access import READERS, may_operate, page
+from app.ui.fragments import fragments
 from app.ui.trail import trail_of
 from app.wiring import services
 
@@ -37,7 +38,13 @@ def _present(batch_id: int) -> dict[str, Any]:
 @page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
 def now(batch_id: int) -> str:
     """Show the part of a batch's page that changes."""
-    return render_template("batch/_now.html", **_present(batch_id), is_fragment=True)
+    pulse = services().batch_page.pulse(batch_id)
+    key = ("now", batch_id, pulse.changed, may_operate())
+
+    def render() -> str:
+        return render_template("batch/_now.html", **_present(batch_id), is_fragment=True)
+
+    return fragments().shared(key, pulse.moved, render)
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/picture.svg", roles=READERS)

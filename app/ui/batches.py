@@ -7,8 +7,9 @@ from flask import Blueprint, render_template, request
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch_list import MOST_AT_ONCE, Filter, Sort
 from app.ui import figures
-from app.ui.access import READERS, page
-from app.ui.asking import is_fragment
+from app.ui.access import READERS, may_operate, page
+from app.ui.asking import cursor, is_fragment
+from app.ui.fragments import fragments
 from app.wiring import services
 
 routes = Blueprint("ui_batches", __name__, template_folder="templates")
@@ -38,11 +39,17 @@ class Asked(NamedTuple):
 @page(routes, "GET", "/", roles=READERS)
 def index() -> str:
     """Show a page of batches."""
-    asked, after = Asked.of(request.args), request.args.get("after", type=int)
+    asked, after = Asked.of(request.args), cursor("after")
+    if not is_fragment():
+        return _render("batches/list.html", asked, after)
+    key = ("list", asked, after, may_operate(), services().queries.last_change())
+    return fragments().shared(key, None, lambda: _render("batches/_list.html", asked, after))
+
+
+def _render(template: str, asked: Asked, after: int | None) -> str:
     counts = services().batch_list.counts(asked.filter.name)
     rows, following = services().batch_list.page(asked.filter, asked.sort, after)
     matching = sum(counts.values()) if asked.filter.state is None else counts[asked.filter.state]
-    template = "batches/_list.html" if is_fragment() else "batches/list.html"
     return render_template(
         template,
         asked=asked,

@@ -39,15 +39,16 @@ class _Watch:
     """Compares what is with what was when it was last told."""
 
     def __init__(self, event: str, look: Callable[[], Any]) -> None:
-        self._event, self._look, self._seen = event, look, object()
+        self._event, self._look, self._seen, self._once_more = event, look, object(), False
 
     def new(self) -> Iterator[str]:
         try:
             found = self._look()
         except NotFound:  # put away meanwhile: the page says so when it looks
             found = None
-        if found != self._seen:
-            self._seen = found
+        is_new = found != self._seen
+        if is_new or self._once_more:  # what was answered at once may have been kept from a moment before
+            self._seen, self._once_more = found, is_new
             yield f"event: {self._event}\ndata: changed\n\n"
 
 

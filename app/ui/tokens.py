@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from app.domain.roles import Role
 from app.errors import Invalid
 from app.ui.access import ADMINS, page
+from app.ui.asking import cursor
 from app.wiring import services
 
 routes = Blueprint("ui_tokens", __name__)
@@ -40,7 +41,7 @@ def revoke(token_id: int) -> Any:
 
 
 def _index(**told: Any) -> str:
-    rows = services().tokens.list(PAGE_ROWS + 1, request.args.get("after", 0, type=int))
+    rows = services().tokens.list(PAGE_ROWS + 1, cursor("after") or 0)
     further = rows[PAGE_ROWS - 1]["id"] if len(rows) > PAGE_ROWS else None
     return render_template("tokens.html", rows=rows[:PAGE_ROWS], further=further, roles=list(Role), **told)
 

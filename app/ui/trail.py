@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 
 from app.domain.transitions import Kind
 from app.ui.access import READERS, page
-from app.ui.asking import is_fragment
+from app.ui.asking import cursor, is_fragment
 from app.wiring import services
 
 routes = Blueprint("ui_trail", __name__, template_folder="templates")
@@ -23,7 +23,7 @@ def _asked() -> tuple[Kind | None, str]:
 def trail_of(batch_id: int) -> dict[str, Any]:
     """Read the page of the timeline that the address asks for."""
     kind, actor = _asked()
-    before = request.args.get("before", type=int)
+    before = cursor("before")
     rows, older = services().batch_page.trail(batch_id, kind, actor, before)
     return {"batch_id": batch_id, "rows": rows, "older": older, "kind": kind, "actor": actor, "before": before}
 

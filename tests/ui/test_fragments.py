@@ -1,0 +1,64 @@
+"""Fragments are shared by all who are to see the same, and never show an old version."""
+
+import pytest
+from flask import Flask
+
+from app.services import Services
+from app.ui import fragments
+from app.ui.fragments import Fragments
+from tests.services import stories
+from tests.support.client import ApiClient
+from tests.ui.visits import FRAGMENT, counted, one, read, visitor
+
+
+def test_kept_while_nothing_moved_and_for_a_moment_if_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("app.ui.fragments.time.monotonic", lambda: clock[0])
+    kept, rendered = Fragments(), iter("abcdefg")
+
+    def shown(moved: object) -> str:
+        return kept.shared("key", moved, lambda: next(rendered))
+
+    assert [shown(1), shown(1), shown(2)] == ["a", "a", "a"]
+    clock[0] += fragments.FRESH_SECONDS
+    assert [shown(1), shown(2), shown(2)] == ["a", "b", "b"]
+    clock[0] += fragments.KEPT_SECONDS
+    assert shown(2) == "c"
+    assert kept.shared("another key", 2, lambda: "d") == "d"
+
+
+def test_no_more_are_kept_than_there_is_room_for() -> None:
+    kept = Fragments()
+    for number in range(fragments.MOST_KEPT + 1):
+        kept.shared(number, None, lambda: "first")
+    assert kept.shared(1, None, lambda: "second") == "first"
+    assert kept.shared(0, None, lambda: "second") == "second"
+
+
+def test_a_change_is_shown_at_once_and_what_one_role_sees_another_does_not(
+    app: Flask, client: ApiClient, services: Services
+) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator, viewer = (visitor(app, client.tokens, role) for role in ("operator", "viewer"))
+    path = f"/batches/{batch_id}/now"
+    first = read(operator, path, headers=FRAGMENT)
+    assert not read(viewer, path, headers=FRAGMENT).xpath("//button")
+    assert first.xpath("//button")
+    with counted(services) as statements:
+        read(operator, path, headers=FRAGMENT)
+    assert len(statements) <= 2
+    stories.act(services, batch_id, "pause")
+    version = int(one(first, "//*[@id='now']/@data-version"))
+    assert int(one(read(operator, path, headers=FRAGMENT), "//*[@id='now']/@data-version")) == version + 1
+    assert "PAUSED" in read(operator, "/", headers=FRAGMENT).text_content()
+    stories.act(services, batch_id, "resume")
+    assert "PAUSED 1" not in read(operator, "/", headers=FRAGMENT).text_content()
+
+
+@pytest.mark.parametrize("path", ["/?after=", "/batches/1/audit?before=", "/tokens?after="])
+@pytest.mark.parametrize("cursor", ["9" * 30, "x", "-1"])
+def test_a_cursor_that_is_none_asks_for_the_beginning(
+    app: Flask, client: ApiClient, services: Services, path: str, cursor: str
+) -> None:
+    stories.create(services)
+    read(visitor(app, client.tokens, "admin"), path + cursor)
