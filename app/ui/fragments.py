@@ -1,6 +1,6 @@
 """Fragments that many watch: rendered once for all who are to see the same, and anew as soon as it changed.
 
-With a cache of a second, fifty watchers of a batch at work cost little more than one.
+So fifty watchers of a batch at work cost little more than one.
 """
 
 import threading
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flask import Flask, current_app
 
-FRESH_SECONDS = 0.9  # less than passes between a stream's word and its second one, which is answered anew
+FRESH_SECONDS = 1.9  # less than passes between a stream's word and its second one, which is answered anew
 KEPT_SECONDS = 30.0  # rates move with the clock alone
 MOST_KEPT = 256
 

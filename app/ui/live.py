@@ -15,7 +15,7 @@ from app.wiring import services
 
 routes = Blueprint("ui_live", __name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 MOVING_SECONDS = 3  # how often a list whose batches are at work is read anew
 _AT_WORK = frozenset().union(*LEASES_IN.values())
 
