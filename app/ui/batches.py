@@ -42,7 +42,7 @@ def index() -> str:
     asked, after = Asked.of(request.args), cursor("after")
     if not is_fragment():
         return _render("batches/list.html", asked, after)
-    key = ("list", asked, after, may_operate(), services().queries.last_change())
+    key = ("list", request.host, asked, after, may_operate(), services().queries.last_change())
     return fragments().shared(key, None, lambda: _render("batches/_list.html", asked, after))
 
 

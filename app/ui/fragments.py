@@ -33,10 +33,12 @@ class Fragments:
     def shared(self, key: Hashable, moved: Hashable, render: Callable[[], str]) -> str:
         """Give the fragment that is kept under `key`, or render it.
 
-        In `key` stands what must never be shown late, like a version; `moved` is what may be, by FRESH_SECONDS.
+        In `key` stands what must never be shown late, like a version; `moved` is what may be, by FRESH_SECONDS, and
+        None where that is not known.
         """
         now, kept = time.monotonic(), self._kept.get(key)
-        if kept and now - kept.at < (KEPT_SECONDS if moved == kept.moved else FRESH_SECONDS):
+        stands_still = kept is not None and moved is not None and moved == kept.moved
+        if kept and now - kept.at < (KEPT_SECONDS if stands_still else FRESH_SECONDS):
             return kept.html
         html = render()
         with self._lock:

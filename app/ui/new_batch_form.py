@@ -15,7 +15,15 @@ from app.domain.json_text import writable_json
 from app.errors import Invalid
 
 # The options that the form offers, in its order; what it does not, has its default.
-OFFERED = ("max_attempts", "lease_seconds", "max_failed_tasks", "priority", "max_cost", "max_tokens")
+OFFERED = (
+    "max_attempts",
+    "lease_seconds",
+    "max_failed_tasks",
+    "priority",
+    "max_cost",
+    "max_tokens",
+    "max_failure_rate",
+)
 Form = MultiDict[str, str]
 
 

@@ -23,8 +23,12 @@ def test_kept_while_nothing_moved_and_for_a_moment_if_it_did(monkeypatch: pytest
     clock[0] += fragments.FRESH_SECONDS
     assert [shown(1), shown(2), shown(2)] == ["a", "b", "b"]
     clock[0] += fragments.KEPT_SECONDS
-    assert shown(2) == "c"
-    assert kept.shared("another key", 2, lambda: "d") == "d"
+    assert [shown(2), shown(None), shown(None)] == ["c", "c", "c"]
+    clock[0] += fragments.FRESH_SECONDS
+    assert [shown(None), shown(None)] == ["d", "d"]
+    clock[0] += fragments.FRESH_SECONDS
+    assert shown(None) == "e"  # not known to stand still
+    assert kept.shared("another key", 2, lambda: "f") == "f"
 
 
 def test_no_more_are_kept_than_there_is_room_for() -> None:
@@ -53,6 +57,17 @@ def test_a_change_is_shown_at_once_and_what_one_role_sees_another_does_not(
     assert "PAUSED" in read(operator, "/", headers=FRAGMENT).text_content()
     stories.act(services, batch_id, "resume")
     assert "PAUSED 1" not in read(operator, "/", headers=FRAGMENT).text_content()
+
+
+def test_the_list_shows_progress(
+    app: Flask, client: ApiClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fragments, "FRESH_SECONDS", 0.0)
+    batch_id = stories.bring(services, "ANALYZING", documents=2)
+    viewer = visitor(app, client.tokens, "viewer")
+    assert "0 % of 2" in read(viewer, "/", headers=FRAGMENT).text_content()
+    stories.complete(services, stories.lease_one(services, batch_id))  # no change of the batch, and no audit row
+    assert "50 % of 2" in read(viewer, "/", headers=FRAGMENT).text_content()
 
 
 @pytest.mark.parametrize("path", ["/?after=", "/batches/1/audit?before=", "/tokens?after="])
