@@ -43,22 +43,22 @@ def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dic
 
 @page(routes, "GET", _AN_ACTION, roles=OPERATORS)
 def dialog(batch_id: int, action: str) -> str:
-    """Show what an action would do, and ask for a reason."""
+    """Show what an action would do, and ask for a reason: for a script, or on the batch's page where none ran yet."""
     reading = services().batch_page
     asks_reuse = asking.takes_reuse(_checked(action))
     told = _rehearsed(batch_id, action, request.args)
     batch = told["answer"].get("batch") or {}
-    return render_template(
-        "batch/_dialog.html",
+    facts = {
         **told,
-        batch=batch,
-        meaning=BY_TRIGGER[action].meaning,
-        reason=request.args.get("reason", ""),
-        limits=asking.LIMITS if asking.takes_limits(action) else (),
-        breaker=reading.paused_by_breaker(batch_id) if asking.takes_limits(action) else None,
-        names=reading.names(batch_id) if asks_reuse and batch.get("run") else None,
-        statuses=[str(status) for status in FINISHED],
-    )
+        "batch": batch,
+        "meaning": BY_TRIGGER[action].meaning,
+        "reason": request.args.get("reason", ""),
+        "limits": asking.LIMITS if asking.takes_limits(action) else (),
+        "breaker": reading.paused_by_breaker(batch_id) if asking.takes_limits(action) else None,
+        "names": reading.names(batch_id) if asks_reuse and batch.get("run") else None,
+        "statuses": [str(status) for status in FINISHED],
+    }
+    return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)
 
 
 @page(routes, "GET", f"{_AN_ACTION}/effect", roles=OPERATORS)

@@ -27,8 +27,9 @@ def show(batch_id: int) -> str:
 
 
 def whole_page(batch_id: int, **more: Any) -> str:
-    """Render a batch's page; `more` is what an action was answered. Raises NotFound."""
-    return render_template("batch/page.html", **_present(batch_id), trail=trail_of(batch_id), kinds=list(Kind), **more)
+    """Render a batch's page; `more` is an action's dialog, or what it was answered. Raises NotFound."""
+    facts = {"batch_id": batch_id, "trail": trail_of(batch_id), "kinds": list(Kind), **_present(batch_id)}
+    return render_template("batch/page.html", **facts, **more)
 
 
 def _present(batch_id: int) -> dict[str, Any]:

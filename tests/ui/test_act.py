@@ -31,7 +31,8 @@ def version(service: Services, batch_id: int) -> int:
 
 
 def dialog(client: FlaskClient, service: Services, batch_id: int, action: str, query: str = "") -> Any:
-    return read(client, f"/batches/{batch_id}/act/{action}?version={version(service, batch_id)}{query}")
+    path = f"/batches/{batch_id}/act/{action}?version={version(service, batch_id)}{query}"
+    return read(client, path, headers=FRAGMENT)
 
 
 def ask(client: FlaskClient, batch_id: int, action: str, shown: int, **fields: Any) -> Any:
@@ -147,7 +148,9 @@ def test_the_retry_of_a_cause_brings_its_reason(operator: FlaskClient, service: 
     stories.complete(service, done)
     stories.fail(service, failed, retryable=False)
     page = read(operator, f"/batches/{batch_id}")
-    opened = read(operator, one(page, "//section[@aria-labelledby='failed-title']//button/@hx-get"))
+    button = one(page, "//section[@aria-labelledby='failed-title']//button")
+    asked = {"version": 5, button.get("name"): button.get("value")}
+    opened = read(operator, button.get("formaction"), headers=FRAGMENT, query_string=asked)
     assert one(opened, "//input[@name='reason']").get("value") == "retry 1 x timeout"
     assert "about 1 calls to make" in words(opened)
 

@@ -38,7 +38,7 @@ def ask(page: Page, action: str, reason: str = "") -> None:
     dialog = page.locator("#dialog")
     expect(dialog).to_be_visible()
     dialog.get_by_label("Reason").fill(reason)
-    dialog.locator("button[type=submit]").click()
+    dialog.get_by_role("button", name=action, exact=True).click()
 
 
 def test_an_action_with_a_reason(operator: Page, services: Services) -> None:
@@ -47,7 +47,7 @@ def test_an_action_with_a_reason(operator: Page, services: Services) -> None:
     ask(operator, "pause", "the model is down")
     expect(operator.locator("#answer")).to_contain_text("pause is done")
     expect(operator.locator("#dialog")).to_be_hidden()
-    expect(operator.locator("#now")).to_have_attribute("data-version", "5")
+    expect(operator.locator("#now header")).to_have_attribute("data-version", "5")
     expect(operator).to_have_title(re.compile("^PAUSED 0 %"))
     assert stories.audit(services, batch_id)[-1]["reason"] == "the model is down"
 
@@ -61,7 +61,7 @@ def test_two_browsers_and_one_stale_click(operator: Page, site: LiveServer, serv
     operator.goto(f"/batches/{batch_id}")
     ask(operator, "pause", "I was faster")
     expect(operator.locator("#answer")).to_contain_text("pause is done")
-    other.locator("#dialog button[type=submit]").click()
+    other.locator("#dialog").get_by_role("button", name="cancel", exact=True).click()
     told = other.locator("#answer")
     expect(told).to_contain_text("cancel was not applied")
     expect(told).to_contain_text("I was faster")
@@ -108,6 +108,56 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     stories.finish_all(services, batch_id)
     expect(operator).to_have_title(re.compile("^COMPLETED 100 %"), timeout=15_000)
     assert operator.evaluate("window.sameDocument")
+
+
+def test_a_button_pressed_while_the_page_is_refreshed_is_the_same_when_let_go(
+    operator: Page, services: Services
+) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator.goto(f"/batches/{batch_id}")
+    operator.locator("#act-cancel").hover()
+    operator.mouse.down()
+    stories.complete(services, stories.lease_one(services, batch_id))
+    expect(operator.locator("#now")).to_contain_text("1 completed", timeout=15_000)
+    operator.mouse.up()
+    expect(operator.locator("#dialog")).to_be_visible()
+
+
+def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, services: Services) -> None:
+    batch_id, chosen = stories.create(services), stories.create(services)
+    operator.goto("/")
+    operator.get_by_label(f"Choose batch {chosen}").hover()
+    operator.mouse.down()
+    stories.act(services, batch_id, "stage")
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING", timeout=15_000)
+    operator.mouse.up()
+    expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
+
+
+def test_a_click_before_the_scripts_ran_is_not_lost(operator: Page, site: LiveServer, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    browser = operator.context.browser
+    assert browser is not None
+    page = browser.new_context(base_url=site.url, java_script_enabled=False).new_page()
+    sign_in(page, "operator")
+    page.goto(f"/batches/{batch_id}")
+    ask(page, "pause", "no script yet")
+    expect(page.locator("#answer")).to_contain_text("pause is done")
+    expect(page.locator("#dialog")).to_be_hidden()
+    assert stories.audit(services, batch_id)[-1]["reason"] == "no script yet"
+    page.context.close()
+
+
+def test_a_dialog_that_came_with_the_page_is_a_dialog_like_any_other(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator.goto(f"/batches/{batch_id}/act/pause?version=4")
+    expect(operator.get_by_label("Reason")).to_be_focused()
+    assert operator.url.endswith(f"/batches/{batch_id}")
+    assert_accessible(operator)
+    operator.locator("#dialog [data-closes]").click()
+    expect(operator.locator("#dialog")).to_be_hidden()
+    ask(operator, "pause")
+    expect(operator.locator("#answer")).to_contain_text("pause is done")
 
 
 def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Services) -> None:

@@ -2,15 +2,16 @@
 "use strict";
 (() => {
   const dialog = document.getElementById("dialog");
-  let opener = "";
 
-  document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target !== dialog || dialog.open) return;
-    opener = event.detail.requestConfig.elt.id;
+  // The service showed it already, or the answer of an action: this is the page of the batch all the same.
+  if (location.pathname !== dialog.dataset.page) history.replaceState(null, "", dialog.dataset.page);
+  if (dialog.open) {
+    dialog.close();
     dialog.showModal();
+  }
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target === dialog && !dialog.open) dialog.showModal();
   });
-  // By its id: the button itself may have been fetched anew while the dialog was open.
-  dialog.addEventListener("close", () => document.getElementById(opener)?.focus());
   // The outcome of a request that waited in line is told to the page as well: it must not close another dialog.
   document.body.addEventListener("acted", (event) => {
     if (dialog.contains(event.target)) dialog.close();

@@ -78,6 +78,7 @@
     lookSoon();
   }
   picker.addEventListener("change", picked);
+  if (picker.files.length) picked(); // before this script ran
   dropsInto(field("drop"), picker);
 
   // --- the sending

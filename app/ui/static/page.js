@@ -18,7 +18,7 @@
   }
 
   localise(document);
-  document.body.addEventListener("htmx:afterSettle", () => localise(document));
+  document.body.addEventListener("htmx:afterSwap", () => localise(document));
   document.body.addEventListener("htmx:beforeRequest", () => say(""));
   document.body.addEventListener("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;

@@ -4,6 +4,7 @@
   const chosen = new Set();
   let scope = "chosen";
   const boxes = () => document.querySelectorAll("#list input[name=batch]");
+  for (const box of boxes()) if (box.checked) chosen.add(box.value); // before this script ran
 
   document.body.addEventListener("change", (event) => {
     const box = event.target;
@@ -11,7 +12,7 @@
     else if (box.name === "batch") set(box, box.checked);
     else if (box.name === "scope") scope = box.value;
   });
-  document.body.addEventListener("htmx:afterSettle", () => {
+  document.body.addEventListener("htmx:afterSwap", () => {
     for (const box of boxes()) box.checked = chosen.has(box.value);
     const kept = document.querySelector(`#list input[name=scope][value=${scope}]`);
     if (kept) kept.checked = true;
