@@ -22,6 +22,11 @@ def amount(number: float) -> str:
     return f"{number:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def counted(number: float, noun: str) -> str:
+    """Write an amount with what it is of, in its number: "1 call", "2 calls"."""
+    return f"{amount(number)} {noun if number == 1 else noun + 's'}"
+
+
 def money(cost: float | None) -> str:
     """Write a cost: two digits behind the point, more where it would else be nothing."""
     if cost is None:
@@ -80,4 +85,4 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
     return found
 
 
-FILTERS = (age, amount, money, span, per_second, counts_of, percent, segments)
+FILTERS = (age, amount, counted, money, span, per_second, counts_of, percent, segments)

@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
 from tests.support.chromium import NoChromium, launched
 from tests.support.server import LiveServer
 
+PATIENCE_MS = 20_000  # as long as a page may take on a machine that is busy with other tests
 AXE = Path(__file__).with_name("axe.min.js").read_text()
 # What htmx says of a request that ended because the page was left; one that failed has another word as well.
 LEFT = ("htmx:afterRequest,", "htmx:sendAbort,")
 # For tests of how pages look: that depends on no database.
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+expect.set_options(timeout=PATIENCE_MS)
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
 
@@ -84,7 +87,7 @@ def witness(site: LiveServer) -> Iterator[Witness]:
 def browser_page(chromium: Browser, site: LiveServer, witness: Witness) -> Iterator[Page]:
     """An empty page of a fresh browser at the site."""
     context = chromium.new_context(base_url=site.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     witness.watch(page)
     yield page

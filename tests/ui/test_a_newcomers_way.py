@@ -16,8 +16,6 @@ from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible
 from tests.ui.test_batches_in_a_browser import ask
 
-SLOW_MS = 20_000
-
 hold_row = conftest.hold_row
 
 
@@ -69,19 +67,19 @@ def test_from_the_link_to_the_next_run(
     ask(page, "stage", "all letters are there")
     expect(page).to_have_title(re.compile("^STAGING"))
     stories.finish_all(services, batch_id)
-    expect(page).to_have_title(re.compile("^STAGED"), timeout=SLOW_MS)
+    expect(page).to_have_title(re.compile("^STAGED"))
     ask(page, "run")
     expect(page).to_have_title(re.compile("^ANALYZING 0 %"))
     with holding(batch_id) if holding else nullcontext():
         ask(page, "pause", "the model server is down")
         if holding:
             expect(page.locator("#answer")).to_contain_text("place 1 in line")
-    expect(page).to_have_title(re.compile("^PAUSED"), timeout=SLOW_MS)
+    expect(page).to_have_title(re.compile("^PAUSED"))
     assert stories.audit(services, batch_id)[-1]["reason"] == "the model server is down"
     ask(page, "resume")
     expect(page).to_have_title(re.compile("^ANALYZING"))
     stories.finish_all(services, batch_id)
-    expect(page).to_have_title(re.compile("^COMPLETED 100 %"), timeout=SLOW_MS)
+    expect(page).to_have_title(re.compile("^COMPLETED 100 %"))
 
     page.get_by_role("link", name="Results").first.click()
     expect(page.locator("main")).to_contain_text("a.txt")
@@ -96,5 +94,5 @@ def test_from_the_link_to_the_next_run(
     ask(page, "restage", "once more")
     expect(page).to_have_title(re.compile("^STAGING"))
     stories.finish_all(services, batch_id)
-    expect(page.locator("#now")).to_contain_text("run 2", timeout=SLOW_MS)
+    expect(page.locator("#now")).to_contain_text("run 2")
     assert stories.audit(services, batch_id)[0]["actor"] == "admin"

@@ -46,7 +46,7 @@ def test_the_dialog_says_what_would_happen_and_asks_for_a_reason(operator: Flask
     before = stories.snapshot(service)
     page = dialog(operator, service, batch_id, "pause")
     said = words(one(page, "//*[@id='effect']"))
-    for each in ("ANALYZING to PAUSED", "1 tasks stopped", "1 calls in flight", "1 results kept"):
+    for each in ("ANALYZING to PAUSED", "1 task stopped", "1 call in flight, left to end", "1 result kept"):
         assert each in said
     assert one(page, "//input[@name='reason']").get("value") == ""
     assert one(page, "//input[@name='version']").get("value") == "4"
@@ -152,7 +152,7 @@ def test_the_retry_of_a_cause_brings_its_reason(operator: FlaskClient, service: 
     asked = {"version": 5, button.get("name"): button.get("value")}
     opened = read(operator, button.get("formaction"), headers=FRAGMENT, query_string=asked)
     assert one(opened, "//input[@name='reason']").get("value") == "retry 1 x timeout"
-    assert "about 1 calls to make" in words(opened)
+    assert "about 1 call to make" in words(opened)
 
 
 class TestLocked:

@@ -106,7 +106,7 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     expect(operator).to_have_title(re.compile("^ANALYZING 0 %"))
     operator.evaluate("window.sameDocument = true")
     stories.finish_all(services, batch_id)
-    expect(operator).to_have_title(re.compile("^COMPLETED 100 %"), timeout=15_000)
+    expect(operator).to_have_title(re.compile("^COMPLETED 100 %"))
     assert operator.evaluate("window.sameDocument")
 
 
@@ -118,7 +118,7 @@ def test_a_button_pressed_while_the_page_is_refreshed_is_the_same_when_let_go(
     operator.locator("#act-cancel").hover()
     operator.mouse.down()
     stories.complete(services, stories.lease_one(services, batch_id))
-    expect(operator.locator("#now")).to_contain_text("1 completed", timeout=15_000)
+    expect(operator.locator("#now")).to_contain_text("1 completed")
     operator.mouse.up()
     expect(operator.locator("#dialog")).to_be_visible()
 
@@ -129,7 +129,7 @@ def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, s
     operator.get_by_label(f"Choose batch {chosen}").hover()
     operator.mouse.down()
     stories.act(services, batch_id, "stage")
-    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING", timeout=15_000)
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     operator.mouse.up()
     expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
 
@@ -166,7 +166,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     box = operator.get_by_label(f"Choose batch {chosen}")
     box.check()
     stories.act(services, batch_id, "stage")
-    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING", timeout=15_000)
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     expect(box).to_be_checked()
     operator.get_by_role("button", name="stage …", exact=True).click()
     expect(operator.locator("tbody tr")).to_have_count(1)
@@ -213,6 +213,6 @@ class TestLocked:
             expect(operator.locator("#answer")).to_contain_text("queued, place 1 in line")
             expect(operator.locator("#waiting-title")).to_contain_text("1 waiting in line")
             assert stories.state_of(services, batch_id) == "ANALYZING"
-        expect(operator.locator("#answer")).to_contain_text("APPLIED, version 5", timeout=15_000)
+        expect(operator.locator("#answer")).to_contain_text("APPLIED, version 5")
         expect(operator.locator("#waiting-title")).to_be_hidden()
         expect(operator).to_have_title(re.compile("^PAUSED"))

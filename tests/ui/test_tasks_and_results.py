@@ -113,7 +113,8 @@ def test_one_task_whole(client: ApiClient, page: FlaskClient) -> None:
     usage = {"input_tokens": 1234, "output_tokens": 56, "latency_ms": 789}
     complete(client, task, {"json": {"score": 7}, "text": '{"score": 7}', "usage": usage})
     text = seen(page, f"/batches/{batch_id}/tasks/{task['id']}")
-    for words in ("You grade 0.txt.", "Grade read", '"score": 7', "1,234 in, 56 out", "789 ms", "1 of 3"):
+    tokens = "1\N{NARROW NO-BREAK SPACE}234 in, 56 out"
+    for words in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3"):
         assert words in text
 
 

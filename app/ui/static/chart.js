@@ -38,8 +38,12 @@
   async function fetchAndDraw() {
     if (Date.now() - drawnAt < EVERY_MS || document.hidden) return;
     drawnAt = Date.now();
-    const response = await fetch(place.dataset.moments, { headers: { Accept: "application/json" } });
-    if (response.ok) draw(await response.json());
+    try {
+      const response = await fetch(place.dataset.moments, { headers: { Accept: "application/json" } });
+      if (response.ok) draw(await response.json());
+    } catch {
+      // The page is left, or the service is away, which the page says already: the next change draws them.
+    }
   }
 
   function redraw() {
