@@ -5,8 +5,8 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, redirect, request, session, url_for
-from flask.sessions import SecureCookieSessionInterface
+from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from wtforms import ValidationError
 
@@ -26,6 +26,10 @@ View = Callable[..., Any]
 
 
 class _Sessions(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        # The API knows no cookie: none is read there, and none is set.
+        return None if request.path.startswith("/api/") else super().open_session(app, request)
+
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
 

@@ -127,9 +127,12 @@ def test_a_form_of_somebody_else_is_refused(app: Flask, client: ApiClient) -> No
     assert "x" not in [row["name"] for row in app.extensions["interlock"].tokens.list()]
 
 
-def test_the_api_takes_no_session(app: Flask, client: ApiClient) -> None:
+def test_the_api_takes_no_session_and_gives_none(app: Flask, client: ApiClient) -> None:
     signed_in = visitor(app, client.tokens, "admin")
     assert signed_in.get("/api/batches").status_code == 401
+    assert "Set-Cookie" in signed_in.get("/machine").headers
+    for path in ("/api/batches", "/api/openapi.json", "/api/nothing"):
+        assert "Set-Cookie" not in signed_in.get(path).headers
 
 
 def test_what_answers_carry(stranger: FlaskClient, client: ApiClient) -> None:
