@@ -1,14 +1,18 @@
-"""A real browser for the pages: Chromium by Playwright, and what every page has to keep to while it is looked at."""
+"""Who visits the pages: Flask's client, and a real browser (Chromium by Playwright) with what a page has to keep to."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
+from app.services import Services
 from tests.support.chromium import NoChromium, launched
 from tests.support.server import LiveServer
+from tests.ui.visits import visitor
 
 PATIENCE_MS = 20_000  # as long as a page may take on a machine that is busy with other tests
 AXE = Path(__file__).with_name("axe.min.js").read_text()
@@ -20,6 +24,23 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 expect.set_options(timeout=PATIENCE_MS)
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
+
+
+@pytest.fixture
+def service(app: Flask) -> Services:
+    """The services of the application under test, not of a second one on its database."""
+    found: Services = app.extensions["interlock"]
+    return found
+
+
+@pytest.fixture
+def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
+    return visitor(app, tokens, "operator")
+
+
+@pytest.fixture
+def viewer(app: Flask, tokens: dict[str, str]) -> FlaskClient:
+    return visitor(app, tokens, "viewer")
 
 
 @pytest.fixture(scope="session")

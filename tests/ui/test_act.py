@@ -3,27 +3,15 @@
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from app.services import Services
 from tests.api import conftest
 from tests.api.conftest import HoldRow
 from tests.services import stories
-from tests.ui.visits import FRAGMENT, one, parsed, read, visitor, words
+from tests.ui.visits import FRAGMENT, one, parsed, read, words
 
 hold_row = conftest.hold_row
-
-
-@pytest.fixture
-def service(app: Flask) -> Services:
-    found: Services = app.extensions["interlock"]
-    return found
-
-
-@pytest.fixture
-def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
-    return visitor(app, tokens, "operator")
 
 
 def version(service: Services, batch_id: int) -> int:

@@ -17,17 +17,6 @@ from tests.test_architecture import ROOT
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
 
 
-@pytest.fixture
-def service(app: Flask) -> Services:
-    found: Services = app.extensions["interlock"]
-    return found
-
-
-@pytest.fixture
-def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
-    return visitor(app, tokens, "operator")
-
-
 def buttons(page: Any) -> list[Any]:
     return list(page.xpath("//div[contains(@class, 'actions')]//button"))
 

@@ -12,17 +12,6 @@ from tests.services import stories
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
 
 
-@pytest.fixture
-def service(app: Flask) -> Services:
-    found: Services = app.extensions["interlock"]
-    return found
-
-
-@pytest.fixture
-def operator(app: Flask, tokens: dict[str, str]) -> FlaskClient:
-    return visitor(app, tokens, "operator")
-
-
 def rows(page: Any) -> list[str]:
     return [words(each) for each in page.xpath("//tbody/tr/td/a")]
 

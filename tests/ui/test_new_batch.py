@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from flask.testing import FlaskClient
 
 from app.domain.estimates import Texts, input_tokens
 from app.domain.new_batch import AMOUNTS
 from tests.support.client import ApiClient
+from tests.ui.visits import forge_proof, visitor
 
 FORM = {
     "name": "contracts",
@@ -27,43 +28,21 @@ FORM = {
 LINE = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 
 
-class Visitor:
-    """A browser without scripts, signed in."""
-
-    def __init__(self, client: ApiClient, role: str) -> None:
-        self.client = client.acting_as(None)
-        self.csrf = ""
-        self._see(self.client.get("/sign-in"))
-        self.client.post("/sign-in", data={"token": client.tokens[role], "csrf_token": self.csrf})
-
-    def get(self, address: str, **more: Any) -> TestResponse:
-        return self._see(self.client.get(address, **more))
-
-    def post(self, address: str, **more: Any) -> TestResponse:
-        headers = {"X-CSRFToken": self.csrf, "Accept": "application/json", **more.pop("headers", {})}
-        return self.client.post(address, headers=headers, **more)
-
-    def _see(self, response: TestResponse) -> TestResponse:
-        if found := re.search(r'name="csrf_token"[^>]*value="([^"]+)"', response.text):
-            self.csrf = found[1]
-        return response
-
-
 @pytest.fixture
-def operator(client: ApiClient) -> Visitor:
-    visitor = Visitor(client, "operator")
-    assert visitor.get("/batches/new").status_code == 200
-    return visitor
+def operator(operator: FlaskClient) -> FlaskClient:
+    """Asks as the script of the form does."""
+    operator.environ_base["HTTP_ACCEPT"] = "application/json"
+    return operator
 
 
-def made(visitor: Visitor, **changes: Any) -> dict[str, Any]:
+def made(visitor: FlaskClient, **changes: Any) -> dict[str, Any]:
     response = visitor.post("/batches/new", data={**FORM, **changes})
     assert response.status_code == 201, response.text
     answer: dict[str, Any] = response.json
     return answer
 
 
-def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: Visitor) -> None:
+def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: FlaskClient) -> None:
     batch_id = made(operator)["batch_id"]
     batch = client.get(f"/api/batches/{batch_id}").json
     assert (batch["state"], batch["version"], batch["name"]) == ("SAVED", 1, "contracts")
@@ -78,10 +57,10 @@ def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: Visito
     assert row["request_id"]
 
 
-def test_without_the_script_the_page_of_the_files_follows(operator: Visitor) -> None:
-    response = operator.post(
-        "/batches/new", data={**FORM, "csrf_token": operator.csrf}, headers={"Accept": "text/html"}
-    )
+def test_without_the_script_the_page_of_the_files_follows(operator: FlaskClient) -> None:
+    form = {**FORM, "csrf_token": forge_proof(operator, "/batches/new")}
+    without = {"HTTP_X_CSRFTOKEN": "", "HTTP_ACCEPT": "text/html"}
+    response = operator.post("/batches/new", data=form, environ_overrides=without)
     assert response.status_code == 303
     assert "rent.txt" in operator.get(response.location).text
 
@@ -106,7 +85,7 @@ def test_without_the_script_the_page_of_the_files_follows(operator: Visitor) -> 
     ],
 )
 def test_what_is_wrong_is_said_beside_its_field(
-    client: ApiClient, operator: Visitor, changes: dict[str, Any], field: str, words: str
+    client: ApiClient, operator: FlaskClient, changes: dict[str, Any], field: str, words: str
 ) -> None:
     answer = operator.post("/batches/new", data={**FORM, **changes})
     assert answer.status_code == 422
@@ -119,7 +98,7 @@ def test_what_is_wrong_is_said_beside_its_field(
     assert client.get("/api/batches").json["batches"] == []
 
 
-def test_what_it_would_make_is_shown_and_nothing_is_saved(client: ApiClient, operator: Visitor) -> None:
+def test_what_it_would_make_is_shown_and_nothing_is_saved(client: ApiClient, operator: FlaskClient) -> None:
     files = {"files_count": "3", "files_texts": "2", "files_characters": "4000", "sample_name": "", "sample_text": ""}
     page = operator.post("/batches/new/look", data={**FORM, **files}).text
     plain = re.sub(r"<[^>]+>|\s+", " ", page)
@@ -131,7 +110,7 @@ def test_what_it_would_make_is_shown_and_nothing_is_saved(client: ApiClient, ope
     assert client.get("/api/batches").json["batches"] == []
 
 
-def test_a_file_that_was_picked_is_what_the_preview_shows(operator: Visitor) -> None:
+def test_a_file_that_was_picked_is_what_the_preview_shows(operator: FlaskClient) -> None:
     page = operator.post("/batches/new/look", data={**FORM, "sample_name": "a.md", "sample_text": "<b>bold</b>"}).text
     assert "Sum up a.md: &lt;b&gt;bold&lt;/b&gt;" in page
 
@@ -143,7 +122,7 @@ def test_tokens_are_estimated_by_what_is_sent() -> None:
     assert input_tokens(Texts(), [("say", None)], 1) == 0
 
 
-def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: Visitor) -> None:
+def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskClient) -> None:
     batch_id = made(operator, folders="", prompt_text=["Say {document}", "Who?"])["batch_id"]
     worker = client.acting_as("worker")
     client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
@@ -160,7 +139,7 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: Visitor)
     assert 'data-connection="local"' in operator.get("/batches/new").text
 
 
-def test_files_come_one_by_one(client: ApiClient, operator: Visitor) -> None:
+def test_files_come_one_by_one(client: ApiClient, operator: FlaskClient) -> None:
     made_batch = made(operator, text="", folders="")
     first = operator.post(f"{made_batch['files']}?name=a.md", data=b"one")
     assert (first.status_code, first.json["told"]) == (201, "Stored.")
@@ -173,7 +152,7 @@ def test_files_come_one_by_one(client: ApiClient, operator: Visitor) -> None:
     assert "a.md" in operator.get(made_batch["files"]).text
 
 
-def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator: Visitor) -> None:
+def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator: FlaskClient) -> None:
     batch = made(operator, folders="")
     assert operator.post(f"{batch['files']}?name=", data=b"x").status_code == 422
     app.config["MAX_CONTENT_LENGTH"] = 10
@@ -187,7 +166,7 @@ def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator
     assert operator.post("/batches/999999/files?name=a.txt", data=b"x").status_code == 404
 
 
-def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator: Visitor) -> None:
+def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator: FlaskClient) -> None:
     bad = operator.post("/batches/new/lines?name=ready", data=LINE + b"{}\n" + LINE, content_type="application/jsonl")
     assert bad.status_code == 422
     assert list(bad.json["lines"]) == ["line 2", "line 3"]
@@ -200,7 +179,7 @@ def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator
 
 
 def test_a_viewer_makes_nothing(client: ApiClient) -> None:
-    viewer = Visitor(client, "viewer")
+    viewer = visitor(client.application, client.tokens, "viewer")
     assert viewer.get("/batches/new").status_code == 403
     for address in ("/batches/new", "/batches/new/look", "/batches/new/lines?name=a", "/batches/1/files?name=a"):
         assert viewer.post(address, data=b"").status_code in (400, 403)

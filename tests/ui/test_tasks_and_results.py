@@ -4,53 +4,25 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from app.domain.leases import TaskStatus
+from app.services import Services
 from app.services.report_csv import COLUMNS
 from app.ui import results
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
-from tests.support import signing_in
 from tests.support.client import ApiClient
+from tests.ui.visits import counted
 
 TWO_MODELS = [MODEL, {**MODEL, "model": "other"}]
 SCHEMA = {"properties": {"score": {"type": "number"}}}
 
 
-@pytest.fixture
-def page(app: Flask, tokens: dict[str, str]) -> FlaskClient:
-    """A viewer's client, signed in as one does."""
-    client = app.test_client()
-    client.post(signing_in.PATH, data=signing_in.form_of(client.get(signing_in.PATH).text, tokens["viewer"]))
-    return client
-
-
-@contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
-    """Note the statements that are sent while the block runs."""
-    sent: list[str] = []
-
-    def note(*args: Any) -> None:
-        sent.append(args[2])
-
-    engine = app.extensions["interlock"].engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-def seen(page: FlaskClient, path: str, status: int = 200) -> str:
+def seen(viewer: FlaskClient, path: str, status: int = 200) -> str:
     """GET a page; return its text with the entities read."""
-    answer = page.get(path)
+    answer = viewer.get(path)
     assert answer.status_code == status, answer.get_data(as_text=True)[:500]
     return html.unescape(answer.get_data(as_text=True))
 
@@ -59,32 +31,32 @@ def links(text: str) -> list[str]:
     return re.findall(r'href="([^"]*)"', text)
 
 
-def test_tasks_with_their_counts(client: ApiClient, page: FlaskClient) -> None:
+def test_tasks_with_their_counts(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id = bring(client, "ANALYZING", documents=3)["id"]
     first, second, _ = lease(client, batch_id)
     complete(client, first)
     fail(client, second, retryable=False, error={"code": "refused", "message": "<b>no</b> & never"})
-    answer = page.get(f"/batches/{batch_id}/tasks").get_data(as_text=True)
+    answer = viewer.get(f"/batches/{batch_id}/tasks").get_data(as_text=True)
     assert "&lt;b&gt;no&lt;/b&gt;" in answer
     text = html.unescape(answer)
     for words in ("all <b>6</b>", "leased <b>1</b>", "completed <b>4</b>", "failed <b>1</b>", "queued <b>0</b>"):
         assert words in text
-    failed = seen(page, f"/batches/{batch_id}/tasks?status=FAILED")
+    failed = seen(viewer, f"/batches/{batch_id}/tasks?status=FAILED")
     assert f"/tasks/{second['id']}" in failed
     assert f"/tasks/{first['id']}" not in failed
-    of_code = seen(page, f"/batches/{batch_id}/tasks?code=refused")
+    of_code = seen(viewer, f"/batches/{batch_id}/tasks?code=refused")
     assert f"/tasks/{second['id']}" in of_code
-    assert "There is no such task" in seen(page, f"/batches/{batch_id}/tasks?code=other")
+    assert "There is no such task" in seen(viewer, f"/batches/{batch_id}/tasks?code=other")
 
 
-def test_tasks_go_on_from_page_to_page(client: ApiClient, page: FlaskClient) -> None:
+def test_tasks_go_on_from_page_to_page(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id = create_ready(client, tasks=120)["id"]
     for action in ("stage", "run"):
         act(client, batch_id, action)
     for query in ("", "?status=QUEUED", "?kind=ANALYZE"):
         path, found = f"/batches/{batch_id}/tasks{query}", []
         while path:
-            text = seen(page, path)
+            text = seen(viewer, path)
             found += re.findall(rf'<td><a href="/batches/{batch_id}/tasks/(\d+)"', text)
             following = re.search(r'rel="next" href="([^"]+)"', text)
             path = following[1] if following else ""
@@ -92,38 +64,38 @@ def test_tasks_go_on_from_page_to_page(client: ApiClient, page: FlaskClient) -> 
 
 
 @pytest.mark.parametrize("query", ["status=nothing", "kind=x", "run=x", "cursor=x", "status=QUEUED&cursor=1", "run=-1"])
-def test_what_no_filter_has_is_said(client: ApiClient, page: FlaskClient, query: str) -> None:
+def test_what_no_filter_has_is_said(client: ApiClient, viewer: FlaskClient, query: str) -> None:
     batch_id = create_ready(client)["id"]
-    assert page.get(f"/batches/{batch_id}/tasks?{query}").status_code == 422
+    assert viewer.get(f"/batches/{batch_id}/tasks?{query}").status_code == 422
 
 
-def test_no_such_thing(client: ApiClient, page: FlaskClient) -> None:
+def test_no_such_thing(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id = bring(client, "COMPLETED", documents=1)["id"]
     paths = ("tasks/1234567", "tasks/x", "results/1234567", "results/1?prompt=9")
     for path in (*(f"/batches/{batch_id}/{each}" for each in paths), *(
         f"/batches/999999/{each}" for each in ("tasks", "results", "results/sums", "results.jsonl", "report.csv")
     )):  # fmt: skip
-        assert page.get(path).status_code == 404, path
+        assert viewer.get(path).status_code == 404, path
 
 
-def test_one_task_whole(client: ApiClient, page: FlaskClient) -> None:
+def test_one_task_whole(client: ApiClient, viewer: FlaskClient) -> None:
     prompts = [{"name": "p", "text": "Grade {document}", "system": "You grade {name}.", "schema": SCHEMA}]
     batch_id = bring(client, "ANALYZING", documents=1, prompts=prompts)["id"]
     (task,) = lease(client, batch_id)
     usage = {"input_tokens": 1234, "output_tokens": 56, "latency_ms": 789}
     complete(client, task, {"json": {"score": 7}, "text": '{"score": 7}', "usage": usage})
-    text = seen(page, f"/batches/{batch_id}/tasks/{task['id']}")
+    text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     tokens = "1\N{NARROW NO-BREAK SPACE}234 in, 56 out"
     for words in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3"):
         assert words in text
 
 
-def test_a_late_result_and_an_answer_reused(client: ApiClient, page: FlaskClient) -> None:
+def test_a_late_result_and_an_answer_reused(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id = bring(client, "ANALYZING", documents=1)["id"]
     (task,) = lease(client, batch_id)
     act(client, batch_id, "cancel")
     complete(client, task, {"text": "too late"})
-    text = seen(page, f"/batches/{batch_id}/tasks/{task['id']}")
+    text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     assert "Late results" in text
     assert "too late" in text
     done = bring(client, "COMPLETED", documents=1)["id"]
@@ -132,7 +104,7 @@ def test_a_late_result_and_an_answer_reused(client: ApiClient, page: FlaskClient
         complete(client, each, {"text": "read"})
     listed = client.get(f"/api/batches/{done}/tasks").json["tasks"]
     (reused,) = (each for each in listed if each["reused_from"])
-    text = seen(page, f"/batches/{done}/tasks/{reused['id']}")
+    text = seen(viewer, f"/batches/{done}/tasks/{reused['id']}")
     assert f"/batches/{done}/tasks/{reused['reused_from']}" in links(text)
     assert "no call was made" in text
 
@@ -149,85 +121,85 @@ def answered_differently(client: ApiClient) -> tuple[int, int]:
     return batch_id, differing
 
 
-def test_the_matrix_and_its_columns(client: ApiClient, page: FlaskClient) -> None:
+def test_the_matrix_and_its_columns(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id, _ = answered_differently(client)
-    text = seen(page, f"/batches/{batch_id}/results")
+    text = seen(viewer, f"/batches/{batch_id}/results")
     assert len(re.findall("a red fox", text)) == 1
     assert len(re.findall("a grey fox", text)) == 3
-    chosen = seen(page, f"/batches/{batch_id}/results?column=1.2")
+    chosen = seen(viewer, f"/batches/{batch_id}/results?column=1.2")
     assert len(re.findall("a (?:red|grey) fox", chosen)) == 2
-    assert len(re.findall("a (?:red|grey) fox", seen(page, f"/batches/{batch_id}/results?column=9.9"))) == 4
+    assert len(re.findall("a (?:red|grey) fox", seen(viewer, f"/batches/{batch_id}/results?column=9.9"))) == 4
     for wrong in ("x", "1", "1.", "1.2.3"):
-        assert page.get(f"/batches/{batch_id}/results?column={wrong}").status_code == 422
+        assert viewer.get(f"/batches/{batch_id}/results?column={wrong}").status_code == 422
 
 
 def test_the_matrix_goes_on_from_page_to_page(
-    client: ApiClient, page: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    client: ApiClient, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "DOCUMENTS_A_PAGE", 2)
     batch_id = bring(client, "COMPLETED", documents=5)["id"]
     path, found = f"/batches/{batch_id}/results?column=1.1", []
     while path:
-        text = seen(page, path)
+        text = seen(viewer, path)
         found += re.findall(r"(\d).txt</a>", text)
         following = re.search(r'rel="next" href="([^"]+)"', text)
         path = following[1] if following else ""
     assert found == list("01234")
 
 
-def test_the_matrix_of_lines(client: ApiClient, page: FlaskClient) -> None:
+def test_the_matrix_of_lines(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id = create_ready(client, tasks=2)["id"]
     for action in ("stage", "run"):
         act(client, batch_id, action)
     for task in lease(client, batch_id):
         complete(client, task, {"text": f"answer to {task['payload']['custom_id']}"})
-    text = seen(page, f"/batches/{batch_id}/results")
+    text = seen(viewer, f"/batches/{batch_id}/results")
     assert "answer to 0" in text
     assert "answer to 1" in text
-    assert "m <small>(jsonl)" in seen(page, f"/batches/{batch_id}/results/sums")
+    assert "m <small>(jsonl)" in seen(viewer, f"/batches/{batch_id}/results/sums")
 
 
 def test_the_sums_and_what_large_runs_have_instead(
-    client: ApiClient, page: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    client: ApiClient, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, _ = answered_differently(client)
-    text = seen(page, f"/batches/{batch_id}/results/sums")
+    text = seen(viewer, f"/batches/{batch_id}/results/sums")
     assert "gave equal answers to 1 of 2 documents (50.0%)" in text
     monkeypatch.setattr(results, "MOST_SUMMED", 3)
-    short = seen(page, f"/batches/{batch_id}/results/sums")
+    short = seen(viewer, f"/batches/{batch_id}/results/sums")
     assert "need every answer of 4 tasks" in short
     (address, *_) = (link for link in links(short) if "all=1" in link)
-    assert "gave equal answers" in seen(page, address)
-    part = page.get(address, headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "gave equal answers" in seen(viewer, address)
+    part = viewer.get(address, headers={"HX-Request": "true"}).get_data(as_text=True)
     assert "gave equal answers" in part
     assert "<html" not in part
 
 
-def test_answers_beside_each_other(client: ApiClient, page: FlaskClient) -> None:
+def test_answers_beside_each_other(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id, document_id = answered_differently(client)
-    text = seen(page, f"/batches/{batch_id}/results/{document_id}")
+    text = seen(viewer, f"/batches/{batch_id}/results/{document_id}")
     assert "a <del>grey</del><ins>red</ins> fox" in text
-    text = seen(page, f"/batches/{batch_id}/results/{document_id}?against=2")
+    text = seen(viewer, f"/batches/{batch_id}/results/{document_id}?against=2")
     assert "a <del>red</del><ins>grey</ins> fox" in text
-    text = seen(page, f"/batches/{batch_id}/results/{document_id + 1}")
+    text = seen(viewer, f"/batches/{batch_id}/results/{document_id + 1}")
     assert "the same answer" in text
     assert "<del>grey" not in text
 
 
-def test_downloads_are_those_of_the_api(client: ApiClient, page: FlaskClient) -> None:
+def test_downloads_are_those_of_the_api(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id, _ = answered_differently(client)
-    lines = page.get(f"/batches/{batch_id}/results.jsonl?run=1")
+    lines = viewer.get(f"/batches/{batch_id}/results.jsonl?run=1")
     assert lines.headers["Content-Disposition"] == f'attachment; filename="batch-{batch_id}.jsonl"'
     assert lines.data == client.get(f"/api/batches/{batch_id}/results").data
     assert lines.data.count(b"\n") == 4
-    table = page.get(f"/batches/{batch_id}/report.csv")
+    table = viewer.get(f"/batches/{batch_id}/report.csv")
     assert table.headers["Content-Disposition"] == f'attachment; filename="batch-{batch_id}.csv"'
     assert table.data == client.get(f"/api/batches/{batch_id}/report?format=csv").data
     assert next(csv.reader(io.StringIO(table.get_data(as_text=True)))) == list(COLUMNS)
 
 
 def test_each_page_asks_the_database_as_often_for_many_as_for_few(
-    client: ApiClient, page: FlaskClient, app: Flask
+    client: ApiClient, viewer: FlaskClient, services: Services
 ) -> None:
     few, many = (bring(client, "COMPLETED", documents=n, models=TWO_MODELS) for n in (1, 40))
     asked: dict[str, list[int]] = {}
@@ -237,9 +209,9 @@ def test_each_page_asks_the_database_as_often_for_many_as_for_few(
         of_task = [f"tasks/{last['id']}", f"results/{last['document']['id']}"]
         lists = ["tasks", *(f"tasks?status={status}" for status in TaskStatus), "tasks?code=x", "results"]
         for number, path in enumerate([*lists, *of_task, "results/sums"]):
-            with counted(app) as sent:
-                seen(page, f"/batches/{batch['id']}/{path}")
+            with counted(services) as sent:
+                seen(viewer, f"/batches/{batch['id']}/{path}")
             asked.setdefault(f"{number} {path.split('/')[0]}", []).append(len(sent))
     # A short list asks once more, for where it ended.
     assert all(of_many <= of_few for of_few, of_many in asked.values()), asked
-    assert max(max(amounts) for amounts in asked.values()) <= 12, asked
+    assert max(max(amounts) for amounts in asked.values()) <= 10, asked

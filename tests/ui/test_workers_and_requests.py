@@ -1,14 +1,12 @@
 """The pages of workers and requests: what they show, and that they ask the database little, however much there is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from flask import Flask
-from sqlalchemy import event, insert
+from flask.testing import FlaskClient
+from sqlalchemy import insert
 
 from app import db
 from app.db import transaction
@@ -16,32 +14,9 @@ from app.models import StateChangeRequest, WorkerSighting
 from app.services import Services, sightings
 from app.services.workers import MOST_WORKERS
 from tests.support.client import ApiClient
-from tests.ui.test_new_batch import Visitor
+from tests.ui.visits import counted
 
-MOST_QUERIES = 8  # the sign-in's own among them
-
-
-@pytest.fixture
-def service(app: Flask) -> Services:
-    found: Services = app.extensions["interlock"]
-    return found
-
-
-@pytest.fixture
-def viewer(client: ApiClient) -> Visitor:
-    return Visitor(client, "viewer")
-
-
-@contextmanager
-def statements(service: Services) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        seen.append(statement)
-
-    event.listen(service.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(service.engine, "before_cursor_execute", note)
+MOST_QUERIES = 6
 
 
 def worked(client: ApiClient) -> list[dict[str, Any]]:
@@ -65,7 +40,9 @@ def worked(client: ApiClient) -> list[dict[str, Any]]:
     return leased
 
 
-def test_a_worker_is_shown_with_what_it_did_and_holds(client: ApiClient, service: Services, viewer: Visitor) -> None:
+def test_a_worker_is_shown_with_what_it_did_and_holds(
+    client: ApiClient, service: Services, viewer: FlaskClient
+) -> None:
     leased = worked(client)
     found = service.workers.seen()
     (worker,) = found["workers"]
@@ -85,7 +62,7 @@ def test_sightings_are_written_seldom_and_add_up(
 ) -> None:
     lease = {"worker": "w-2"}
     worker = client.acting_as("worker")
-    with statements(service) as seen:
+    with counted(service) as seen:
         for _ in range(5):
             worker.post("/api/tasks/lease", json=lease)
         assert not [each for each in seen if "worker_sightings" in each]
@@ -135,7 +112,7 @@ def ask(service: Services, batch_id: int, amount: int, **changes: Any) -> None:
         connection.execute(insert(db.table_of(StateChangeRequest)), rows)
 
 
-def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: Services, viewer: Visitor) -> None:
+def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: Services, viewer: FlaskClient) -> None:
     ask(service, 2, 3)
     ask(service, 1, 60)
     ask(service, 2, 1)
@@ -158,12 +135,10 @@ def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: S
 
 @pytest.mark.parametrize("address", ["/workers", "/requests", "/batches/new"])
 def test_a_page_asks_as_little_of_a_full_database_as_of_an_empty_one(
-    client: ApiClient, service: Services, address: str
+    client: ApiClient, service: Services, operator: FlaskClient, address: str
 ) -> None:
-    operator = Visitor(client, "operator")
-
     def asked() -> int:
-        with statements(service) as seen:
+        with counted(service) as seen:
             assert operator.get(address).status_code == 200
         return len(seen)
 

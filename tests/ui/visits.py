@@ -10,6 +10,7 @@ from lxml import html
 from sqlalchemy import event
 
 from app.services import Services
+from tests.support import signing_in
 
 FRAGMENT = {"HX-Request": "true"}
 
@@ -17,7 +18,8 @@ FRAGMENT = {"HX-Request": "true"}
 def visitor(app: Flask, tokens: dict[str, str], role: str) -> FlaskClient:
     """Make a client that has signed in with the token of a role."""
     client = app.test_client()
-    signed_in = client.post("/sign-in", data={"token": tokens[role], "csrf_token": forge_proof(client)})
+    form = signing_in.form_of(client.get(signing_in.PATH).text, tokens[role])
+    signed_in = client.post(signing_in.PATH, data=form)
     assert signed_in.status_code == 303, signed_in.get_data(as_text=True)
     client.environ_base["HTTP_X_CSRFTOKEN"] = forge_proof(client, "/machine")  # as scripts send it
     return client
