@@ -107,6 +107,8 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     operator.evaluate("window.sameDocument = true")
     stories.finish_all(services, batch_id)
     expect(operator).to_have_title(re.compile("^COMPLETED 100 %"))
+    expect(operator.locator("#timeline li")).to_have_count(5)
+    expect(operator.locator("#timeline li").first).to_contain_text("tasks_finished")
     assert operator.evaluate("window.sameDocument")
 
 
