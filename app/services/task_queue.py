@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -90,7 +91,8 @@ class TaskQueue:
     ) -> list[dict[str, Any]]:
         for fresh in (False, True):
             found = self._find(batch_id, fresh)
-            leased = self._take(found, worker, max_tasks, lease_seconds, record) if found else []
+            take = partial(self._take, found, worker, max_tasks, lease_seconds, record)
+            leased = db.patiently(take) if found else []
             if leased or fresh or batch_id is not None:
                 return leased
         return []

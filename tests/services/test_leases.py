@@ -1,14 +1,18 @@
 """Leases: attempts, running out, heartbeat, release, waiting for the next attempt."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from threading import Timer
 from typing import Any
 
+import psycopg2
 import pytest
 
 from app.domain.transitions import BatchState
 from app.errors import ReportRefused
 from app.services import Services
+from config import Config
 from tests.services import stories
 from tests.services.stories import act, bring, complete, fail, lease, lease_one, task, tasks_of, view
 
@@ -314,3 +318,33 @@ def test_progress_adds_up_at_every_step(services: Services) -> None:
     stories.finish_all(services, batch_id)
     assert adds_up()["queued"] == 0
     assert view(services, batch_id)["state"] == "COMPLETED"
+
+
+class TestCountsAreHeld:
+    """PostgreSQL alone: on SQLite each writer waits for every other as it is."""
+
+    @pytest.fixture
+    def config(self, postgres_url: str) -> Config:
+        return Config(database_url=postgres_url, embedded_worker=False, sweeper=False, lock_timeout_ms=30)
+
+    def test_a_lease_outwaits_the_lock_timeout_as_a_report_does(self, services: Services, postgres_url: str) -> None:
+        batch_id = bring(services, "ANALYZING", documents=1)
+        with closing(psycopg2.connect(postgres_url)) as other:
+            with counts_held(other, 0.3):
+                leased = lease_one(services, batch_id)
+            with counts_held(other, 0.3):
+                complete(services, leased)
+        assert stories.state_of(services, batch_id) == "COMPLETED"
+
+
+@contextmanager
+def counts_held(connection: Any, seconds: float) -> Iterator[None]:
+    """Let nobody else write counts for so many seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE task_counts IN EXCLUSIVE MODE")
+    letting_go = Timer(seconds, connection.rollback)
+    letting_go.start()
+    try:
+        yield
+    finally:
+        letting_go.join()
