@@ -15,7 +15,7 @@ def create_app(config: "Config") -> "Flask":
 
     from app import api, ui
     from app.services import build
-    from app.wiring import EXTENSION
+    from app.web.services import EXTENSION
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from app import db
+from app import db, schema
 from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
@@ -105,17 +105,17 @@ def migrate(revision: str, down: bool) -> None:
     """Bring the database to REVISION (default: the newest). `serve` does so by itself."""
     config = Config.from_environment()
     with db.translated_errors():
-        db.migrate(config.database_url, revision, downgrade=down)
+        schema.migrate(config.database_url, revision, downgrade=down)
     click.echo(f"The database is at {revision}.")
 
 
 @cli.command()
 def verify() -> None:
     """Check every batch against the audit log and the table; exit with 1 if anything contradicts."""
-    from app.services.verify import verify as find_contradictions
+    from app.services.upkeep.verify import verify as find_contradictions
 
     with services() as built:
-        findings = list(find_contradictions(built))
+        findings = list(find_contradictions(built.engine))
     for finding in findings:
         click.echo(finding)
     if findings:

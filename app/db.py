@@ -1,4 +1,4 @@
-"""The database: one engine for each dialect, transactions, the database's clock, migrations.
+"""The database: one engine for each dialect, transactions, the database's clock.
 
 PostgreSQL is production, SQLite the embedded default. Everything that differs between them in kind, and not
 just in a word of SQL, stands here. Nothing here knows what a batch is.
@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import orjson
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -34,15 +30,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from app import prepared
 from app.errors import Busy, Locked, Unavailable
 from config import Config
-
-Sessions = sessionmaker[Session]
 
 STATEMENT_TIMEOUT_MS = 30_000
 SQLITE_WAIT_SECONDS = 5
@@ -160,26 +154,20 @@ def is_postgresql(connection: Connection) -> bool:
 
 
 @contextmanager
-def transaction(sessions: Sessions) -> Iterator[Connection]:
+def transaction(engine: Engine) -> Iterator[Connection]:
     """Open a write transaction: committed at the end, rolled back on any exception.
 
     Raises Busy when a lock is not to be had in time, Unavailable when the database is away.
     """
-    with translated_errors(), _engine(sessions).begin() as connection:
+    with translated_errors(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def reading(sessions: Sessions) -> Iterator[Connection]:
+def reading(engine: Engine) -> Iterator[Connection]:
     """Open a connection for reads alone: each statement is a snapshot of its own, and none waits for writers."""
-    with translated_errors(), _engine(sessions).connect() as connection:
+    with translated_errors(), engine.connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
-
-
-def _engine(sessions: Sessions) -> Engine:
-    # Every statement here is Core: a Session around it would cost a third of the transaction's time.
-    engine: Engine = sessions.kw["bind"]
-    return engine
 
 
 @contextmanager
@@ -218,20 +206,3 @@ def now(connection: Connection) -> datetime:
     if is_postgresql(connection):
         return connection.execute(_CLOCK).scalar_one()
     return datetime.now(UTC)
-
-
-def migrate(database_url: str, revision: str = "head", downgrade: bool = False) -> None:
-    """Bring the database to `revision` (upwards, unless `downgrade`).
-
-    A database that a later release has migrated is left as it is. Raises Unavailable.
-    """
-    root = Path(__file__).parent.parent
-    alembic = AlembicConfig(root / "alembic.ini")
-    alembic.set_main_option("script_location", str(root / "migrations"))
-    alembic.attributes["database_url"] = database_url
-    try:
-        with translated_errors():
-            (command.downgrade if downgrade else command.upgrade)(alembic, revision)
-    except CommandError as error:
-        if downgrade or not isinstance(error.__cause__, ResolutionError):
-            raise

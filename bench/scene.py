@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.db import migrate
+from app.schema import migrate
 from app.services import Services, build
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from bench.calls import Caller
 from bench.options import WEB_PROCESSES, Bench
 from config import Config
@@ -61,7 +61,7 @@ def scene(bench: Bench, database_url: str | None = None, workers: int = WEB_PROC
         services = build(Config(database_url=database_url))
         try:
             yield Scene(server, services)
-            if findings := list(verify(services)):
+            if findings := list(verify(services.engine)):
                 raise DoesNotAddUp("\n".join(findings))
         finally:
             services.engine.dispose()

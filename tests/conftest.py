@@ -14,8 +14,8 @@ from flask import Flask
 
 from app import create_app, logging
 from app.services import Services, build
-from app.services.batch_service import BatchService
-from app.services.task_queue import TaskQueue
+from app.services.batch.batch_service import BatchService
+from app.services.queue.task_queue import TaskQueue
 from config import Config
 from tests.support import databases
 from tests.support.client import ApiClient, api_client

@@ -22,24 +22,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logging": set(),
     "prepared": set(),
     "db": {"prepared", "errors", "config"},
-    "metrics": {"services"},  # for their types alone
+    "metrics": set(),
+    "schema": {"db", "errors"},
     "models": {"db", "domain"},
-    "services": {"domain", "models", "errors", "db", "metrics", "config"},
-    "wiring": {"services"},
-    "streams": {"errors", "wiring"},
-    "api": EDGES | {"metrics", "streams", "wiring"},
-    "ui": EDGES | {"streams", "wiring"},
-    "server": EDGES | {"", "db", "logging", "config"},
-    "cli": EDGES | {"server", "demo", "db", "logging", "config"},
+    "services": {"domain", "models", "errors", "db", "schema", "metrics", "config"},
+    "web": EDGES,
+    "api": EDGES | {"metrics", "web"},
+    "ui": EDGES | {"web"},
+    "server": EDGES | {"", "db", "schema", "logging", "config"},
+    "cli": EDGES | {"server", "demo", "db", "schema", "logging", "config"},
     "worker": {"logging"},
     "demo": set(),
-    "": EDGES | {"api", "ui", "wiring", "config"},  # app/__init__.py wires the parts
+    "": EDGES | {"api", "ui", "web", "config"},  # app/__init__.py wires the parts
 }
-MAY_USE_FLASK = {"", "wiring", "streams", "api", "ui", "cli", "server"}
-MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "streams", "api", "ui", "worker", "demo", "logging", "metrics", ""}
+# folder of app/services -> the other folders of it that it may import
+SERVICES_MAY_IMPORT: dict[str, set[str]] = {
+    "task": set(),
+    "access": set(),
+    "queue": {"task"},
+    "batch": {"queue", "task"},
+    "reads": {"batch", "queue", "task"},
+    "input": {"batch", "queue", "task"},
+    "run_report": {"batch", "queue", "task"},
+    "upkeep": {"reads", "batch", "queue", "task", "access"},
+    "": {"task", "access", "queue", "batch", "reads", "input", "run_report", "upkeep"},  # builds them all
+}
+MAX_MODULES_OF_A_SERVICE = 13
+MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
+MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
 # BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
-STATE_WRITERS = {"services/batch_service.py", "services/ledger.py"}
+STATE_WRITERS = {"services/batch/batch_service.py", "services/batch/changes.py"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 EXCUSE = "longer than"  # a docstring that says so says why
 
@@ -64,7 +77,7 @@ def imported_modules(tree: ast.Module) -> Iterator[str]:
 
 
 def imported_layer(module: str) -> str | None:
-    """`app.services.queries.one` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
+    """`app.services.reads.queries.one` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
     top, _, rest = module.partition(".")
     if top == "config":
         return "config"
@@ -100,6 +113,51 @@ def test_a_layer_imports_only_what_it_may(path: Path, tree: ast.Module) -> None:
     assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
     used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
     assert used <= MAY_IMPORT[layer] | {layer}
+
+
+def folder_of(path: Path) -> str:
+    """The folder of app/services that a module is in; '' for app/services/__init__.py."""
+    return "/".join(path.relative_to(ROOT / "app" / "services").parts[:-1])
+
+
+def imported_folder(module: str) -> str | None:
+    """`app.services.batch.orders` -> batch; `app.services.Services` -> ''; anything else -> None."""
+    if not module.startswith("app.services."):
+        return None
+    folder = module.split(".")[2]
+    return folder if folder in SERVICES_MAY_IMPORT else ""
+
+
+@pytest.fixture(params=[path for path in SOURCES if layer_of(path) == "services"], ids=name_of)
+def service(request: pytest.FixtureRequest) -> Path:
+    source: Path = request.param
+    return source
+
+
+def test_a_folder_of_services_imports_only_what_it_may(service: Path) -> None:
+    folder = folder_of(service)
+    assert folder in SERVICES_MAY_IMPORT, f"app/services/{folder}: give it a row in SERVICES_MAY_IMPORT"
+    imported = map(imported_folder, imported_modules(ast.parse(service.read_text())))
+    assert {each for each in imported if each is not None} <= SERVICES_MAY_IMPORT[folder] | {folder}
+
+
+@pytest.mark.parametrize("folder", sorted(filter(None, SERVICES_MAY_IMPORT)))
+def test_a_folder_of_services_is_small_and_says_what_it_is_for(folder: str) -> None:
+    modules = sorted((ROOT / "app" / "services" / folder).glob("*.py"))
+    assert len(modules) - 1 <= MAX_MODULES_OF_A_SERVICE
+    docstring = ast.get_docstring(ast.parse((modules[0]).read_text()))
+    assert modules[0].name == "__init__.py"
+    assert docstring
+    assert docstring.count("\n") == 0
+    assert docstring.endswith(".")
+
+
+def test_folders_of_services_import_in_no_circle() -> None:
+    left = dict(SERVICES_MAY_IMPORT)
+    while left:
+        free = {folder for folder, imported in left.items() if not imported & left.keys()}
+        assert free, f"a circle among {sorted(left)}"
+        left = {folder: imported for folder, imported in left.items() if folder not in free}
 
 
 def test_flask_and_sqlalchemy_stay_in_their_layers(path: Path, tree: ast.Module) -> None:
@@ -169,7 +227,7 @@ def test_the_writers_do_write(name: str) -> None:
 
 def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) -> None:
     calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert any(name.endswith("LockedBatch") for name in calls) == (name_of(path) == "services/batch_service.py")
+    assert any(name.endswith("LockedBatch") for name in calls) == (name_of(path) == "services/batch/batch_service.py")
 
 
 @pytest.mark.parametrize(

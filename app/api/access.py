@@ -11,9 +11,9 @@ from flask_httpauth import HTTPTokenAuth
 from app.api.problems import problem_of
 from app.domain.roles import Role
 from app.errors import Forbidden, Unauthenticated
-from app.services.orders import Order, Record
-from app.services.tokens import Caller
-from app.wiring import services
+from app.services.access.tokens import Caller
+from app.services.batch.orders import Order, Record
+from app.web.services import services
 
 READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 OPERATORS = (Role.OPERATOR, Role.ADMIN)

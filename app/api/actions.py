@@ -14,8 +14,8 @@ from app.api.replies import etag, recorder, reply
 from app.api.routes import BATCH, Routes, page
 from app.api.schemas import ActionBody, Page
 from app.errors import titles
-from app.services.orders import Answer
-from app.wiring import services
+from app.services.batch.orders import Answer
+from app.web.services import services
 
 routes = Routes("actions", __name__, url_prefix="/api", description="Requests for a change of state")
 

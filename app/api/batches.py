@@ -28,10 +28,10 @@ from app.api.schemas import (
 from app.api.uploads import uploaded_documents
 from app.domain.transitions import BatchState
 from app.errors import Invalid
-from app.services import inputs
-from app.services.ready_lines import read_lines
-from app.services.ready_tasks import ReadyTasks
-from app.wiring import services
+from app.services.input import edits
+from app.services.input.json_lines import read_lines
+from app.services.input.ready_tasks import ReadyTasks
+from app.web.services import services
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 NDJSON = "application/x-ndjson"
@@ -74,11 +74,11 @@ def create() -> Response:
         named = load(NameQuery(), request.args)
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks)
-            batch = inputs.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
+            batch = edits.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
-        batch = inputs.create_batch(services().batches, load(BatchBody(), json_body(request)), new)
+        batch = edits.create_batch(services().batches, load(BatchBody(), json_body(request)), new)
     return _created(batch)
 
 
@@ -104,14 +104,14 @@ def show(batch_id: int) -> Response:
 @routes.response(200, BatchSchema)
 def rename(body: Mapping[str, Any], batch_id: int) -> Response:
     """Rename a batch, or describe it anew."""
-    return _shown(inputs.rename(services().batches, batch_id, body, order(if_version=if_match())))
+    return _shown(edits.rename(services().batches, batch_id, body, order(if_version=if_match())))
 
 
 @routes.call("DELETE", BATCH, OPERATORS, refuses=[404, 409, 412, 503])
 @routes.response(204)
 def archive(batch_id: int) -> Response:
     """Archive a batch: it is gone for every caller, but its audit trail stays."""
-    inputs.archive(services().batches, batch_id, order(if_version=if_match()))
+    edits.archive(services().batches, batch_id, order(if_version=if_match()))
     return nothing()
 
 
@@ -125,7 +125,7 @@ def add_documents(batch_id: int) -> Response:
     else:
         documents = load(DocumentsBody(), json_body(request))["documents"]
     new = order(recorder(_created), if_version=if_match())
-    return _created(inputs.add_documents(services().batches, batch_id, documents, new))
+    return _created(edits.add_documents(services().batches, batch_id, documents, new))
 
 
 @routes.call("GET", f"{BATCH}/documents", READERS, refuses=[404])
@@ -147,7 +147,7 @@ def replace_document(batch_id: int, document_id: int) -> Response:
     else:
         document = load(ReplaceDocumentBody(), json_body(request))
     told = order(if_version=if_match())
-    return _shown(inputs.replace_document(services().batches, batch_id, document_id, document, told))
+    return _shown(edits.replace_document(services().batches, batch_id, document_id, document, told))
 
 
 @routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])

@@ -12,9 +12,9 @@ from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas import DiagramQuery
 from app.domain import diagram
-from app.services.views import rfc3339
-from app.streams import stream
-from app.wiring import services
+from app.domain.times import rfc3339
+from app.web.services import services
+from app.web.streams import stream
 
 routes = Routes("service", __name__, url_prefix="/api", description="The service itself")
 

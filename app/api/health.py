@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from app.api.replies import reply
 from app.errors import Refusal
 from app.metrics import exposition
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("health", __name__)
 
@@ -29,5 +29,5 @@ def readyz() -> Response:
 @routes.get("/metrics")
 def metrics() -> Response:
     """Counts and timings for Prometheus."""
-    body, content_type = exposition(services().queries)
+    body, content_type = exposition(services().queries.batches_by_state)
     return Response(body, content_type=content_type)

@@ -10,8 +10,8 @@ from flask import Response, current_app, g, request
 from app.api.access import auth
 from app.api.uploads import body_hash
 from app.errors import Invalid
-from app.services.idempotency import Claim, StoredAnswer, claim
-from app.wiring import services
+from app.services.access.idempotency import Claim, StoredAnswer, claim
+from app.web.services import services
 
 KEY = "Idempotency-Key"
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
@@ -59,9 +59,9 @@ def once(view: Callable[[], Response]) -> Response:
         return view()
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise Invalid(f"{KEY} has to be 1 to 255 characters.", errors={KEY: ["has to be 1 to 255 characters"]})
-    sessions, token = services().sessions, (auth.get_auth().token or "")
+    engine, token = services().engine, (auth.get_auth().token or "")
     # By token, not by name: who comes later under the same name could not unseal the first one's answer.
-    found = claim(sessions, hashlib.sha256(token.encode()).hexdigest(), key, _fingerprint(), token)
+    found = claim(engine, hashlib.sha256(token.encode()).hexdigest(), key, _fingerprint(), token)
     if isinstance(found, StoredAnswer):
         response = Response(found.body, status=found.status, headers=dict(found.headers))
         response.headers["Idempotency-Replayed"] = "true"
@@ -77,9 +77,9 @@ def once(view: Callable[[], Response]) -> Response:
 
 def _keep(taken: Claim, response: Response) -> None:
     if response.status_code >= 500:  # nothing was decided: the same key may try again
-        taken.drop(services().sessions)
+        taken.drop(services().engine)
     elif not g.get("answer_stored"):
-        taken.store_alone(services().sessions, _stored(response))
+        taken.store_alone(services().engine, _stored(response))
 
 
 def _stored(response: Response) -> StoredAnswer:

@@ -11,8 +11,8 @@ from app.api.answers import Shown
 from app.api.replies import reply
 from app.api.routes import BATCH, Routes
 from app.api.schemas import ReportQuery
-from app.services.report_csv import csv_lines
-from app.wiring import services
+from app.services.run_report.report_csv import csv_lines
+from app.web.services import services
 
 routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")
 CSV = "text/csv"

@@ -12,8 +12,8 @@ from app.api.replies import recorder, reply
 from app.api.routes import Routes
 from app.api.schemas import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
-from app.services.reports import Report
-from app.wiring import services
+from app.services.queue.reports import Report
+from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
 _LEASES = list_of("leases", fields.Dict(), paged=False)

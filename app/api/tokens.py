@@ -10,7 +10,7 @@ from app.api.answers import TokenSchema, list_of
 from app.api.replies import nothing, recorder, reply
 from app.api.routes import Routes, page
 from app.api.schemas import Page, TokenBody
-from app.wiring import services
+from app.web.services import services
 
 routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")
 

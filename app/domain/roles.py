@@ -8,3 +8,6 @@ class Role(StrEnum):
     OPERATOR = "operator"  # reads, creates batches, asks for actions
     WORKER = "worker"  # leases and reports, and nothing else
     ADMIN = "admin"  # all, and manages tokens
+
+
+SYSTEM = "system"  # actor and role of what the service does by itself: no token has it

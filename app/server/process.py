@@ -4,8 +4,9 @@ import signal
 import sys
 from typing import NoReturn
 
-from app.db import migrate, translated_errors
+from app.db import translated_errors
 from app.logging import configure
+from app.schema import migrate
 from app.server.address import base_url, take_port
 from app.server.admin_token import with_admin_token
 from app.server.embedded_worker import EmbeddedWorker

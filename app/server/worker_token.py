@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import Busy, Unavailable
 from app.services import build
-from app.services.tokens import TokenStore
+from app.services.access.tokens import TokenStore
 from config import Config
 
 

@@ -3,25 +3,23 @@
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import sessionmaker
 
 from app import db
-from app.db import Sessions
-from app.services.batch_list import BatchList
-from app.services.batch_page import BatchPage
-from app.services.batch_service import BatchService
-from app.services.known_input import KnownInput
-from app.services.queries import Queries
-from app.services.readiness import Readiness
-from app.services.run_report import RunReport
-from app.services.sightings import Sightings
-from app.services.sign_in_links import SignInLinks
-from app.services.sweeper import Sweeper
-from app.services.task_pages import TaskPages
-from app.services.task_queue import TaskQueue
-from app.services.tokens import TokenStore
-from app.services.waiting_requests import WaitingRequests
-from app.services.workers import Workers
+from app.schema import Readiness
+from app.services.access.sign_in_links import SignInLinks
+from app.services.access.tokens import TokenStore
+from app.services.batch.batch_service import BatchService
+from app.services.queue.task_queue import TaskQueue
+from app.services.queue.worker_sightings import Sightings
+from app.services.reads.batch_page import BatchPage
+from app.services.reads.batches import BatchList
+from app.services.reads.known_models import KnownInput
+from app.services.reads.queries import Queries
+from app.services.reads.requests import WaitingRequests
+from app.services.reads.tasks import TaskPages
+from app.services.reads.workers import Workers
+from app.services.run_report.run_report import RunReport
+from app.services.upkeep.sweeper import Sweeper
 from config import Config
 
 
@@ -30,7 +28,6 @@ class Services:
     """The services of one process."""
 
     engine: Engine
-    sessions: Sessions
     batches: BatchService
     queue: TaskQueue
     queries: Queries
@@ -50,24 +47,22 @@ class Services:
 def build(config: Config) -> Services:
     """Make the services on the database of `config`; nothing is started."""
     engine = db.make_engine(config)
-    sessions = sessionmaker(engine)
-    sightings = Sightings(sessions)
-    batches = BatchService(sessions, config.request_ttl_s, sightings)
+    sightings = Sightings(engine)
+    batches = BatchService(engine, config.request_ttl_s, sightings)
     return Services(
         engine=engine,
-        sessions=sessions,
         batches=batches,
-        queue=TaskQueue(sessions, most_waiting=max(1, config.threads // 2), sightings=sightings),
-        queries=Queries(sessions),
-        batch_list=BatchList(sessions),
-        batch_page=BatchPage(sessions),
-        run_report=RunReport(sessions),
-        task_pages=TaskPages(sessions),
-        tokens=TokenStore(sessions, config.admin_token),
-        sign_in_links=SignInLinks(sessions),
-        sweeper=Sweeper(engine, sessions, batches),
-        readiness=Readiness(sessions),
-        workers=Workers(sessions, sightings),
-        waiting_requests=WaitingRequests(sessions),
-        known_input=KnownInput(sessions),
+        queue=TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings),
+        queries=Queries(engine),
+        batch_list=BatchList(engine),
+        batch_page=BatchPage(engine),
+        run_report=RunReport(engine),
+        task_pages=TaskPages(engine),
+        tokens=TokenStore(engine, config.admin_token),
+        sign_in_links=SignInLinks(engine),
+        sweeper=Sweeper(engine, batches),
+        readiness=Readiness(engine),
+        workers=Workers(engine, sightings),
+        waiting_requests=WaitingRequests(engine),
+        known_input=KnownInput(engine),
     )

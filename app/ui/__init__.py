@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Flask, url_for
 
 from app.ui import (
-    act,
+    actions,
     batch,
     batches,
     bulk,
@@ -26,13 +26,15 @@ from app.ui import (
     workers,
 )
 from app.ui.access import prepare_sessions, visitor
-from app.ui.answers import guard, show_unrouted
 from app.ui.fragments import prepare_fragments
+from app.ui.problems import guard, show_unrouted
 
 _STATIC = Path(__file__).parent / "static"
 _YEAR_SECONDS = 365 * 24 * 3600
-_PAGES = (act, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks, tokens, trail,
-          workers)  # fmt: skip
+_PAGES = (
+    actions, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks, tokens, trail,
+    workers,
+)  # fmt: skip
 
 for each in _PAGES:
     guard(each.routes)

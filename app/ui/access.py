@@ -11,9 +11,9 @@ from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from wtforms import ValidationError
 
 from app.domain.roles import Role
-from app.services.orders import Order
-from app.services.tokens import Caller
-from app.wiring import services
+from app.services.access.tokens import Caller
+from app.services.batch.orders import Order
+from app.web.services import services
 
 READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 OPERATORS = (Role.OPERATOR, Role.ADMIN)

@@ -11,7 +11,7 @@ from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kin
 from app.ui.access import READERS, may_operate, page
 from app.ui.fragments import fragments
 from app.ui.trail import trail_of
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_batch", __name__, template_folder="templates")
 # What asks again for that which failed: the action that begins a run, and not a batch's first.

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 from flask import Blueprint, render_template, request
 
 from app.domain.transitions import ACTIONS, BatchState
-from app.services.batch_list import MOST_AT_ONCE, Filter, Sort
-from app.ui import figures
+from app.services.reads.batches import MOST_AT_ONCE, Filter, Sort
+from app.ui import filters
 from app.ui.access import READERS, may_operate, page
-from app.ui.asking import cursor, is_fragment
+from app.ui.action_form import cursor, is_fragment
 from app.ui.fragments import fragments
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_batches", __name__, template_folder="templates")
-for each in figures.FILTERS:
+for each in filters.FILTERS:
     routes.add_app_template_filter(each)
 
 

@@ -11,10 +11,10 @@ from flask import Blueprint, render_template, request
 
 from app.domain.transitions import ACTIONS
 from app.errors import Refusal, UnknownAction
-from app.services.batch_list import MOST_AT_ONCE
+from app.services.reads.batches import MOST_AT_ONCE
 from app.ui.access import OPERATORS, order, page
 from app.ui.batches import Asked
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_bulk", __name__, template_folder="templates")
 PATIENCE_SECONDS = 15.0  # for all of them: locked batches take their time, one after the other

@@ -7,10 +7,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.domain.files import media_type, usable_name
 from app.errors import Refusal
-from app.services import inputs
-from app.services.known_input import MOST_NAMES
+from app.services.input import edits
+from app.services.reads.known_models import MOST_NAMES
 from app.ui.access import OPERATORS, order, page
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_files", __name__)
 MOST_LISTED = 200
@@ -33,7 +33,7 @@ def add(batch_id: int) -> Any:
     try:
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}
-        batch = inputs.add_documents(services().batches, batch_id, [document], order())
+        batch = edits.add_documents(services().batches, batch_id, [document], order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_CONTENT_LENGTH"]
         return jsonify(told=f"{name} is larger than {most:,} bytes, the most that is taken."), 413

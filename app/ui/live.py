@@ -9,9 +9,9 @@ from flask import Blueprint, Response
 from app.domain.transitions import LEASES_IN
 from app.errors import NotFound
 from app.services import Services
-from app.streams import stream
 from app.ui.access import page
-from app.wiring import services
+from app.web.services import services
+from app.web.streams import stream
 
 routes = Blueprint("ui_live", __name__)
 

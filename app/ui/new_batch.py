@@ -9,13 +9,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.domain import new_batch as rules
 from app.domain.inputs import OnUnreadable
 from app.errors import Invalid, Refusal
-from app.services import inputs
-from app.services.ready_lines import read_lines
-from app.services.ready_tasks import ReadyTasks
+from app.services.input import edits
+from app.services.input.json_lines import read_lines
+from app.services.input.ready_tasks import ReadyTasks
 from app.ui import new_batch_form
 from app.ui.access import OPERATORS, order, page
-from app.ui.new_batch_look import look
-from app.wiring import services
+from app.ui.new_batch_preview import look
+from app.web.services import services
 
 routes = Blueprint("ui_new_batch", __name__)
 SPOOL_BYTES = 4 * 1024 * 1024
@@ -33,7 +33,7 @@ def create() -> Any:
     new = new_batch_form.read(request.form)
     if not new.errors:
         try:
-            batch = inputs.create_batch(services().batches, new.body, order())
+            batch = edits.create_batch(services().batches, new.body, order())
         except Refusal as refusal:
             if _by_script():
                 return _told(refusal.detail, refusal.status)
@@ -64,7 +64,7 @@ def create_of_lines() -> Any:
         with ReadyTasks() as tasks, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
             _spool(body)
             read_lines(body, tasks)
-            batch = inputs.create_batch_of_ready_tasks(services().batches, name, tasks, order())
+            batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]
         return _told(f"The file is larger than {most:,} bytes. Nothing was stored.", 413)

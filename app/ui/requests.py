@@ -4,9 +4,9 @@ import re
 
 from flask import Blueprint, render_template, request
 
-from app.services.waiting_requests import Place
+from app.services.reads.requests import Place
 from app.ui.access import READERS, page
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_requests", __name__)
 LIMIT = 50

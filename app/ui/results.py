@@ -9,10 +9,10 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 from app.domain.answers import comparable
 from app.domain.differences import differences
 from app.errors import Invalid
-from app.services.report_csv import csv_lines
+from app.services.run_report.report_csv import csv_lines
 from app.ui.access import READERS, page
 from app.ui.tasks import asked_run, runs_of, shown
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_results", __name__, template_folder="templates")
 DOCUMENTS_A_PAGE = 20

@@ -6,9 +6,9 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.domain.roles import Role
-from app.services.tokens import Caller
+from app.services.access.tokens import Caller
 from app.ui.access import begin_session, end_session, page, signed_in
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_sign_in", __name__)
 

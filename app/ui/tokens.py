@@ -8,8 +8,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from app.domain.roles import Role
 from app.errors import Invalid
 from app.ui.access import ADMINS, page
-from app.ui.asking import cursor
-from app.wiring import services
+from app.ui.action_form import cursor
+from app.web.services import services
 
 routes = Blueprint("ui_tokens", __name__)
 

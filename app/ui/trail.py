@@ -8,8 +8,8 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 
 from app.domain.transitions import Kind
 from app.ui.access import READERS, page
-from app.ui.asking import cursor, is_fragment
-from app.wiring import services
+from app.ui.action_form import cursor, is_fragment
+from app.web.services import services
 
 routes = Blueprint("ui_trail", __name__, template_folder="templates")
 NDJSON = "application/x-ndjson"

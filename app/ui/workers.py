@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from app.services.workers import MOST_FAILURES, MOST_WORKERS
+from app.services.reads.workers import MOST_FAILURES, MOST_WORKERS
 from app.ui.access import READERS, page
-from app.wiring import services
+from app.web.services import services
 
 routes = Blueprint("ui_workers", __name__)
 LONGEST_SEARCH = 200

@@ -24,7 +24,7 @@ from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.imports import imported
 from app.worker.loop import Options, Worker
-from app.worker.staging import Stager
+from app.worker.stager import Stager
 from app.worker.task import Handler
 
 DEFAULTS, LIMITS = Options(), Limits()

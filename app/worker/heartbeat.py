@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from app.worker.client import MOST_LEASES, Away, Client, Refused, Unwelcome
-from app.worker.desk import Desk, Lease
+from app.worker.held_leases import Desk, Lease
 
 log = structlog.get_logger(__name__)
 

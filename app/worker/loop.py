@@ -18,9 +18,9 @@ from typing import Any
 import structlog
 
 from app.worker.client import Away, Client, Refused, Unwelcome
-from app.worker.desk import Desk, Lease
 from app.worker.handlers import Handlers, perform
 from app.worker.heartbeat import Heartbeat
+from app.worker.held_leases import Desk, Lease
 from app.worker.outbox import Outbox
 from app.worker.patience import patiently
 from app.worker.reports import Report, of_exception

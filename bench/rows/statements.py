@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from app import create_app
-from app.db import migrate
+from app.schema import migrate
 from app.services import Services
-from app.wiring import EXTENSION
+from app.web.services import EXTENSION
 from bench.making import lines_of
 from bench.options import Bench
 from bench.results import Result

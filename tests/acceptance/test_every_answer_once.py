@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.services import build
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from config import Config
 from tests.acceptance.conftest import StartWorker
 from tests.support.batches import Batch
@@ -129,5 +129,5 @@ def test_every_answer_is_paid_for_once(
         assert len(set(model_server.answered())) == tasks + EACH
 
     services = build(Config(database_url=postgres_url))
-    assert not list(verify(services))
+    assert not list(verify(services.engine))
     services.engine.dispose()

@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import create_app
 from app.services import Services
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from config import Config
 from tests.support import databases
 from tests.support.client import ApiClient, api_client
@@ -23,7 +23,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = [request.getfixturevalue(name) for name in ("app", "same_app") if name in request.fixturenames]
     yield
     for app in used:
-        assert list(verify(app.extensions["interlock"])) == []
+        assert list(verify(app.extensions["interlock"].engine)) == []
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.services import ready_lines
-from app.services.ready_lines import MOST_NAMED
+from app.services.input import json_lines
+from app.services.input.json_lines import MOST_NAMED
 from tests.api.lives import act, answered, complete, create_ready, lease, refused
 from tests.support.client import ApiClient
 
@@ -125,7 +125,7 @@ def test_422_what_is_said_of_a_line_is_short(same_client: ApiClient) -> None:
 
 def test_413_a_line_that_is_too_long(same_client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract 5: too large is 413; a file without an end of line is not read whole to find that out."""
-    monkeypatch.setattr(ready_lines, "LINE_BYTES", 1_000)
+    monkeypatch.setattr(json_lines, "LINE_BYTES", 1_000)
     body = refused(post(same_client, GOOD, {**GOOD, "body": {"x": "y" * 1_000}}), 413)
     assert body["detail"] == "Line 2 is longer than 1000 bytes."
 

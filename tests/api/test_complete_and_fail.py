@@ -123,8 +123,8 @@ class TestFail:
     def _make_available(service: Services) -> None:
         from sqlalchemy import text
 
-        with service.sessions.begin() as session:
-            session.execute(text("UPDATE tasks SET available_at = '2020-01-01 00:00:00'"))
+        with service.engine.begin() as connection:
+            connection.execute(text("UPDATE tasks SET available_at = '2020-01-01 00:00:00'"))
 
     def test_attempts_are_used_up(self, same_client: ApiClient) -> None:
         """Contract 5: `max_attempts`: the last failure is final, retryable or not."""

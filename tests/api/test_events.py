@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from app import streams
 from app.api import events
-from app.services import Services, queries
+from app.services import Services
+from app.services.reads import queries
+from app.web import streams
 from tests.api.lives import act, bring, create, refused
 from tests.support.client import ApiClient
 

@@ -43,14 +43,14 @@ def test_alive_and_ready(app: Flask) -> None:
 def test_503_while_behind_its_migrations(app: Flask) -> None:
     """Contract 5: /readyz is 503 while the database is behind its migrations; it lives all the same."""
     service: Services = app.extensions["interlock"]
-    with service.sessions.begin() as session:
-        session.execute(text("DELETE FROM alembic_version"))
+    with service.engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
     assert str(service.readiness.head) in answer.json["reason"]
     assert app.test_client().get("/healthz").status_code == 200
-    with service.sessions.begin() as session:
-        session.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": service.readiness.head})
+    with service.engine.begin() as connection:
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": service.readiness.head})
     assert app.test_client().get("/readyz").status_code == 200
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.services import Services
-from app.services.idempotency import claim
+from app.services.access.idempotency import claim
 from tests.api.lives import LINE, answered, ask, bring, complete, create, fail, lease, refused, replayed, show
 from tests.support.client import ApiClient
 
@@ -215,8 +215,8 @@ class TestKeys:
         self._age(service, hours=25)
         client.post("/api/batches", json={"name": "n"}, headers={"Idempotency-Key": "young"})
         service.sweeper.sweep()
-        with service.sessions() as session:
-            assert session.execute(text("SELECT key FROM idempotency_keys")).scalars().all() == ["young"]
+        with service.engine.connect() as connection:
+            assert connection.execute(text("SELECT key FROM idempotency_keys")).scalars().all() == ["young"]
 
     @staticmethod
     def _age(service: Services, hours: int) -> None:
@@ -224,8 +224,8 @@ class TestKeys:
         older = f"claimed_at - interval '{hours} hours'"
         if not postgresql:
             older = f"strftime('%Y-%m-%d %H:%M:%f000', claimed_at, '-{hours} hours')"
-        with service.sessions.begin() as session:
-            session.execute(text(f"UPDATE idempotency_keys SET claimed_at = {older}"))
+        with service.engine.begin() as connection:
+            connection.execute(text(f"UPDATE idempotency_keys SET claimed_at = {older}"))
 
     def test_other_methods_take_no_notice(self, client: ApiClient) -> None:
         """Contract 4: on any POST; GET, PATCH and DELETE are what they are."""
@@ -261,6 +261,6 @@ def test_a_claim_is_for_one(service: Services) -> None:
     """Contract 4: of two that claim a key at once, one has it."""
     from app.errors import KeyInUse
 
-    claim(service.sessions, "c", "k", "f" * 64, "secret")
+    claim(service.engine, "c", "k", "f" * 64, "secret")
     with pytest.raises(KeyInUse):
-        claim(service.sessions, "c", "k", "f" * 64, "secret")
+        claim(service.engine, "c", "k", "f" * 64, "secret")

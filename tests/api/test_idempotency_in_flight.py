@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.services import Services
-from app.services.batch_service import BatchService
+from app.services.batch.batch_service import BatchService
 from tests.api.conftest import HoldRow
 from tests.api.lives import audit, create, refused, replayed, show
 from tests.support.client import ApiClient
@@ -52,14 +52,14 @@ class TestInFlight:
         """A process that died before its answer has had no effect; its key does not stay taken for a day."""
         path, body = "/api/batches", {"name": "n"}
         first = client.post(path, json=body, headers=KEY)
-        with service.sessions.begin() as session:
-            session.execute(text("UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL"))
+        with service.engine.begin() as connection:
+            connection.execute(text("UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL"))
         refused(client.post(path, json=body, headers=KEY), 409)
         minutes = "claimed_at - interval '3 minutes'"
         if service.engine.dialect.name == "sqlite":
             minutes = "strftime('%Y-%m-%d %H:%M:%f000', claimed_at, '-3 minutes')"
-        with service.sessions.begin() as session:
-            session.execute(text(f"UPDATE idempotency_keys SET claimed_at = {minutes}"))
+        with service.engine.begin() as connection:
+            connection.execute(text(f"UPDATE idempotency_keys SET claimed_at = {minutes}"))
         again = client.post(path, json=body, headers=KEY)
         assert again.status_code == 201
         assert again.json["id"] != first.json["id"]
@@ -71,7 +71,7 @@ class TestInFlight:
             raise RuntimeError("the disk is full")
 
         with monkeypatch.context() as patched:
-            patched.setattr("app.services.inputs._NewDocuments.store", broken)
+            patched.setattr("app.services.input.edits._NewDocuments.store", broken)
             refused(client.post("/api/batches", json={"name": "n"}, headers=KEY), 500)
         assert client.get("/api/batches").json["batches"] == []
         again = client.post("/api/batches", json={"name": "n"}, headers=KEY)
@@ -82,7 +82,7 @@ class TestInFlight:
         self, client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Contract 4: an effect whose answer cannot be kept does not happen: both are one transaction."""
-        from app.services.idempotency import Claim
+        from app.services.access.idempotency import Claim
 
         def broken(*_: Any) -> None:
             raise RuntimeError("the disk is full")

@@ -30,9 +30,9 @@ class TestTokens:
         headers = {"Idempotency-Key": "two"}
         body = {"worker": "w", "batch_id": batch["id"]}
         leased = client.post("/api/tasks/lease", json=body, headers=headers).json["tasks"][0]["lease_token"]
-        with service.sessions() as session:
-            rows = session.execute(text("SELECT * FROM idempotency_keys")).all()
-            tokens = session.execute(text("SELECT * FROM api_tokens")).all()
+        with service.engine.connect() as connection:
+            rows = connection.execute(text("SELECT * FROM idempotency_keys")).all()
+            tokens = connection.execute(text("SELECT * FROM api_tokens")).all()
         assert len(rows) == 2
         kept = b"|".join(
             bytes(value) if isinstance(value, (bytes, memoryview)) else str(value).encode()

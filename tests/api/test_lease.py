@@ -15,9 +15,9 @@ from tests.support.client import ApiClient
 
 def run_out(service: Services, task_id: str) -> None:
     """Move a lease into the past."""
-    with service.sessions.begin() as session:
+    with service.engine.begin() as connection:
         past = "now() - interval '1 second'" if service.engine.dialect.name == "postgresql" else "'2020-01-01 00:00:00'"
-        session.execute(text(f"UPDATE tasks SET lease_expires_at = {past} WHERE id = :id"), {"id": int(task_id)})
+        connection.execute(text(f"UPDATE tasks SET lease_expires_at = {past} WHERE id = :id"), {"id": int(task_id)})
 
 
 def test_a_staging_task(client: ApiClient, worker: ApiClient) -> None:

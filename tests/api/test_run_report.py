@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.services import Services, report_cells, run_report
-from app.services.report_csv import COLUMNS, csv_lines
+from app.services import Services
+from app.services.run_report import cells, run_report
+from app.services.run_report.report_csv import COLUMNS, csv_lines
 from tests.api.lives import (
     MODEL,
     PROMPT,
@@ -168,7 +169,7 @@ def test_csv_of_ready_made_tasks(client: ApiClient) -> None:
 
 def test_csv_is_streamed(client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of tasks in memory: the first lines are out before the last page is read."""
-    monkeypatch.setattr(report_cells, "CELLS_PAGE", 2)
+    monkeypatch.setattr(cells, "CELLS_PAGE", 2)
     batch = create_ready(client, tasks=6)
     for action in ("stage", "run"):
         act(client, batch["id"], action)

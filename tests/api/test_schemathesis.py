@@ -20,8 +20,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app import create_app, streams
+from app import create_app
 from app.domain.transitions import BatchState
+from app.web import streams
 from config import Config
 from tests.api.calls import CALLS, Call
 from tests.api.lives import bring, create_ready, lease

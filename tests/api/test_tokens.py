@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.services import Services
-from app.services import tokens as token_store
+from app.services.access import tokens as token_store
 from config import Config
 from tests.api.lives import answered, refused
 from tests.support.client import ApiClient, api_client
@@ -59,8 +59,8 @@ def test_the_secret_is_shown_once(client: ApiClient, service: Services) -> None:
     assert made["token"] not in listing.text
     row = next(each for each in listing.json["tokens"] if each["id"] == made["id"])
     assert row == {key: value for key, value in made.items() if key != "token"}
-    with service.sessions() as session:
-        stored = session.execute(text("SELECT * FROM api_tokens")).all()
+    with service.engine.connect() as connection:
+        stored = connection.execute(text("SELECT * FROM api_tokens")).all()
     assert made["token"] not in str(stored)
 
 
@@ -136,8 +136,10 @@ class TestExpiry:
         assert datetime.fromisoformat(made["expires_at"]) == datetime.fromisoformat(expires_at)
         assert made["expires_at"].endswith("Z")
         assert status_with(client.application, made["token"]) == 200
-        with service.sessions.begin() as session:
-            session.execute(text("UPDATE api_tokens SET expires_at = '2020-01-01 00:00:00.000000' WHERE name = 'ci'"))
+        with service.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE api_tokens SET expires_at = '2020-01-01 00:00:00.000000' WHERE name = 'ci'")
+            )
         now = time.monotonic
         monkeypatch.setattr(token_store.time, "monotonic", lambda: now() + 1.0)
         assert status_with(client.application, made["token"]) == 401

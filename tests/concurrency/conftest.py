@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from app.services import Services, build
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from config import Config
 from tests.concurrency.over_http import Caller
 from tests.support import databases
@@ -83,7 +83,7 @@ def _ends_in_the_invariants(url_of_test: str) -> Iterator[None]:
     yield
     services = build(Config(database_url=url_of_test))
     try:
-        assert list(verify(services)) == []
+        assert list(verify(services.engine)) == []
     finally:
         services.engine.dispose()
 

@@ -9,9 +9,10 @@ from app import db
 from app.db import transaction
 from app.domain.leases import TaskStatus
 from app.models import Task
-from app.services import Services, inputs
-from app.services.orders import Order
-from app.services.ready_tasks import ReadyTasks
+from app.services import Services
+from app.services.batch.orders import Order
+from app.services.input import edits
+from app.services.input.ready_tasks import ReadyTasks
 
 OPERATOR = Order("an operator", "operator")
 RESULT = {"text": "an answer"}
@@ -23,7 +24,7 @@ def ready(services: Services, tasks: int) -> int:
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
     with ReadyTasks() as prepared:
         prepared.add(list(enumerate(lines, 1)))
-        made = inputs.create_batch_of_ready_tasks(services.batches, "race", prepared, OPERATOR)
+        made = edits.create_batch_of_ready_tasks(services.batches, "race", prepared, OPERATOR)
     return int(made["id"])
 
 
@@ -73,7 +74,7 @@ def trail(services: Services, batch_id: int) -> list[str]:
 def let_leases_run_out(services: Services, batch_id: int) -> None:
     """Move the ends of a batch's leases into the past: as if their time had gone by."""
     tasks = db.table_of(Task)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         past = db.now(connection) - timedelta(seconds=1)
         held = (tasks.c.batch_id == batch_id) & (tasks.c.status == TaskStatus.LEASED)
         ids = connection.execute(select(tasks.c.id).where(held).order_by(tasks.c.id)).scalars().all()

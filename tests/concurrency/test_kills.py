@@ -20,8 +20,9 @@ from app import db
 from app.api.schemas import BatchBody
 from app.db import transaction
 from app.models import Batch, IdempotencyKey
-from app.services import Services, inputs
-from app.services.verify import verify
+from app.services import Services
+from app.services.input import edits
+from app.services.upkeep.verify import verify
 from tests.concurrency import stories
 from tests.concurrency.conftest import Shared
 from tests.concurrency.mortal import asks, dies, mortal_server
@@ -117,14 +118,14 @@ def the_body_of(name: str) -> dict[str, Any]:
 
 
 def created(services: Services, name: str) -> int:
-    return int(inputs.create_batch(services.batches, BatchBody().load(the_body_of(name)), stories.OPERATOR)["id"])
+    return int(edits.create_batch(services.batches, BatchBody().load(the_body_of(name)), stories.OPERATOR)["id"])
 
 
 def a_creation(services: Services) -> Try:
     name = uuid4().hex
 
     def ids() -> set[int]:
-        with db.reading(services.sessions) as connection:
+        with db.reading(services.engine) as connection:
             return set(connection.execute(select(Batch.id).where(Batch.name == name)).scalars())
 
     return Try("/batches", the_body_of(name), lambda: len(ids()), None, ids)
@@ -156,7 +157,7 @@ def services(mortal: Shared, another: Callable[[str], Services]) -> Services:
 def let_claims_grow_old(services: Services) -> None:
     """Move what died callers claimed into the past: a claim is given up when no request could still be at it."""
     keys = db.table_of(IdempotencyKey)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         claimed_at = db.now(connection) - timedelta(minutes=3)
         connection.execute(update(keys).where(keys.c.status.is_(None)).values(claimed_at=claimed_at))
 
@@ -172,7 +173,7 @@ def send_again(services: Services, server: LiveServer, cut: Try, key: str) -> re
 
 def after_the_kill(services: Services, cut: Try) -> int:
     """Find nothing half done; return how often the effect is there."""
-    assert list(verify(services)) == []
+    assert list(verify(services.engine)) == []
     done = cut.effects()
     assert done in (0, 1)
     return done

@@ -11,7 +11,7 @@ from app.domain.leases import Outcome
 from app.domain.transitions import BatchState
 from app.models import AuditRow, Batch, ReadyTask, Task, TaskCounts
 from app.services import Services
-from app.services.reports import Report
+from app.services.queue.reports import Report
 from tests.concurrency import stories
 from tests.concurrency.processes import meeting, race, services_on
 
@@ -27,7 +27,7 @@ def copies(services: Services, template: int, amount: int) -> None:
     row = [literal(first[c.name], c.type).label(c.name) if c.name in first else c for c in columns]
     number = select(literal(1).label("n")).cte(recursive=True)
     number = number.union_all(select(number.c.n + 1).where(number.c.n < amount))
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         of_template = select(*row).select_from(batches.join(number, literal(True))).where(batches.c.id == template)
         connection.execute(insert(batches).from_select([c.name for c in columns], of_template))
         for change in connection.execute(select(audit).where(audit.c.batch_id == template).order_by(audit.c.version)):
@@ -44,7 +44,7 @@ def copies(services: Services, template: int, amount: int) -> None:
 
 def rounds_of(services: Services) -> list[list[Round]]:
     """The two leased tasks of every batch, in two lists: one for each reporter."""
-    with db.reading(services.sessions) as connection:
+    with db.reading(services.engine) as connection:
         found = connection.execute(select(Task.batch_id, Task.id, Task.lease_token).order_by(Task.batch_id, Task.id))
         rows = [(batch_id, str(task_id), token) for batch_id, task_id, token in found]
     return [rows[0::2], rows[1::2]]
@@ -78,7 +78,7 @@ def test_two_processes_complete_a_batch_once(services: Services, database_url: s
     # And enough rounds were races, not one report after the other.
     assert all(BatchState.COMPLETED in (a[2], b[2]) for a, b in both)
     assert sum(max(a[0], b[0]) < min(a[1], b[1]) for a, b in both) > rounds / 10
-    with db.reading(services.sessions) as connection:
+    with db.reading(services.engine) as connection:
         states = Counter(connection.execute(select(Batch.state)).scalars())
         events = connection.execute(
             select(func.count(), func.count(AuditRow.batch_id.distinct())).where(AuditRow.trigger == "tasks_finished")

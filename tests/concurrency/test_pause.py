@@ -39,7 +39,7 @@ def lease_on(database_url: str, batch_id: int) -> list[Lease]:
 
 
 def leased_now(services: Services, batch_id: int) -> int:
-    with db.reading(services.sessions) as connection:
+    with db.reading(services.engine) as connection:
         leased = select(func.count()).where(Task.batch_id == batch_id, Task.status == TaskStatus.LEASED)
         return int(connection.execute(leased).scalar_one())
 

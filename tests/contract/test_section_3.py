@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from app.errors import NotFound, Refusal, ReportRefused
-from app.services import Services, inputs
-from app.services.batch_service import BatchService
-from app.services.orders import Order
-from app.services.verify import verify
+from app.services import Services
+from app.services.batch.batch_service import BatchService
+from app.services.batch.orders import Order
+from app.services.input import edits
+from app.services.upkeep.verify import verify
 
 SIGNATURES = {
     "request_state_change": ["batch_id", "requested_action", "context"],
@@ -29,7 +30,7 @@ def batch_id(services: Services) -> int:
         "models": [{"connection": "local", "model": "textstats", "params": {}}],
         "options": {"max_attempts": 1},
     }
-    made: int = inputs.create_batch(services.batches, body, Order.of(CONTEXT))["id"]
+    made: int = edits.create_batch(services.batches, body, Order.of(CONTEXT))["id"]
     return made
 
 
@@ -57,7 +58,7 @@ def test_a_whole_life_by_the_four_methods_alone(services: Services, batch_id: in
     error = {"lease_token": task["lease_token"], "error": {"code": "x", "message": "y"}, "retryable": False}
     assert batches.handle_task_failure(task["id"], error) is None
     assert services.queries.batch(batch_id)["failure"]["code"] == "all_tasks_failed"
-    assert list(verify(services)) == []
+    assert list(verify(services.engine)) == []
 
 
 def test_context_carries_what_the_edges_know(services: Services, batch_id: int) -> None:

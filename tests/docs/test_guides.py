@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.services import build
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from config import Config
 from tests.docs.blocks import Reader, parts_of
 from tests.docs.shown_answers import hold_against
@@ -43,7 +43,7 @@ def test_the_readmes_answer_is_the_real_one(
 def contradictions(database_url: str) -> list[str]:
     services = build(Config(database_url=database_url))
     try:
-        return list(verify(services))
+        return list(verify(services.engine))
     finally:
         services.engine.dispose()
 

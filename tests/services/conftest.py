@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from app.services import Services, build
-from app.services.verify import verify
+from app.services.upkeep.verify import verify
 from config import Config
 
 pytest.register_assert_rewrite("tests.services.lives")
@@ -23,7 +23,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = request.getfixturevalue("services") if "services" in request.fixturenames else None
     yield
     if used is not None and "unsound" not in request.fixturenames:
-        assert list(verify(used)) == []
+        assert list(verify(used.engine)) == []
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from app.db import reading
 from app.domain.leases import Outcome
 from app.errors import Refusal
 from app.models import LateResult, Task
-from app.services import Services, inputs
-from app.services.looks import look_at
-from app.services.reports import Report
-from app.services.views import batch_view
+from app.services import Services
+from app.services.batch.batch_rows import look_at
+from app.services.batch.batch_view import batch_view
+from app.services.input import edits
+from app.services.queue.reports import Report
 from tests.services import model, stories
 from tests.services.comparison import put_away, shown_of, told_of
 from tests.services.stories import ERROR, OPERATOR
@@ -177,7 +178,7 @@ class Lives(RuleBasedStateMachine):
     def they_do_not_differ(self) -> None:
         self.steps += 1
         there: dict[int, list[Any]] = {batch_id: [] for batch_id in self.batches}
-        with reading(self.services.sessions) as connection:
+        with reading(self.services.engine) as connection:
             shown = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, [*self.batches])}
             for row in connection.execute(self.stored):
                 there[row.batch_id].append(row)
@@ -200,7 +201,7 @@ class Lives(RuleBasedStateMachine):
 
     def compare_what_is_kept(self) -> None:
         late = db.table_of(LateResult).c
-        with reading(self.services.sessions) as connection:
+        with reading(self.services.engine) as connection:
             of_these = late.task_id.in_([int(task_id) for task_id in self.tasks])
             kept = connection.execute(select(late.task_id, late.lease_token, late.outcome).where(of_these)).all()
         assert sorted((str(row[0]), *row[1:]) for row in kept) == sorted(self.late)
@@ -239,11 +240,11 @@ class Lives(RuleBasedStateMachine):
     def carry_out(self, edit: str, batch_id: int) -> None:
         if edit == "add_documents":
             document = stories.document(text=f"added {self.batches[batch_id].documents}")
-            inputs.add_documents(self.services.batches, batch_id, [document], OPERATOR)
+            edits.add_documents(self.services.batches, batch_id, [document], OPERATOR)
         elif edit == "rename":
-            inputs.rename(self.services.batches, batch_id, {"name": "renamed"}, OPERATOR)
+            edits.rename(self.services.batches, batch_id, {"name": "renamed"}, OPERATOR)
         else:
-            inputs.archive(self.services.batches, batch_id, OPERATOR)
+            edits.archive(self.services.batches, batch_id, OPERATOR)
 
     def send(self, items: list[tuple[Lease, str, str]]) -> None:
         """Report in one call, to the services and to the model; hold the verdicts against each other."""

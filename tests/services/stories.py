@@ -10,10 +10,12 @@ from app import db
 from app.db import transaction
 from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Task
-from app.services import Services, inputs, reports
-from app.services.orders import Order
-from app.services.ready_tasks import ReadyTasks
-from app.services.reports import Report
+from app.services import Services
+from app.services.batch.orders import Order
+from app.services.input import edits
+from app.services.input.ready_tasks import ReadyTasks
+from app.services.queue import reports
+from app.services.queue.reports import Report
 
 OPERATOR = Order("an operator", "operator")
 CONTEXT = {"actor": "an operator", "role": "operator"}
@@ -35,7 +37,7 @@ def create(services: Services, documents: int = 2, prompts: int = 1, models: int
         "models": [{"connection": "local", "model": f"m{n}", "params": {}} for n in range(models)],
         "options": options,
     }
-    return int(inputs.create_batch(services.batches, body, OPERATOR)["id"])
+    return int(edits.create_batch(services.batches, body, OPERATOR)["id"])
 
 
 def create_ready(services: Services, tasks: int = 2) -> int:
@@ -43,7 +45,7 @@ def create_ready(services: Services, tasks: int = 2) -> int:
     lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/x", "body": {"model": "m"}} for n in range(tasks)]
     with ReadyTasks() as prepared:
         prepared.add(list(enumerate(lines, 1)))
-        made = inputs.create_batch_of_ready_tasks(services.batches, "ready", prepared, OPERATOR)
+        made = edits.create_batch_of_ready_tasks(services.batches, "ready", prepared, OPERATOR)
     return int(made["id"])
 
 
@@ -158,7 +160,7 @@ def let_waits_end(services: Services, tasks: Iterable[dict[str, Any]]) -> None:
 def _move(services: Services, tasks: Iterable[dict[str, Any]], status: TaskStatus, column: str) -> None:
     table = db.table_of(Task)
     ids = [int(each["id"]) for each in tasks]
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         past = db.now(connection) - timedelta(seconds=1)
         moved = update(table).where(table.c.id.in_(ids), table.c.status == status).values({column: past})
         assert connection.execute(moved).rowcount == len(ids)

@@ -16,7 +16,8 @@ from sqlalchemy import event
 
 from app import logging
 from app.domain import transitions
-from app.services import Services, staging
+from app.services import Services
+from app.services.task import run_tasks
 from tests.services import lives
 
 RUNS = int(os.environ.get("MODEL_RUNS", "100"))
@@ -32,7 +33,7 @@ def test_the_model_is_100_lines_at_most_and_shares_nothing_with_the_service() ->
 @pytest.fixture
 def _quickly(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Write no log, and do not wait for a disk: no test of this file pulls the plug."""
-    monkeypatch.setattr(staging, "SLICE", lives.SLICE)
+    monkeypatch.setattr(run_tasks, "SLICE", lives.SLICE)
     if services.engine.dialect.name == "sqlite":
         event.listen(services.engine, "connect", lambda opened, _: opened.execute("PRAGMA synchronous=OFF"))
     logging.configure("ERROR")

@@ -8,8 +8,9 @@ import pytest
 from app.db import transaction
 from app.domain.transitions import BatchState
 from app.errors import NotFound
-from app.services import Services, inputs
-from app.services.orders import Order
+from app.services import Services
+from app.services.batch.orders import Order
+from app.services.input import edits
 from tests.services import stories
 from tests.services.stories import OPERATOR, act, audit, bring, create, trail, view
 
@@ -106,21 +107,21 @@ def test_edits_are_rows_whose_states_are_the_same(services: Services, state: Bat
     batch_id = bring(services, state)
     version = view(services, batch_id)["version"]
     order = Order("anna", "operator", request_id="r-3", context={"reason": "typo"})
-    inputs.rename(services.batches, batch_id, {"name": "contracts, Q3", "description": "all"}, order)
+    edits.rename(services.batches, batch_id, {"name": "contracts, Q3", "description": "all"}, order)
     shown = view(services, batch_id)
     assert (shown["name"], shown["description"], shown["version"]) == ("contracts, Q3", "all", version + 1)
-    edits = ["rename"]
+    made = ["rename"]
     if state == "SAVED":
-        inputs.add_documents(services.batches, batch_id, [stories.document("late.txt")], order)
-        edits.append("add_documents")
+        edits.add_documents(services.batches, batch_id, [stories.document("late.txt")], order)
+        made.append("add_documents")
     if state in ("SAVED", "COMPLETED", "FAILED"):
-        inputs.archive(services.batches, batch_id, order)
-        edits.append("archive")
+        edits.archive(services.batches, batch_id, order)
+        made.append("archive")
         with pytest.raises(NotFound):
             view(services, batch_id)
-    rows = audit(services, batch_id)[-len(edits) :]
-    assert [row["trigger"] for row in rows] == edits
-    assert [row["version"] for row in rows] == [*range(version + 1, version + 1 + len(edits))]
+    rows = audit(services, batch_id)[-len(made) :]
+    assert [row["trigger"] for row in rows] == made
+    assert [row["version"] for row in rows] == [*range(version + 1, version + 1 + len(made))]
     assert {(row["kind"], row["from_state"], row["to_state"]) for row in rows} == {("edit", state, state)}
     assert {(row["actor"], row["request_id"], row["reason"]) for row in rows} == {("anna", "r-3", "typo")}
 
@@ -140,10 +141,10 @@ def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
         with pytest.raises(Stop):
             services.batches.decide(batch_id, spoilt, Order("anna", "operator", record=stop))
     with pytest.raises(Stop):
-        inputs.rename(services.batches, batch_id, {"name": "x"}, Order("anna", "operator", record=stop))
+        edits.rename(services.batches, batch_id, {"name": "x"}, Order("anna", "operator", record=stop))
     with pytest.raises(Stop):
         services.batches.create({"name": "x"}, OPERATOR, stop)
-    with pytest.raises(Stop), transaction(services.sessions):
+    with pytest.raises(Stop), transaction(services.engine):
         stop()
     assert stories.snapshot(services) == before
 
@@ -151,7 +152,7 @@ def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
 def test_the_audit_is_paged_and_outlives_the_batch(services: Services) -> None:
     """Contract 5: `/audit`, oldest first; that of an archived batch stays."""
     batch_id = bring(services, "FAILED")
-    inputs.archive(services.batches, batch_id, OPERATOR)
+    edits.archive(services.batches, batch_id, OPERATOR)
     rows = audit(services, batch_id)
     paged, after = [], 0
     while page := services.queries.audit(batch_id, limit=2, after=after):

@@ -8,8 +8,9 @@ from app import db
 from app.domain.leases import Outcome
 from app.domain.limits import FEWEST_ATTEMPTS
 from app.errors import ReportRefused
-from app.services import Services, reports
-from app.services.reports import Report
+from app.services import Services
+from app.services.queue import reports
+from app.services.queue.reports import Report
 from tests.services.conftest import HoldRow
 from tests.services.stories import (
     ERROR,
@@ -163,7 +164,7 @@ def test_ready_made_tasks_are_watched_too(services: Services) -> None:
 def take_and_die(services: Services, leased: list[Leased]) -> None:
     """Take reports, and do no more: as if the process died right after the commit."""
     bodies = [{"lease_token": each["lease_token"], "result": DOLLAR} for each in leased]
-    with db.transaction(services.sessions) as connection:
+    with db.transaction(services.engine) as connection:
         reports.take(
             connection,
             [Report.of(e["id"], Outcome.COMPLETED, body) for e, body in zip(leased, bodies, strict=True)],
@@ -176,7 +177,7 @@ def test_the_sweeper_pauses_what_a_crash_left(services: Services, limits: dict[s
     leased = lease(services, batch_id, most=FEWEST_ATTEMPTS)
     if "max_failure_rate" in limits:
         failed = [Report.of(e["id"], Outcome.FAILED, {"lease_token": e["lease_token"], "error": ERROR}) for e in leased]
-        with db.transaction(services.sessions) as connection:
+        with db.transaction(services.engine) as connection:
             reports.take(connection, failed)
     else:
         take_and_die(services, leased)

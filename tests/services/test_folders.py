@@ -8,7 +8,9 @@ import pytest
 
 from app.errors import ReportRefused
 from app.models import Document
-from app.services import Services, build, folders, inputs, staging
+from app.services import Services, build
+from app.services.input import edits
+from app.services.task import found_files, run_tasks
 from config import Config
 from tests.services import stories
 from tests.services.conftest import HoldRow
@@ -31,7 +33,7 @@ def create(services: Services, *patterns: str, texts: int = 0) -> int:
         "models": [{"connection": "local", "model": "m", "params": {}}],
         "options": {},
     }
-    return int(inputs.create_batch(services.batches, body, OPERATOR)["id"])
+    return int(edits.create_batch(services.batches, body, OPERATOR)["id"])
 
 
 def resolve(services: Services, batch_id: int, *files: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def test_two_folders_with_the_same_files_reported_at_once(services: Services) ->
 def test_a_text_that_reads_like_a_pattern_is_no_folder(services: Services) -> None:
     batch_id = create(services, "in/*")
     texts = [stories.document("a", "in/*"), {"folder": "in/*"}]
-    answer = inputs.add_documents(services.batches, batch_id, texts, OPERATOR)
+    answer = edits.add_documents(services.batches, batch_id, texts, OPERATOR)
     assert answer["duplicates"] == [{"name": "in/*", "of": "in/*"}]
     assert answer["input"]["documents"] == 2
 
@@ -138,7 +140,7 @@ def test_files_found_between_two_slices_do_not_disturb_them(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract 2: `staging_completed` needs every staging task, those still to be written too."""
-    monkeypatch.setattr(staging, "SLICE", 3)
+    monkeypatch.setattr(run_tasks, "SLICE", 3)
     batch_id = create(services, "in/*", texts=7)
     act(services, batch_id, "stage")
     folder, *_ = lease(services, batch_id)
@@ -179,7 +181,7 @@ def test_a_file_that_cannot_be_read_fails_the_staging(services: Services) -> Non
         [{**file("a"), "name": "x" * 501}],
         [{**file("a"), "path": "a\0"}],
         [{**file("a"), "media_type": ""}],
-        [file("a")] * (folders.MOST_DOCUMENTS + 1),
+        [file("a")] * (found_files.MOST_DOCUMENTS + 1),
     ],
     ids=range(11),
 )

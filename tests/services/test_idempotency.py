@@ -11,21 +11,22 @@ from app import db
 from app.db import transaction
 from app.errors import KeyInUse, KeyReused
 from app.models import IdempotencyKey
-from app.services import Services, idempotency
-from app.services.idempotency import Claim, StoredAnswer
+from app.services import Services
+from app.services.access import idempotency
+from app.services.access.idempotency import Claim, StoredAnswer
 from tests.services import stories
 
 ANSWER = StoredAnswer(201, {"Location": "/api/batches/7"}, b'{"id": 7, "token": "ilk_secret"}')
 
 
 def claim(services: Services, caller: str = "anna", key: str = "k", body: str = "f", secret: str = "s") -> Any:
-    return idempotency.claim(services.sessions, caller, key, body, secret)
+    return idempotency.claim(services.engine, caller, key, body, secret)
 
 
 def age(services: Services, by: timedelta) -> None:
     """Make every claim older."""
     table = db.table_of(IdempotencyKey)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         connection.execute(update(table).values(claimed_at=db.now(connection) - by))
 
 
@@ -37,7 +38,7 @@ def test_the_first_answer_is_given_again(services: Services) -> None:
     """Contract 4: the same key, caller and body within 24 h gets the first answer again, status and body."""
     first = claim(services)
     assert isinstance(first, Claim)
-    first.store_alone(services.sessions, ANSWER)
+    first.store_alone(services.engine, ANSWER)
     assert claim(services) == claim(services) == ANSWER
 
 
@@ -49,7 +50,7 @@ def test_another_body_is_refused(services: Services) -> None:
             claim(services, body="another")
         assert refused.value.status == 422
         if keys(services)[0].status is None:
-            first.store_alone(services.sessions, ANSWER)
+            first.store_alone(services.engine, ANSWER)
 
 
 def test_while_the_first_is_being_decided(services: Services, another: Callable[..., Services]) -> None:
@@ -63,20 +64,20 @@ def test_while_the_first_is_being_decided(services: Services, another: Callable[
 
 def test_keys_of_two_callers_are_two(services: Services) -> None:
     """Contract 4: the same key and *caller*."""
-    claim(services).store_alone(services.sessions, ANSWER)
+    claim(services).store_alone(services.engine, ANSWER)
     assert isinstance(claim(services, caller="bert"), Claim)
     assert isinstance(claim(services, key="K"), Claim)
     assert isinstance(claim(services, key="k" * 255), Claim)
 
 
 def test_a_key_that_was_given_back_is_free(services: Services) -> None:
-    claim(services).drop(services.sessions)
+    claim(services).drop(services.engine)
     assert isinstance(claim(services, body="another"), Claim)
 
 
 def test_an_answer_is_kept_for_a_day(services: Services) -> None:
     """Contract 4: within 24 h."""
-    claim(services).store_alone(services.sessions, ANSWER)
+    claim(services).store_alone(services.engine, ANSWER)
     age(services, timedelta(hours=23, minutes=59))
     assert claim(services) == ANSWER
     age(services, timedelta(hours=24, seconds=1))
@@ -92,8 +93,8 @@ def test_a_claim_whose_process_died_is_taken_over(services: Services) -> None:
     age(services, idempotency.ABANDONED + timedelta(seconds=1))
     assert isinstance(claim(services), Claim)
     with pytest.raises(KeyInUse):
-        dead.store_alone(services.sessions, ANSWER)
-    dead.drop(services.sessions)
+        dead.store_alone(services.engine, ANSWER)
+    dead.drop(services.engine)
     assert len(keys(services)) == 1
 
 
@@ -115,7 +116,7 @@ def test_an_effect_without_its_answer_cannot_be(services: Services) -> None:
 def test_answers_are_sealed(services: Services) -> None:
     """Contract 5: tokens are shown once: nobody reads one in the database, nor two answers from one pad."""
     for key in ("a", "b"):
-        claim(services, key=key).store_alone(services.sessions, ANSWER)
+        claim(services, key=key).store_alone(services.engine, ANSWER)
     stored = [bytes(row.body) for row in keys(services)]
     assert all(b"ilk_secret" not in body for body in stored)
     assert stored[0] != stored[1]
@@ -125,13 +126,13 @@ def test_answers_are_sealed(services: Services) -> None:
 
 
 def test_an_empty_answer(services: Services) -> None:
-    claim(services).store_alone(services.sessions, StoredAnswer(204, {}, b""))
+    claim(services).store_alone(services.engine, StoredAnswer(204, {}, b""))
     assert claim(services) == StoredAnswer(204, {}, b"")
 
 
 def test_the_sweeper_forgets_old_answers(services: Services) -> None:
     for key in ("old", "new"):
-        claim(services, key=key).store_alone(services.sessions, ANSWER)
+        claim(services, key=key).store_alone(services.engine, ANSWER)
         if key == "old":
             age(services, timedelta(hours=24, seconds=1))
     services.sweeper.sweep()

@@ -9,15 +9,16 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.transitions import BatchState
 from app.errors import NotFound, Refusal, StateRefused, VersionMismatch
 from app.models import Document, Model, Prompt, ReadyTask
-from app.services import Services, inputs, ready_tasks
-from app.services.inputs import MadeOfReadyTasks
-from app.services.orders import Order
+from app.services import Services
+from app.services.batch.orders import Order
+from app.services.input import edits, ready_tasks
+from app.services.input.edits import MadeOfReadyTasks
 from tests.services import stories
 from tests.services.stories import OPERATOR, act, bring, create, snapshot, view
 
 
 def add(services: Services, batch_id: int, *documents: dict[str, Any], order: Order = OPERATOR) -> dict[str, Any]:
-    return inputs.add_documents(services.batches, batch_id, list(documents), order)
+    return edits.add_documents(services.batches, batch_id, list(documents), order)
 
 
 def test_a_batch_as_it_was_created(services: Services) -> None:
@@ -65,7 +66,7 @@ def test_of_equal_documents_the_first_alone_is_kept(services: Services) -> None:
         "models": [],
         "options": {},
     }
-    batch = inputs.create_batch(services.batches, body, OPERATOR)
+    batch = edits.create_batch(services.batches, body, OPERATOR)
     assert (batch["input"]["documents"], batch["duplicates"]) == (2, [{"name": "c", "of": "a"}])
     uploaded = {"name": "d", "media_type": "text/plain", "content": b"y"}
     shown = add(services, batch["id"], uploaded, stories.document("e", "z"), stories.document("f", "z"))
@@ -102,7 +103,7 @@ def test_a_batch_at_work_is_not_put_away(services: Services, state: str) -> None
     batch_id = bring(services, state)
     before = snapshot(services)
     with pytest.raises(StateRefused):
-        inputs.archive(services.batches, batch_id, OPERATOR)
+        edits.archive(services.batches, batch_id, OPERATOR)
     assert snapshot(services) == before
 
 
@@ -119,12 +120,12 @@ def test_a_batch_that_was_put_away_is_gone_for_everybody(services: Services, sta
         act(services, batch_id, "restage")
         stories.finish_all(services, batch_id)
         list(stories.walk(services, batch_id, "run *"))
-    inputs.archive(services.batches, batch_id, OPERATOR)
+    edits.archive(services.batches, batch_id, OPERATOR)
     before = snapshot(services)
     for refused in (
         lambda: view(services, batch_id),
-        lambda: inputs.archive(services.batches, batch_id, OPERATOR),
-        lambda: inputs.rename(services.batches, batch_id, {"name": "x"}, OPERATOR),
+        lambda: edits.archive(services.batches, batch_id, OPERATOR),
+        lambda: edits.rename(services.batches, batch_id, {"name": "x"}, OPERATOR),
         lambda: add(services, batch_id, stories.document()),
         lambda: services.batches.actions(batch_id),
         lambda: stories.tasks_of(services, batch_id),
@@ -149,13 +150,13 @@ def test_edits_are_held_against_the_version(services: Services) -> None:
     before = snapshot(services)
     for edit in (
         lambda order: add(services, batch_id, stories.document(), order=order),
-        lambda order: inputs.rename(services.batches, batch_id, {"name": "x"}, order),
-        lambda order: inputs.archive(services.batches, batch_id, order),
+        lambda order: edits.rename(services.batches, batch_id, {"name": "x"}, order),
+        lambda order: edits.archive(services.batches, batch_id, order),
     ):
         with pytest.raises(VersionMismatch):
             edit(stale)
     assert snapshot(services) == before
-    assert inputs.rename(services.batches, batch_id, {"name": "x"}, fresh)["version"] == 2
+    assert edits.rename(services.batches, batch_id, {"name": "x"}, fresh)["version"] == 2
 
 
 def test_creation_is_all_or_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

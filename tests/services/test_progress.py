@@ -10,8 +10,9 @@ from sqlalchemy import update
 from app import db
 from app.db import reading, transaction
 from app.models import ProgressSample
-from app.services import Services, batch_page, progress
-from app.services.progress import MOST_SAMPLES, SAMPLE_SECONDS, Moment, sample
+from app.services import Services
+from app.services.reads import batch_page, progress
+from app.services.reads.progress import MOST_SAMPLES, SAMPLE_SECONDS, Moment, sample
 from tests.services import stories
 from tests.services.stories import act, bring, rows_of
 
@@ -21,7 +22,7 @@ CALL = {"text": "an answer", "usage": {"latency_ms": 200, "cost": 0.5}}
 def age(services: Services, seconds: int) -> None:
     """Move every sample into the past, as if that time had gone by."""
     table = db.table_of(ProgressSample)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         for row in connection.execute(table.select().order_by(table.c.at)).all():
             there = (table.c.batch_id == row.batch_id) & (table.c.at == row.at)
             connection.execute(update(table).where(there).values(at=row.at - timedelta(seconds=seconds)))
@@ -34,7 +35,7 @@ def samples(services: Services) -> list[Any]:
 @pytest.mark.parametrize("state", ["SAVED", "STAGING", "STAGED", "PAUSED", "COMPLETED", "FAILED"])
 def test_only_runs_at_work_are_sampled(services: Services, state: str) -> None:
     bring(services, state)
-    assert sample(services.sessions) == 0
+    assert sample(services.engine) == 0
     assert samples(services) == []
 
 
@@ -43,7 +44,7 @@ def test_a_sample_holds_the_sums_of_the_run(services: Services) -> None:
     first, second, _ = stories.lease(services, batch_id)
     stories.complete(services, first, CALL)
     stories.fail(services, second, retryable=False)
-    assert sample(services.sessions) == 1
+    assert sample(services.engine) == 1
     (row,) = samples(services)
     assert (row.batch_id, row.run, row.number) == (batch_id, 1, 1)
     assert (row.finished, row.attempts, row.failures, row.timed) == (2, 2, 1, 1)
@@ -52,15 +53,15 @@ def test_a_sample_holds_the_sums_of_the_run(services: Services) -> None:
 
 def test_a_second_one_waits_its_time(services: Services) -> None:
     bring(services, "ANALYZING")
-    assert [sample(services.sessions) for _ in range(2)] == [1, 0]
+    assert [sample(services.engine) for _ in range(2)] == [1, 0]
     age(services, SAMPLE_SECONDS)
-    assert sample(services.sessions) == 1
+    assert sample(services.engine) == 1
     assert [row.number for row in samples(services)] == [1, 2]
 
 
 def test_a_full_run_is_thinned_and_sampled_half_as_often(services: Services) -> None:
     batch_id = bring(services, "ANALYZING")
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         now, table = db.now(connection), db.table_of(ProgressSample)
         sums = dict.fromkeys(Moment._fields[1:], 0)
         rows = [
@@ -75,7 +76,7 @@ def test_a_full_run_is_thinned_and_sampled_half_as_often(services: Services) -> 
             for n in range(1, MOST_SAMPLES + 1)
         ]
         connection.execute(table.insert(), rows)
-    assert sample(services.sessions) == 1
+    assert sample(services.engine) == 1
     kept = samples(services)
     assert [row.number for row in kept] == [*range(1, MOST_SAMPLES // 2 + 2)]
     assert kept[-1].gap_seconds == 20
@@ -91,7 +92,7 @@ def test_the_sweeper_takes_them(services: Services) -> None:
 
 
 def test_the_rate_is_that_of_the_last_minute(services: Services) -> None:
-    with reading(services.sessions) as connection:
+    with reading(services.engine) as connection:
         now = db.now(connection)
     taken = [Moment(now - timedelta(seconds=age), finished) for age, finished in ((300, 0), (100, 400), (20, 480))]
     assert progress.rate(taken, Moment(now, 500)) == pytest.approx(1.0)
@@ -102,7 +103,7 @@ def test_the_rate_is_that_of_the_last_minute(services: Services) -> None:
 
 def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = bring(services, "ANALYZING", documents=2)
-    sample(services.sessions)
+    sample(services.engine)
     stories.finish_all(services, batch_id)
     assert [each.finished for each in services.batch_page.moments(batch_id)] == [0, 2], "too near to the end"
     monkeypatch.setattr(batch_page, "LEAST_SECONDS", 0.0)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.db import migrate
 from app.errors import Unavailable
+from app.schema import migrate
 from app.services import Services, build
 from config import Config
 from tests.support.postgres import free_port

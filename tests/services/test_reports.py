@@ -8,8 +8,9 @@ import pytest
 from app.domain.leases import Outcome
 from app.errors import Invalid, NotFound, ReportRefused
 from app.models import Task
-from app.services import Services, inputs
-from app.services.reports import Report, Verdict
+from app.services import Services
+from app.services.input import edits
+from app.services.queue.reports import Report, Verdict
 from tests.services import stories
 from tests.services.stories import (
     ERROR,
@@ -263,7 +264,7 @@ def test_a_report_counts_though_the_batch_is_put_away_before_its_event(
     def take_and_let_others_act(taken: list[Report]) -> list[Verdict]:
         verdicts = take(taken)
         elsewhere.sweeper.sweep()
-        inputs.archive(elsewhere.batches, batch_id, OPERATOR)
+        edits.archive(elsewhere.batches, batch_id, OPERATOR)
         return verdicts
 
     monkeypatch.setattr(services.batches, "_take", take_and_let_others_act)

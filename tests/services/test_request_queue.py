@@ -15,7 +15,9 @@ from app import db
 from app.db import transaction
 from app.errors import Busy, Locked
 from app.models import StateChangeRequest
-from app.services import Services, inputs, request_queue
+from app.services import Services
+from app.services.batch import request_queue
+from app.services.input import edits
 from config import Config
 from tests.services import stories
 from tests.services.conftest import HoldRow
@@ -41,7 +43,7 @@ def became(services: Services, *requests: str) -> list[str]:
 def let_time_go_by(services: Services, request_id: str) -> None:
     """Move the end of a request's time into the past."""
     table = db.table_of(StateChangeRequest)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         past = db.now(connection) - timedelta(seconds=1)
         connection.execute(update(table).where(table.c.id == request_id).values(expires_at=past))
 
@@ -74,7 +76,7 @@ def test_queued_requests_are_applied_in_order(services: Services, hold_row: Hold
     elif by == "the next request":
         assert act(services, batch_id, "stage")["previous_state"] == "SAVED"
     else:
-        inputs.rename(services.batches, batch_id, {"name": "renamed"}, OPERATOR)
+        edits.rename(services.batches, batch_id, {"name": "renamed"}, OPERATOR)
     rows = audit(services, batch_id)[3:8]
     assert [row["trigger"] for row in rows] == asked
     assert [row["request_id"] for row in rows] == requests
@@ -180,18 +182,18 @@ def test_a_request_lives_as_long_as_the_settings_say(services: Services, hold_ro
 def test_edits_of_a_locked_batch_are_not_queued(services: Services, hold_row: HoldRow, edit: str) -> None:
     """Contract 4: edits and DELETE answer 503 with `Retry-After`."""
     batch_id = create(services)
-    edits = {
-        "rename": lambda: inputs.rename(services.batches, batch_id, {"name": "x"}, OPERATOR),
-        "add_documents": lambda: inputs.add_documents(services.batches, batch_id, [stories.document()], OPERATOR),
-        "archive": lambda: inputs.archive(services.batches, batch_id, OPERATOR),
+    make = {
+        "rename": lambda: edits.rename(services.batches, batch_id, {"name": "x"}, OPERATOR),
+        "add_documents": lambda: edits.add_documents(services.batches, batch_id, [stories.document()], OPERATOR),
+        "archive": lambda: edits.archive(services.batches, batch_id, OPERATOR),
     }
     with hold_row(batch_id):
         before = stories.snapshot(services)
         with pytest.raises(Locked) as refused:
-            edits[edit]()
+            make[edit]()
         assert (refused.value.status, refused.value.retry_after_seconds) == (503, 1)
         assert stories.snapshot(services) == before
-    edits[edit]()
+    make[edit]()
 
 
 @pytest.mark.parametrize("state", ["STAGING", "ANALYZING"])

@@ -8,7 +8,9 @@ import pytest
 from app.domain.leases import TaskStatus
 from app.errors import ReportRefused
 from app.models import Task
-from app.services import Services, inputs, new_tasks, staging
+from app.services import Services
+from app.services.input import edits
+from app.services.task import analysis_tasks, run_tasks
 from tests.services import stories
 from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, complete, create, fail, lease, tasks_of, trail, view
@@ -256,7 +258,7 @@ def test_late_answers_of_twins_are_each_its_own(services: Services) -> None:
 def test_ready_made_tasks_are_reused_slice_by_slice_whoever_writes_them(
     services: Services, another: Callable[[], Services], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(staging, "SLICE", 2)
+    monkeypatch.setattr(run_tasks, "SLICE", 2)
     batch_id = stories.create_ready(services, 5)
     act(services, batch_id, "stage")
     services.sweeper.sweep()
@@ -265,7 +267,7 @@ def test_ready_made_tasks_are_reused_slice_by_slice_whoever_writes_them(
     act(services, batch_id, "restage")
     assert view(services, batch_id)["progress"]["analysis"]["completed"] == 2
     with monkeypatch.context() as patched:  # a process dies in its slice
-        patched.setattr("app.services.counters.CountChanges.write", _die)
+        patched.setattr("app.services.task.task_counts.CountChanges.write", _die)
         with pytest.raises(KeyboardInterrupt):
             services.batches.write_tasks(batch_id)
     assert view(services, batch_id)["progress"]["analysis"]["completed"] == 2
@@ -281,7 +283,7 @@ def _die(*_: object) -> None:
 def test_many_tasks_are_written_some_at_a_time(
     services: Services, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new_tasks, "ROWS", 3)
+    monkeypatch.setattr(analysis_tasks, "ROWS", 3)
     assert again(services, batch_id, redo={"models": ["m1"], "status": ["COMPLETED"]}) == {
         each for each in EVERY if each[2] == "m1"
     }
@@ -299,13 +301,13 @@ def test_a_changed_document_alone_is_asked_about(services: Services, batch_id: i
     act(services, batch_id, "reset")
     documents = services.queries.documents(batch_id)
     assert [document["name"] for document in documents] == [A, B]
-    inputs.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "changed"), OPERATOR)
+    edits.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "changed"), OPERATOR)
     forecast = ask(services, batch_id, "stage", dry_run=True)["effect"]
     assert again(services, batch_id, "stage") == {each for each in EVERY if each[0] == A}
     assert forecast["calls"] == 4
     assert answers(services, batch_id, 1) == first
     act(services, batch_id, "reset")  # and back again: run 1 has the answers
-    inputs.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "text 0"), OPERATOR)
+    edits.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "text 0"), OPERATOR)
     assert again(services, batch_id, "stage") == set()
     assert texts(services, batch_id) == [line["result"]["text"] for line in first]
 
@@ -316,12 +318,12 @@ def test_a_documents_name_is_asked_about_where_the_prompt_says_it(services: Serv
         "name": "b", "documents": [stories.document()], "prompts": [{"name": "p", "text": prompt}],
         "models": [{"connection": "local", "model": "m", "params": {}}], "options": {},
     }  # fmt: skip
-    batch_id = int(inputs.create_batch(services.batches, body, OPERATOR)["id"])
+    batch_id = int(edits.create_batch(services.batches, body, OPERATOR)["id"])
     again(services, batch_id, "stage")
     act(services, batch_id, "reset")
     (document,) = services.queries.documents(batch_id)
     renamed = stories.document("renamed.txt")
-    inputs.replace_document(services.batches, batch_id, document["id"], renamed, OPERATOR)
+    edits.replace_document(services.batches, batch_id, document["id"], renamed, OPERATOR)
     assert len(again(services, batch_id, "stage")) == calls
 
 

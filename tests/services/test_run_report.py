@@ -12,8 +12,10 @@ from app.db import transaction
 from app.domain.inputs import nanos
 from app.errors import NotFound
 from app.models import Task
-from app.services import Services, agreement, inputs, report_cells, tallies
-from app.services.ready_tasks import ReadyTasks
+from app.services import Services
+from app.services.input import edits
+from app.services.input.ready_tasks import ReadyTasks
+from app.services.run_report import agreement, cells, sums
 from tests.services.stories import OPERATOR, act, complete, create, create_ready, document, fail, finish_all, lease
 from tests.support.spending import spend
 
@@ -37,14 +39,14 @@ def analyzing(services: Services, documents: int = 3, models: int = 2) -> int:
         "models": [{"connection": "local", "model": f"m{n}", "params": {}} for n in range(models)],
         "options": {},
     }
-    batch_id = int(inputs.create_batch(services.batches, body, OPERATOR)["id"])
+    batch_id = int(edits.create_batch(services.batches, body, OPERATOR)["id"])
     act(services, batch_id, "stage")
     finish_all(services, batch_id)
     act(services, batch_id, "run")
     return batch_id
 
 
-def cells(services: Services, batch_id: int) -> dict[tuple[str, str, str], dict[str, Any]]:
+def leased_cells(services: Services, batch_id: int) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Lease every task of a batch; each by document, prompt and model."""
     leased = lease(services, batch_id)
     return {(t["payload"]["document"]["name"], t["payload"]["prompt"], t["payload"]["model"]): t for t in leased}
@@ -52,7 +54,7 @@ def cells(services: Services, batch_id: int) -> dict[tuple[str, str, str], dict[
 
 def answer(services: Services, batch_id: int, answers: dict[tuple[str, str, str], Any]) -> dict[Any, dict[str, Any]]:
     """Answer cells: a text, a JSON object, or None for a failure."""
-    held = cells(services, batch_id)
+    held = leased_cells(services, batch_id)
     for cell, said in answers.items():
         if said is None:
             fail(services, held[cell], retryable=False)
@@ -134,7 +136,7 @@ def test_quantiles_are_those_of_the_nearest_rank(services: Services, amount: int
     for task in leased:
         complete(services, task)
     table = db.table_of(Task)
-    with transaction(services.sessions) as connection:
+    with transaction(services.engine) as connection:
         for task, latency_ms in zip(leased, latencies, strict=True):
             connection.execute(update(table).where(table.c.id == int(task["id"])).values(latency_ms=latency_ms))
     (model,) = services.run_report.first_page(batch_id)["models"]
@@ -143,13 +145,13 @@ def test_quantiles_are_those_of_the_nearest_rank(services: Services, amount: int
 
 def test_a_row_for_each_document(services: Services) -> None:
     batch_id = analyzing(services, documents=2, models=1)
-    long = "x" * (report_cells.LONGEST_ANSWER + 1)
+    long = "x" * (cells.LONGEST_ANSWER + 1)
     wide = {"score": 3, "why": long}
     held = answer(
         services,
         batch_id,
         {
-            ("0.txt", SUMMARY, "m0"): "y" * report_cells.LONGEST_ANSWER,
+            ("0.txt", SUMMARY, "m0"): "y" * cells.LONGEST_ANSWER,
             ("0.txt", RATING, "m0"): wide,
             ("1.txt", SUMMARY, "m0"): long,
             ("1.txt", RATING, "m0"): None,
@@ -166,7 +168,7 @@ def test_a_row_for_each_document(services: Services) -> None:
         "prompt_number": 1,
         "model_number": 1,
         "status": "COMPLETED",
-        "answer": "y" * report_cells.LONGEST_ANSWER,
+        "answer": "y" * cells.LONGEST_ANSWER,
         "answer_is_cut": False,
         "score": None,
         "reused_from": None,
@@ -174,7 +176,7 @@ def test_a_row_for_each_document(services: Services) -> None:
     }
     assert rating["answer_is_cut"]
     assert rating["answer"].startswith('{"score":3,"why":"xxx')
-    assert len(rating["answer"]) == report_cells.LONGEST_ANSWER
+    assert len(rating["answer"]) == cells.LONGEST_ANSWER
     assert rating["score"] == 3
     cut, failed = second["answers"]
     assert (cut["answer"], cut["answer_is_cut"]) == (long[:-1], True)
@@ -194,7 +196,7 @@ def pages_of(services: Services, batch_id: int, limit: int) -> list[list[dict[st
 def test_rows_come_in_pages(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = analyzing(services, documents=7)
     assert [len(page) for page in pages_of(services, batch_id, 3)] == [3, 3, 1]
-    monkeypatch.setattr(report_cells, "MOST_ANSWERS", 9)  # of four to a document
+    monkeypatch.setattr(cells, "MOST_ANSWERS", 9)  # of four to a document
     pages = pages_of(services, batch_id, 50)
     assert [len(page) for page in pages] == [2, 2, 2, 1]
     rows = [row for page in pages for row in page]
@@ -230,8 +232,8 @@ def test_more_cells_than_a_page_of_the_database(services: Services, monkeypatch:
 
 def _sized(monkeypatch: pytest.MonkeyPatch, size: int) -> int:
     """Read pages of `size` rows from the database."""
-    monkeypatch.setattr(report_cells, "CELLS_PAGE", size)
-    monkeypatch.setattr(report_cells, "_OF_DOCUMENTS", report_cells._OF_DOCUMENTS.limit(size))
+    monkeypatch.setattr(cells, "CELLS_PAGE", size)
+    monkeypatch.setattr(cells, "_OF_DOCUMENTS", cells._OF_DOCUMENTS.limit(size))
     monkeypatch.setattr(agreement, "PAGE", size)
     monkeypatch.setattr(agreement, "_ANSWERS", agreement._ANSWERS.limit(size))
     return size
@@ -264,7 +266,7 @@ def test_before_the_first_run(services: Services) -> None:
     assert report["run"] == 0
     assert (report["models"][0]["tasks"], report["prompts"][0]["cost"]) == (0, 0.0)
     assert (report["agreement"], report["documents"], report["next_cursor"]) == ([], [], None)
-    bare = inputs.create_batch(
+    bare = edits.create_batch(
         services.batches, {"name": "b", "documents": [], "prompts": [], "models": [], "options": {}}, OPERATOR
     )
     assert services.run_report.first_page(bare["id"])["models"] == []
@@ -283,7 +285,7 @@ def ready(services: Services, bodies: list[Any]) -> int:
     lines = [{"custom_id": f"c{n}", "method": "POST", "url": "/v1/x", "body": body} for n, body in enumerate(bodies)]
     with ReadyTasks() as tasks:
         tasks.add(list(enumerate(lines, 1)))
-        made = inputs.create_batch_of_ready_tasks(services.batches, "r", tasks, OPERATOR)
+        made = edits.create_batch_of_ready_tasks(services.batches, "r", tasks, OPERATOR)
     for action in ("stage", "run"):
         act(services, int(made["id"]), action)
     return int(made["id"])
@@ -323,7 +325,7 @@ def test_lines_that_a_database_cannot_take_apart(services: Services) -> None:
 
 
 def test_the_models_of_lines_have_a_limit(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "MOST_GROUPS", 2)
+    monkeypatch.setattr(sums, "MOST_GROUPS", 2)
     batch_id = ready(services, [{"model": name} for name in "aabbbc"])
     assert [row["model"] for row in services.run_report.first_page(batch_id)["models"]] == ["b", "a"]
 

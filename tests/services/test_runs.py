@@ -6,7 +6,8 @@ import pytest
 
 from app.domain.leases import TaskKind
 from app.models import Task
-from app.services import Services, inputs
+from app.services import Services
+from app.services.input import edits
 from tests.services import stories
 from tests.services.stories import OPERATOR, act, bring, complete, create, lease, tasks_of, view
 
@@ -100,7 +101,7 @@ def test_documents_added_after_a_reset_belong_to_the_next_run(services: Services
     """Contract 5: documents come while the batch is SAVED; each x prompt x model is one task."""
     batch_id = bring(services, "COMPLETED", documents=1, prompts=2, models=2)
     act(services, batch_id, "reset")
-    inputs.add_documents(services.batches, batch_id, [stories.document("late.txt", "late")], OPERATOR)
+    edits.add_documents(services.batches, batch_id, [stories.document("late.txt", "late")], OPERATOR)
     stories.follow(services, batch_id, "COMPLETED")
     assert (len(results(services, batch_id, 1)), len(results(services, batch_id, 2))) == (4, 8)
     named = {(line["document"]["name"], line["prompt"], line["model"]) for line in results(services, batch_id)}

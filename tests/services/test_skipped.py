@@ -9,7 +9,7 @@ from app.db import reading
 from app.domain.leases import TaskKind
 from app.models import Task
 from app.services import Services
-from app.services.queries import LISTED_TASKS
+from app.services.reads.queries import LISTED_TASKS
 from tests.services import stories
 from tests.services.stories import act, complete, fail, lease, lease_one, view
 
@@ -94,7 +94,7 @@ def test_a_list_reads_no_texts(services: Services) -> None:
     reason = "\N{SNOWMAN}" * 10_000  # as long as an error may be
     fail(services, bad, error={"code": "unreadable", "message": reason}, retryable=False)
     complete(services, good, result={"text": "".join(random.Random(1).choices(string.printable, k=200_000))})
-    with reading(services.sessions) as connection:
+    with reading(services.engine) as connection:
         listed = LISTED_TASKS.where(Task.batch_id == batch_id, Task.kind == TaskKind.STAGE).order_by(Task.id)
         rows = connection.execute(listed).all()
     assert [(row.result or {}).get("reason") for row in rows] == [reason, None]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from app.models import Task
-from app.services import Services, staging
+from app.services import Services
+from app.services.task import run_tasks
 from tests.services import stories
 from tests.services.stories import act, create, lease, trail, view
 
@@ -15,7 +16,7 @@ SLICE = 3
 
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "SLICE", SLICE)
+    monkeypatch.setattr(run_tasks, "SLICE", SLICE)
 
 
 Make = Callable[[Services, int], int]
@@ -73,7 +74,7 @@ def test_a_slice_that_dies_is_written_again(services: Services, monkeypatch: pyt
     batch_id = of_documents(services, SLICE + 1)
     act(services, batch_id, "stage")
     with monkeypatch.context() as patched:
-        patched.setattr("app.services.counters.CountChanges.write", _die)
+        patched.setattr("app.services.task.task_counts.CountChanges.write", _die)
         with pytest.raises(KeyboardInterrupt):
             services.batches.write_tasks(batch_id)
     assert written(services, batch_id) == SLICE

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.services import Services, inputs, progress
-from app.services.leadership import leadership
-from app.services.sweeper import Sweeper
+from app.services import Services
+from app.services.input import edits
+from app.services.reads import progress
+from app.services.upkeep.leadership import leadership
+from app.services.upkeep.sweeper import Sweeper
 from tests.services import stories
 from tests.services.stories import act, bring, lease, snapshot, trail, view
 
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LEAD = """
 import sys, time
 from app.services import build
-from app.services.leadership import leadership
+from app.services.upkeep.leadership import leadership
 from config import Config
 leads = leadership(build(Config(database_url=sys.argv[1])).engine)
 print("leads" if leads.held() else "follows", flush=True)
@@ -83,7 +85,7 @@ def test_it_leaves_alone_what_is_not_due(services: Services) -> None:
         batch_id = bring(services, state)
         if state in ("STAGING", "ANALYZING"):
             lease(services, batch_id, most=1)
-    progress.sample(services.sessions)  # the first one of a run at work is due at once
+    progress.sample(services.engine)  # the first one of a run at work is due at once
     before = snapshot(services)
     services.sweeper.sweep()
     assert snapshot(services) == before
@@ -93,8 +95,8 @@ def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkey
     def fails(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("app.services.request_queue.batches_with_requests", fails)
-    monkeypatch.setattr("app.services.expiry.any_ran_out", fails)
+    monkeypatch.setattr("app.services.batch.request_queue.batches_with_requests", fails)
+    monkeypatch.setattr("app.services.queue.expiry.any_ran_out", fails)
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
     services.sweeper.sweep()
@@ -108,7 +110,7 @@ def test_a_lease_that_runs_out_after_its_batch_was_put_away(
     away, other = (bring(services, "ANALYZING", documents=1, max_attempts=1) for _ in range(2))
     leases = [stories.lease_one(services, batch_id) for batch_id in (away, other)]
     act(services, away, "cancel")
-    inputs.archive(services.batches, away, stories.OPERATOR)
+    edits.archive(services.batches, away, stories.OPERATOR)
     stories.let_leases_run_out(services, leases)
     caplog.clear()
     services.sweeper.sweep()

@@ -7,8 +7,8 @@ from sqlalchemy import event
 
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid, NotFound
-from app.services import task_pages
-from app.services.task_pages import TaskPage, Wanted
+from app.services.reads import tasks
+from app.services.reads.tasks import TaskPage, Wanted
 from tests.api.lives import act, bring, complete, create_ready, fail, finish_all, lease
 from tests.support.client import ApiClient
 
@@ -78,7 +78,7 @@ def test_all_tasks_stand_in_the_order_of_their_ids(client: ApiClient, pages: Any
 def test_by_the_code_of_the_error(client: ApiClient, pages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = some_of_each(client)
     failed = listed(client, batch_id, "&status=FAILED")
-    monkeypatch.setattr(task_pages, "ERRORS_AT_ONCE", 1)
+    monkeypatch.setattr(tasks, "ERRORS_AT_ONCE", 1)
     assert walked(pages, batch_id, Wanted(code="timeout"), limit=1) == failed[:2]
     assert walked(pages, batch_id, Wanted(code="refused"), limit=1) == failed[2:]
     assert walked(pages, batch_id, Wanted(code="other"), limit=1) == []
@@ -90,8 +90,8 @@ def test_a_page_looks_at_so_many_tasks_and_its_cursor_goes_on(
     batch_id = some_of_each(client)
     completed = walked(pages, batch_id, Wanted(status=TaskStatus.COMPLETED))
     refused = walked(pages, batch_id, Wanted(code="refused"))
-    monkeypatch.setattr(task_pages, "MOST_LOOKED_AT", 3)
-    monkeypatch.setattr(task_pages, "ERRORS_AT_ONCE", 1)
+    monkeypatch.setattr(tasks, "MOST_LOOKED_AT", 3)
+    monkeypatch.setattr(tasks, "ERRORS_AT_ONCE", 1)
     page = pages.page(batch_id, Wanted(status=TaskStatus.LEASED, kind=TaskKind.STAGE), 50)
     assert (page.tasks, page.next_cursor) == ([], None)
     page = pages.page(batch_id, Wanted(kind=TaskKind.ANALYZE), 50)

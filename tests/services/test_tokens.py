@@ -10,8 +10,9 @@ from sqlalchemy import update
 from app import db
 from app.errors import Invalid, NotFound
 from app.models import ApiToken
-from app.services import Services, tokens
-from app.services.tokens import Caller
+from app.services import Services
+from app.services.access import tokens
+from app.services.access.tokens import Caller
 from tests.services import stories
 
 

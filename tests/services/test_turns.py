@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from app.services import Services
-from app.services.task_queue import CANDIDATES_SECONDS, MOST_BATCHES
+from app.services.queue.task_queue import CANDIDATES_SECONDS, MOST_BATCHES
 from tests.services import stories
 from tests.services.stories import bring, lease
 
@@ -14,7 +14,7 @@ from tests.services.stories import bring, lease
 def _fresh_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for batches with work at every lease: a list that is read again by the clock would make turns random."""
     assert CANDIDATES_SECONDS > 0
-    monkeypatch.setattr("app.services.task_queue.CANDIDATES_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.queue.task_queue.CANDIDATES_SECONDS", 0.0)
 
 
 def big(services: Services, tasks: int = 60, priority: int = 0) -> int:

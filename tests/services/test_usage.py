@@ -9,7 +9,7 @@ from app.domain.leases import Outcome
 from app.errors import ReportRefused
 from app.models import UsageCounts
 from app.services import Services
-from app.services.reports import Report
+from app.services.queue.reports import Report
 from tests.services.stories import (
     ERROR,
     act,

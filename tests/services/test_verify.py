@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app.models import defences
 from app.services import Services
-from app.services import verify as verification
-from app.services.verify import verify
+from app.services.upkeep import verify as verification
+from app.services.upkeep.verify import verify
 from tests.services import stories
 
 # promise -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
@@ -86,11 +86,11 @@ def test_there_is_a_fault_for_each_promise() -> None:
 def test_each_fault_is_found_and_its_batch_named(services: Services, promise: str, fault: str) -> None:
     """Contract 4: what the service promises of its tables can be checked at any time."""
     sound, batch_id = stories.bring(services, "COMPLETED"), stories.bring(services, "COMPLETED")
-    assert list(verify(services)) == []
+    assert list(verify(services.engine)) == []
     with services.engine.begin() as connection:
         take_down_the_defences(connection)
         assert connection.execute(text(fault), {"id": batch_id}).rowcount > 0
-    found = list(verify(services))
+    found = list(verify(services.engine))
     assert f"Broken: {promise}: batches {batch_id}" in found
     assert all(each.endswith(f"batches {batch_id}") for each in found), sound
 
@@ -118,5 +118,5 @@ def test_it_names_twenty_batches_at_most(services: Services) -> None:
     ids = [stories.create(services, documents=1) for _ in range(22)]
     with services.engine.begin() as connection:
         connection.execute(text("DELETE FROM documents"))
-    (found,) = verify(services)
+    (found,) = verify(services.engine)
     assert found.endswith("batches " + ", ".join(map(str, ids[:20])))

@@ -8,21 +8,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import json, sys, threading
-from sqlalchemy.orm import sessionmaker
-from app.db import make_engine, migrate
-from app.services import build, inputs
-from app.services.batch_service import BatchService
-from app.services.orders import Order
-from app.services.ready_tasks import ReadyTasks
+from app.db import make_engine
+from app.services import build
+from app.services.batch.batch_service import BatchService
+from app.services.batch.orders import Order
+from app.services.input import edits
+from app.services.input.ready_tasks import ReadyTasks
 from config import Config
 
 config = Config(database_url=sys.argv[1])
 services = build(config)
-batches = BatchService(sessionmaker(make_engine(config)))
+batches = BatchService(make_engine(config))
 lines = [{"custom_id": "a", "method": "POST", "url": "/v1/x", "body": {}}]
 with ReadyTasks() as tasks:
     tasks.add(list(enumerate(lines, 1)))
-    made = inputs.create_batch_of_ready_tasks(batches, "plain", tasks, Order("me", "operator"))
+    made = edits.create_batch_of_ready_tasks(batches, "plain", tasks, Order("me", "operator"))
 said = []
 for action in ("stage", "run"):
     said.append(batches.can_transition(made["id"], action)[0])

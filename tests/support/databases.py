@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psycopg2
 
-from app.db import migrate
+from app.schema import migrate
 
 
 def _execute(server_url: str, statement: str) -> None:

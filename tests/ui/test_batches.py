@@ -7,7 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.domain.transitions import ACTIONS, BatchState
-from app.services import Services, batch_list
+from app.services import Services
+from app.services.reads import batches
 from tests.services import stories
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
 
@@ -41,9 +42,9 @@ def named(service: Services, *names: str) -> list[int]:
     made = []
     for name in names:
         batch_id = stories.create(service)
-        from app.services import inputs
+        from app.services.input import edits
 
-        inputs.rename(service.batches, batch_id, {"name": name}, stories.OPERATOR)
+        edits.rename(service.batches, batch_id, {"name": name}, stories.OPERATOR)
         made.append(batch_id)
     return made
 
@@ -57,13 +58,13 @@ def test_search_and_order(operator: FlaskClient, service: Services) -> None:
     assert "No batch matches" in words(read(operator, "/?name=delta"))
 
 
-@pytest.mark.parametrize("sort", list(batch_list.Sort))
+@pytest.mark.parametrize("sort", list(batches.Sort))
 def test_pages_follow_one_another(
     operator: FlaskClient, service: Services, sort: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named(service, "b", "a", "b", "c", "a")
     whole = ids(read(operator, f"/?sort={sort}"))
-    monkeypatch.setattr(batch_list.BatchList.page, "__defaults__", (batch_list.Sort.NEWEST, None, 2))
+    monkeypatch.setattr(batches.BatchList.page, "__defaults__", (batches.Sort.NEWEST, None, 2))
     page = read(operator, f"/?sort={sort}")
     seen = ids(page)
     while further := page.xpath("//a[@rel='next']/@href"):

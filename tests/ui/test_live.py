@@ -11,9 +11,9 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import streams
 from app.services import Services
 from app.ui import live
+from app.web import streams
 from tests.services import stories
 from tests.support.client import ApiClient
 from tests.support.server import LiveServer

@@ -64,7 +64,7 @@ def test_a_script_is_told_and_not_led(stranger: FlaskClient) -> None:
 
 
 def test_a_link_is_good_once(app: Flask, services: Services) -> None:
-    app.extensions["interlock"] = replace(services, tokens=type(services.tokens)(services.sessions, "secret"))
+    app.extensions["interlock"] = replace(services, tokens=type(services.tokens)(services.engine, "secret"))
     first, second = app.test_client(), app.test_client()
     code = services.sign_in_links.make()
     assert "signs you in as admin" in first.get(f"/sign-in?code={code}").get_data(as_text=True)  # to look is not to use

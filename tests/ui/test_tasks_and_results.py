@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.services.report_csv import COLUMNS
+from app.services.run_report.report_csv import COLUMNS
 from app.ui import results
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
 from tests.support.client import ApiClient

@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from app import db
 from app.db import transaction
 from app.models import StateChangeRequest, WorkerSighting
-from app.services import Services, sightings
-from app.services.workers import MOST_WORKERS
+from app.services import Services
+from app.services.queue import worker_sightings
+from app.services.reads.workers import MOST_WORKERS
 from tests.support.client import ApiClient
 from tests.ui.visits import counted
 
@@ -66,7 +67,7 @@ def test_sightings_are_written_seldom_and_add_up(
         for _ in range(5):
             worker.post("/api/tasks/lease", json=lease)
         assert not [each for each in seen if "worker_sightings" in each]
-        monkeypatch.setattr(sightings, "EVERY_SECONDS", 0.0)
+        monkeypatch.setattr(worker_sightings, "EVERY_SECONDS", 0.0)
         worker.post("/api/tasks/lease", json=lease)
         worker.post("/api/tasks/lease", json=lease)
         assert len([each for each in seen if "worker_sightings" in each]) == 2
@@ -74,8 +75,8 @@ def test_sightings_are_written_seldom_and_add_up(
 
 
 def test_the_rate_is_that_of_the_last_whole_minute(service: Services) -> None:
-    with transaction(service.sessions) as connection:
-        minute = sightings.minute_of(db.now(connection))
+    with transaction(service.engine) as connection:
+        minute = worker_sightings.minute_of(db.now(connection))
         rows = [("now", minute, 7, 40), ("before", minute - 1, 30, 9), ("gone", minute - 5, 99, 99)]
         for name, last, reports, previous in rows:
             at = datetime.now(UTC)
@@ -88,7 +89,7 @@ def test_the_rate_is_that_of_the_last_whole_minute(service: Services) -> None:
 
 
 def test_old_sightings_are_forgotten(service: Services) -> None:
-    with transaction(service.sessions) as connection:
+    with transaction(service.engine) as connection:
         for name, days in (("old", 8), ("new", 6)):
             at = datetime.now(UTC) - timedelta(days=days)
             values = {"first_seen_at": at, "last_seen_at": at, "leased": 0, "completed": 0, "failed": 0}
@@ -108,7 +109,7 @@ def ask(service: Services, batch_id: int, amount: int, **changes: Any) -> None:
         }
         for number in range(amount)
     ]  # fmt: skip
-    with transaction(service.sessions) as connection:
+    with transaction(service.engine) as connection:
         connection.execute(insert(db.table_of(StateChangeRequest)), rows)
 
 

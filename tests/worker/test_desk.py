@@ -3,7 +3,7 @@
 import time
 from itertools import count
 
-from app.worker.desk import Desk, Lease
+from app.worker.held_leases import Desk, Lease
 from app.worker.task import Task
 
 _numbers = count(1)

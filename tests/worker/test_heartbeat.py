@@ -8,8 +8,8 @@ import pytest
 
 from app.worker import heartbeat as module
 from app.worker.client import Client, Unwelcome
-from app.worker.desk import Desk, Lease
 from app.worker.heartbeat import Heartbeat
+from app.worker.held_leases import Desk, Lease
 from app.worker.task import Task
 from tests.worker.conftest import wait_for
 from tests.worker.service import FakeService

@@ -12,7 +12,7 @@ from app.worker.client import Address
 from app.worker.documents_root import DocumentsRoot
 from app.worker.extraction import Limits
 from app.worker.extraction.encodings import decoded
-from app.worker.staging import Stager
+from app.worker.stager import Stager
 from tests.support import documents
 from tests.worker.service import FakeService
 

@@ -1,0 +1,8 @@
+"""How a time is written for callers."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """Write a time as RFC 3339 in UTC, such as `2026-11-26T05:56:01.5Z`; None stays None."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,147 @@
+"""API tokens: made, shown once, stored as a hash, looked up, revoked."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import Engine, Select, bindparam, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app import db
+from app.db import reading, transaction
+from app.domain.roles import SYSTEM, Role
+from app.domain.times import rfc3339
+from app.errors import Invalid, NotFound
+from app.models import ApiToken
+
+PREFIX = "ilk_"
+TRUSTED_SECONDS = 0.5  # a revoked token is refused from the next second on, in every process
+MOST_TRUSTED = 10_000
+ADMIN = "admin"  # the name of ADMIN_TOKEN's holder
+ADMIN_ID = 0  # of ADMIN_TOKEN, which is no row
+
+_tokens = db.table_of(ApiToken)
+_LIVE = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(
+    _tokens.c.revoked_at.is_(None),
+    or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
+)
+_BY_HASH = _LIVE.where(_tokens.c.sha256 == bindparam("key"))
+_BY_ID = _LIVE.where(_tokens.c.id == bindparam("key"))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the token's name is the actor of the audit log."""
+
+    name: str
+    role: Role
+    token_id: int = ADMIN_ID
+
+
+class TokenStore:
+    """The tokens of a database, and the admin's from the settings."""
+
+    def __init__(self, engine: Engine, admin_token: str | None = None) -> None:
+        self._engine = engine
+        self._admin = _hash(admin_token) if admin_token else None
+        self._trusted: dict[str | int, tuple[Caller, float]] = {}
+
+    def caller(self, secret: str) -> Caller | None:
+        """Find whose token this is; None if it is nobody's, expired or revoked."""
+        sha256 = _hash(secret)
+        if self._admin and compare_digest(sha256, self._admin):
+            return self.admin()
+        return self._find(_BY_HASH, sha256)
+
+    def holder(self, token_id: int) -> Caller | None:
+        """Find whose token has this id, for a session that keeps no more of it; None as for `caller`."""
+        return self.admin() if token_id == ADMIN_ID else self._find(_BY_ID, token_id)
+
+    def admin(self) -> Caller | None:
+        """Give the holder of ADMIN_TOKEN, if there is one."""
+        return Caller(ADMIN, Role.ADMIN) if self._admin else None
+
+    def _find(self, statement: Select[Any], key: str | int) -> Caller | None:
+        trusted = self._trusted.get(key)
+        if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
+            return trusted[0]
+        asked_at = time.monotonic()
+        with reading(self._engine) as connection:
+            row = connection.execute(statement, {"key": key, "now": db.now(connection)}).one_or_none()
+        if row is None:
+            self._trusted.pop(key, None)
+            return None
+        caller = Caller(row.name, Role(row.role), row.id)
+        if len(self._trusted) >= MOST_TRUSTED:
+            self._trusted.clear()
+        self._trusted[key] = (caller, asked_at)
+        return caller
+
+    def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:
+        """Make a token; its secret is in the answer's `token`, and nowhere else. Raises Invalid."""
+        if name == ADMIN or name.split(":")[0] == SYSTEM:
+            raise Invalid(f"The name {name!r} is taken by the service.", errors={"name": ["is reserved"]})
+        secret = PREFIX + secrets.token_urlsafe(32)
+        with transaction(self._engine) as connection:
+            now = db.now(connection)
+            if expires_at is not None and expires_at <= now:
+                raise Invalid("The token would be expired already.", errors={"expires_at": ["is in the past"]})
+            values = {
+                "name": name,
+                "role": Role(role),
+                "sha256": _hash(secret),
+                "created_at": now,
+                "expires_at": expires_at,
+            }
+            try:
+                token_id: int = connection.execute(insert(_tokens).returning(_tokens.c.id), values).scalar_one()
+            except IntegrityError as error:
+                raise Invalid(f"A live token is named {name!r}.", errors={"name": ["is in use"]}) from error
+            answer = {**_view(token_id, name, role, now, expires_at), "token": secret}
+            if record:
+                record(connection, answer)
+        return answer
+
+    def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List the tokens that are not revoked, without their secrets, by id from `after` on."""
+        statement = (
+            select(_tokens)
+            .where(_tokens.c.revoked_at.is_(None), _tokens.c.id > after)
+            .order_by(_tokens.c.id)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [
+                _view(row.id, row.name, row.role, row.created_at, row.expires_at)
+                for row in connection.execute(statement)
+            ]
+
+    def revoke(self, token_id: int) -> None:
+        """Make a token invalid, everywhere within a second. Raises NotFound."""
+        with transaction(self._engine) as connection:
+            statement = (
+                update(_tokens)
+                .where(_tokens.c.id == token_id, _tokens.c.revoked_at.is_(None))
+                .values(revoked_at=db.now(connection))
+            )
+            if connection.execute(statement).rowcount != 1:
+                raise NotFound("token", token_id)
+        self._trusted.clear()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _view(token_id: int, name: str, role: str, created_at: datetime, expires_at: datetime | None) -> dict[str, Any]:
+    return {
+        "id": token_id,
+        "name": name,
+        "role": role,
+        "created_at": rfc3339(created_at),
+        "expires_at": rfc3339(expires_at),
+    }

@@ -1,0 +1,1 @@
+"""What state a batch is in: the only writers of a batch."""

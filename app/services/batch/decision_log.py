@@ -1,0 +1,51 @@
+"""What is logged of decisions: one line for each change, once it is committed, and one for each no or not yet."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import structlog
+
+from app.metrics import CHANGES, DECISIONS, REPORTS
+from app.services.batch.changes import ChangeMade
+from app.services.batch.orders import Answer, Order
+
+log = structlog.get_logger()
+
+
+def log_changes(changes: Iterable[ChangeMade]) -> None:
+    """Log the changes of a committed transaction."""
+    for made in changes:
+        CHANGES.labels(made.change.trigger).inc()
+        log.info(
+            "batch_changed",
+            batch_id=made.batch.id,
+            version=made.batch.version,
+            trigger=made.change.trigger,
+            from_state=made.from_state,
+            to_state=made.batch.state,
+            actor=made.change.order.actor,
+            reason=made.change.reason,
+        )
+
+
+def count_reports(outcomes: Iterable[str]) -> None:
+    """Count the reports of a committed transaction, by what was reported or `refused`."""
+    for outcome, amount in Counter(outcomes).items():
+        REPORTS.labels(outcome).inc(amount)
+
+
+def log_answer(batch_id: int, action: str, order: Order, answer: Answer) -> None:
+    """Count the answer to a request; log it, unless it is a change that has its line already."""
+    outcome = {True: "done", False: answer.get("code"), None: "queued"}[answer["success"]]
+    known = outcome != "unknown_action"  # a caller's own word must not become a metric's label
+    DECISIONS.labels(action if known else "unknown", "rehearsed" if order.dry_run else outcome).inc()
+    if outcome != "done" or order.dry_run:
+        log.info(
+            "request_answered",
+            batch_id=batch_id,
+            action=action[:100],
+            outcome=outcome,
+            dry_run=order.dry_run,
+            reason=answer.get("reason"),
+            actor=order.actor,
+        )

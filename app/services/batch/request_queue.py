@@ -1,0 +1,108 @@
+"""The requests that met a locked batch: kept in the order they came, until they are applied, refused or expired.
+
+Decides nothing: BatchService takes each at its turn, under the batch's lock.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from app import db
+from app.domain.request_status import RequestStatus
+from app.errors import Busy
+from app.models import StateChangeRequest
+from app.services.batch.orders import Answer, Order
+
+LONGEST_QUEUE = 1_000
+EXPIRED = "The batch stayed locked until the request's time was up."
+_queue = db.table_of(StateChangeRequest)
+_WAITING = (
+    select(_queue)
+    .where(_queue.c.batch_id == bindparam("batch_id"), _queue.c.status == RequestStatus.QUEUED)
+    .order_by(_queue.c.seq)
+    .with_for_update()  # so that expiry and application cannot both win
+)
+_POSITION = select(func.count()).where(
+    _queue.c.batch_id == bindparam("batch_id"),
+    _queue.c.status == RequestStatus.QUEUED,
+    _queue.c.seq <= bindparam("last"),
+)
+_FINISH = (
+    update(_queue)
+    .where(_queue.c.seq == bindparam("number"), _queue.c.status == RequestStatus.QUEUED)
+    .values(
+        status=bindparam("outcome"),
+        reason=bindparam("why"),
+        version=bindparam("at_version"),
+        finished_at=bindparam("now"),
+    )
+)
+_EXPIRE = (
+    update(_queue)
+    .where(_queue.c.status == RequestStatus.QUEUED, _queue.c.expires_at <= bindparam("now"))
+    .values(
+        status=RequestStatus.EXPIRED,
+        reason=EXPIRED,
+        finished_at=bindparam("now"),
+    )
+)
+_BATCHES = select(_queue.c.batch_id).where(_queue.c.status == RequestStatus.QUEUED).distinct()
+
+
+def enqueue(connection: Connection, batch_id: int, action: str, order: Order, ttl_s: int) -> Answer:
+    """Put a request at the end of its batch's queue; answer its id and position (from 1).
+
+    Raises Busy when the queue is full.
+    """
+    now = db.now(connection)
+    row: dict[str, Any] = {
+        "id": uuid4().hex,
+        "batch_id": batch_id,
+        "action": action,
+        "context": dict(order.context),
+        "actor": order.actor,
+        "role": order.role,
+        "if_version": order.if_version,
+        "status": RequestStatus.QUEUED,
+        "created_at": now,
+        "expires_at": now + timedelta(seconds=ttl_s),
+    }
+    last: int = connection.execute(insert(_queue).returning(_queue.c.seq), row).scalar_one()
+    position = connection.execute(_POSITION, {"batch_id": batch_id, "last": last}).scalar_one()
+    if position > LONGEST_QUEUE:
+        raise Busy(f"{LONGEST_QUEUE} requests wait for this batch already.")
+    return {
+        "success": None,
+        "status": RequestStatus.QUEUED,
+        "request_id": row["id"],
+        "queue_position": position,
+        "batch_id": batch_id,
+        "action": action,
+        "reason": "The batch is locked by someone else: the request waits in line.",
+    }
+
+
+def waiting(connection: Connection, batch_id: int) -> Iterable[Any]:
+    """Lock and return the queued requests of a batch, in the order they came."""
+    return connection.execute(_WAITING, {"batch_id": batch_id}).all()
+
+
+def finish(
+    connection: Connection, seq: int, status: str, reason: str | None, version: int | None, now: datetime
+) -> None:
+    """Write down what became of a queued request."""
+    values = {"number": seq, "outcome": status, "why": reason, "at_version": version, "now": now}
+    connection.execute(_FINISH, values)
+
+
+def expire(connection: Connection) -> int:
+    """Expire the requests whose time is up, locked batch or not; return how many."""
+    return connection.execute(_EXPIRE, {"now": db.now(connection)}).rowcount
+
+
+def batches_with_requests(connection: Connection) -> list[int]:
+    """List the batches for which somebody waits."""
+    return list(connection.execute(_BATCHES).scalars())

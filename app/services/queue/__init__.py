@@ -1,0 +1,1 @@
+"""How workers get tasks and report what happened to them."""

@@ -1,0 +1,119 @@
+"""When each worker was last heard of, and what it did. Counted in the memory of the process, written now and then.
+
+A lease or report adds to a number; every ten seconds one of them writes, after its own commit, what came together.
+What a process had not written when it died is lost: this is for people who look, nothing is decided by it.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, case, delete
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from app import db
+from app.db import transaction
+from app.domain.leases import Outcome
+from app.errors import Refusal
+from app.models import WorkerSighting
+
+EVERY_SECONDS = 10.0
+KEPT = timedelta(days=7)
+MOST_PENDING = 1_000  # names between two writes: more are not workers
+
+log = structlog.get_logger()
+_sightings = db.table_of(WorkerSighting)
+
+
+class Sightings:
+    """The workers that this process heard of since it last wrote."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._pending: dict[str, Counter[str]] = {}
+        self._written_at = time.monotonic()
+
+    def leased(self, worker: str, amount: int) -> None:
+        """Note that a worker asked for tasks and was given some."""
+        self._note([(worker, "leased", amount)])
+
+    def renewed(self, workers: Iterable[str | None]) -> None:
+        """Note that workers sent heartbeats for their leases."""
+        self._note([(worker, "leased", 0) for worker in workers if worker])
+
+    def reported(self, reports: Iterable[tuple[str | None, Outcome]]) -> None:
+        """Note the reports that counted, by whose lease and outcome."""
+        self._note([(worker, str(outcome), 1) for worker, outcome in reports if worker])
+
+    def write(self) -> None:
+        """Write what came together. A database that is busy gets it another time."""
+        with self._lock:
+            pending, self._pending, self._written_at = self._pending, {}, time.monotonic()
+        if not pending:
+            return
+        try:
+            with transaction(self._engine) as connection:
+                _write(connection, pending)
+        except Refusal as refusal:
+            log.warning("sightings_not_written", reason=refusal.detail)
+            with self._lock:
+                for worker, counted in pending.items():
+                    self._pending.setdefault(worker, Counter()).update(counted)
+
+    def _note(self, seen: list[tuple[str, str, int]]) -> None:
+        with self._lock:
+            for worker, what, amount in seen:
+                if worker in self._pending or len(self._pending) < MOST_PENDING:
+                    self._pending.setdefault(worker, Counter())[what] += amount
+            due = time.monotonic() - self._written_at >= EVERY_SECONDS
+        if due:
+            self.write()
+
+
+def forget_old(connection: Connection) -> None:
+    """Drop the workers that nobody heard of for a week."""
+    connection.execute(delete(_sightings).where(_sightings.c.last_seen_at < db.now(connection) - KEPT))
+
+
+def minute_of(at: datetime) -> int:
+    """Number the minute of a time."""
+    return int(at.timestamp()) // 60
+
+
+def _write(connection: Connection, pending: dict[str, Counter[str]]) -> None:
+    now = db.now(connection)
+    insert = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
+    # In the order of names: two processes that write at once never wait for each other in a ring.
+    statement = insert(_sightings).values([_row(worker, pending[worker], now) for worker in sorted(pending)])
+    old, new = _sightings.c, statement.excluded
+    same = old.minute == new.minute
+    changed = {
+        "last_seen_at": new.last_seen_at,
+        **{name: old[name] + new[name] for name in ("leased", "completed", "failed")},
+        "minute": new.minute,
+        "minute_reports": case((same, old.minute_reports), else_=0) + new.minute_reports,
+        "previous_reports": case(
+            (same, old.previous_reports), (old.minute == new.minute - 1, old.minute_reports), else_=0
+        ),
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=["worker"], set_=changed))
+
+
+def _row(worker: str, counted: Counter[str], now: datetime) -> dict[str, Any]:
+    reports = {name: counted[name] for name in ("completed", "failed")}
+    return {
+        "worker": worker,
+        "first_seen_at": now,
+        "last_seen_at": now,
+        "leased": counted["leased"],
+        **reports,
+        "minute": minute_of(now),
+        "minute_reports": sum(reports.values()),
+        "previous_reports": 0,
+    }

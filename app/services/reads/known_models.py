@@ -1,0 +1,86 @@
+"""What earlier batches were made of, and which files a batch has already: for whoever makes a new one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Float, cast, func, select
+
+from app import db
+from app.db import reading
+from app.domain.inputs import NANOS
+from app.models import Batch, Document, Model, UsageCounts
+from app.services.batch.batch_rows import look
+
+NEWEST_BATCHES = 100
+MOST_MODELS = 50
+MOST_NAMES = 500
+
+_usage = db.table_of(UsageCounts)
+_newest = select(Batch.id).where(Batch.archived_at.is_(None)).order_by(Batch.id.desc()).limit(NEWEST_BATCHES)
+_of_batch = (
+    select(
+        _usage.c.batch_id,
+        _usage.c.model_number,
+        func.sum(_usage.c.input_tokens).label("input_tokens"),
+        func.sum(_usage.c.cost_nanos).label("cost_nanos"),
+    )
+    .where(_usage.c.batch_id.in_(_newest))
+    .group_by(_usage.c.batch_id, _usage.c.model_number)
+    .subquery()
+)
+_KNOWN = (
+    select(
+        Model.connection,
+        Model.model,
+        func.max(Model.batch_id).label("newest"),
+        cast(func.sum(_of_batch.c.input_tokens), Float).label("input_tokens"),
+        cast(func.sum(_of_batch.c.cost_nanos), Float).label("cost_nanos"),
+    )
+    .join(
+        _of_batch,
+        (_of_batch.c.batch_id == Model.batch_id) & (_of_batch.c.model_number == Model.number),
+        isouter=True,
+    )
+    .where(Model.batch_id.in_(_newest))
+    .group_by(Model.connection, Model.model)
+    .order_by(func.max(Model.batch_id).desc(), Model.connection, Model.model)
+    .limit(MOST_MODELS)
+)
+
+
+class KnownInput:
+    """What is known before a batch is made, and while its files come."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def models(self) -> list[dict[str, Any]]:
+        """List the models that the newest batches asked, last used first.
+
+        `cost_a_token` is what a token of input cost, the answers with it; None where no call had a cost.
+        """
+        with reading(self._engine) as connection:
+            return [
+                {"connection": row.connection, "model": row.model, "cost_a_token": _price(row)}
+                for row in connection.execute(_KNOWN)
+            ]
+
+    def files(self, batch_id: int, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Tell which of these names (the first 500) the batch has as its own documents. Raises NotFound."""
+        documents = db.table_of(Document)
+        statement = (
+            select(documents.c.name, documents.c.size_bytes, documents.c.sha256)
+            .where(
+                documents.c.batch_id == batch_id,
+                documents.c.run.is_(None),
+                documents.c.name.in_(list(names)[:MOST_NAMES]),
+            )
+            .limit(2 * MOST_NAMES)
+        )
+        with reading(self._engine) as connection:
+            look(connection, batch_id)
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _price(row: Any) -> float | None:
+    return row.cost_nanos / NANOS / row.input_tokens if row.cost_nanos and row.input_tokens else None

@@ -1,0 +1,1 @@
+"""The report of a run: sums, agreement, and answers document by document."""

@@ -1,0 +1,96 @@
+"""How far the models of a batch agree, and how they score: the answers of a run are walked once, a page in memory.
+
+The database cannot do this: whether two answers are equal is judged over the text as people read it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, groupby, islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, bindparam, select, tuple_
+
+from app.db import reading
+from app.domain.answers import answer_of, comparable, has_score, score_of
+from app.domain.leases import TaskStatus
+from app.models import Task
+
+PAGE = 500
+MOST_PAIRS = 1_000  # the models and prompts of a batch can make half a million
+
+_cell = (Task.document_id, Task.prompt_number, Task.model_number)
+_ANSWERS = (
+    select(*_cell, Task.result)
+    .where(
+        Task.batch_id == bindparam("batch_id"),
+        Task.run == bindparam("run"),
+        Task.prompt_number.is_not(None),  # said in so many words for the index that holds no other task
+        Task.prompt_number.in_(bindparam("prompts", expanding=True)),
+        Task.status == TaskStatus.COMPLETED,
+    )
+    .order_by(*_cell)
+    .limit(PAGE)
+)
+
+
+class Pair(NamedTuple):
+    """Two models that answer one prompt, by their numbers."""
+
+    prompt: int
+    one: int
+    other: int
+
+
+class Agreement:
+    """What the answers of a run have in common; `schemas` are those of the prompts, by their numbers."""
+
+    def __init__(self, schemas: Mapping[int, Any], models: Sequence[int]) -> None:
+        self.pairs = list(islice((Pair(p, *two) for p in schemas for two in combinations(models, 2)), MOST_PAIRS))
+        self.pairs_left_out = len(schemas) * len(models) * (len(models) - 1) // 2 - len(self.pairs)
+        self.compared: Counter[Pair] = Counter()
+        self.agreed: Counter[Pair] = Counter()
+        self._schemas = schemas
+        self._scored = {prompt for prompt, schema in schemas.items() if has_score(schema)}
+        self._pairs_of = {prompt: list(pairs) for prompt, pairs in groupby(self.pairs, lambda pair: pair.prompt)}
+        self._scores: Counter[tuple[str, int]] = Counter()
+        self._score_sums: Counter[tuple[str, int]] = Counter()
+
+    def mean_score(self, noun: str, number: int) -> float | None:
+        """The mean of a `model`'s or `prompt`'s scores; None if it has none."""
+        amount = self._scores[noun, number]
+        return self._score_sums[noun, number] / amount if amount else None
+
+    def walk(self, engine: Engine, batch_id: int, run: int) -> None:
+        """Look at every answer of a run that is to be compared or has a score."""
+        wanted = sorted(self._scored | set(self._pairs_of))
+        if not wanted:
+            return
+        answers = _answers(engine, {"batch_id": batch_id, "run": run, "prompts": wanted})
+        for (_, prompt), of_models in groupby(answers, lambda row: (row.document_id, row.prompt_number)):
+            self._see(prompt, {row.model_number: row.result for row in of_models})
+
+    def _see(self, prompt: int, results: Mapping[int, Any]) -> None:
+        in_json = self._schemas[prompt] is not None
+        said: dict[int, tuple[bool, str]] = {}
+        for model, result in results.items():
+            answer = answer_of(result, in_json)
+            if answer is not None:
+                said[model] = comparable(answer, in_json)
+            score = score_of(answer) if prompt in self._scored else None
+            if score is not None:
+                for of in (("model", model), ("prompt", prompt)):
+                    self._scores[of] += 1
+                    self._score_sums[of] += score  # type: ignore[assignment]
+        for pair in self._pairs_of.get(prompt, ()):
+            if pair.one in said and pair.other in said:
+                self.compared[pair] += 1
+                self.agreed[pair] += said[pair.one] == said[pair.other]
+
+
+def _answers(engine: Engine, values: Mapping[str, Any]) -> Iterator[Any]:
+    after: tuple[int, int, int] | None = (0, 0, 0)
+    with reading(engine) as connection:
+        while after is not None:
+            rows = connection.execute(_ANSWERS.where(tuple_(*_cell) > after), values).all()
+            yield from rows
+            after = tuple(rows[-1][:3]) if len(rows) == PAGE else None

@@ -1,0 +1,225 @@
+"""The cells of a run's report: an analysis task each, with the answer in it, in pages of rows or one after the other.
+
+A row is a document. Of a batch of ready-made tasks each line is a row of its own, and its model is what the line says.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tuple_
+
+from app.db import reading
+from app.domain.answers import answer_of, has_score, score_of
+from app.domain.inputs import cost
+from app.domain.leases import TaskKind
+from app.errors import NotFound
+from app.models import Document, Model, Prompt, ReadyTask, Task
+from app.services.batch.batch_rows import look
+from app.services.batch.batch_view import usage_view
+from app.services.run_report.sums import LINE_MODEL
+
+LINES = "jsonl"  # the connection of ready-made lines
+LONGEST_ANSWER = 1_000  # characters of an answer in a row; whole it stands with its task
+MOST_ANSWERS = 2_000  # in a page: documents are fewer where prompts x models are many
+CELLS_PAGE = 200
+Column = tuple[int, int]  # the numbers of a prompt and a model
+MOST_COMPARED = 50  # models whose whole answers stand beside each other
+
+_run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
+_CELLS = (
+    select(
+        Task.id,
+        Task.status,
+        Task.attempt,
+        Task.result,
+        Task.error,
+        Task.document_id,
+        Task.prompt_number,
+        Task.model_number,
+        Task.reused_from,
+        Task.input_tokens,
+        Task.output_tokens,
+        Task.cost_nanos,
+        Task.latency_ms,
+        Document.name.label("document_name"),
+        Prompt.name.label("prompt_name"),
+        func.coalesce(Model.connection, LINES).label("connection"),
+        func.coalesce(Model.model, LINE_MODEL).label("model"),
+        ReadyTask.custom_id,
+    )
+    .join(Document, Document.id == Task.document_id, isouter=True)
+    .join(Prompt, (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number), isouter=True)
+    .join(Model, (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number), isouter=True)
+    .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
+    .where(*_run)
+)
+_IN_ORDER = _CELLS.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
+_cell = (Task.document_id, Task.prompt_number, Task.model_number)
+_TO_PROMPT = _CELLS.where(
+    Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number")
+).order_by(Task.model_number)
+_OF_DOCUMENTS = (
+    _CELLS.where(
+        Task.document_id.in_(bindparam("documents", expanding=True)),
+        Task.prompt_number.is_not(None),  # said in so many words for the index that holds no other task
+    )
+    .order_by(*_cell)
+    .limit(CELLS_PAGE)
+)
+_DOCUMENTS = (
+    select(Document.id, Document.number, Document.name)
+    .where(
+        Document.batch_id == bindparam("batch_id"),
+        Document.number > bindparam("after"),
+        exists().where(*_run, Task.document_id == Document.id, Task.prompt_number.is_not(None)),
+    )
+    .order_by(Document.number)
+    .limit(bindparam("most"))
+)
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """What a run was made of: prompts and models by their numbers, or ready-made lines."""
+
+    batch_id: int
+    run: int
+    of_lines: bool
+    prompts: Mapping[int, Any]
+    models: Mapping[int, Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"batch_id": self.batch_id, "run": self.run}
+
+    def schema(self, row: Any) -> Any:
+        """The JSON Schema of the answer in a cell, if its prompt has one."""
+        return self.prompts[row.prompt_number].schema if row.prompt_number in self.prompts else None
+
+
+def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput:
+    """Read what a run (the present run unless told) was made of. Raises NotFound."""
+    batch = look(connection, batch_id)[0]
+    prompts = select(Prompt.number, Prompt.name, Prompt.schema).where(Prompt.batch_id == batch_id)
+    models = select(Model.number, Model.connection, Model.model).where(Model.batch_id == batch_id)
+    return RunInput(
+        batch_id,
+        batch.run if run is None else run,
+        bool(batch.ready_task_count),
+        {row.number: row for row in connection.execute(prompts.order_by(Prompt.number))},
+        {row.number: row for row in connection.execute(models.order_by(Model.number))},
+    )
+
+
+def rows(
+    engine: Engine, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
+) -> dict[str, Any]:
+    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of these columns alone, if given."""
+    if made.of_lines:
+        return _rows_of_lines(engine, made, limit, after)
+    of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
+    most = max(1, min(limit, MOST_ANSWERS // max(1, of_each)))
+    with reading(engine) as connection:
+        found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": most + 1}).all()
+    shown = found[:most]
+    answers: dict[int, list[dict[str, Any]]] = {row.id: [] for row in shown}
+    for cell in _cells_of(engine, made, list(answers), columns):
+        answers[cell.document_id].append(_answer_view(cell, made.schema(cell)))
+    documents = [{"document": {"id": row.id, "name": row.name}, "answers": answers[row.id]} for row in shown]
+    return {"documents": documents, "next_cursor": str(shown[-1].number) if len(found) > most else None}
+
+
+def name_of_document(connection: Connection, batch_id: int, document_id: int) -> str:
+    """Read the name of a document of a batch. Raises NotFound."""
+    statement = select(Document.name).where(Document.id == document_id, Document.batch_id == batch_id)
+    name: str | None = connection.execute(statement).scalar_one_or_none()
+    if name is None:
+        raise NotFound("document", document_id)
+    return name
+
+
+def answers_to(connection: Connection, made: RunInput, document_id: int, prompt_number: int) -> list[dict[str, Any]]:
+    """Show whole what each model answered to a prompt about a document, in the order of the models."""
+    values = {**made.values, "document_id": document_id, "prompt_number": prompt_number}
+    cells = connection.execute(_TO_PROMPT.limit(MOST_COMPARED), values)
+    return [
+        {**_line_view(cell, made.schema(cell)), "model_number": cell.model_number, "cost": cost(cell.cost_nanos)}
+        for cell in cells
+    ]
+
+
+def lines(engine: Engine, made: RunInput) -> Iterator[dict[str, Any]]:
+    """Walk all cells in the order of their tasks' ids, with the whole answer, a page in memory at a time."""
+    after: int | None = 0
+    while after is not None:
+        with reading(engine) as connection:
+            found = connection.execute(_IN_ORDER, {**made.values, "after": after, "most": CELLS_PAGE}).all()
+        yield from (_line_view(cell, made.schema(cell)) for cell in found)
+        after = found[-1].id if len(found) == CELLS_PAGE else None
+
+
+def _rows_of_lines(engine: Engine, made: RunInput, limit: int, after: int) -> dict[str, Any]:
+    with reading(engine) as connection:
+        found = connection.execute(_IN_ORDER, {**made.values, "after": after, "most": limit + 1}).all()
+    shown = found[:limit]
+    documents = [{"document": None, "custom_id": cell.custom_id, "answers": [_answer_view(cell)]} for cell in shown]
+    return {"documents": documents, "next_cursor": str(shown[-1].id) if len(found) > limit else None}
+
+
+def _cells_of(
+    engine: Engine, made: RunInput, documents: Sequence[int], columns: Sequence[Column] | None
+) -> Iterator[Any]:
+    statement = _OF_DOCUMENTS
+    if columns is not None:
+        statement = statement.where(tuple_(Task.prompt_number, Task.model_number).in_(columns))
+    values = {**made.values, "documents": documents}
+    after: tuple[int, int, int] | None = (0, 0, 0) if documents else None
+    while after is not None:
+        with reading(engine) as connection:
+            found = connection.execute(statement.where(tuple_(*_cell) > after), values).all()
+        yield from found
+        last = found[-1] if len(found) == CELLS_PAGE else None
+        after = (last.document_id, last.prompt_number, last.model_number) if last else None
+
+
+def _named(cell: Any, schema: Any) -> dict[str, Any]:
+    answer = answer_of(cell.result, in_json=schema is not None)
+    return {
+        "task_id": str(cell.id),
+        "prompt": cell.prompt_name,
+        "connection": cell.connection,
+        "model": cell.model,
+        "status": cell.status,
+        "answer": answer,
+        "score": score_of(answer) if has_score(schema) else None,
+        "reused_from": None if cell.reused_from is None else str(cell.reused_from),
+    }
+
+
+def _answer_view(cell: Any, schema: Any = None) -> dict[str, Any]:
+    named = _named(cell, schema)
+    answer = named["answer"]
+    text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
+    is_cut = len(text) > LONGEST_ANSWER
+    return {
+        **named,
+        "answer": text[:LONGEST_ANSWER] if is_cut else answer,
+        "answer_is_cut": is_cut,
+        "prompt_number": cell.prompt_number,
+        "model_number": cell.model_number,
+        "cost": cost(cell.cost_nanos),
+    }
+
+
+def _line_view(cell: Any, schema: Any) -> dict[str, Any]:
+    return {
+        **_named(cell, schema),
+        **usage_view(cell),
+        "custom_id": cell.custom_id,
+        "document": cell.document_name,
+        "attempt": cell.attempt,
+        "latency_ms": cell.latency_ms,
+        "error": f"{cell.error['code']}: {cell.error['message']}" if cell.error else None,
+    }

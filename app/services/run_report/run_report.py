@@ -1,0 +1,163 @@
+"""The report of a run: what its models and prompts did, how far they agree, and document by document the answers.
+
+What the answers have in common needs all of them to be read, so it stands on the first page alone.
+"""
+
+import threading
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from app import db
+from app.db import reading
+from app.domain.leases import TaskKind
+from app.errors import Busy, NotFound
+from app.models import Task
+from app.services.run_report import cells
+from app.services.run_report.agreement import Agreement
+from app.services.run_report.cells import LINES, Column, RunInput, input_of
+from app.services.run_report.sums import LINE_MODEL, NOTHING, tally
+from app.services.task import usage_counts
+from app.services.task.task_counts import counts_of
+
+WALK_WAIT_SECONDS = 5
+_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run, and keeps a thread
+_tasks = db.table_of(Task)
+
+
+class RunReport:
+    """Reads the report of a run (the present run unless told), as of the last commit. Raises NotFound."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def first_page(self, batch_id: int, run: int | None = None, limit: int = 50) -> dict[str, Any]:
+        """Sum the run up, and begin its rows. Raises Busy while enough others are being summed up."""
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+        return {**self._sums(made), **cells.rows(self._engine, made, limit, 0)}
+
+    def sums(self, batch_id: int, run: int | None, most_tasks: int | None = None) -> dict[str, Any]:
+        """Sum a run up; of one with more tasks, tell what its calls used, for which no task is read.
+
+        `whole` says which it is. Raises NotFound, Busy.
+        """
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+            tasks = sum(counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE].values())
+            if most_tasks is not None and tasks > most_tasks:
+                used = usage_counts.by_model_and_prompt(connection, batch_id, made.run)
+                return {"run": made.run, "tasks": tasks, "whole": False, **used}
+        return {**self._sums(made), "tasks": tasks, "whole": True}
+
+    def _sums(self, made: RunInput) -> dict[str, Any]:
+        if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
+            raise Busy("Enough reports are being put together in this process.")
+        try:
+            return self._summed(made)
+        finally:
+            _walks.release()
+
+    def _summed(self, made: RunInput) -> dict[str, Any]:
+        with reading(self._engine) as connection:
+            models, prompts = _models(connection, made), _prompts(connection, made)
+        agreement = Agreement({number: prompt.schema for number, prompt in made.prompts.items()}, list(made.models))
+        agreement.walk(self._engine, made.batch_id, made.run)
+        return {
+            "batch_id": made.batch_id,
+            "run": made.run,
+            "models": [{**each, "mean_score": agreement.mean_score("model", each["number"])} for each in models],
+            "prompts": [{**each, "mean_score": agreement.mean_score("prompt", each["number"])} for each in prompts],
+            "agreement": _agreement_view(agreement, made),
+            "agreement_left_out": agreement.pairs_left_out,
+        }
+
+    def further_page(self, batch_id: int, run: int | None, limit: int, after: int) -> dict[str, Any]:
+        """Go on with the rows after a cursor."""
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+        return {"batch_id": batch_id, "run": made.run, **cells.rows(self._engine, made, limit, after)}
+
+    def matrix(
+        self, batch_id: int, run: int | None, limit: int, after: int, wanted: Collection[Column], at_first: int
+    ) -> dict[str, Any]:
+        """Show a page of rows as `further_page` does, of the wanted columns, or else of the first ones.
+
+        `columns` are all that there are, a prompt and a model each; `chosen` those that are shown.
+        """
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+        columns = [(prompt, model) for prompt in made.prompts for model in made.models]
+        chosen = [column for column in columns if column in wanted] or columns[:at_first]
+        return {
+            "run": made.run,
+            "of_lines": made.of_lines,
+            "chosen": chosen,
+            "columns": [
+                {"numbers": column, "prompt": made.prompts[column[0]].name, **_named(made.models[column[1]])}
+                for column in columns
+            ],
+            **cells.rows(self._engine, made, limit, after, chosen),
+        }
+
+    def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
+        """Show whole what the models of a batch answered to a prompt (its first unless told) about a document.
+
+        Raises NotFound.
+        """
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+            name = cells.name_of_document(connection, batch_id, document_id)
+            number = min(made.prompts, default=0) if prompt is None else prompt
+            if number not in made.prompts:
+                raise NotFound("prompt", number)
+            answers = cells.answers_to(connection, made, document_id, number)
+        return {
+            "run": made.run,
+            "document": {"id": document_id, "name": name},
+            "prompts": [{"number": each, "prompt": row.name} for each, row in made.prompts.items()],
+            "prompt_number": number,
+            "answers": answers,
+        }
+
+    def lines(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
+        """Walk the run's analysis tasks in the order of their ids, a page in memory at a time."""
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+        return cells.lines(self._engine, made)
+
+
+def _models(connection: Connection, made: RunInput) -> list[dict[str, Any]]:
+    if made.of_lines:
+        by_line = tally(connection, made.batch_id, made.run, LINE_MODEL)
+        return [{"number": None, "connection": LINES, "model": model, **sums} for model, sums in by_line.items()]
+    sums = tally(connection, made.batch_id, made.run, _tasks.c.model_number) if made.models else {}
+    return [{**_model_view(row), **sums.get(number, NOTHING)} for number, row in made.models.items()]
+
+
+def _prompts(connection: Connection, made: RunInput) -> list[dict[str, Any]]:
+    sums = tally(connection, made.batch_id, made.run, _tasks.c.prompt_number) if made.prompts else {}
+    return [{"number": number, "prompt": row.name, **sums.get(number, NOTHING)} for number, row in made.prompts.items()]
+
+
+def _named(row: Any) -> dict[str, Any]:
+    return {"connection": row.connection, "model": row.model}
+
+
+def _model_view(row: Any) -> dict[str, Any]:
+    return {"number": row.number, **_named(row)}
+
+
+def _agreement_view(agreement: Agreement, made: RunInput) -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt": made.prompts[pair.prompt].name,
+            "prompt_number": pair.prompt,
+            "models": [_model_view(made.models[number]) for number in (pair.one, pair.other)],
+            "compared": (compared := agreement.compared[pair]),
+            "agreed": (agreed := agreement.agreed[pair]),
+            "rate": agreed / compared if compared else None,
+        }
+        for pair in agreement.pairs
+    ]

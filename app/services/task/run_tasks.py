@@ -1,0 +1,165 @@
+"""How the tasks of a run come to be: from documents by staging, from staged text by analysis, or ready-made.
+
+Tasks are written in slices, since a batch may have a million; which slice is next follows from what is counted,
+so that a process that dies between two slices loses nothing and doubles nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, bindparam, insert, literal, select
+
+from app.db import UtcTime
+from app.domain.content_keys import key_of, key_of_text
+from app.domain.leases import TaskKind, TaskStatus
+from app.domain.prompts import filled_in, placeholders
+from app.domain.reuse import redo_of
+from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
+from app.services.task import analysis_tasks
+from app.services.task.earlier_answers import NewRun, NewTask
+from app.services.task.task_counts import CountChanges
+from app.services.task.task_rows import HeldTask
+
+SLICE = 1_000  # tasks that one transaction writes while it holds the batch
+
+_run: Any = (bindparam("batch_id"), bindparam("run"))
+_queued: Any = (
+    literal(TaskStatus.QUEUED),
+    literal(0),
+    literal(False),
+    literal(""),
+    *[literal(0)] * 3,
+    bindparam("now", type_=UtcTime),
+)
+_COMMON = [
+    "batch_id", "run", "status", "attempt", "critical", "past_leases", "input_tokens", "output_tokens", "cost_nanos",
+    "available_at", "kind",
+]  # fmt: skip
+
+_FROM_DOCUMENTS = insert(Task).from_select(
+    [*_COMMON, "document_id"],
+    select(*_run, *_queued, literal(TaskKind.STAGE), Document.id)
+    .where(Document.batch_id == bindparam("batch_id"), Document.number > bindparam("written"))
+    .order_by(Document.number)
+    .limit(bindparam("slice")),
+    include_defaults=False,
+)
+_FROM_FOLDER = insert(Task).from_select(
+    [*_COMMON, "document_id"],
+    select(*_run, *_queued, literal(TaskKind.STAGE), Document.id)
+    .where(
+        Document.batch_id == bindparam("batch_id"),
+        Document.run == bindparam("run"),
+        Document.parent_id == bindparam("folder_id"),
+    )
+    .order_by(Document.path),
+    include_defaults=False,
+)
+_READY = (
+    select(ReadyTask.number, ReadyTask.content_key)
+    # Numbers have no gaps. Bounded on both sides: without statistics, as just after an import, the planner would
+    # rather sort all that is left of a million rows than walk the index to the limit.
+    .where(
+        ReadyTask.batch_id == bindparam("batch_id"),
+        ReadyTask.number > bindparam("written"),
+        ReadyTask.number <= bindparam("written") + bindparam("slice"),
+    )
+    .order_by(ReadyTask.number)
+)
+_STAGED: Any = (
+    select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse)
+    .join(Document, Document.id == Task.document_id)
+    .join(Batch, Batch.id == Task.batch_id)
+    .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
+    .order_by(Task.batch_id, Task.id)
+)
+_PROMPTS = (
+    select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema)
+    .where(Prompt.batch_id == bindparam("batch_id"))
+    .order_by(Prompt.number)
+)
+_MODELS = (
+    select(Model.number, Model.connection, Model.model, Model.params)
+    .where(Model.batch_id == bindparam("batch_id"))
+    .order_by(Model.number)
+)
+
+
+class _Question(NamedTuple):
+    """A prompt with a model: what is asked of every document."""
+
+    key: str
+    prompt_number: int
+    model_number: int
+    words: frozenset[str]  # placeholders
+    redo: bool
+
+
+def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: int, now: datetime) -> int:
+    """Write the next slice of a run's first tasks, under the batch's lock; return how many it wrote.
+
+    `written` is how many first tasks the run has: analysis tasks if they are `ready_made`, staging tasks if not.
+    """
+    changes = CountChanges()
+    values = {"batch_id": run.batch_id, "run": run.run, "now": now, "slice": SLICE, "written": written}
+    if ready_made:
+        rows = connection.execute(_READY, values)
+        asked = [NewTask(row.content_key, run.redo is not None, ready_number=row.number) for row in rows]
+        amount = len(asked)
+        analysis_tasks.write(connection, run, asked, changes, now)
+    else:
+        amount = connection.execute(_FROM_DOCUMENTS, values).rowcount
+        changes.add((run.batch_id, run.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
+    if amount:
+        changes.write(connection, now)
+    return amount
+
+
+def write_analysis_tasks(
+    connection: Connection, results: Mapping[int, Mapping[str, Any]], changes: CountChanges, now: datetime
+) -> None:
+    """Write the analysis tasks, prompts x models, of the staging tasks that gave these results in this transaction."""
+    staged = connection.execute(_STAGED, {"ids": list(results)}).all()
+    for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
+        documents = list(of_batch)
+        run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
+        questions = _questions(connection, run)
+        asked = (
+            NewTask(
+                key_of(text_key, question.key, filled_in(question.words, document.name, result.get("metadata"))),
+                question.redo,
+                document.document_id,
+                document.id,
+                question.prompt_number,
+                question.model_number,
+            )
+            for document in documents
+            for result in [results[document.id]]
+            for text_key in [key_of_text(result["text"])]
+            for question in questions
+        )
+        analysis_tasks.write(connection, run, asked, changes, now)
+
+
+def _questions(connection: Connection, run: NewRun) -> list[_Question]:
+    values = {"batch_id": run.batch_id}
+    models = [(each, key_of(each.connection, each.model, each.params)) for each in connection.execute(_MODELS, values)]
+    return [
+        _Question(
+            key_of(prompt.text, prompt.system, prompt.schema, model_key),
+            prompt.number,
+            model.number,
+            frozenset(placeholders(prompt.text, prompt.system)),
+            run.redo is not None and run.redo.takes(prompt.name, model.connection, model.model),
+        )
+        for prompt in connection.execute(_PROMPTS, values)
+        for model, model_key in models
+    ]
+
+
+def write_found_tasks(connection: Connection, folder: HeldTask, now: datetime) -> int:
+    """Write the staging tasks of the documents that a folder was found to hold; return how many."""
+    values = {"batch_id": folder.batch_id, "run": folder.run, "folder_id": folder.document_id, "now": now}
+    return connection.execute(_FROM_FOLDER, values).rowcount

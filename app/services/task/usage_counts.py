@@ -1,0 +1,104 @@
+"""What each prompt and model used in a run: added to in a report's transaction, read by model, prompt and connection.
+
+Sharded as the counts of tasks are, and as exact at every commit. Sets no limit.
+"""
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app import db
+from app.domain.inputs import cost
+from app.domain.usage import CallUsage, ConnectionCalls
+from app.services.task.task_counts import SHARDS
+
+Asked = tuple[int, int, int, int]  # batch id, run, number of the prompt, number of the model; 0 and 0 when ready-made
+
+_KEY = ("batch_id", "run", "prompt_number", "model_number")
+_ADDED = ("attempts", "failures", "timed", "input_tokens", "output_tokens", "cost_nanos", "latency_ms")
+_INTO = f"INSERT INTO usage_counts AS u ({', '.join(_KEY)}, shard, {', '.join(_ADDED)})"
+_ON_CONFLICT = f"""
+ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
+    {", ".join(f"{name} = u.{name} + excluded.{name}" for name in _ADDED)}
+"""
+_COLUMNS = (*_KEY, *_ADDED)
+_ADD_POSTGRESQL = text(
+    f"{_INTO} SELECT {', '.join(_KEY)}, pg_backend_pid() % {SHARDS}, {', '.join(_ADDED)}"
+    f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in _COLUMNS)}) AS w({', '.join(_COLUMNS)})"
+    f" ORDER BY {', '.join(_KEY)} {_ON_CONFLICT}"
+).execution_options(prepared="add_usage")
+_ADD_SQLITE = text(
+    f"{_INTO} VALUES ({', '.join(f':{name}' for name in _KEY)}, 0, {', '.join(f':{name}' for name in _ADDED)})"
+    f" {_ON_CONFLICT}"
+)
+
+_SUMS = ", ".join(f"CAST(sum(u.{name}) AS bigint) AS {name}" for name in _ADDED)
+_OF_RUN = "WHERE u.batch_id = :batch_id AND u.run = :run"
+_BY_CONNECTION = text(f"""
+SELECT m.connection, {_SUMS} FROM usage_counts u
+LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
+{_OF_RUN} GROUP BY m.connection ORDER BY m.connection
+""")
+_BY_MODEL_AND_PROMPT = text(f"""
+SELECT 'model' AS of, u.model_number AS number, m.connection, m.model AS name, {_SUMS} FROM usage_counts u
+LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
+{_OF_RUN} GROUP BY u.model_number, m.connection, m.model
+UNION ALL
+SELECT 'prompt', u.prompt_number, NULL, p.name, {_SUMS} FROM usage_counts u
+LEFT JOIN prompts p ON p.batch_id = u.batch_id AND p.number = u.prompt_number
+{_OF_RUN} GROUP BY u.prompt_number, p.name
+ORDER BY 1, 2
+""")
+
+
+class UsageChanges:
+    """What one transaction adds to the usage; `write` does it."""
+
+    def __init__(self) -> None:
+        self._changes: dict[Asked, Counter[str]] = {}
+
+    def add(self, asked: Asked, usage: CallUsage, failed: bool) -> None:
+        """Count one call, and what it used."""
+        change = self._changes.setdefault(asked, Counter())
+        change.update(usage.amounts, attempts=1, failures=failed, timed=usage.latency_ms is not None)
+        change["latency_ms"] += usage.latency_ms or 0
+
+    def write(self, connection: Connection) -> None:
+        """Add the changes by one statement, in the order of the keys: two writers never deadlock."""
+        rows = [
+            {**dict(zip(_KEY, key, strict=True)), **{name: change[name] for name in _ADDED}}
+            for key, change in sorted(self._changes.items())
+        ]
+        if rows and db.is_postgresql(connection):
+            connection.execute(_ADD_POSTGRESQL, {name: [row[name] for row in rows] for name in _COLUMNS})
+        elif rows:
+            connection.execute(_ADD_SQLITE, rows)
+
+
+def by_connection(connection: Connection, batch_id: int, run: int) -> list[ConnectionCalls]:
+    """Read the calls of a run over each connection."""
+    rows = connection.execute(_BY_CONNECTION, {"batch_id": batch_id, "run": run})
+    return [ConnectionCalls(row.connection, row.attempts, row.failures) for row in rows]
+
+
+def by_model_and_prompt(connection: Connection, batch_id: int, run: int) -> dict[str, list[dict[str, Any]]]:
+    """Show what a run used, by model and by prompt, in their order; the names of ready-made tasks are null."""
+    rows = connection.execute(_BY_MODEL_AND_PROMPT, {"batch_id": batch_id, "run": run}).all()
+    return {
+        "by_model": [
+            {"connection": row.connection, "model": row.name, **_shown(row)} for row in rows if row.of == "model"
+        ],
+        "by_prompt": [{"prompt": row.name, **_shown(row)} for row in rows if row.of == "prompt"],
+    }
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "calls": row.attempts,
+        "failures": row.failures,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "cost": cost(row.cost_nanos),
+        "latency_ms": round(row.latency_ms / row.timed, 1) if row.timed else None,
+    }

@@ -1,0 +1,130 @@
+"""The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
+
+Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
+of tasks still to be written, events and pauses that a crash left undone, samples of progress, answers and
+sightings of workers kept long enough.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine
+
+from app.db import reading, transaction
+from app.domain import transitions
+from app.errors import Refusal
+from app.services.access import idempotency
+from app.services.batch import request_queue
+from app.services.batch.batch_rows import look_at_unsettled
+from app.services.batch.batch_service import BatchService
+from app.services.batch.breaker import is_unsettled
+from app.services.queue import expiry, worker_sightings
+from app.services.reads import progress
+from app.services.upkeep.leadership import leadership
+
+TICK_SECONDS = 0.25  # so that what is due is done within a second
+SLICES_SECONDS = 1.0  # that one batch's slices may take of a pass
+FORGET_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+class Sweeper:
+    """A thread that sweeps while this process leads."""
+
+    def __init__(self, engine: Engine, batches: BatchService) -> None:
+        self._engine = engine
+        self._batches = batches
+        self._leadership = leadership(engine)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._forgot_at = 0.0
+        self._sampled_at = 0.0
+
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the step it is in, and let another process lead."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+            self._thread = None
+
+    def sweep(self) -> None:
+        """Do every step once. A step that fails is logged and tried again in the next pass."""
+        for step in (self._requests, self._leases, self._phases, self._sample, self._forget):
+            if not self._stopping.is_set():
+                self._attempt(step)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            try:
+                if self._leadership.held():
+                    self.sweep()
+            except Exception:
+                log.exception("sweeper_failed")
+        self._leadership.give_up()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Refusal as refusal:  # busy, or the database is away
+            log.warning("sweep_step_refused", step=step.__name__, reason=refusal.detail)
+        except Exception:
+            log.exception("sweep_step_failed", step=step.__name__)
+
+    def _requests(self) -> None:
+        with reading(self._engine) as connection:
+            waiting = request_queue.batches_with_requests(connection)
+        for batch_id in waiting:
+            self._batches.apply_requests(batch_id)
+        if waiting:
+            with transaction(self._engine) as connection:
+                request_queue.expire(connection)
+
+    def _leases(self) -> None:
+        ended: set[int] = set()
+        for _ in range(20):
+            with reading(self._engine) as connection:
+                if not expiry.any_ran_out(connection):
+                    break
+            with transaction(self._engine) as connection:
+                amount, failed = expiry.end_leases(connection)
+            ended |= failed
+            if amount < expiry.SLICE:
+                break
+        for batch_id in ended:
+            self._batches.settle(batch_id)
+
+    def _phases(self) -> None:
+        with reading(self._engine) as connection:
+            looked_at = [(*seen, is_unsettled(connection, *seen)) for seen in look_at_unsettled(connection)]
+        for batch, facts, unsettled in looked_at:
+            if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
+                self._write_tasks(batch.id)
+            elif unsettled:
+                self._batches.settle(batch.id)
+
+    def _write_tasks(self, batch_id: int) -> None:
+        deadline = time.monotonic() + SLICES_SECONDS
+        while time.monotonic() < deadline and not self._stopping.is_set() and self._batches.write_tasks(batch_id):
+            pass
+
+    def _sample(self) -> None:
+        if time.monotonic() - self._sampled_at > progress.SAMPLE_SECONDS:
+            self._sampled_at = time.monotonic()
+            progress.sample(self._engine)
+
+    def _forget(self) -> None:
+        if time.monotonic() - self._forgot_at > FORGET_SECONDS:
+            self._forgot_at = time.monotonic()
+            with transaction(self._engine) as connection:
+                idempotency.forget_old(connection)
+                worker_sightings.forget_old(connection)

@@ -1,0 +1,113 @@
+"""Asking for an action: the dialog with what it would do, the asking itself, and a request that waits in line.
+
+Every answer is the service's own; the page's version goes with the click, and a batch that changed since is left alone.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, render_template, request
+from werkzeug.datastructures import MultiDict
+
+from app.domain.leases import FINISHED
+from app.domain.transitions import ACTIONS, BY_TRIGGER
+from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
+from app.services.batch.orders import Answer
+from app.ui import action_form
+from app.ui.access import OPERATORS, READERS, order, page
+from app.ui.action_form import is_fragment
+from app.ui.batch import whole_page
+from app.web.services import services
+
+routes = Blueprint("ui_act", __name__, template_folder="templates")
+_AN_ACTION = "/batches/<ident:batch_id>/act/<string(maxlength=64):action>"
+
+
+def _checked(action: str) -> str:
+    if action not in ACTIONS:
+        raise UnknownAction(action, ACTIONS)
+    return action
+
+
+def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dict[str, Any]:
+    """Ask what an action would do, as its dialog stands; and write it as a call."""
+    version, context = action_form.version_shown(values), action_form.context_of(action, values)
+    rehearsal = order(if_version=version, dry_run=True, context=context)
+    return {
+        "batch_id": batch_id,
+        "action": action,
+        "version": version,
+        "answer": services().batches.decide(batch_id, action, rehearsal),
+        "curl": action_form.curl(batch_id, action, version, context),
+    }
+
+
+@page(routes, "GET", _AN_ACTION, roles=OPERATORS)
+def dialog(batch_id: int, action: str) -> str:
+    """Show what an action would do, and ask for a reason: for a script, or on the batch's page where none ran yet."""
+    reading = services().batch_page
+    asks_reuse = action_form.takes_reuse(_checked(action))
+    told = _rehearsed(batch_id, action, request.args)
+    batch = told["answer"].get("batch") or {}
+    facts = {
+        **told,
+        "batch": batch,
+        "meaning": BY_TRIGGER[action].meaning,
+        "reason": request.args.get("reason", ""),
+        "limits": action_form.LIMITS if action_form.takes_limits(action) else (),
+        "breaker": reading.paused_by_breaker(batch_id) if action_form.takes_limits(action) else None,
+        "names": reading.names(batch_id) if asks_reuse and batch.get("run") else None,
+        "statuses": [str(status) for status in FINISHED],
+    }
+    return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)
+
+
+@page(routes, "GET", f"{_AN_ACTION}/effect", roles=OPERATORS)
+def effect(batch_id: int, action: str) -> str:
+    """Show anew what an action would do, as the fields of its dialog stand."""
+    return render_template("batch/_effect.html", **_rehearsed(batch_id, _checked(action), request.args))
+
+
+@page(routes, "POST", "/batches/<ident:batch_id>/act", roles=OPERATORS)
+def act(batch_id: int) -> Response:
+    """Ask for the action, and show what was answered."""
+    action = request.form.get("action", "")
+    try:
+        version, context = action_form.version_shown(request.form), action_form.context_of(action, request.form)
+        answer = services().batches.decide(batch_id, action, order(if_version=version, context=context))
+    except Invalid as refusal:
+        version, answer = 0, {"success": False, "code": refusal.code, "status": 422, "reason": refusal.detail}
+    return _shown(batch_id, action, version, answer)
+
+
+def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response:
+    stale = answer.get("code") == VersionMismatch.code
+    told = {
+        "batch_id": batch_id,
+        "action": action,
+        "version": version,
+        "answer": answer,
+        "changes": services().batch_page.changes_since(batch_id, version) if stale else [],
+    }
+    if not is_fragment():
+        status = {True: 200, None: 202}.get(answer["success"]) or answer["status"]
+        return make_response(whole_page(batch_id, told=told), status)
+    # A script swaps it into the page: to a browser a refusal is an answer like any other, and no error.
+    response = make_response(render_template("batch/_answer.html", told=told))
+    if answer.get("status") == Invalid.status:
+        response.headers["HX-Retarget"] = "#dialog-error"
+    else:
+        response.headers["HX-Trigger"] = "acted"
+    return response
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/waiting/<string(maxlength=64):request_id>", roles=READERS)
+def waiting(batch_id: int, request_id: str) -> Response:
+    """Show where a request stands in line, or what became of it."""
+    try:
+        asked = services().queries.request(request_id)
+    except Refusal as refusal:
+        return make_response(render_template("batch/_refusal.html", reason=refusal.detail))
+    response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, asked=asked))
+    if asked["finished_at"]:
+        response.headers["HX-Trigger"] = "acted"
+    return response

@@ -1,0 +1,1 @@
+"""What both edges, the API and the pages, stand on."""
