@@ -8,13 +8,14 @@ from flask import Response, request, stream_with_context, url_for
 from marshmallow import fields
 
 from app.api.access import OPERATORS, READERS, WORKERS, order
-from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
-from app.api.field_kinds import Taken
+from app.api.idempotency import recorder
 from app.api.json_lines import JSON_LINES, has_lines, spooled_body
 from app.api.parsing import if_match, json_body, load
-from app.api.replies import etag, nothing, recorder, reply
+from app.api.replies import etag, nothing, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import (
+from app.api.schemas.fields import Taken
+from app.api.schemas.shown import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.schemas.taken import (
     BatchBody,
     BatchesQuery,
     DocumentsBody,

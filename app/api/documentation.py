@@ -9,8 +9,8 @@ import flask_swagger_ui
 from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest.utils import prepare_response
 
-from app.api.answers import ProblemSchema
 from app.api.problems import PROBLEM_JSON
+from app.api.schemas.shown import ProblemSchema
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Interlock API</title>

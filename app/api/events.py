@@ -10,7 +10,7 @@ from flask import Response, request
 from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas import DiagramQuery
+from app.api.schemas.taken import DiagramQuery
 from app.domain import diagram
 from app.domain.times import rfc3339
 from app.web.services import services

@@ -13,8 +13,9 @@ from flask import Response, current_app
 from werkzeug.routing import IntegerConverter, Map
 
 from app.api.access import auth
+from app.api.idempotency import KEY, once
 from app.api.parsing import Parser
-from app.api.replies import KEY, once, reply
+from app.api.replies import reply
 from app.domain.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])

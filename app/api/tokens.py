@@ -6,10 +6,11 @@ from typing import Any
 from flask import Response
 
 from app.api.access import ADMINS
-from app.api.answers import TokenSchema, list_of
-from app.api.replies import nothing, recorder, reply
+from app.api.idempotency import recorder
+from app.api.replies import nothing, reply
 from app.api.routes import Routes, page
-from app.api.schemas import Page, TokenBody
+from app.api.schemas.shown import TokenSchema, list_of
+from app.api.schemas.taken import Page, TokenBody
 from app.web.services import services
 
 routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")

@@ -1,10 +1,12 @@
 """The kinds of fields that bodies and queries are made of, and the schema that they all are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields, validate
+
+from app.domain.answer_schemas import objection_to_schema, objection_together
 
 
 class Plain(fields.String):
@@ -39,12 +41,28 @@ class JsonObject(fields.Dict):
     """Any JSON object."""
 
 
+class AnswerSchema(fields.Dict):
+    """An object that is a valid JSON Schema."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        schema: dict[str, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        if objection := objection_to_schema(schema):
+            raise ma.ValidationError(objection)
+        return schema
+
+
 def short(longest: int, **kwargs: Any) -> Plain:
     return Plain(validate=validate.Length(1, longest), **kwargs)
 
 
 def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=validate.Range(least, most), **kwargs)
+
+
+def check_together(schemas: Iterable[Mapping[str, Any] | None]) -> None:
+    """Hold the schemas of a batch to the size that is soon checked. Raises ValidationError."""
+    if objection := objection_together(schemas):
+        raise ma.ValidationError(objection)
 
 
 class Taken(ma.Schema):

@@ -8,8 +8,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
-from app.api.answer_schemas import AnswerSchema, check_together
-from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
+from app.api.schemas.fields import AnswerSchema, Flag, JsonObject, Number, Plain, Taken, check_together, short, whole
 from app.domain import files
 from app.domain import new_batch as rules
 from app.domain.inputs import OnUnreadable, objection_to_pattern
