@@ -9,17 +9,10 @@ from flask import Flask, Response, g, request
 from flask_httpauth import HTTPTokenAuth
 
 from app.api.problems import problem_of
-from app.domain.roles import Role
 from app.errors import Forbidden, Unauthenticated
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order, Record
 from app.web.services import services
-
-READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-OPERATORS = (Role.OPERATOR, Role.ADMIN)
-WORKERS = (Role.WORKER, Role.ADMIN)
-ADMINS = (Role.ADMIN,)
-ALL = tuple(Role)
 
 log = structlog.get_logger()
 auth = HTTPTokenAuth("Bearer")

@@ -7,7 +7,7 @@ import orjson
 from flask import Response, request, stream_with_context, url_for
 from marshmallow import fields
 
-from app.api.access import OPERATORS, READERS, WORKERS, order
+from app.api.access import order
 from app.api.idempotency import recorder
 from app.api.json_lines import JSON_LINES, has_lines, spooled_body
 from app.api.parsing import if_match, json_body, load
@@ -27,6 +27,7 @@ from app.api.schemas.taken import (
     TasksQuery,
 )
 from app.api.uploads import uploaded_documents
+from app.domain.roles import OPERATORS, READERS, WORKERS
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services.input import edits

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas.taken import DiagramQuery
 from app.domain import diagram
+from app.domain.roles import READERS
 from app.domain.times import rfc3339
 from app.web.services import services
 from app.web.streams import stream

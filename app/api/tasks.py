@@ -6,13 +6,13 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
-from app.api.access import READERS, WORKERS
 from app.api.idempotency import recorder
 from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas.shown import LeasedTask, ReportedSchema, list_of
 from app.api.schemas.taken import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
+from app.domain.roles import READERS, WORKERS
 from app.services.queue.reports import Report
 from app.web.services import services
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Response
 
-from app.api.access import ADMINS
 from app.api.idempotency import recorder
 from app.api.replies import nothing, reply
 from app.api.routes import Routes, page
 from app.api.schemas.shown import TokenSchema, list_of
 from app.api.schemas.taken import Page, TokenBody
+from app.domain.roles import ADMINS
 from app.web.services import services
 
 routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")

@@ -6,7 +6,7 @@ from typing import Any, cast
 from flask import request
 
 from app.api.json_lines import has_lines, spooled_body
-from app.domain.files import media_type, usable_name
+from app.domain.documents import media_type, usable_name
 from app.errors import Invalid
 
 MOST_FILES = 1_000

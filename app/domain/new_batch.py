@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.domain.inputs import MOST_COST, MOST_TOKENS
+from app.domain.money import MOST_COST
+from app.domain.usage import MOST_TOKENS
 
 LONGEST_NAME = 200  # of a batch, a prompt, a connection, a model
 LONGEST_DESCRIPTION = 10_000

@@ -10,14 +10,11 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from wtforms import ValidationError
 
-from app.domain.roles import Role
+from app.domain.roles import ADMINS, OPERATORS, READERS, Role
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
 from app.web.services import services
 
-READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-OPERATORS = (Role.OPERATOR, Role.ADMIN)
-ADMINS = (Role.ADMIN,)
 SESSION_HOURS = 12
 
 _TOKEN_ID = "token_id"  # noqa: S105 - the name of a field

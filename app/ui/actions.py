@@ -9,11 +9,12 @@ from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
 
 from app.domain.leases import FINISHED
+from app.domain.roles import OPERATORS, READERS
 from app.domain.transitions import ACTIONS, BY_TRIGGER
 from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
 from app.services.batch.orders import Answer
 from app.ui import action_form
-from app.ui.access import OPERATORS, READERS, order, page
+from app.ui.access import order, page
 from app.ui.action_form import is_fragment
 from app.ui.batch import whole_page
 from app.web.services import services

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import OPERATORS
 from app.domain.transitions import ACTIONS
 from app.errors import Refusal, UnknownAction
 from app.services.reads.batches import MOST_AT_ONCE
-from app.ui.access import OPERATORS, order, page
+from app.ui.access import order, page
 from app.ui.batches import Asked
 from app.web.services import services
 

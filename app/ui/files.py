@@ -5,11 +5,12 @@ from typing import Any
 from flask import Blueprint, current_app, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.domain.files import media_type, usable_name
+from app.domain.documents import media_type, usable_name
+from app.domain.roles import OPERATORS
 from app.errors import Refusal
 from app.services.input import edits
 from app.services.reads.known_models import MOST_NAMES
-from app.ui.access import OPERATORS, order, page
+from app.ui.access import order, page
 from app.web.services import services
 
 routes = Blueprint("ui_files", __name__)

@@ -7,13 +7,14 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.domain import new_batch as rules
-from app.domain.inputs import OnUnreadable
+from app.domain.documents import OnUnreadable
+from app.domain.roles import OPERATORS
 from app.errors import Invalid, Refusal
 from app.services.input import edits
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.ui import new_batch_form
-from app.ui.access import OPERATORS, order, page
+from app.ui.access import order, page
 from app.ui.new_batch_preview import look
 from app.web.services import services
 

@@ -9,8 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain import new_batch as rules
 from app.domain.answer_schemas import objection_to_schema, objection_together
-from app.domain.files import usable_name
-from app.domain.inputs import OnUnreadable, objection_to_pattern
+from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
 from app.domain.json_text import writable_json
 from app.errors import Invalid
 

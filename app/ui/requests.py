@@ -4,8 +4,9 @@ import re
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.services.reads.requests import Place
-from app.ui.access import READERS, page
+from app.ui.access import page
 from app.web.services import services
 
 routes = Blueprint("ui_requests", __name__)

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
+from app.domain.roles import READERS
 from app.errors import Invalid
 from app.services.run_report.report_csv import csv_lines
-from app.ui.access import READERS, page
+from app.ui.access import page
 from app.ui.tasks import asked_run, runs_of, shown
 from app.web.services import services
 

@@ -8,9 +8,10 @@ from flask import Blueprint, render_template, request
 
 from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.roles import READERS
 from app.errors import Invalid
 from app.services.reads.tasks import Wanted
-from app.ui.access import READERS, page
+from app.ui.access import page
 from app.web.services import services
 
 routes = Blueprint("ui_tasks", __name__, template_folder="templates")

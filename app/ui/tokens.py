@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from app.domain.roles import Role
+from app.domain.roles import ADMINS, Role
 from app.errors import Invalid
-from app.ui.access import ADMINS, page
+from app.ui.access import page
 from app.ui.action_form import cursor
 from app.web.services import services
 

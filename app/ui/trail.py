@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, render_template, request, stream_with_context
 
+from app.domain.roles import READERS
 from app.domain.transitions import Kind
-from app.ui.access import READERS, page
+from app.ui.access import page
 from app.ui.action_form import cursor, is_fragment
 from app.web.services import services
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.services.reads.workers import MOST_FAILURES, MOST_WORKERS
-from app.ui.access import READERS, page
+from app.ui.access import page
 from app.web.services import services
 
 routes = Blueprint("ui_workers", __name__)

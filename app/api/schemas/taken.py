@@ -9,9 +9,9 @@ import orjson
 from marshmallow import fields, validate
 
 from app.api.schemas.fields import AnswerSchema, Flag, JsonObject, Number, Plain, Taken, check_together, short, whole
-from app.domain import files
+from app.domain import documents
 from app.domain import new_batch as rules
-from app.domain.inputs import OnUnreadable, objection_to_pattern
+from app.domain.documents import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
@@ -29,10 +29,10 @@ MOST_LEASES = 1_000
 class DocumentBody(Taken):
     """A text with its name, or a folder: a pattern of paths below the workers' root."""
 
-    name = short(files.LONGEST_NAME)
+    name = short(documents.LONGEST_NAME)
     text = Plain()
     media_type = short(200)
-    folder = short(files.LONGEST_NAME)
+    folder = short(documents.LONGEST_NAME)
 
     @ma.validates_schema
     def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -51,7 +51,7 @@ class DocumentBody(Taken):
 
 
 class ReplaceDocumentBody(Taken):
-    name = short(files.LONGEST_NAME)
+    name = short(documents.LONGEST_NAME)
     text = Plain(required=True)
     media_type = short(200, load_default="text/plain")
 

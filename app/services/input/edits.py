@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 
 from app import db
-from app.domain.inputs import nanos
+from app.domain.money import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
 from app.errors import NotFound, Refusal
 from app.models import Document, Model, Prompt
