@@ -1,15 +1,13 @@
 """Batches: create, list, show, add documents, rename, archive, and what came of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from flask import Response, request, stream_with_context, url_for
+from flask import Response, request, url_for
 from marshmallow import fields
 
 from app.api.access import order
 from app.api.idempotency import recorder
-from app.api.json_lines import JSON_LINES, has_lines, spooled_body
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, reply
 from app.api.routes import BATCH, Routes, page
@@ -26,17 +24,18 @@ from app.api.schemas.taken import (
     ResultsQuery,
     TasksQuery,
 )
-from app.api.uploads import uploaded_documents
+from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
 from app.domain.roles import OPERATORS, READERS, WORKERS
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services.input import edits
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
+from app.web.json_lines import NDJSON, stream_lines
 from app.web.services import services
+from app.web.spooling import spooled_body
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
-NDJSON = "application/x-ndjson"
 _CREATE = {
     "requestBody": {
         "required": True,
@@ -178,13 +177,7 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
 
     `openai` gives the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
     """
-    rows = services().queries.results(batch_id, query["run"], query["format"])
-
-    def lines() -> Iterator[bytes]:
-        for row in rows:
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    return Response(stream_with_context(lines()), content_type=NDJSON)
+    return stream_lines(services().queries.results(batch_id, query["run"], query["format"]))
 
 
 @routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[404])

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from flask import Response, current_app
-from werkzeug.routing import IntegerConverter, Map
 
 from app.api.access import auth
 from app.api.idempotency import KEY, once
@@ -33,15 +32,6 @@ _IF_MATCH_PARAMETER = {
     "schema": {"type": "string"},
     "description": "The ETag of the batch as you saw it: another version is 412.",
 }
-
-
-class Ident(IntegerConverter):
-    """An id in a path: plain digits, no more than a database's integer holds. Anything else is no path: 404."""
-
-    regex = r"[0-9]{1,18}"  # a `max` alone answers 405 where a path has several methods
-
-    def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=10**18 - 1)
 
 
 class Routes(flask_smorest.Blueprint):  # type: ignore[misc]

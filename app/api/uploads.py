@@ -1,15 +1,17 @@
-"""Bodies that are files: multipart uploads, and what a body of any kind says, as a hash."""
+"""Bodies that are files: multipart uploads and JSON lines; and the hash of a body of any kind."""
 
 import hashlib
 from typing import Any, cast
 
 from flask import request
 
-from app.api.json_lines import has_lines, spooled_body
 from app.domain.documents import media_type, usable_name
 from app.errors import Invalid
+from app.web.spooling import spooled_body
 
 MOST_FILES = 1_000
+JSON_LINES = "application/jsonl"
+_TAKES_LINES = "batches.create"  # the endpoint whose body may be as large as MAX_JSONL_BYTES
 
 
 def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
@@ -34,8 +36,13 @@ def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
     ]
 
 
+def has_lines() -> bool:
+    """Whether the body is JSON lines, sent to the endpoint that accepts them."""
+    return request.mimetype == JSON_LINES and request.endpoint == _TAKES_LINES
+
+
 def body_hash() -> str:
-    """Hash the body as the caller means it: of multipart, the parts, since the boundary differs each time."""
+    """Hash the body's content: of multipart, the parts, because the boundary differs each time."""
     if request.mimetype == "multipart/form-data":
         sums = []
         for name, file in request.files.items(multi=True):

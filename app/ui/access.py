@@ -13,6 +13,7 @@ from wtforms import ValidationError
 from app.domain.roles import ADMINS, OPERATORS, READERS, Role
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
+from app.ui.query import is_fragment
 from app.web.services import services
 
 SESSION_HOURS = 12
@@ -122,7 +123,7 @@ def _turned_away(roles: Sequence[Role]) -> Response | None:
     caller = signed_in()
     if caller is None:
         wants_page = not request.accept_mimetypes or request.accept_mimetypes.accept_html
-        if request.method != "GET" or "HX-Request" in request.headers or not wants_page:
+        if request.method != "GET" or is_fragment() or not wants_page:
             abort(401)  # a script cannot follow to a form
         there = request.full_path.rstrip("?")
         return redirect(url_for("ui_sign_in.form", next=there), 303)  # type: ignore[return-value]

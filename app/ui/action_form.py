@@ -10,23 +10,13 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain import action_contexts
 from app.domain.action_contexts import PARSERS
+from app.domain.ids import plain_number
 from app.errors import Invalid
 
 LIMITS = ("max_cost", "max_tokens", "max_failure_rate")
 REDO = ("models", "prompts", "status")
 LONGEST_REASON = 2_000
-MOST_DIGITS = 18  # of what a database takes for an integer
-
-
-def is_fragment() -> bool:
-    """Whether a script of the page asks, for a part of it; going back in a browser asks for the whole page."""
-    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
-
-
-def cursor(name: str) -> int | None:
-    """Read a list's cursor from the address; what is none asks for the list's beginning."""
-    said = request.args.get(name, "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
+MOST_VERSION_DIGITS = 9
 
 
 def takes_limits(action: str) -> bool:
@@ -41,10 +31,10 @@ def takes_reuse(action: str) -> bool:
 
 def version_shown(form: Mapping[str, str]) -> int:
     """Read the version that the page showed. Raises Invalid: no action is asked for without it."""
-    version = form.get("version", "")
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
+    version = plain_number(form.get("version", ""), MOST_VERSION_DIGITS)
+    if version is None:
         raise Invalid("The form does not say which version it showed.", errors={"version": ["is missing"]})
-    return int(version)
+    return version
 
 
 def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:

@@ -15,8 +15,8 @@ from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
 from app.services.batch.orders import Answer
 from app.ui import action_form
 from app.ui.access import order, page
-from app.ui.action_form import is_fragment
 from app.ui.batch import whole_page
+from app.ui.query import is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_act", __name__, template_folder="templates")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, render_template, request
 
+from app.domain.ids import plain_number
 from app.domain.roles import OPERATORS
 from app.domain.transitions import ACTIONS
 from app.errors import Refusal, UnknownAction
@@ -30,12 +31,9 @@ class Chosen(NamedTuple):
     @classmethod
     def read(cls) -> "list[Chosen]":
         """Read the batches that a form names, each as `id:version`; what is none is left out."""
-        found = (each.partition(":") for each in request.form.getlist("batch"))
-        return [
-            cls(int(batch_id), int(version))
-            for batch_id, _, version in found
-            if all(part.isascii() and part.isdigit() and len(part) < 18 for part in (batch_id, version))
-        ]
+        pairs = (each.partition(":") for each in request.form.getlist("batch"))
+        numbers = ((plain_number(batch_id), plain_number(version)) for batch_id, _, version in pairs)
+        return [cls(batch_id, version) for batch_id, version in numbers if batch_id is not None and version is not None]
 
 
 def _action() -> str:

@@ -1,7 +1,6 @@
 """A new batch: its form, what it would make, and the batch itself; or a file of ready-made tasks as a batch."""
 
-import tempfile
-from typing import IO, Any
+from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -17,9 +16,9 @@ from app.ui import new_batch_form
 from app.ui.access import order, page
 from app.ui.new_batch_preview import look
 from app.web.services import services
+from app.web.spooling import spooled_body
 
 routes = Blueprint("ui_new_batch", __name__)
-SPOOL_BYTES = 4 * 1024 * 1024
 
 
 @page(routes, "GET", "/batches/new", roles=OPERATORS)
@@ -62,9 +61,8 @@ def create_of_lines() -> Any:
         sentence = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
         return _told(sentence, 422, {"name": sentence})
     try:
-        with ReadyTasks() as tasks, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
-            _spool(body)
-            read_lines(body, tasks)
+        with ReadyTasks() as tasks:
+            read_lines(spooled_body(), tasks)
             batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]
@@ -75,13 +73,6 @@ def create_of_lines() -> Any:
     except Refusal as refusal:
         return _told(refusal.detail, refusal.status)
     return jsonify(batch_id=batch["id"], batch=f"/batches/{batch['id']}"), 201
-
-
-def _spool(body: IO[bytes]) -> None:
-    request.max_content_length = current_app.config["MAX_JSONL_BYTES"]
-    while chunk := request.stream.read(1024 * 1024):
-        body.write(chunk)
-    body.seek(0)
 
 
 def _by_script() -> bool:

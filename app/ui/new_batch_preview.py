@@ -6,6 +6,7 @@ from typing import Any
 from app.domain import estimates
 from app.domain import prompts as templates
 from app.domain.estimates import Texts
+from app.domain.ids import plain_number
 from app.ui import new_batch_form
 from app.ui.new_batch_form import Form
 
@@ -40,8 +41,7 @@ def look(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _count(form: Form, name: str) -> int:
-    value = form.get(name, "")
-    return min(int(value), BIGGEST_COUNT) if value.isascii() and value.isdigit() and len(value) < 16 else 0
+    return min(plain_number(form.get(name, "")) or 0, BIGGEST_COUNT)
 
 
 def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: int) -> float | None:

@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from app.errors import Refusal
+from app.ui.query import is_fragment
 
 log = structlog.get_logger()
 
@@ -72,6 +73,6 @@ def _problem(status: int, title: str, detail: str) -> Response:
     facts: dict[str, Any] = {"status": status, "title": title, "detail": detail}
     if request.accept_mimetypes.best == "application/json":
         return make_response({"told": detail, **facts}, status)
-    if "HX-Request" in request.headers:
+    if is_fragment():
         return Response(detail, status=status, content_type="text/plain; charset=utf-8")
     return make_response(render_template("problem.html", **facts), status)

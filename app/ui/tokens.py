@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from app.domain.roles import ADMINS, Role
 from app.errors import Invalid
 from app.ui.access import page
-from app.ui.action_form import cursor
+from app.ui.query import cursor
 from app.web.services import services
 
 routes = Blueprint("ui_tokens", __name__)
