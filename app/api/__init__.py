@@ -4,10 +4,12 @@ from flask import Flask
 
 from app.api import actions, batches, documentation, events, health, run_report, tasks, tokens
 from app.api.problems import answer_problems
+from app.api.routes import TaskId
 
 
 def register(app: Flask) -> None:
     """Put the API on an application."""
+    app.url_map.converters["task"] = TaskId
     answer_problems(app)
     api = documentation.document(app)
     for routes in (batches.routes, run_report.routes, actions.routes, tasks.routes, tokens.routes, events.routes):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from flask import Response, current_app
+from werkzeug.routing import Map, UnicodeConverter
 
 from app.api.access import auth
 from app.api.idempotency import KEY, once
@@ -20,6 +21,7 @@ from app.domain.roles import Role
 View = TypeVar("View", bound=Callable[..., Any])
 BATCH = "/batches/<ident:batch_id>"
 _BODY_REFUSALS = (400, 413, 415, 422)
+_CALLS_BESIDE_TASKS = ("lease", "heartbeat", "release", "report")  # /api/tasks/<call>
 _KEY_PARAMETER = {
     "in": "header",
     "name": KEY,
@@ -32,6 +34,17 @@ _IF_MATCH_PARAMETER = {
     "schema": {"type": "string"},
     "description": "The ETag of the batch as you saw it: another version is 412.",
 }
+
+
+class TaskId(UnicodeConverter):
+    """A task's id in a path: any word but the names of the calls that have no task in their path.
+
+    Without the exception, /api/tasks/lease would have a GET: the task named "lease".
+    """
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, maxlength=64)
+        self.regex = rf"(?!(?:{'|'.join(_CALLS_BESIDE_TASKS)})\Z){self.regex}"
 
 
 class Routes(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
 _LEASES = list_of("leases", fields.Dict(), paged=False)
-TASK = "/<string(maxlength=64):task_id>"
+TASK = "/<task:task_id>"
 
 
 def _leased(tasks: list[dict[str, Any]]) -> Response:
