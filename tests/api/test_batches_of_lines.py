@@ -110,7 +110,7 @@ def test_422_of_very_many_bad_lines_a_thousand_are_named_and_all_are_counted(sam
     body = refused(post(same_client, b"{", *twins), 422)
     assert body["bad_lines"] == 1 + 2_000
     assert list(body["errors"]) == ["line 1", *(f"line {1_502 + n}" for n in range(MOST_NAMED - 1))]
-    assert body["errors"]["line 1502"] == ["custom_id '0' stands on line 2 already"]
+    assert body["errors"]["line 1502"] == ["custom_id '0' is on line 2 already"]
     assert "line 1, line 1502" in body["detail"]
     assert "and 1,981 more" in body["detail"]
 

@@ -170,7 +170,7 @@ def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator
     bad = operator.post("/batches/new/lines?name=ready", data=LINE + b"{}\n" + LINE, content_type="application/jsonl")
     assert bad.status_code == 422
     assert list(bad.json["lines"]) == ["line 2", "line 3"]
-    assert bad.json["lines"]["line 3"] == "custom_id 'a' stands on line 1 already"
+    assert bad.json["lines"]["line 3"] == "custom_id 'a' is on line 1 already"
     assert client.get("/api/batches").json["batches"] == []
     good = operator.post("/batches/new/lines?name=ready", data=LINE, content_type="application/jsonl")
     assert good.status_code == 201
