@@ -1,4 +1,4 @@
-"""Idempotency-Key: a POST that comes again with the same key gets the first answer again."""
+"""Idempotency-Key: a POST that is repeated with the same key gets the answer of the first one."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,20 +17,20 @@ _KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
 
 
 def recorder(render: Callable[[Any], Response]) -> Callable[[Any, Any], None] | None:
-    """Make what keeps the rendered answer in its effect's transaction; None if the caller sent no key."""
-    taken: Claim | None = g.get("claim")
-    if taken is None:
+    """Make the function that stores the rendered answer in the transaction of its effect; None without a key."""
+    claimed: Claim | None = g.get("claim")
+    if claimed is None:
         return None
 
     def record(connection: Any, answer: Any) -> None:
-        taken.store(connection, _stored(render(answer)))
+        claimed.store(connection, _stored(render(answer)))
         g.answer_stored = True
 
     return record
 
 
 def once(view: Callable[[], Response]) -> Response:
-    """Answer a POST, or with an Idempotency-Key seen before, give its first answer again.
+    """Answer a POST; if its Idempotency-Key was used before, repeat the first answer.
 
     Raises KeyInUse, KeyReused, Invalid.
     """
@@ -40,7 +40,7 @@ def once(view: Callable[[], Response]) -> Response:
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise Invalid(f"{KEY} has to be 1 to 255 characters.", errors={KEY: ["has to be 1 to 255 characters"]})
     engine, token = services().engine, (auth.get_auth().token or "")
-    # By token, not by name: who comes later under the same name could not unseal the first one's answer.
+    # By token, not by name: a later token of the same name could not unseal the answer.
     found = claim(engine, hashlib.sha256(token.encode()).hexdigest(), key, _fingerprint(), token)
     if isinstance(found, StoredAnswer):
         response = Response(found.body, status=found.status, headers=dict(found.headers))
@@ -55,11 +55,11 @@ def once(view: Callable[[], Response]) -> Response:
     return response
 
 
-def _keep(taken: Claim, response: Response) -> None:
+def _keep(claimed: Claim, response: Response) -> None:
     if response.status_code >= 500:  # nothing was decided: the same key may try again
-        taken.drop(services().engine)
+        claimed.drop(services().engine)
     elif not g.get("answer_stored"):
-        taken.store_alone(services().engine, _stored(response))
+        claimed.store_alone(services().engine, _stored(response))
 
 
 def _stored(response: Response) -> StoredAnswer:

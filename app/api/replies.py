@@ -1,4 +1,4 @@
-"""Answers of the API: JSON, no body, and the ETag of a batch."""
+"""Builds the API's answers: JSON, an empty body, and the ETag of a batch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from flask import Response
 
 
 def reply(body: Any, status: int = 200, **headers: str) -> Response:
-    """Answer JSON; `headers` are named with underscores for dashes."""
+    """Make an answer with a JSON body; `headers` are named with underscores in place of dashes."""
     response = Response(orjson.dumps(body), status=status, content_type="application/json")
     for name, value in headers.items():
         response.headers[name.replace("_", "-")] = value
@@ -16,11 +16,12 @@ def reply(body: Any, status: int = 200, **headers: str) -> Response:
 
 
 def nothing() -> Response:
-    """Answer that it is done, with no body and so no type of one."""
+    """Make the answer 204: no body, and so no Content-Type."""
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response
 
 
 def etag(batch: Mapping[str, Any]) -> str:
+    """Write a batch's version as an ETag."""
     return f'"{batch["version"]}"'

@@ -1,4 +1,4 @@
-"""Tokens, for admins: make (the secret is shown once), list, revoke."""
+"""Tokens, for admins: create (the answer shows the secret once), list, revoke."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def _created(token: Mapping[str, Any]) -> Response:
 @routes.arguments(TokenBody())
 @routes.response(201, TokenSchema)
 def create(body: Mapping[str, Any]) -> Response:
-    """Make a token; its secret is in this answer alone."""
+    """Create a token; only this answer has its secret."""
     return _created(services().tokens.create(**body, record=recorder(_created)))
 
 
@@ -32,7 +32,7 @@ def create(body: Mapping[str, Any]) -> Response:
 @routes.arguments(Page(), location="query")
 @routes.response(200, list_of("tokens", TokenSchema))
 def index(query: Mapping[str, Any]) -> Response:
-    """List the live tokens, without their secrets."""
+    """List the tokens that are not revoked, without their secrets."""
     rows = services().tokens.list(query["limit"] + 1, query["cursor"] or 0)
     return page("tokens", rows, query["limit"], lambda row: row["id"])
 
@@ -40,6 +40,6 @@ def index(query: Mapping[str, Any]) -> Response:
 @routes.call("DELETE", "/<ident:token_id>", ADMINS, refuses=[404])
 @routes.response(204)
 def revoke(token_id: int) -> Response:
-    """Revoke a token: refused from the next second on, in every process."""
+    """Revoke a token: within a second, every process refuses it."""
     services().tokens.revoke(token_id)
     return nothing()

@@ -15,16 +15,17 @@ _TAKES_LINES = "batches.create"  # the endpoint whose body may be as large as MA
 
 
 def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
-    """Read the `files` of a multipart body as documents, 1 to `most`. Raises Invalid."""
+    """Read the `files` of a multipart body, 1 to `most`, as documents. Raises Invalid."""
     files = request.files.getlist("files")
-    others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})  # a part may have none
+    # A part without a name is None here, hence str().
+    others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})
     if others or not files or len(files) > most:
-        wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
+        wrong: dict[str, Any] = {name: ["is not a known part"] for name in others}
         wrong = wrong or {"files": [f"has to hold {f'1 to {most} files' if most > 1 else 'one file'}"]}
-        raise Invalid("Send the files as multipart parts named `files`.", errors=wrong)
+        raise Invalid("Send the files as multipart parts with the name `files`.", errors=wrong)
     unnamed = [index for index, file in enumerate(files) if not usable_name(file.filename)]
     if unnamed:
-        wrong = {"files": {index: ["needs a file name of 1 to 500 characters"] for index in unnamed}}
+        wrong = {"files": {index: ["has to have a file name of 1 to 500 characters"] for index in unnamed}}
         raise Invalid("A file has no usable name.", errors=wrong)
     return [
         {

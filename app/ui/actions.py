@@ -47,10 +47,10 @@ def dialog(batch_id: int, action: str) -> str:
     """Show what an action would do, and ask for a reason: for a script, or on the batch's page where none ran yet."""
     reading = services().batch_page
     asks_reuse = action_form.takes_reuse(_checked(action))
-    told = _rehearsed(batch_id, action, request.args)
-    batch = told["answer"].get("batch") or {}
+    rehearsed = _rehearsed(batch_id, action, request.args)
+    batch = rehearsed["answer"].get("batch") or {}
     facts = {
-        **told,
+        **rehearsed,
         "batch": batch,
         "meaning": BY_TRIGGER[action].meaning,
         "reason": request.args.get("reason", ""),
@@ -82,7 +82,7 @@ def act(batch_id: int) -> Response:
 
 def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response:
     stale = answer.get("code") == VersionMismatch.code
-    told = {
+    decision = {
         "batch_id": batch_id,
         "action": action,
         "version": version,
@@ -91,9 +91,9 @@ def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response
     }
     if not is_fragment():
         status = {True: 200, None: 202}.get(answer["success"]) or answer["status"]
-        return make_response(whole_page(batch_id, told=told), status)
+        return make_response(whole_page(batch_id, decision=decision), status)
     # A script swaps it into the page: to a browser a refusal is an answer like any other, and no error.
-    response = make_response(render_template("batch/_answer.html", told=told))
+    response = make_response(render_template("batch/_answer.html", decision=decision))
     if answer.get("status") == Invalid.status:
         response.headers["HX-Retarget"] = "#dialog-error"
     else:
@@ -105,10 +105,10 @@ def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response
 def waiting(batch_id: int, request_id: str) -> Response:
     """Show where a request stands in line, or what became of it."""
     try:
-        asked = services().queries.request(request_id)
+        queued = services().queries.request(request_id)
     except Refusal as refusal:
         return make_response(render_template("batch/_refusal.html", reason=refusal.detail))
-    response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, asked=asked))
-    if asked["finished_at"]:
+    response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, queued=queued))
+    if queued["finished_at"]:
         response.headers["HX-Trigger"] = "acted"
     return response

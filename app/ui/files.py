@@ -30,19 +30,19 @@ def add(batch_id: int) -> Any:
     """Add the body as a document named by `?name=`; say in a sentence what became of it."""
     name = request.args.get("name", "")
     if not usable_name(name):
-        return jsonify(told="The file has no name of 1 to 500 characters."), 422
+        return jsonify(message="The file has no name of 1 to 500 characters."), 422
     try:
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}
         batch = edits.add_documents(services().batches, batch_id, [document], order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_CONTENT_LENGTH"]
-        return jsonify(told=f"{name} is larger than {most:,} bytes, the most that is taken."), 413
+        return jsonify(message=f"{name} is larger than {most:,} bytes, the most that is taken."), 413
     except Refusal as refusal:
-        return jsonify(told=refusal.detail), refusal.status
+        return jsonify(message=refusal.detail), refusal.status
     twins = batch.get("duplicates")
-    told = f"Left out: {twins[0]['of']} has the same content." if twins else "Stored."
-    return jsonify(told=told, documents=batch["input"]["documents"], left_out=bool(twins)), 201
+    message = f"Left out: {twins[0]['of']} has the same content." if twins else "Stored."
+    return jsonify(message=message, documents=batch["input"]["documents"], left_out=bool(twins)), 201
 
 
 @page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS)
@@ -51,8 +51,8 @@ def known(batch_id: int) -> Any:
     body = request.get_json(silent=True)
     names = body.get("names") if isinstance(body, dict) else None
     if not isinstance(names, list) or len(names) > MOST_NAMES or not all(isinstance(name, str) for name in names):
-        return jsonify(told=f"Send up to {MOST_NAMES} names."), 422
+        return jsonify(message=f"Send up to {MOST_NAMES} names."), 422
     try:
         return jsonify(files=services().known_input.files(batch_id, [name for name in names if usable_name(name)]))
     except Refusal as refusal:
-        return jsonify(told=refusal.detail), refusal.status
+        return jsonify(message=refusal.detail), refusal.status

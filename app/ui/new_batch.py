@@ -36,14 +36,14 @@ def create() -> Any:
             batch = edits.create_batch(services().batches, new.body, order())
         except Refusal as refusal:
             if _by_script():
-                return _told(refusal.detail, refusal.status)
+                return _message(refusal.detail, refusal.status)
             return _form(request.form, {}, refusal.detail), refusal.status
         files = url_for("ui_files.files", batch_id=batch["id"])
         if _by_script():
             return jsonify(batch_id=batch["id"], files=files, batch=f"/batches/{batch['id']}"), 201
         return redirect(files, 303)
     if _by_script():
-        return jsonify(told="The batch is not saved: something is missing or wrong.", errors=new.errors), 422
+        return jsonify(message="The batch is not saved: something is missing or wrong.", errors=new.errors), 422
     return _form(request.form, new.errors), 422
 
 
@@ -59,19 +59,19 @@ def create_of_lines() -> Any:
     name = request.args.get("name", "").strip()
     if not 1 <= len(name) <= rules.LONGEST_NAME or "\0" in name:
         sentence = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
-        return _told(sentence, 422, {"name": sentence})
+        return _message(sentence, 422, {"name": sentence})
     try:
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks)
             batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]
-        return _told(f"The file is larger than {most:,} bytes. Nothing was stored.", 413)
+        return _message(f"The file is larger than {most:,} bytes. Nothing was stored.", 413)
     except Invalid as refusal:
         lines = {line: str(what[0]) for line, what in refusal.facts.get("errors", {}).items()}
-        return jsonify(told=refusal.detail, lines=lines), refusal.status
+        return jsonify(message=refusal.detail, lines=lines), refusal.status
     except Refusal as refusal:
-        return _told(refusal.detail, refusal.status)
+        return _message(refusal.detail, refusal.status)
     return jsonify(batch_id=batch["id"], batch=f"/batches/{batch['id']}"), 201
 
 
@@ -79,17 +79,17 @@ def _by_script() -> bool:
     return request.accept_mimetypes.best == "application/json"
 
 
-def _told(sentence: str, status: int, errors: dict[str, str] | None = None) -> tuple[Response, int]:
-    return jsonify(told=sentence, errors=errors or {}), status
+def _message(sentence: str, status: int, errors: dict[str, str] | None = None) -> tuple[Response, int]:
+    return jsonify(message=sentence, errors=errors or {}), status
 
 
-def _form(filled: new_batch_form.Form, errors: dict[str, str], told: str = "") -> str:
+def _form(filled: new_batch_form.Form, errors: dict[str, str], message: str = "") -> str:
     known = services().known_input.models()
     return render_template(
         "new_batch/form.html",
         filled=filled,
         errors=errors,
-        told=told,
+        message=message,
         known=known,
         connections=list(dict.fromkeys(each["connection"] for each in known)),
         names=list(dict.fromkeys(each["model"] for each in known)),

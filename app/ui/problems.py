@@ -72,7 +72,7 @@ def _of_fault(error: Exception) -> Response:
 def _problem(status: int, title: str, detail: str) -> Response:
     facts: dict[str, Any] = {"status": status, "title": title, "detail": detail}
     if request.accept_mimetypes.best == "application/json":
-        return make_response({"told": detail, **facts}, status)
+        return make_response({"message": detail, **facts}, status)
     if is_fragment():
         return Response(detail, status=status, content_type="text/plain; charset=utf-8")
     return make_response(render_template("problem.html", **facts), status)

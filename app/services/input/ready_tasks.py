@@ -52,7 +52,7 @@ class ReadyTasks:
         self._file.close()
 
     def add(self, lines: Sequence[Numbered]) -> list[Twin]:
-        """Add lines; leave out and return those whose custom_id an earlier line has: (line, custom_id, earlier line)."""
+        """Add lines; return those left out, whose custom_id an earlier line has: (line, custom_id, earlier line)."""
         rows = [
             (number, line["custom_id"], line["method"], line["url"], orjson.dumps(line["body"]), key_of_line(line))
             for number, line in lines
