@@ -65,7 +65,7 @@ def problem_of_http(error: HTTPException) -> Response:
 def problem_of_fault(error: Exception) -> Response:
     """Make the answer for an unexpected exception, and log it; the log has the request's id."""
     log.exception("request_failed", path=request.path, error=repr(error))
-    detail = "An unexpected error occurred. The service's log has it under this answer's X-Request-Id."
+    detail = "An unexpected error occurred. The log has it under this answer's X-Request-Id."
     return problem(500, "internal_error", "The service failed", detail)
 
 

@@ -1,4 +1,4 @@
-"""A new batch: its form, what it would make, and the batch itself; or a file of ready-made tasks as a batch."""
+"""The page on which a batch is created: from a form, with a preview, or from a file of ready-made tasks."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.ui import new_batch_form
 from app.ui.access import order, page
-from app.ui.new_batch_preview import look
+from app.ui.new_batch_preview import preview
+from app.ui.query import wants_json
 from app.web.services import services
 from app.web.spooling import spooled_body
 
@@ -29,37 +30,37 @@ def form() -> str:
 
 @page(routes, "POST", "/batches/new", roles=OPERATORS)
 def create() -> Any:
-    """Create the batch, SAVED. The script is told where its files go; without it, the page of the files follows."""
+    """Create a batch in state SAVED. A script gets the address for its files; a browser goes to the page of files."""
     new = new_batch_form.read(request.form)
-    if not new.errors:
-        try:
-            batch = edits.create_batch(services().batches, new.body, order())
-        except Refusal as refusal:
-            if _by_script():
-                return _message(refusal.detail, refusal.status)
-            return _form(request.form, {}, refusal.detail), refusal.status
-        files = url_for("ui_files.files", batch_id=batch["id"])
-        if _by_script():
-            return jsonify(batch_id=batch["id"], files=files, batch=f"/batches/{batch['id']}"), 201
-        return redirect(files, 303)
-    if _by_script():
-        return jsonify(message="The batch is not saved: something is missing or wrong.", errors=new.errors), 422
-    return _form(request.form, new.errors), 422
+    if new.errors:
+        if wants_json():
+            return _message("The batch is not saved: something is missing or wrong.", 422, new.errors)
+        return _form(request.form, new.errors), 422
+    try:
+        batch = edits.create_batch(services().batches, new.body, order())
+    except Refusal as refusal:
+        if wants_json():
+            return _message(refusal.detail, refusal.status)
+        return _form(request.form, {}, refusal.detail), refusal.status
+    files = url_for("ui_files.files", batch_id=batch["id"])
+    if wants_json():
+        return jsonify(batch_id=batch["id"], files=files, batch=f"/batches/{batch['id']}"), 201
+    return redirect(files, 303)
 
 
 @page(routes, "POST", "/batches/new/look", roles=OPERATORS)
-def look_ahead() -> str:
-    """Show what the form would make and send."""
-    return render_template("new_batch/_look.html", look=look(request.form, services().known_input.models()))
+def show_preview() -> str:
+    """Show the tasks that the form would make, and what they would send."""
+    return render_template("new_batch/_look.html", look=preview(request.form, services().known_input.models()))
 
 
 @page(routes, "POST", "/batches/new/lines", roles=OPERATORS)
 def create_of_lines() -> Any:
-    """Create a batch of the ready-made tasks in the body, a line each; bad lines are named by their number."""
+    """Create a batch from JSON lines, each a ready-made task; a refusal names the bad lines by their number."""
     name = request.args.get("name", "").strip()
     if not 1 <= len(name) <= rules.LONGEST_NAME or "\0" in name:
-        sentence = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
-        return _message(sentence, 422, {"name": sentence})
+        message = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
+        return _message(message, 422, {"name": message})
     try:
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks)
@@ -75,12 +76,8 @@ def create_of_lines() -> Any:
     return jsonify(batch_id=batch["id"], batch=f"/batches/{batch['id']}"), 201
 
 
-def _by_script() -> bool:
-    return request.accept_mimetypes.best == "application/json"
-
-
-def _message(sentence: str, status: int, errors: dict[str, str] | None = None) -> tuple[Response, int]:
-    return jsonify(message=sentence, errors=errors or {}), status
+def _message(message: str, status: int, errors: dict[str, str] | None = None) -> tuple[Response, int]:
+    return jsonify(message=message, errors=errors or {}), status
 
 
 def _form(filled: new_batch_form.Form, errors: dict[str, str], message: str = "") -> str:
@@ -97,11 +94,11 @@ def _form(filled: new_batch_form.Form, errors: dict[str, str], message: str = ""
         models=_rows(filled, "model", ("connection", "model", "params")),
         amounts={name: rules.AMOUNTS[name] for name in new_batch_form.OFFERED},
         on_unreadable=list(OnUnreadable),
-        look=look(filled, known),
+        look=preview(filled, known),
     )
 
 
 def _rows(filled: new_batch_form.Form, noun: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a repeated part of the form as they were filled in; at least one, empty."""
+    """Give the filled-in rows of a repeated part of the form; one empty row if there is none."""
     values = zip(*(filled.getlist(f"{noun}_{column}") for column in columns), strict=False)
     return [dict(zip(columns, row, strict=True)) for row in values] or [dict.fromkeys(columns, "")]

@@ -1,4 +1,4 @@
-"""What a request for a page says: whether it wants a fragment, and the cursors and numbers in its address."""
+"""What a request for a page says: whether it wants a fragment or JSON, and the cursors and numbers in its address."""
 
 from flask import request
 
@@ -9,6 +9,11 @@ from app.errors import Invalid
 def is_fragment() -> bool:
     """Whether htmx requests a part of the page; when a browser goes back in its history it needs the whole page."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def wants_json() -> bool:
+    """Whether one of our scripts sent the request, and reads JSON."""
+    return request.accept_mimetypes.best == "application/json"
 
 
 def cursor(name: str) -> int | None:

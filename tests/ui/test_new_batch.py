@@ -157,7 +157,7 @@ def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator
     assert operator.post(f"{batch['files']}?name=", data=b"x").status_code == 422
     app.config["MAX_CONTENT_LENGTH"] = 10
     large = operator.post(f"{batch['files']}?name=a.txt", data=b"x" * 11)
-    assert (large.status_code, large.json["message"]) == (413, "a.txt is larger than 10 bytes, the most that is taken.")
+    assert (large.status_code, large.json["message"]) == (413, "a.txt is larger than the limit of 10 bytes.")
     app.config["MAX_CONTENT_LENGTH"] = 1_000_000
     client.post(f"/api/batches/{batch['batch_id']}/action", json={"action": "stage"})
     late = operator.post(f"{batch['files']}?name=a.txt", data=b"x")
