@@ -1,4 +1,4 @@
-"""The WSGI application, for a server of your own. `make run` does not need it: see app/server.py.
+"""The WSGI application, for a server of your own. `make run` does not need it: see app/server/.
 
 Such a server runs neither migrations (`python -m app.cli migrate`) nor the sweeper: start
 `app.extensions["interlock"].sweeper` in each of its processes after the fork, or let another `serve` sweep.

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema": {"db", "errors"},
     "models": {"db", "domain"},
     "services": {"domain", "models", "errors", "db", "schema", "metrics", "config"},
-    "web": EDGES,
+    "web": EDGES | {"metrics"},
     "api": EDGES | {"metrics", "web"},
     "ui": EDGES | {"web"},
     "server": EDGES | {"", "db", "schema", "logging", "config"},

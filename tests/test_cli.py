@@ -75,7 +75,7 @@ def test_tokens_are_listed_without_their_secrets(on_database: Run) -> None:
     [
         (["tokens", "create", "x", "--role", "king"], "'king' is not one of"),
         (["tokens", "create", "x"], "Missing option '--role'"),
-        (["tokens", "create", "x", "--role", "viewer", "--expires-at", "1999-01-01"], "expired already"),
+        (["tokens", "create", "x", "--role", "viewer", "--expires-at", "1999-01-01"], "expires_at is in the past"),
         (["tokens", "revoke", "4711"], "There is no token 4711."),
     ],
 )

@@ -6,13 +6,15 @@ from typing import Any
 from flask import Response, url_for
 from marshmallow import fields
 
-from app.api.access import OPERATORS, READERS, order
-from app.api.answers import DecisionSchema, QueuedSchema, RequestSchema, list_of
+from app.api.access import order
+from app.api.idempotency import recorder
 from app.api.parsing import if_match
 from app.api.problems import problem
-from app.api.replies import etag, recorder, reply
+from app.api.replies import etag, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import ActionBody, Page
+from app.api.schemas.shown import DecisionSchema, QueuedSchema, RequestSchema, list_of
+from app.api.schemas.taken import ActionBody, Page
+from app.domain.roles import OPERATORS, READERS
 from app.errors import titles
 from app.services.batch.orders import Answer
 from app.web.services import services

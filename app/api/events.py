@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas import DiagramQuery
+from app.api.schemas.taken import DiagramQuery
 from app.domain import diagram
+from app.domain.ids import plain_number
+from app.domain.roles import READERS
 from app.domain.times import rfc3339
 from app.web.services import services
 from app.web.streams import stream
@@ -20,6 +21,7 @@ routes = Routes("service", __name__, url_prefix="/api", description="The service
 
 POLL_SECONDS = 0.5
 OVERLAP = timedelta(seconds=5)  # commits are not in the order of their times: look back that far
+_MOST_DIGITS = 17  # of an event's id, which is a time in microseconds
 _FORMATS = {
     "application/json": {"schema": {"type": "object"}},
     "text/plain": {"schema": {"type": "string", "description": "A Mermaid diagram"}},
@@ -48,9 +50,10 @@ def events() -> Response:
 
 def _resume_at(last_event_id: str | None) -> datetime:
     now = datetime.now(UTC)
-    if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 18:
+    event_id = plain_number(last_event_id or "", _MOST_DIGITS)
+    if event_id:
         # Looks back too: what was decided before that event may have been committed after it.
-        return max(datetime.fromtimestamp(int(last_event_id) / 1e6, UTC), now - timedelta(hours=1)) - OVERLAP
+        return max(datetime.fromtimestamp(event_id / 1e6, UTC), now - timedelta(hours=1)) - OVERLAP
     return now
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from flask import Response, stream_with_context
 from marshmallow import fields
 
-from app.api.access import READERS
-from app.api.answers import Shown
 from app.api.replies import reply
 from app.api.routes import BATCH, Routes
-from app.api.schemas import ReportQuery
+from app.api.schemas.shown import Shown
+from app.api.schemas.taken import ReportQuery
+from app.domain.roles import READERS
 from app.services.run_report.report_csv import csv_lines
 from app.web.services import services
 

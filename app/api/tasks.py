@@ -6,18 +6,19 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
-from app.api.access import READERS, WORKERS
-from app.api.answers import LeasedTask, ReportedSchema, list_of
-from app.api.replies import recorder, reply
+from app.api.idempotency import recorder
+from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
+from app.api.schemas.shown import LeasedTask, ReportedSchema, list_of
+from app.api.schemas.taken import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
+from app.domain.roles import READERS, WORKERS
 from app.services.queue.reports import Report
 from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
 _LEASES = list_of("leases", fields.Dict(), paged=False)
-TASK = "/<string(maxlength=64):task_id>"
+TASK = "/<task:task_id>"
 
 
 def _leased(tasks: list[dict[str, Any]]) -> Response:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.domain import reuse
-from app.domain.inputs import MOST_COST, MOST_TOKENS, nanos
+from app.domain.money import MOST_COST, nanos
+from app.domain.usage import MOST_TOKENS
 from app.errors import Invalid
 
 Context = Mapping[str, Any]

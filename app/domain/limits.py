@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.usage import ConnectionCalls, Usage
 
 FEWEST_ATTEMPTS = 20  # over a connection before its share of failures says anything

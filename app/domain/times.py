@@ -1,4 +1,4 @@
-"""How a time is written for callers."""
+"""Times in answers."""
 
 from datetime import UTC, datetime
 

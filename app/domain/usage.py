@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.inputs import NANOS
+from app.domain.money import NANOS
 
+MOST_TOKENS = 2**53  # the highest limit that a batch may have: every reader of JSON holds it exactly
 # Of one call. What is larger is no measurement; and a sum of 64 bits has room for a batch of the largest.
 MOST_CALL_TOKENS = 10**9
 MOST_CALL_COST = 100_000

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, St
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
-from app.domain.inputs import OnUnreadable
+from app.domain.documents import OnUnreadable
 from app.domain.transitions import INITIAL, BatchState
 
 

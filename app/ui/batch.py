@@ -7,8 +7,9 @@ import orjson
 from flask import Blueprint, Response, render_template, request
 
 from app.domain import diagram
+from app.domain.roles import READERS
 from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kind
-from app.ui.access import READERS, may_operate, page
+from app.ui.access import may_operate, page
 from app.ui.fragments import fragments
 from app.ui.trail import trail_of
 from app.web.services import services

@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.reads.batches import MOST_AT_ONCE, Filter, Sort
 from app.ui import filters
-from app.ui.access import READERS, may_operate, page
-from app.ui.action_form import cursor, is_fragment
+from app.ui.access import may_operate, page
 from app.ui.fragments import fragments
+from app.ui.query import cursor, is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_batches", __name__, template_folder="templates")

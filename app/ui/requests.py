@@ -4,8 +4,10 @@ import re
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.services.reads.requests import Place
-from app.ui.access import READERS, page
+from app.ui.access import page
+from app.ui.query import cursor, is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_requests", __name__)
@@ -16,11 +18,10 @@ _PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,9})")
 @page(routes, "GET", "/requests", roles=READERS)
 def requests() -> str:
     """Show a page of those who wait and one of the newest outcomes; a part of it when htmx asks for it again."""
-    after, before = _place(request.args.get("after", "")), request.args.get("before", "")
-    known = before.isascii() and before.isdigit() and len(before) < 19
+    after, before = _place(request.args.get("after", "")), cursor("before")
     waiting = services().waiting_requests.waiting(LIMIT + 1, after)
-    outcomes = services().waiting_requests.outcomes(LIMIT + 1, int(before) if known else None)
-    template = "requests/_list.html" if request.headers.get("HX-Request") else "requests/requests.html"
+    outcomes = services().waiting_requests.outcomes(LIMIT + 1, before)
+    template = "requests/_list.html" if is_fragment() else "requests/requests.html"
     return render_template(
         template,
         waiting=[row for _, row in waiting[:LIMIT]],
@@ -28,7 +29,7 @@ def requests() -> str:
         next_waiting=".".join(map(str, waiting[LIMIT - 1][0])) if len(waiting) > LIMIT else None,
         next_outcomes=outcomes[LIMIT - 1][0] if len(outcomes) > LIMIT else None,
         after=request.args.get("after", "") if after else "",
-        before=before if known else "",
+        before="" if before is None else before,
     )
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response, render_template, request, stream_with_context
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
+from app.domain.ids import plain_number
+from app.domain.roles import READERS
 from app.errors import Invalid
 from app.services.run_report.report_csv import csv_lines
-from app.ui.access import READERS, page
+from app.ui.access import page
+from app.ui.query import is_fragment, number
 from app.ui.tasks import asked_run, runs_of, shown
+from app.web.json_lines import stream_lines
 from app.web.services import services
 
 routes = Blueprint("ui_results", __name__, template_folder="templates")
@@ -24,7 +27,7 @@ BATCH = "/batches/<ident:batch_id>"
 @page(routes, "GET", f"{BATCH}/results", roles=READERS)
 def results(batch_id: int) -> str:
     """Show the answers of a run as a matrix, a page of documents."""
-    cursor = _number("cursor")
+    cursor = number("cursor")
     batch = services().queries.batch(batch_id)
     wanted = {_column(said) for said in request.args.getlist("column")}
     found = services().run_report.matrix(batch_id, asked_run(), DOCUMENTS_A_PAGE, cursor or 0, wanted, COLUMNS_AT_FIRST)
@@ -53,7 +56,7 @@ def sums(batch_id: int) -> str:
     """Sum a run up by model and prompt: the part of the page that is fetched after it, or a page of its own."""
     most = None if request.args.get("all") else MOST_SUMMED
     found = services().run_report.sums(batch_id, asked_run(), most)
-    if "HX-Request" in request.headers:
+    if is_fragment():
         return render_template("results/_sums.html", batch_id=batch_id, sums=found)
     batch = services().queries.batch(batch_id)
     return render_template("results/sums.html", batch=batch, batch_id=batch_id, run=found["run"], sums=found)
@@ -63,10 +66,10 @@ def sums(batch_id: int) -> str:
 def compare(batch_id: int, document_id: int) -> str:
     """Show what the models answered to one prompt about one document, beside each other."""
     batch = services().queries.batch(batch_id)
-    found = services().run_report.document(batch_id, asked_run(), document_id, _number("prompt"))
+    found = services().run_report.document(batch_id, asked_run(), document_id, number("prompt"))
     answers = found["answers"]
     given = [each for each in answers if each["answer"] is not None]
-    wanted = _number("against")
+    wanted = number("against")
     base = next((each for each in given if each["model_number"] == wanted), given[0] if given else None)
     return render_template(
         "results/compare.html",
@@ -94,13 +97,7 @@ def _beside(base: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any
 @page(routes, "GET", f"{BATCH}/results.jsonl", roles=READERS)
 def jsonl(batch_id: int) -> Response:
     """Download the finished tasks of a run, a JSON line each, as the API streams them."""
-    rows = services().queries.results(batch_id, asked_run())
-
-    def lines() -> Iterator[bytes]:
-        for row in rows:
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    return _download(lines(), "application/x-ndjson", f"batch-{batch_id}.jsonl")
+    return stream_lines(services().queries.results(batch_id, asked_run()), f"batch-{batch_id}.jsonl")
 
 
 @page(routes, "GET", f"{BATCH}/report.csv", roles=READERS)
@@ -117,13 +114,7 @@ def _download(lines: Iterator[bytes], content_type: str, name: str) -> Response:
 
 def _column(said: str) -> tuple[int, int]:
     prompt, _, model = said.partition(".")
-    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in (prompt, model)):
+    numbers = plain_number(prompt, 8), plain_number(model, 8)
+    if numbers[0] is None or numbers[1] is None:
         raise Invalid("A column is the numbers of a prompt and a model.", errors={"column": ["is unknown"]})
-    return int(prompt), int(model)
-
-
-def _number(name: str) -> int | None:
-    said = request.args.get(name) or ""
-    if said and not (said.isascii() and said.isdigit() and len(said) < 19):
-        raise Invalid(f"{name} is a number.", errors={name: ["is no number"]})
-    return int(said) if said else None
+    return numbers[0], numbers[1]

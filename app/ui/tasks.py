@@ -8,9 +8,11 @@ from flask import Blueprint, render_template, request
 
 from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.roles import READERS
 from app.errors import Invalid
 from app.services.reads.tasks import Wanted
-from app.ui.access import READERS, page
+from app.ui.access import page
+from app.ui.query import number
 from app.web.services import services
 
 routes = Blueprint("ui_tasks", __name__, template_folder="templates")
@@ -69,10 +71,7 @@ def task(batch_id: int, task_id: str) -> str:
 
 def asked_run() -> int | None:
     """Read which run a page is asked for; None is the present one. Raises Invalid."""
-    said = request.args.get("run") or ""
-    if said and not (said.isascii() and said.isdigit() and len(said) < 9):
-        raise Invalid("A run is a number.", errors={"run": ["is no number"]})
-    return int(said) if said else None
+    return number("run", most_digits=8)
 
 
 def runs_of(batch: dict[str, Any]) -> list[int]:

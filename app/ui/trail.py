@@ -1,18 +1,17 @@
 """The audit trail of a batch as a timeline: newest first, by kind and by actor, and as a download."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import orjson
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, Response, render_template, request
 
+from app.domain.roles import READERS
 from app.domain.transitions import Kind
-from app.ui.access import READERS, page
-from app.ui.action_form import cursor, is_fragment
+from app.ui.access import page
+from app.ui.query import cursor, is_fragment
+from app.web.json_lines import stream_lines
 from app.web.services import services
 
 routes = Blueprint("ui_trail", __name__, template_folder="templates")
-NDJSON = "application/x-ndjson"
 
 
 def _asked() -> tuple[Kind | None, str]:
@@ -39,11 +38,4 @@ def audit(batch_id: int) -> str:
 def download(batch_id: int) -> Response:
     """Stream the timeline, one JSON line a change."""
     rows = services().batch_page.trail_lines(batch_id, *_asked())
-
-    def lines() -> Iterator[bytes]:
-        for row in rows:
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    response = Response(stream_with_context(lines()), content_type=NDJSON)
-    response.headers["Content-Disposition"] = f'attachment; filename="batch-{batch_id}-audit.jsonl"'
-    return response
+    return stream_lines(rows, f"batch-{batch_id}-audit.jsonl")

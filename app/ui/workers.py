@@ -4,8 +4,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.services.reads.workers import MOST_FAILURES, MOST_WORKERS
-from app.ui.access import READERS, page
+from app.ui.access import page
+from app.ui.query import is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_workers", __name__)
@@ -17,7 +19,7 @@ def workers() -> str:
     """Show the workers last seen; a part of the page when htmx asks for it again."""
     name = request.args.get("name", "").strip()[:LONGEST_SEARCH].replace("\0", "")
     found: dict[str, Any] = services().workers.seen(name or None)
-    template = "workers/_list.html" if request.headers.get("HX-Request") else "workers/workers.html"
+    template = "workers/_list.html" if is_fragment() else "workers/workers.html"
     return render_template(
         template,
         **found,

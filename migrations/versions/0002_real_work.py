@@ -12,7 +12,7 @@ from alembic import op
 
 from app.db import BigId, UtcTime
 from app.domain.content_keys import key_of_line
-from app.domain.inputs import OnUnreadable
+from app.domain.documents import OnUnreadable
 from app.models.batch import ONE_SOURCE, one_of
 
 revision = "0002"

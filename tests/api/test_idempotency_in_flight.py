@@ -71,7 +71,7 @@ class TestInFlight:
             raise RuntimeError("the disk is full")
 
         with monkeypatch.context() as patched:
-            patched.setattr("app.services.input.edits._NewDocuments.store", broken)
+            patched.setattr("app.services.input.new_documents.NewDocuments.store", broken)
             refused(client.post("/api/batches", json={"name": "n"}, headers=KEY), 500)
         assert client.get("/api/batches").json["batches"] == []
         again = client.post("/api/batches", json={"name": "n"}, headers=KEY)

@@ -17,7 +17,7 @@ import requests
 from sqlalchemy import select, update
 
 from app import db
-from app.api.schemas import BatchBody
+from app.api.schemas.taken import BatchBody
 from app.db import transaction
 from app.models import Batch, IdempotencyKey
 from app.services import Services

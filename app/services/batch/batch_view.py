@@ -4,7 +4,7 @@ from typing import Any
 
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.times import rfc3339
 from app.domain.transitions import BatchState
 from app.services.batch.batch_rows import BatchRecord

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, true
 from sqlalchemy.orm import aliased
 
-from app.domain.inputs import cost
 from app.domain.leases import Outcome, TaskKind, TaskStatus
+from app.domain.money import cost
 from app.domain.reuse import Redo, redo_of
 from app.models import Document, LateResult, Model, Prompt, ReadyTask, Task
 from app.services.batch.batch_rows import BatchRecord

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.domain.inputs import leaves_out
+from app.domain.documents import leaves_out
 from app.domain.lease_tokens import RELEASED, Standing, judge, token_attempt
 from app.domain.leases import FINISHED, Outcome, TaskKind, TaskStatus, backoff_seconds
 from app.domain.transitions import BatchState

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Float, cast, func, select
 
 from app import db
 from app.db import reading
-from app.domain.inputs import NANOS
+from app.domain.money import NANOS
 from app.models import Batch, Document, Model, UsageCounts
 from app.services.batch.batch_rows import look
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tupl
 
 from app.db import reading
 from app.domain.answers import answer_of, has_score, score_of
-from app.domain.inputs import cost
 from app.domain.leases import TaskKind
+from app.domain.money import cost
 from app.errors import NotFound
 from app.models import Document, Model, Prompt, ReadyTask, Task
 from app.services.batch.batch_rows import look

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, func, select
 
-from app.domain.inputs import cost
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.money import cost
 from app.models import ReadyTask, Task
 
 QUANTILES = (50, 90, 99)

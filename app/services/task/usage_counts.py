@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app import db
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
 from app.services.task.task_counts import SHARDS
 

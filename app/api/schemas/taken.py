@@ -1,4 +1,4 @@
-"""What is taken, field by field and no other: the bodies and queries of contract 5."""
+"""The bodies and queries of contract 5, field by field. Unknown fields are refused."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,11 +8,10 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
-from app.api.answer_schemas import AnswerSchema, check_together
-from app.api.field_kinds import Flag, JsonObject, Number, Plain, Taken, short, whole
-from app.domain import files
+from app.api.schemas.fields import AnswerSchema, Flag, JsonObject, Number, Plain, Taken, check_together, short, whole
+from app.domain import documents
 from app.domain import new_batch as rules
-from app.domain.inputs import OnUnreadable, objection_to_pattern
+from app.domain.documents import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
@@ -28,12 +27,12 @@ MOST_LEASES = 1_000
 
 
 class DocumentBody(Taken):
-    """A text with its name, or a folder: a pattern of paths below the workers' root."""
+    """A text with its name; or a folder, which is a pattern of paths below the workers' root."""
 
-    name = short(files.LONGEST_NAME)
+    name = short(documents.LONGEST_NAME)
     text = Plain()
     media_type = short(200)
-    folder = short(files.LONGEST_NAME)
+    folder = short(documents.LONGEST_NAME)
 
     @ma.validates_schema
     def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -42,7 +41,7 @@ class DocumentBody(Taken):
                 raise ma.ValidationError({name: ["Missing data for required field."] for name in missing})
             return
         if beside := sorted(data.keys() - {"folder"}):
-            raise ma.ValidationError({name: ["may not stand beside folder: its files have it"] for name in beside})
+            raise ma.ValidationError({name: ["is not allowed beside folder"] for name in beside})
         if objection := objection_to_pattern(data["folder"]):
             raise ma.ValidationError(objection, "folder")
 
@@ -52,7 +51,7 @@ class DocumentBody(Taken):
 
 
 class ReplaceDocumentBody(Taken):
-    name = short(files.LONGEST_NAME)
+    name = short(documents.LONGEST_NAME)
     text = Plain(required=True)
     media_type = short(200, load_default="text/plain")
 
@@ -108,8 +107,8 @@ class BatchBody(Taken):
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
 
     @ma.validates("prompts")
-    def schemas_that_are_soon_checked(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
-        check_together(prompt.get("schema") for prompt in prompts)  # a prompt that is not valid may have none
+    def schemas_small_enough(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
+        check_together(prompt.get("schema") for prompt in prompts)  # an invalid prompt may have no schema
 
 
 class NameQuery(Taken):
@@ -121,7 +120,7 @@ class RenameBody(Taken):
     description = Plain(allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
 
     @ma.validates_schema
-    def something(self, data: Mapping[str, Any], **_: Any) -> None:
+    def not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
         if not data:
             raise ma.ValidationError("give a name, a description, or both", "name")
 
@@ -134,12 +133,12 @@ class ActionBody(Taken):
     @ma.validates("context")
     def small_and_free(self, context: Mapping[str, Any], **_: Any) -> None:
         if taken := [key for key in RESERVED if key in context]:
-            raise ma.ValidationError(f"may not name {', '.join(taken)}: the service says these itself")
+            raise ma.ValidationError(f"may not have {', '.join(taken)}: the service sets these itself")
         if len(orjson.dumps(context)) > MOST_CONTEXT_BYTES:
             raise ma.ValidationError(f"is larger than {MOST_CONTEXT_BYTES} bytes")
         reason = context.get("reason")
         if reason is not None and (not isinstance(reason, str) or "\0" in reason):
-            raise ma.ValidationError("reason has to be a text without NUL characters")
+            raise ma.ValidationError("reason has to be text without NUL characters")
 
 
 # --- pages
@@ -207,7 +206,7 @@ class TaskError(Taken):
     message = fields.String(required=True, validate=validate.Length(max=10_000))
 
     class Meta:
-        unknown = ma.INCLUDE  # a worker may say more
+        unknown = ma.INCLUDE  # a worker may add fields
 
 
 class CompleteBody(Taken):
@@ -230,7 +229,7 @@ class ReportItem(FailBody):
     error = fields.Nested(TaskError)
 
     @ma.validates_schema
-    def fits(self, data: Mapping[str, Any], **_: Any) -> None:
+    def has_what_its_outcome_needs(self, data: Mapping[str, Any], **_: Any) -> None:
         wanted = "result" if data.get("outcome") == Outcome.COMPLETED else "error"
         if wanted not in data:
             raise ma.ValidationError("Missing data for required field.", wanted)
@@ -240,7 +239,7 @@ _COMPLETION = {"task_id", "lease_token", "outcome", "result"}
 
 
 def _is_plain_completion(item: Any) -> bool:
-    """Whether an item is what nearly every one is, and as ReportItem wants it: nothing then needs the schema."""
+    """Whether an item is a valid completion, as nearly every item is: it then needs no check by the schema."""
     return (
         isinstance(item, dict)
         and item.keys() == _COMPLETION
@@ -254,7 +253,7 @@ def _is_plain_completion(item: Any) -> bool:
 
 
 class ReportItems(fields.List[Any]):
-    """A list of ReportItem. A schema costs a third of a bulk report's time: it judges what is not plainly right."""
+    """A list of ReportItem. The schema takes a third of a bulk report's time, so plain completions bypass it."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
         if isinstance(value, list) and all(map(_is_plain_completion, value)):
@@ -281,4 +280,4 @@ class TokenBody(Taken):
             if expires_at is not None:
                 expires_at.astimezone(UTC)
         except OverflowError as error:
-            raise ma.ValidationError("is no time in UTC") from error
+            raise ma.ValidationError("has no equivalent in UTC") from error
