@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+RELEASED = "released"  # what a lease token was used for when its task was handed back
 OPEN = (TaskStatus.QUEUED, TaskStatus.LEASED)
 FINISHED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
 POISONED = "poisoned"  # the error code of a task that used up its attempts without a report
