@@ -1,4 +1,4 @@
-"""What a task goes through: its statuses, its attempts, and how long a failed one waits."""
+"""The words for tasks and leases, and how long a task waits after a failed attempt."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class TaskStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a worker reports of a task."""
+    """How a worker reports that a lease ended."""
 
     COMPLETED = "completed"
     FAILED = "failed"

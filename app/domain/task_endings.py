@@ -76,7 +76,7 @@ _completed, _failed = Outcome
 
 TABLE: tuple[Ending, ...] = (
     Ending(LeaseEvent.COMPLETED, ANY, COMPLETED, _completed, "the task has its answer"),
-    Ending(LeaseEvent.BAD_RESULT, ANY, FAILED, _completed, "there is no answer, and trying again gives none"),
+    Ending(LeaseEvent.BAD_RESULT, ANY, FAILED, _completed, "trying again would give the same"),
     Ending(LeaseEvent.LEFT_OUT, ANY, COMPLETED, _failed, "the run goes on without the document", skipped=True),
     Ending(LeaseEvent.FAILED, LEFT, QUEUED, _failed, "try again after a wait", waits=True),
     Ending(LeaseEvent.FAILED, USED_UP, FAILED, _failed, "no attempt is left"),

@@ -136,7 +136,7 @@ def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         columns = {name: [row[name] for row in rows] for name in _VALUES}
         changed = connection.execute(_POSTGRESQL, columns).rowcount
     else:
-        changed = sum(connection.execute(_SQLITE, row).rowcount for row in rows)
+        changed = connection.execute(_SQLITE, rows).rowcount  # of all the rows together
     if changed != len(rows):
         raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
 
