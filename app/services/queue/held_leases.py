@@ -1,6 +1,6 @@
-"""What workers do with the leases they hold, beside reporting: renew them by a heartbeat, or hand tasks back.
+"""What workers do with leases before they report: renew them by a heartbeat, or hand the tasks back.
 
-Each function is one transaction of its caller, answers every lease in order, and writes tasks alone.
+Each function runs in a transaction of its caller's, answers every lease in order, and writes only tasks.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ Answers = list[dict[str, Any]]
 
 
 def renew(connection: Connection, leases: list[Lease], lease_seconds: int | None) -> tuple[Answers, set[str | None]]:
-    """Renew leases for `lease_seconds`, or for as long as their batches say; return the answers and the workers."""
+    """Renew leases for `lease_seconds`, or for the time that their batches have; return the answers and the workers."""
     held, now = task_rows.hold_named(connection, [task_id for task_id, _ in leases])
     endings, answers, workers = Endings(now), [], set()
     for task_id, token in leases:

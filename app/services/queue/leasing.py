@@ -48,7 +48,7 @@ _NEXT_TASKS = f"""
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
     ORDER BY t.available_at, t.id LIMIT :amount
 """
-_LEASED_COLUMNS = """
+_LEASED = """
 id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number
 """
 
@@ -62,33 +62,15 @@ _WITH_WORK_ONE = _timed(_WITH_WORK + " AND b.id = :batch_id", "now")
 # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
 # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
 _LEASE_POSTGRESQL = _timed(
-    f"""
-{_START_LEASE}
-WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED))
-RETURNING {_LEASED_COLUMNS}
-""",
+    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}",
     "now",
     "expires_at",
 )
 _LEASE_SQLITE = _timed(
-    f"""
-{_START_LEASE}
-WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS})
-RETURNING {_LEASED_COLUMNS}
-""",
+    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}",
     "now",
     "expires_at",
 )
-
-
-@dataclass(frozen=True)
-class LeaseRequest:
-    """What a worker wants to lease."""
-
-    worker: str
-    max_tasks: int = 1
-    lease_seconds: int | None = None  # None: as long as the batch says
-    batch_id: int | None = None  # None: of any batch
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""What workers report of their tasks: each report is judged by itself, and counts, is a repetition, or is kept.
+"""What workers report of their tasks. Each report is judged by itself: it counts, is a repetition, or is too late.
 
-Writes tasks alone. BatchService decides after the commit whether a phase of the batch has ended.
+Writes only tasks. BatchService decides after the commit whether a phase of the batch has ended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,21 +47,21 @@ class Report:
 
     @property
     def usage(self) -> CallUsage:
-        """What the call used, as far as the worker says it."""
+        """What the call used, as far as the worker reports it."""
         return CallUsage.of(self.result if self.outcome is Outcome.COMPLETED else self.error)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a report. `refusal` is None where it counts, or repeats one that did."""
+    """How a report was judged. `refusal` is None if it counts, or repeats one that counted."""
 
     task_id: str
     status: TaskStatus | None = None
     batch_id: int | None = None
     batch_state: BatchState | None = None
-    settles: bool = False  # whether to look at its batch: the phase may have ended, or a limit be crossed
+    settles: bool = False  # the batch has to be looked at: its phase may have ended, or a limit may be crossed
     refusal: Refusal | None = None
-    worker: str | None = None  # who held the lease, where the report counts
+    worker: str | None = None  # that held the lease, if the report counts
 
 
 class _ReportTransaction:

@@ -6,6 +6,7 @@ Batches take turns, weighed by priority; see app.domain.turns. Writes no batch.
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from app.domain.turns import Turns
 from app.metrics import LEASES
 from app.services.queue import held_leases, leasing
 from app.services.queue.held_leases import Answers, Lease
-from app.services.queue.leasing import Candidate, LeaseRequest
+from app.services.queue.leasing import Candidate
 from app.services.queue.payloads import payloads
 from app.services.queue.worker_sightings import Sightings
 from app.services.task import task_rows
@@ -33,6 +34,16 @@ POLL_SECONDS = 0.2
 CANDIDATES_SECONDS = 0.2  # how long a list of batches with work is trusted; the lease itself checks again
 
 Record = Callable[[Connection, list[dict[str, Any]]], None]
+
+
+@dataclass(frozen=True)
+class LeaseRequest:
+    """What a worker wants to lease."""
+
+    worker: str
+    max_tasks: int = 1
+    lease_seconds: int | None = None  # None: as long as the batch says
+    batch_id: int | None = None  # None: of any batch
 
 
 class TaskQueue:
