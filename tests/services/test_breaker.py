@@ -165,7 +165,7 @@ def take_and_die(services: Services, leased: list[Leased]) -> None:
     """Take reports, and do no more: as if the process died right after the commit."""
     bodies = [{"lease_token": each["lease_token"], "result": DOLLAR} for each in leased]
     with db.transaction(services.engine) as connection:
-        reports.take(
+        reports.receive(
             connection,
             [Report.of(e["id"], Outcome.COMPLETED, body) for e, body in zip(leased, bodies, strict=True)],
         )
@@ -178,7 +178,7 @@ def test_the_sweeper_pauses_what_a_crash_left(services: Services, limits: dict[s
     if "max_failure_rate" in limits:
         failed = [Report.of(e["id"], Outcome.FAILED, {"lease_token": e["lease_token"], "error": ERROR}) for e in leased]
         with db.transaction(services.engine) as connection:
-            reports.take(connection, failed)
+            reports.receive(connection, failed)
     else:
         take_and_die(services, leased)
     assert state_of(services, batch_id) == "ANALYZING"
