@@ -10,7 +10,6 @@ from app.domain.limits import FEWEST_ATTEMPTS
 from app.errors import ReportRefused
 from app.services import Services, reports
 from app.services.reports import Report
-from tests.services.conftest import HoldRow
 from tests.services.stories import (
     ERROR,
     Leased,
@@ -31,6 +30,7 @@ from tests.services.stories import (
     trail,
     view,
 )
+from tests.support.row_locks import HoldRow
 
 DOLLAR: dict[str, Any] = {"text": "an answer", "usage": {"input_tokens": 90, "output_tokens": 10, "cost": 1}}
 LIMITS: dict[str, dict[str, Any]] = {

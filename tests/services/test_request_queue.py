@@ -18,8 +18,8 @@ from app.models import StateChangeRequest
 from app.services import Services, inputs, request_queue
 from config import Config
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, audit, bring, create, trail, view
+from tests.support.row_locks import HoldRow
 
 
 @pytest.fixture

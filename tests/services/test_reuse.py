@@ -10,8 +10,8 @@ from app.errors import ReportRefused
 from app.models import Task
 from app.services import Services, inputs, new_tasks, staging
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, complete, create, fail, lease, tasks_of, trail, view
+from tests.support.row_locks import HoldRow
 
 Answers = dict[tuple[str, str, str], str]  # document, prompt, model -> the answer
 
