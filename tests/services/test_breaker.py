@@ -11,7 +11,6 @@ from app.errors import ReportRefused
 from app.services import Services
 from app.services.queue import reports
 from app.services.queue.reports import Report
-from tests.services.conftest import HoldRow
 from tests.services.stories import (
     ERROR,
     Leased,
@@ -32,6 +31,7 @@ from tests.services.stories import (
     trail,
     view,
 )
+from tests.support.row_locks import HoldRow
 
 DOLLAR: dict[str, Any] = {"text": "an answer", "usage": {"input_tokens": 90, "output_tokens": 10, "cost": 1}}
 LIMITS: dict[str, dict[str, Any]] = {

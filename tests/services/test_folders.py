@@ -13,8 +13,8 @@ from app.services.input import edits
 from app.services.task import found_files, run_tasks
 from config import Config
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, complete, fail, lease, lease_one, rows_of, state_of, view
+from tests.support.row_locks import HoldRow
 
 
 def file(path: str, content: str | None = None) -> dict[str, Any]:

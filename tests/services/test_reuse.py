@@ -12,8 +12,8 @@ from app.services import Services
 from app.services.input import edits
 from app.services.task import analysis_tasks, run_tasks
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, complete, create, fail, lease, tasks_of, trail, view
+from tests.support.row_locks import HoldRow
 
 Answers = dict[tuple[str, str, str], str]  # document, prompt, model -> the answer
 

@@ -6,11 +6,11 @@ import io
 import re
 
 import pytest
+from app.services.run_report.run_report.report_csv import COLUMNS
 from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.services.run_report.report_csv import COLUMNS
 from app.ui import results
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
 from tests.support.client import ApiClient
