@@ -11,7 +11,7 @@ from app.api.routes import BATCH, Routes
 from app.api.schemas.shown import Shown
 from app.api.schemas.taken import ReportQuery
 from app.domain.roles import READERS
-from app.services.run_report.run_report.report_csv import csv_lines
+from app.services.run_report.report_csv import csv_lines
 from app.web.services import services
 
 routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")

@@ -18,7 +18,7 @@ from app.services.reads.queries import Queries
 from app.services.reads.requests import WaitingRequests
 from app.services.reads.tasks import TaskPages
 from app.services.reads.workers import Workers
-from app.services.run_report.run_report.run_report import RunReport
+from app.services.run_report.run_report import RunReport
 from app.services.upkeep.sweeper import Sweeper
 from config import Config
 

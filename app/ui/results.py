@@ -10,7 +10,7 @@ from app.domain.differences import differences
 from app.domain.ids import plain_number
 from app.domain.roles import READERS
 from app.errors import Invalid
-from app.services.run_report.run_report.report_csv import csv_lines
+from app.services.run_report.report_csv import csv_lines
 from app.ui.access import page
 from app.ui.query import is_fragment, number
 from app.ui.tasks import asked_run, runs_of, shown

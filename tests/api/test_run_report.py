@@ -5,8 +5,8 @@ import io
 from typing import Any
 
 import pytest
-from app.services.run_report.run_report.report_csv import COLUMNS, csv_lines
-from app.services.run_report.run_report.run_report import cells, run_report
+from app.services.run_report.report_csv import COLUMNS, csv_lines
+from app.services.run_report import cells, run_report
 
 from app.services import Services
 from tests.api.lives import (

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from app.services.run_report.run_report.run_report import agreement, cells, sums
+from app.services.run_report import agreement, cells, sums
 from sqlalchemy import update
 
 from app import db

@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from app.services.run_report.run_report.report_csv import COLUMNS
+from app.services.run_report.report_csv import COLUMNS
 from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus

@@ -18,7 +18,7 @@ from app.errors import NotFound
 from app.models import Document, Model, Prompt, ReadyTask, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import usage_view
-from app.services.run_report.run_report.sums import LINE_MODEL
+from app.services.run_report.sums import LINE_MODEL
 
 LINES = "jsonl"  # the connection of ready-made lines
 LONGEST_ANSWER = 1_000  # characters of an answer in a row; whole it stands with its task

@@ -14,10 +14,10 @@ from app.db import reading
 from app.domain.leases import TaskKind
 from app.errors import Busy, NotFound
 from app.models import Task
-from app.services.run_report.run_report.agreement import Agreement
-from app.services.run_report.run_report.cells import LINES, Column, RunInput, input_of
-from app.services.run_report.run_report.run_report import cells
-from app.services.run_report.run_report.sums import LINE_MODEL, NOTHING, tally
+from app.services.run_report.agreement import Agreement
+from app.services.run_report.cells import LINES, Column, RunInput, input_of
+from app.services.run_report import cells
+from app.services.run_report.sums import LINE_MODEL, NOTHING, tally
 from app.services.task import usage_counts
 from app.services.task.task_counts import counts_of
 
