@@ -5,10 +5,10 @@ import io
 from typing import Any
 
 import pytest
-from app.services.run_report.report_csv import COLUMNS, csv_lines
-from app.services.run_report import cells, run_report
 
 from app.services import Services
+from app.services.run_report import cells, run_report
+from app.web.csv import COLUMNS, csv_lines
 from tests.api.lives import (
     MODEL,
     PROMPT,

@@ -5,7 +5,6 @@ import random
 from typing import Any
 
 import pytest
-from app.services.run_report import agreement, cells, sums
 from sqlalchemy import update
 
 from app import db
@@ -16,6 +15,7 @@ from app.models import Task
 from app.services import Services
 from app.services.input import edits
 from app.services.input.ready_tasks import ReadyTasks
+from app.services.run_report import agreement, cells, sums
 from tests.services.stories import OPERATOR, act, complete, create, create_ready, document, fail, finish_all, lease
 from tests.support.spending import spend
 
