@@ -1,7 +1,7 @@
-"""The refusals of the service: each has a stable code, an HTTP status, a title, a reason and further facts.
+"""Every refusal of the service: a stable code, the HTTP status it leaves with, a sentence and the facts.
 
-A refusal is raised, and the API or the pages answer it; while queued requests are applied it is a value instead,
-because the changes of the other requests have to commit. This module imports nothing of the project.
+Refusals travel as exceptions to one error handler at the edge, or as values inside a drain of the request
+queue. This module imports nothing of the project.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """A request that was understood, and refused. `detail` is the reason; `facts` are further members of the answer."""
+    """A request that was understood and answered no. `detail` is the reason, `facts` whatever helps."""
 
     code = "refused"
     status = 409
@@ -23,7 +23,7 @@ class Refusal(Exception):
 
 
 def titles() -> dict[str, str]:
-    """Return the title of every refusal, by its code."""
+    """The title of every refusal, by its code."""
     found, classes = {}, [Refusal]
     while classes:
         kind = classes.pop()
@@ -41,11 +41,11 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    code, status, title = "forbidden", 403, "Your role does not allow this"
+    code, status, title = "forbidden", 403, "Your role may not do this"
 
 
 class NotFound(Refusal):
-    code, status, title = "not_found", 404, "Not found"
+    code, status, title = "not_found", 404, "There is no such thing"
 
     def __init__(self, noun: str, ident: object) -> None:
         super().__init__(f"There is no {noun} {ident}.")
@@ -56,11 +56,11 @@ class TooLarge(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    code, status, title = "unsupported_media_type", 415, "This media type is not supported"
+    code, status, title = "unsupported_media_type", 415, "This media type is not understood here"
 
 
 class Invalid(Refusal):
-    """A field is wrong; `errors` names each such field with the reason."""
+    """`errors` names each field and what is wrong with it."""
 
     code, status, title = "invalid", 422, "The request is not valid"
 
@@ -69,7 +69,7 @@ class UnknownAction(Refusal):
     code, status, title = "unknown_action", 422, "There is no such action"
 
     def __init__(self, action: str, valid_actions: Iterable[str], is_event: bool = False) -> None:
-        what = "an event: the service raises it itself" if is_event else "not an action"
+        what = "an event: the service raises it itself" if is_event else "no action"
         super().__init__(
             f"{action!r} is {what}. Actions are: {', '.join(valid_actions)}.",
             valid_actions=list(valid_actions),
@@ -78,7 +78,7 @@ class UnknownAction(Refusal):
 
 
 class StateRefused(Refusal):
-    """The transition table has no such transition from the batch's state."""
+    """The table has no such transition from the batch's state."""
 
     code, title = "state_refused", "Not in this state"
 
@@ -88,9 +88,9 @@ class StateRefused(Refusal):
 
 
 class GuardRefused(Refusal):
-    """The transition table has the transition, but its guard does not allow it."""
+    """The table has the transition, but its guard objects."""
 
-    code, title = "guard_refused", "A condition of this change is not met"
+    code, title = "guard_refused", "Not as the batch stands"
 
     def __init__(self, trigger: str, state: str, objection: str) -> None:
         super().__init__(f"{trigger} is not possible: {objection}.")
@@ -104,7 +104,7 @@ class VersionMismatch(Refusal):
 
 
 class ReportRefused(Refusal):
-    """A worker's report that does not count; its result is kept if the lease token was valid once."""
+    """A worker's report that does not count; if its token was once given out, the result is kept."""
 
     code, title = "report_refused", "The report does not count"
 
@@ -115,20 +115,20 @@ class KeyInUse(Refusal):
 
 
 class KeyReused(Refusal):
-    code, status, title = "idempotency_key_reused", 422, "This Idempotency-Key was used with another request"
+    code, status, title = "idempotency_key_reused", 422, "This Idempotency-Key came with another request"
 
 
 class Busy(Refusal):
-    """Another request or transaction holds a lock that is needed; nothing was changed."""
+    """Somebody else holds what is needed; nothing was changed."""
 
     code, status, title = "busy", 503, "Busy: try again in a moment"
     retry_after_seconds = 1
 
 
 class Locked(Busy):
-    """Another transaction held the lock of a row for too long."""
+    """Somebody holds a row's lock, and did not let go in time."""
 
 
 class Unavailable(Refusal):
-    code, status, title = "unavailable", 503, "The database is unavailable"
+    code, status, title = "unavailable", 503, "The database is away"
     retry_after_seconds = 2

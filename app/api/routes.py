@@ -26,13 +26,13 @@ _KEY_PARAMETER = {
     "in": "header",
     "name": KEY,
     "schema": {"type": "string", "maxLength": 255},
-    "description": "A repeated call with the same key, token and body gets the first answer again, for 24 h.",
+    "description": "The same key, caller and body within 24 h gets the first answer again.",
 }
 _IF_MATCH_PARAMETER = {
     "in": "header",
     "name": "If-Match",
     "schema": {"type": "string"},
-    "description": "The ETag that you saw: if the batch has another version by now, the answer is 412.",
+    "description": "The ETag of the batch as you saw it: another version is 412.",
 }
 
 

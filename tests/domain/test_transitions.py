@@ -86,7 +86,7 @@ def test_other_words_are_no_triggers_in_any_state(state: str, word: str) -> None
     for kind in (Kind.ACTION, Kind.EVENT):
         with pytest.raises(UnknownAction) as refusal:
             resolve(word, BatchState(state), kind)
-        assert "is not an action" in refusal.value.detail
+        assert "is no action" in refusal.value.detail
         assert refusal.value.facts["valid_actions"] == list(ACTIONS)
 
 
@@ -147,12 +147,7 @@ def test_a_guard_objects(source: str, trigger: str, kind: str, facts: Facts, obj
             "'tasks_finished' is an event: the service raises it itself. "
             "Actions are: stage, run, pause, resume, cancel, restage, reset.",
         ),
-        (
-            "SAVED",
-            "go",
-            s.EMPTY,
-            "'go' is not an action. Actions are: stage, run, pause, resume, cancel, restage, reset.",
-        ),
+        ("SAVED", "go", s.EMPTY, "'go' is no action. Actions are: stage, run, pause, resume, cancel, restage, reset."),
     ],
 )  # fmt: skip
 def test_can_says_why_not(state: str, action: str, facts: Facts, reason: str) -> None:

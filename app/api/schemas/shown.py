@@ -1,4 +1,4 @@
-"""The shapes of answers in contract 5, for the OpenAPI document. The services render the answers."""
+"""What is answered: the shapes of contract 5, for the OpenAPI document. Answers are rendered by the services."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from app.domain.transitions import ACTIONS, BatchState
 
 
 class Shown(ma.Schema):
-    """An answer; it may have more members than the ones promised here."""
+    """An answer: anything may be added beside what is promised."""
 
     class Meta:
         unknown = ma.INCLUDE
 
 
 class ProblemSchema(Shown):
-    """An error of RFC 9457, with a stable `code`, and further members where they help."""
+    """RFC 9457, with a stable `code`; beside it whatever helps."""
 
     type = fields.String()
     title = fields.String()
@@ -168,7 +168,7 @@ class ReportedSchema(Shown):
 
 
 def list_of(noun: str, item: Any, paged: bool = True) -> ma.Schema:
-    """Make the shape of a list: its rows under their noun and, if `paged`, the cursor of the next page."""
+    """The shape of a list answer: the rows under their noun, and the next page's cursor."""
     more = {"next_cursor": fields.String(allow_none=True)} if paged else {}
     rows = fields.List(fields.Nested(item) if isinstance(item, type) else item)
     return Shown.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()
