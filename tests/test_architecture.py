@@ -51,8 +51,8 @@ MAX_MODULES_OF_A_SERVICE = 13
 MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
-# BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
-STATE_WRITERS = {"services/batch/batch_service.py", "services/batch/changes.py"}
+# The one module that inserts and updates a batch's row, each time with its audit row.
+STATE_WRITERS = {"services/batch/changes.py"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 EXCUSE = "longer than"  # a docstring that says so says why
 
@@ -144,7 +144,7 @@ def test_a_folder_of_services_imports_only_what_it_may(service: Path) -> None:
 @pytest.mark.parametrize("folder", sorted(filter(None, SERVICES_MAY_IMPORT)))
 def test_a_folder_of_services_is_small_and_says_what_it_is_for(folder: str) -> None:
     modules = sorted((ROOT / "app" / "services" / folder).glob("*.py"))
-    assert len(modules) - 1 <= MAX_MODULES_OF_A_SERVICE
+    assert len(modules) <= MAX_MODULES_OF_A_SERVICE, "with __init__.py"
     docstring = ast.get_docstring(ast.parse((modules[0]).read_text()))
     assert modules[0].name == "__init__.py"
     assert docstring
@@ -215,7 +215,7 @@ def writes_of_batches(tree: ast.Module) -> Iterator[str]:
             yield text.value
 
 
-def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None:
+def test_only_changes_writes_a_batch(path: Path, tree: ast.Module) -> None:
     if name_of(path) not in STATE_WRITERS:
         assert list(writes_of_batches(tree)) == []
 
@@ -225,9 +225,18 @@ def test_the_writers_do_write(name: str) -> None:
     assert list(writes_of_batches(ast.parse((ROOT / "app" / name).read_text())))
 
 
-def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) -> None:
-    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert any(name.endswith("LockedBatch") for name in calls) == (name_of(path) == "services/batch/batch_service.py")
+# what writes a batch, and the one module that calls it
+CALLERS = {
+    "LockedBatch": "services/batch/decision.py",
+    "write_creation": "services/batch/decision.py",
+    "write_change": "services/batch/locked_batch.py",
+}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_what_writes_a_batch_has_one_caller(path: Path, tree: ast.Module, name: str) -> None:
+    called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert called.count(name) == (name_of(path) == CALLERS[name])
 
 
 @pytest.mark.parametrize(

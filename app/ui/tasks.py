@@ -10,6 +10,7 @@ from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.roles import READERS
 from app.errors import Invalid
+from app.services.batch.batch_view import BatchView
 from app.services.reads.tasks import Wanted
 from app.ui.access import page
 from app.ui.query import number
@@ -74,7 +75,7 @@ def asked_run() -> int | None:
     return number("run", most_digits=8)
 
 
-def runs_of(batch: dict[str, Any]) -> list[int]:
+def runs_of(batch: BatchView) -> list[int]:
     """Name the runs to choose from, the newest first."""
     return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
 

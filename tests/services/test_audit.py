@@ -135,6 +135,11 @@ def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
     def stop(*_: object) -> None:
         raise Stop
 
+    def create_and_stop() -> None:
+        with services.batches.deciding(OPERATOR) as decision:
+            decision.create({"name": "x"})
+            stop()
+
     batch_id = create(services)
     before = stories.snapshot(services)
     for spoilt in ("stage", "reset"):
@@ -143,7 +148,7 @@ def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
     with pytest.raises(Stop):
         edits.rename(services.batches, batch_id, {"name": "x"}, Order("anna", "operator", record=stop))
     with pytest.raises(Stop):
-        services.batches.create({"name": "x"}, OPERATOR, stop)
+        create_and_stop()
     with pytest.raises(Stop), transaction(services.engine):
         stop()
     assert stories.snapshot(services) == before

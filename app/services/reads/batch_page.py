@@ -19,7 +19,7 @@ from app.domain.request_status import RequestStatus
 from app.domain.transitions import ACTIONS, Kind
 from app.models import AuditRow, Model, Prompt, StateChangeRequest
 from app.services.batch.batch_rows import BatchRecord, look
-from app.services.batch.batch_view import batch_view
+from app.services.batch.batch_view import BatchView, batch_view
 from app.services.batch.breaker import ACTOR as BREAKER
 from app.services.reads import progress
 from app.services.reads.failed_tasks import Cause, by_cause
@@ -43,7 +43,7 @@ _AMOUNT_WAITING = select(func.count()).where(_queue.c.batch_id == bindparam("of_
 class Present:
     """A batch as it stands, and what goes on around it."""
 
-    batch: dict[str, Any]
+    batch: BatchView
     actions: list[dict[str, Any]]
     rate: float | None  # tasks a second
     seconds_left: float | None
@@ -78,8 +78,7 @@ class BatchPage:
         """Read how a batch stands."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
-            view = batch_view(batch, facts)
-            view["usage"] |= usage_counts.by_model_and_prompt(connection, batch_id, batch.run)
+            view = batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch_id, batch.run))
             taken = progress.moments(connection, batch_id, batch.run)
             at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
             rate = progress.rate(taken, _moment(connection, batch, facts)) if at_work else None

@@ -16,7 +16,7 @@ from app.domain import transitions
 from app.domain.transitions import BatchState
 from app.models import Batch
 from app.services.batch.batch_rows import look_at
-from app.services.batch.batch_view import batch_view, effect_of
+from app.services.batch.batch_view import BatchView, batch_view, effect_of
 
 PAGE = 50
 MOST_AT_ONCE = 200  # batches of one bulk action
@@ -55,7 +55,7 @@ class BatchList:
 
     def page(
         self, wanted: Filter, sort: Sort = Sort.NEWEST, after: int | None = None, limit: int = PAGE
-    ) -> tuple[list[dict[str, Any]], int | None]:
+    ) -> tuple[list[BatchView], int | None]:
         """Give a page of batches after the batch `after`, and the cursor of the next page, or None."""
         statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
         with reading(self._engine) as connection:

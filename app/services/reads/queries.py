@@ -28,7 +28,7 @@ from app.models import (
     Task,
 )
 from app.services.batch.batch_rows import look, look_at
-from app.services.batch.batch_view import batch_view, usage_view
+from app.services.batch.batch_view import BatchView, batch_view, usage_view
 from app.services.queue.reports import task_number
 from app.services.reads.row_views import RESULT_FORMS, ResultForm, audit_view, request_view, task_view
 from app.services.task import usage_counts
@@ -71,17 +71,15 @@ class Queries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def batch(self, batch_id: int) -> dict[str, Any]:
+    def batch(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
-            view = batch_view(batch, facts)
-            view["usage"] |= usage_counts.by_model_and_prompt(connection, batch_id, batch.run)
-            return view
+            return batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch_id, batch.run))
 
     def batches(
         self, state: BatchState | None = None, name: str | None = None, limit: int = 50, before: int | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[BatchView]:
         """List batches, newest first; `name` is a part of the name, in any case."""
         statement = select(Batch.id).where(Batch.archived_at.is_(None))
         if state is not None:

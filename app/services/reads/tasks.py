@@ -16,7 +16,7 @@ from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid, NotFound
 from app.models import Task
 from app.services.batch.batch_rows import look
-from app.services.batch.batch_view import batch_view
+from app.services.batch.batch_view import BatchView, batch_view
 from app.services.queue.payloads import payloads
 from app.services.queue.reports import task_number
 from app.services.reads.queries import LISTED_TASKS, TASKS, Queries
@@ -44,7 +44,7 @@ class Wanted:
 class TaskPage:
     """A page of tasks, its batch, and the counts of the run by kind and status."""
 
-    batch: dict[str, Any]
+    batch: BatchView
     run: int
     counts: dict[str, dict[str, int]]
     tasks: list[dict[str, Any]]
