@@ -91,7 +91,7 @@ WAYS: list[tuple[Any, str, str, str]] = [
     (staging_failed, "staging_failed", "staging_failed", "no text in it"),
     (staging_failed_by_attempts, "staging_failed", "staging_failed", "no answer"),
     (staging_failed_by_poison, "staging_failed", "staging_failed", "The lease ran out 1 times"),
-    (nothing_to_analyse, "nothing_to_analyse", "staging_failed", "no document yielded text"),
+    (nothing_to_analyse, "nothing_to_analyse", "staging_failed", "no document contained text"),
     (staging_timeout, "staging_timeout", "staging_failed", "no lease and no report"),
     (critical_error, "critical_error", "critical_error", "the key is void"),
     (failure_limit, "failure_limit", "critical_error", "2 tasks failed; the limit is 1."),

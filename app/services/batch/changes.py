@@ -87,7 +87,7 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
         if written:
             connection.execute(_AUDIT, audit_row)
     if written != 1:
-        raise Busy("The batch was changed by someone who did not lock it.")
+        raise Busy("Another program changed the batch without locking it.")
     return made
 
 

@@ -161,7 +161,7 @@ class LockedBatch:
 
     def _with_failed_task(self, failure: Failure | None) -> Failure | None:
         """Add the id of the task that caused the failure, and its error message."""
-        kind = failures.BLAMES_TASK.get(failure.code) if failure else None
+        kind = failures.CAUSED_BY_TASK.get(failure.code) if failure else None
         if failure is None or kind is None:
             return failure
         where = {"batch_id": self.batch.id, "run": self.batch.run, "kind": kind}
