@@ -14,38 +14,38 @@ from tests.services import stories
 
 # promise -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
 FAULTS = {
-    "the versions of the audit log are 1..N without a gap, and N is the batch's": [
+    "the versions of the audit trail are 1..N without a gap, and N is the version of the batch": [
         "DELETE FROM audit_log WHERE batch_id = :id AND version = 3",
         "DELETE FROM audit_log WHERE batch_id = :id",
         "UPDATE batches SET version = version + 1 WHERE id = :id",
         "UPDATE audit_log SET version = version + 1 WHERE batch_id = :id AND version = 5",
     ],
-    "each audit row begins in the state in which its predecessor ended": [
+    "each audit row starts from the state that the audit row before it led to": [
         "UPDATE audit_log SET from_state = 'PAUSED' WHERE batch_id = :id AND version = 4",
         "UPDATE audit_log SET to_state = 'PAUSED' WHERE batch_id = :id AND version = 3",
         "UPDATE audit_log SET from_state = 'SAVED' WHERE batch_id = :id AND version = 1",
     ],
-    "the last audit row ends in the batch's state": [
+    "the last audit row leads to the batch's state": [
         "UPDATE batches SET state = 'SAVED' WHERE id = :id",
         "UPDATE audit_log SET to_state = 'ANALYZING' WHERE batch_id = :id AND version = 5",
     ],
-    "a batch has a failure when, and only when, it is FAILED": [
+    "a batch has a failure if and only if it is FAILED": [
         "UPDATE batches SET failure_code = 'cancelled' WHERE id = :id",
         "UPDATE batches SET state = 'FAILED' WHERE id = :id",
     ],
-    "the counts of a run are those of its tasks": [
+    "the counts of a run equal the numbers of its tasks": [
         "DELETE FROM tasks WHERE batch_id = :id AND kind = 'STAGE'",
         "DELETE FROM task_counts WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE task_counts SET completed = completed + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'FAILED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET run = 2 WHERE batch_id = :id AND kind = 'STAGE'",
     ],
-    "the usage of a run is that of its tasks and late results": [
+    "the usage of a run is the sum over its tasks and late results": [
         "UPDATE task_counts SET input_tokens = input_tokens + 1 WHERE batch_id = :id AND kind = 'STAGE'",
         "UPDATE task_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET output_tokens = 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
     ],
-    "the usage by prompt and model is that of the analysis tasks and late results": [
+    "the usage by prompt and model is the sum over the analysis tasks and late results": [
         "UPDATE usage_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id",
         "UPDATE usage_counts SET run = 2, input_tokens = 1 WHERE batch_id = :id",
     ],
@@ -57,7 +57,7 @@ FAULTS = {
         "UPDATE tasks SET status = 'QUEUED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'LEASED' WHERE batch_id = :id AND kind = 'ANALYZE'",
     ],
-    "a batch counts the documents it has": [
+    "the document count of a batch is the number of its documents": [
         "DELETE FROM documents WHERE batch_id = :id",
         "UPDATE batches SET document_count = 7 WHERE id = :id",
     ],
