@@ -1,4 +1,4 @@
-"""`verify` finds each fault, planted by hand behind the services' back; where the database does not stop one."""
+"""`verify` finds each fault that SQL statements outside the services plant, unless the database refuses them."""
 
 from contextlib import suppress
 
@@ -12,7 +12,7 @@ from app.services.upkeep import verify as verification
 from app.services.upkeep.verify import verify
 from tests.services import stories
 
-# promise -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
+# invariant -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
 FAULTS = {
     "the versions of the audit trail are 1..N without a gap, and N is the version of the batch": [
         "DELETE FROM audit_log WHERE batch_id = :id AND version = 3",
@@ -62,7 +62,7 @@ FAULTS = {
         "UPDATE batches SET document_count = 7 WHERE id = :id",
     ],
 }
-CASES = [(promise, fault) for promise, faults in FAULTS.items() for fault in faults]
+CASES = [(invariant, fault) for invariant, faults in FAULTS.items() for fault in faults]
 
 
 def take_down_the_defences(connection: Connection) -> None:
@@ -77,27 +77,27 @@ def take_down_the_defences(connection: Connection) -> None:
             connection.execute(text(f"DROP TRIGGER {name}"))
 
 
-def test_there_is_a_fault_for_each_promise() -> None:
+def test_there_is_a_fault_for_each_invariant() -> None:
     assert set(FAULTS) == set(verification._CHECKS)
 
 
 @pytest.mark.usefixtures("unsound")
-@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
-def test_each_fault_is_found_and_its_batch_named(services: Services, promise: str, fault: str) -> None:
-    """Contract 4: what the service promises of its tables can be checked at any time."""
+@pytest.mark.parametrize(("invariant", "fault"), CASES, ids=[fault for _, fault in CASES])
+def test_each_fault_is_found_and_its_batch_named(services: Services, invariant: str, fault: str) -> None:
+    """Contract 4: the invariants of the tables can be checked at any time."""
     sound, batch_id = stories.bring(services, "COMPLETED"), stories.bring(services, "COMPLETED")
     assert list(verify(services.engine)) == []
     with services.engine.begin() as connection:
         take_down_the_defences(connection)
         assert connection.execute(text(fault), {"id": batch_id}).rowcount > 0
     found = list(verify(services.engine))
-    assert f"Broken: {promise}: batches {batch_id}" in found
+    assert f"Broken: {invariant}: batches {batch_id}" in found
     assert all(each.endswith(f"batches {batch_id}") for each in found), sound
 
 
-@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
+@pytest.mark.parametrize(("invariant", "fault"), CASES, ids=[fault for _, fault in CASES])
 def test_the_database_stops_what_touches_states_versions_and_the_audit_log(
-    services: Services, promise: str, fault: str
+    services: Services, invariant: str, fault: str
 ) -> None:
     """Contract 4: the database itself refuses such a fault as long as its defences stand."""
     batch_id = stories.bring(services, "COMPLETED")
@@ -110,7 +110,7 @@ def test_the_database_stops_what_touches_states_versions_and_the_audit_log(
         begun.rollback()
     on_purpose = {"UPDATE batches SET version = version + 1 WHERE id = :id"}  # is how a change looks; verify finds it
     defended = ("batches SET", "audit_log") if fault not in on_purpose else ()
-    assert stopped == any(word in fault for word in defended), promise
+    assert stopped == any(word in fault for word in defended), invariant
 
 
 @pytest.mark.usefixtures("unsound")
