@@ -8,9 +8,9 @@ import pytest
 from app.api.schemas.views import schema_of
 from app.domain.transitions import BatchState
 from app.services.batch.batch_view import BatchView
-from tests.api.conftest import HoldRow
 from tests.api.lives import act, answered, as_everywhere, ask, audit, bring, complete, create, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.row_locks import HoldRow
 
 
 def test_shown_with_its_etag(same_client: ApiClient) -> None:

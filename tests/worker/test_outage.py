@@ -1,6 +1,6 @@
 """The log of an outage: now and then a line, with what is waiting here, and one when it is over."""
 
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ def events(logs: list[Any]) -> list[str]:
 
 
 def test_an_outage_is_told_now_and_then_and_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.2)
     with capture_logs() as logs:
         outage = Outage("http://x")
@@ -24,9 +26,9 @@ def test_an_outage_is_told_now_and_then_and_when_it_is_over(monkeypatch: pytest.
             outage.goes_on("no connection")
         assert events(logs) == ["service_away"]
         assert (logs[0]["unreported"], logs[0]["reason"]) == (3, "no connection")
-        time.sleep(0.25)
+        now += 0.25
         outage.goes_on("no connection")
         outage.over()
         outage.over()
     assert events(logs) == ["service_away", "service_away", "service_back"]
-    assert logs[1]["away_seconds"] >= 0.2
+    assert logs[1]["away_seconds"] == pytest.approx(0.25, abs=0.06)  # rounded
