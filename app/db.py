@@ -179,9 +179,9 @@ def translated_errors() -> Iterator[None]:
         raise Busy("Every database connection is in use.") from error
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) in LOCK_FAILURES:
-            raise Locked("Somebody else holds a lock on it.") from error
+            raise Locked("Another transaction holds the lock.") from error
         if "database is locked" in str(error.orig):  # SQLite has one writer and no queue of requests
-            raise Busy("Another writer had the database for too long.") from error
+            raise Busy("Another transaction locked the database for too long.") from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise Unavailable("The database does not answer.") from error
         raise

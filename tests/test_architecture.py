@@ -68,8 +68,8 @@ READERS: dict[str, tuple[str, ...]] = {
 MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
-# BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
-STATE_WRITERS = {"services/batch/batch_service.py", "services/batch/changes.py"}
+# The one module that inserts and updates a batch's row, each time with its audit row.
+STATE_WRITERS = {"services/batch/changes.py"}
 # What ends or renews a lease, with its count; what starts one; and what inserts new tasks.
 TASK_ENDER = "services/task/endings.py"
 TASK_WRITERS = {
@@ -169,7 +169,7 @@ def test_a_folder_of_services_imports_only_what_it_may(service: Path) -> None:
 @pytest.mark.parametrize("folder", sorted(filter(None, SERVICES_MAY_IMPORT)))
 def test_a_folder_of_services_is_small_and_says_what_it_is_for(folder: str) -> None:
     modules = sorted((ROOT / "app" / "services" / folder).glob("*.py"))
-    assert len(modules) - 1 <= MAX_MODULES_OF_A_SERVICE
+    assert len(modules) <= MAX_MODULES_OF_A_SERVICE, "with __init__.py"
     docstring = ast.get_docstring(ast.parse((modules[0]).read_text()))
     assert modules[0].name == "__init__.py"
     assert docstring
@@ -289,7 +289,7 @@ def updates_of_tasks(tree: ast.Module) -> list[str]:
     return [each for each in writes_of_tasks(tree) if not re.search(r"(?i)\binsert\b", each)]
 
 
-def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None:
+def test_only_changes_writes_a_batch(path: Path, tree: ast.Module) -> None:
     if name_of(path) not in STATE_WRITERS:
         assert list(writes_of_batches(tree)) == []
 
@@ -297,6 +297,20 @@ def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None
 @pytest.mark.parametrize("name", sorted(STATE_WRITERS))
 def test_the_writers_do_write(name: str) -> None:
     assert list(writes_of_batches(ast.parse((ROOT / "app" / name).read_text())))
+
+
+# what writes a batch, and the one module that calls it
+CALLERS = {
+    "LockedBatch": "services/batch/decision.py",
+    "write_creation": "services/batch/decision.py",
+    "write_change": "services/batch/locked_batch.py",
+}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_what_writes_a_batch_has_one_caller(path: Path, tree: ast.Module, name: str) -> None:
+    called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert called.count(name) == (name_of(path) == CALLERS[name])
 
 
 def test_only_one_module_ends_a_task(path: Path, tree: ast.Module) -> None:
@@ -325,11 +339,6 @@ def test_a_lease_only_starts_where_it_is_counted() -> None:
     (update,) = re.findall(r"UPDATE tasks SET status = (.+?),", source)
     assert update == "'{TaskStatus.LEASED}'"
     assert "counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED" in source
-
-
-def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) -> None:
-    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert any(name.endswith("LockedBatch") for name in calls) == (name_of(path) == "services/batch/batch_service.py")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
         connection.execute(text(statement))
     unsound = on_database("verify")
     assert unsound.exit_code == 1
-    assert "the counts of a run are those of its tasks" in unsound.stdout
+    assert "the counts of a run equal the numbers of its tasks" in unsound.stdout
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,15 @@ _CALLS_BESIDE_TASKS = ("lease", "heartbeat", "release", "report")  # /api/tasks/
 _KEY_PARAMETER = {
     "in": "header",
     "name": KEY,
-    "schema": {"type": "string", "maxLength": 255},
-    "description": "The same key, caller and body within 24 h gets the first answer again.",
+    # what `str.isprintable` accepts of the Latin-1 text of a header: no control characters, no NBSP, no soft hyphen
+    "schema": {"type": "string", "maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u00a0\u00ad]+$"},
+    "description": "A repeated call with the same key, token and body gets the first answer again, for 24 h.",
 }
 _IF_MATCH_PARAMETER = {
     "in": "header",
     "name": "If-Match",
-    "schema": {"type": "string"},
-    "description": "The ETag of the batch as you saw it: another version is 412.",
+    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'},
+    "description": "The ETag that you saw, or *: if the batch has another version by now, the answer is 412.",
 }
 
 

@@ -8,8 +8,8 @@ from marshmallow import fields
 
 from app.api.replies import reply
 from app.api.routes import BATCH, Routes
-from app.api.schemas.shown import Shown
 from app.api.schemas.taken import ReportQuery
+from app.api.schemas.views import Shown
 from app.domain.roles import READERS
 from app.web.csv import csv_lines
 from app.web.services import services

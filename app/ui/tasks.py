@@ -10,6 +10,7 @@ from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.roles import READERS
 from app.errors import Invalid
+from app.services.batch.batch_view import BatchView
 from app.services.reads.task_walk import Wanted
 from app.ui.access import page
 from app.ui.query import number
@@ -76,7 +77,7 @@ def run_in_query() -> int | None:
     return number("run", most_digits=8)
 
 
-def runs_of(batch: dict[str, Any]) -> list[int]:
+def runs_of(batch: BatchView) -> list[int]:
     """List the runs to choose from, newest first."""
     return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from app.domain.transitions import ACTIONS, BatchState
@@ -185,3 +186,27 @@ def test_the_name_of_a_batch_of_lines(document: dict[str, Any]) -> None:
     """Contract 5: `POST /api/batches?name=...`."""
     listed = {each["name"]: each for each in document["paths"]["/api/batches"]["post"]["parameters"]}
     assert listed["name"]["in"] == "query"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("If-Match", value)
+            for value in ("", "*", "**", '"1"', '"123456789"', '"1234567890"', "1", 'W/"1"', '"x"', '"1')
+        ),
+        *(
+            ("Idempotency-Key", value)
+            for value in ("", "a b", "k" * 255, "k" * 256, "a\tb", "\xe9", "a\xa0b", "a\xadb")
+        ),
+    ],
+)
+def test_the_document_allows_a_header_that_the_service_accepts(
+    same_client: ApiClient, document: dict[str, Any], name: str, value: str
+) -> None:
+    """Contract 4 and 5: a header that the document does not allow is 422, and any other is not."""
+    parameters = document["paths"]["/api/batches/{batch_id}/action"]["post"]["parameters"]
+    (schema,) = (each["schema"] for each in parameters if each["name"] == name)
+    answer = same_client.post("/api/batches/999999/action", json={"action": "run"}, headers={name: value})
+    assert answer.status_code in (404, 422)
+    assert Draft202012Validator(schema).is_valid(value) == (answer.status_code == 404)

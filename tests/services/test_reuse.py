@@ -390,7 +390,7 @@ def test_a_request_in_line_is_checked_against_the_batch_when_its_turn_comes(
     services.sweeper.sweep()
     refused, applied = (services.reads.requests.show(each) for each in waiting)
     assert (refused["status"], applied["status"]) == ("REFUSED", "APPLIED")
-    assert "does not know 'p9\\x00'; there is: p0, p1" in refused["reason"]
+    assert "has the unknown name 'p9\\x00'; the known names are: p0, p1" in refused["reason"]
     read_all(services, batch_id)
     assert answer_all(services, batch_id) == {each for each in EVERY if each[1] == "p1"}
 

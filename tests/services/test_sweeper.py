@@ -1,4 +1,4 @@
-"""The sweeper: each step may run twice, anywhere; one process leads, and another takes over."""
+"""The sweeper: each step is safe to repeat; one process leads, and another one takes over."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def test_it_raises_what_a_crash_left_undone_once(services: Services, state: str,
 
 
 def test_a_second_sweep_finds_nothing_to_do(services: Services) -> None:
-    """Contract 5: whatever there was, one pass does it; another one, in any process, changes nothing."""
+    """Contract 5: one pass does all the work; a second one, in any process, changes nothing."""
     batch_id = bring(services, "ANALYZING", documents=3, max_attempts=1)
     staging = bring(services, "STAGING", documents=1, staging_timeout_seconds=0)
     poison, other, _ = lease(services, batch_id)
@@ -97,7 +97,7 @@ def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkey
 def test_a_lease_that_runs_out_after_its_batch_was_put_away(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Contract 5: the task ends like any other, and the leases of other batches are seen to in the same pass."""
+    """Contract 5: the task ends like any other, and the leases of other batches are ended in the same pass."""
     away, other = (bring(services, "ANALYZING", documents=1, max_attempts=1) for _ in range(2))
     leases = [stories.lease_one(services, batch_id) for batch_id in (away, other)]
     act(services, away, "cancel")
@@ -112,7 +112,7 @@ def test_a_lease_that_runs_out_after_its_batch_was_put_away(
 
 @pytest.mark.usefixtures("started")
 def test_its_thread_sweeps_by_itself(services: Services) -> None:
-    """Contract 5: the sweeper does it within a second (seen here: that it does it)."""
+    """Contract 5: the sweeper does it within a second (this test checks only that it does)."""
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
     wait_until(lambda: view(services, batch_id)["state"] == "COMPLETED")
@@ -165,7 +165,7 @@ def test_another_leads_when_the_leader_dies(services: Services, database_url: st
 
 
 def test_two_who_sweep_at_once_do_no_harm(services: Services, another: Callable[..., Services]) -> None:
-    """Contract 5: each step may run twice, anywhere: leadership saves work, it guards nothing."""
+    """Contract 5: each step is safe to repeat: leadership saves work, and protects nothing."""
     other, batch_id = another(), bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
     act(services, bring(services, "FAILED"), "restage")

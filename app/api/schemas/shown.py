@@ -3,19 +3,14 @@
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
 
+from app.api.schemas.views import Shown, schema_of
 from app.domain.leases import TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.roles import Role
-from app.domain.transitions import ACTIONS, BatchState
-
-
-class Shown(ma.Schema):
-    """An answer: anything may be added beside what is promised."""
-
-    class Meta:
-        unknown = ma.INCLUDE
+from app.domain.transitions import BatchState
+from app.services.batch.batch_view import BatchView
 
 
 class ProblemSchema(Shown):
@@ -30,59 +25,7 @@ class ProblemSchema(Shown):
     errors = fields.Dict()
 
 
-class StagingCounts(Shown):
-    total = fields.Integer()
-    completed = fields.Integer()
-    failed = fields.Integer()
-    skipped = fields.Integer()
-
-
-class AnalysisCounts(Shown):
-    total = fields.Integer()
-    completed = fields.Integer()
-    failed = fields.Integer()
-    queued = fields.Integer()
-    leased = fields.Integer()
-
-
-class Progress(Shown):
-    staging = fields.Nested(StagingCounts)
-    analysis = fields.Nested(AnalysisCounts)
-
-
-class UsageSchema(Shown):
-    input_tokens = fields.Integer()
-    output_tokens = fields.Integer()
-    cost = fields.Float()
-    by_model = fields.List(fields.Dict())
-    by_prompt = fields.List(fields.Dict())
-
-
-class FailureSchema(Shown):
-    code = fields.String()
-    message = fields.String()
-    task_id = fields.String(allow_none=True)
-
-
-class BatchSchema(Shown):
-    id = fields.Integer()
-    name = fields.String()
-    description = fields.String(allow_none=True)
-    state = fields.Enum(BatchState, by_value=True)
-    version = fields.Integer()
-    run = fields.Integer()
-    failure = fields.Nested(FailureSchema, allow_none=True)
-    progress = fields.Nested(Progress)
-    usage = fields.Nested(UsageSchema)
-    input = fields.Dict(keys=fields.String(), values=fields.Integer())
-    duplicates = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
-    options = fields.Dict()
-    allowed_actions = fields.List(fields.String(validate=validate.OneOf(ACTIONS)))
-    created_at = fields.DateTime()
-    updated_at = fields.DateTime()
-    staged_at = fields.DateTime(allow_none=True)
-    started_at = fields.DateTime(allow_none=True)
-    finished_at = fields.DateTime(allow_none=True)
+BatchSchema = schema_of(BatchView)
 
 
 class DocumentSchema(Shown):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import insert, update
 
 from app import db
 from app.domain.money import nanos
@@ -12,7 +12,6 @@ from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUM
 from app.errors import NotFound, Refusal
 from app.models import Document, Model, Prompt
 from app.services.batch.batch_service import BatchService
-from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
 from app.services.input.new_documents import NewDocuments, row_of
 from app.services.input.ready_tasks import ReadyTasks
@@ -38,16 +37,14 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
         **_columns(body["options"]),
     }
 
-    def store(connection: Connection, locked: LockedBatch) -> Mapping[str, Any]:
-        batch_id = locked.batch.id
-        duplicates = new.store(connection, locked)
+    with batches.deciding(order) as decision:
+        locked = decision.create(values)
+        duplicates = new.store(decision.connection, locked)
         for model, rows in ((Prompt, prompts), (Model, models)):
-            numbered = [{"batch_id": batch_id, "number": number, **row} for number, row in enumerate(rows, 1)]
+            numbered = [{"batch_id": locked.batch.id, "number": number, **row} for number, row in enumerate(rows, 1)]
             if numbered:
-                connection.execute(insert(db.table_of(model)), numbered)
-        return duplicates
-
-    return batches.create(values, order, store)
+                decision.connection.execute(insert(db.table_of(model)), numbered)
+        return decision.record({**locked.view, **duplicates})
 
 
 def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,10 +64,10 @@ def create_batch_of_ready_tasks(batches: BatchService, name: str, tasks: ReadyTa
         "ready_task_count": tasks.count,
     }
 
-    def store(connection: Connection, locked: LockedBatch) -> None:
-        tasks.write(connection, locked.batch.id)
-
-    return batches.create(values, order, store)
+    with batches.deciding(order) as decision:
+        locked = decision.create(values)
+        tasks.write(decision.connection, locked.batch.id)
+        return decision.record({**locked.view})
 
 
 def add_documents(batches: BatchService, batch_id: int, documents: Sequence[Mapping[str, Any]], order: Order) -> Answer:
@@ -81,13 +78,14 @@ def add_documents(batches: BatchService, batch_id: int, documents: Sequence[Mapp
     """
     new = NewDocuments(documents)
 
-    def change(locked: LockedBatch) -> Mapping[str, Any]:
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
         if locked.batch.ready_task_count:
             raise MadeOfReadyTasks("This batch was created from ready-made tasks. It cannot take documents.")
-        new.leave_out_known(locked)
-        return {"document_count": locked.batch.document_count + len(new.rows)}
-
-    return batches.edit(batch_id, ADD_DOCUMENTS, order, change, new.store)
+        new.leave_out_known(decision.connection, batch_id)
+        locked.edit(ADD_DOCUMENTS, order, {"document_count": locked.batch.document_count + len(new.rows)})
+        duplicates = new.store(decision.connection, locked)
+        return decision.record({**locked.view, **duplicates})
 
 
 def replace_document(
@@ -98,25 +96,31 @@ def replace_document(
     The tasks of earlier runs keep the document that they read. Raises NotFound, StateRefused, VersionMismatch, Locked.
     """
     documents = db.table_of(Document)
-
-    def store(connection: Connection, locked: LockedBatch) -> None:
-        row = row_of({"name": None, **document})
-        values = {**_NO_SOURCE, **row, "created_at": locked.now}
-        if not document.get("name"):
-            del values["name"]
+    row = row_of({"name": None, **document})
+    if not document.get("name"):
+        del row["name"]
+    audited = replace(order, context={**order.context, "document_id": document_id})
+    with batches.deciding(audited) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(REPLACE_DOCUMENT, audited, {})
         changed = update(documents).where(documents.c.id == document_id, documents.c.batch_id == batch_id)
-        if connection.execute(changed.values(values)).rowcount != 1:
+        values = {**_NO_SOURCE, **row, "created_at": locked.now}
+        if decision.connection.execute(changed.values(values)).rowcount != 1:
             raise NotFound("document", document_id)
-
-    named = replace(order, context={**order.context, "document_id": document_id})
-    return batches.edit(batch_id, REPLACE_DOCUMENT, named, lambda _: {}, store)
+        return decision.record({**locked.view})
 
 
 def rename(batches: BatchService, batch_id: int, names: Mapping[str, Any], order: Order) -> Answer:
     """Change a batch's name, its description, or both."""
-    return batches.edit(batch_id, RENAME, order, lambda _: names)
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(RENAME, order, names)
+        return decision.record({**locked.view})
 
 
 def archive(batches: BatchService, batch_id: int, order: Order) -> None:
     """Archive a batch: no caller finds it any more, but its audit trail stays readable."""
-    batches.edit(batch_id, ARCHIVE, order, lambda locked: {"archived_at": locked.now})
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(ARCHIVE, order, {"archived_at": locked.now})
+        decision.record({**locked.view})

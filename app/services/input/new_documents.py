@@ -22,11 +22,11 @@ class NewDocuments:
         self._duplicates: list[dict[str, str]] = []
         self._take({}, map(row_of, documents))
 
-    def leave_out_known(self, locked: LockedBatch) -> None:
+    def leave_out_known(self, connection: Connection, batch_id: int) -> None:
         """Leave out the documents whose content the batch has already."""
         rows, self.rows = self.rows, []
         wanted = [row["sha256"] for row in rows]
-        self._take(found_files.known_contents(locked.connection, locked.batch.id, wanted), rows)
+        self._take(found_files.known_contents(connection, batch_id, wanted), rows)
 
     def store(self, connection: Connection, locked: LockedBatch) -> Mapping[str, Any]:
         """Write the documents, numbered after the batch's last one; return the `duplicates` for the answer, if any."""

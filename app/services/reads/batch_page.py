@@ -15,6 +15,7 @@ from app.domain.leases import TaskKind
 from app.domain.transitions import ACTIONS
 from app.models import Model, Prompt
 from app.services.batch.batch_rows import BatchRecord, look
+from app.services.batch.batch_view import BatchView
 from app.services.reads import progress, requests
 from app.services.reads.batches import whole_view
 from app.services.reads.failed_tasks import Cause, by_cause
@@ -28,7 +29,7 @@ LEAST_SECONDS = 5.0  # between the last two moments of a chart: a rate over less
 class Present:
     """A batch now: the batch, its actions, its progress, its failures, its workers and the requests that wait."""
 
-    batch: dict[str, Any]
+    batch: BatchView
     actions: list[dict[str, Any]]
     rate: float | None  # tasks a second
     seconds_left: float | None

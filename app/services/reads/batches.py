@@ -17,7 +17,7 @@ from app.domain.facts import Facts
 from app.domain.transitions import BatchState
 from app.models import Batch
 from app.services.batch.batch_rows import BatchRecord, look, look_at
-from app.services.batch.batch_view import batch_view, effect_of
+from app.services.batch.batch_view import BatchView, batch_view, effect_of
 from app.services.task import usage_counts
 
 PAGE = 50
@@ -41,11 +41,9 @@ class Filter:
     name: str = ""
 
 
-def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> dict[str, Any]:
+def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
     """Show a batch, and what its present run used by model and by prompt."""
-    view = batch_view(batch, facts)
-    view["usage"] |= usage_counts.by_model_and_prompt(connection, batch.id, batch.run)
-    return view
+    return batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
 
 
 class Batches:
@@ -54,7 +52,7 @@ class Batches:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def show(self, batch_id: int) -> dict[str, Any]:
+    def show(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
             return whole_view(connection, *look(connection, batch_id))
@@ -69,7 +67,7 @@ class Batches:
 
     def page(
         self, wanted: Filter, sort: Sort = Sort.NEWEST, after: int | None = None, limit: int = PAGE
-    ) -> tuple[list[dict[str, Any]], int | None]:
+    ) -> tuple[list[BatchView], int | None]:
         """Give a page of batches after the batch `after`, and the cursor of the next page, or None."""
         statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
         with reading(self._engine) as connection:

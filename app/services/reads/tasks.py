@@ -14,7 +14,7 @@ from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import LateResult, Task
 from app.services.batch.batch_rows import look
-from app.services.batch.batch_view import batch_view, usage_view
+from app.services.batch.batch_view import BatchView, batch_view, usage_view
 from app.services.queue.payloads import payloads
 from app.services.reads.task_walk import TaskWalk, Wanted
 from app.services.task.named_tasks import named_tasks
@@ -86,7 +86,7 @@ def _late_view(row: Any) -> dict[str, Any]:
 class TaskPage:
     """A page of a run's tasks, and their batch."""
 
-    batch: dict[str, Any]
+    batch: BatchView
     run: int
     tasks: list[dict[str, Any]]
     next_cursor: str | None

@@ -1,6 +1,6 @@
 """What a `stage` or `restage` would cost: the calls it would make, at the price of the answers so far.
 
-Read as of the last commit. Of a document that was never staged as it is now nothing is known: it counts in full.
+Reads the last committed rows. A document that was never staged in its present form counts with all of its calls.
 """
 
 from collections.abc import Mapping
@@ -9,33 +9,33 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, true
 from sqlalchemy.orm import aliased
 
+from app.domain.facts import Facts
 from app.domain.leases import Outcome, TaskKind, TaskStatus
 from app.domain.money import cost
 from app.domain.reuse import Redo, redo_of
 from app.models import Document, LateResult, Model, Prompt, ReadyTask, Task
-from app.services.batch.batch_rows import BatchRecord
 
-Amounts = dict[int | None, int]  # by the number of the model; None is that of ready-made tasks
+Amounts = dict[int | None, int]  # by the number of the model; None stands for ready-made tasks
 
 
 def forecast(
-    connection: Connection, batch: BatchRecord, kept: Mapping[str, Any] | None
+    connection: Connection, batch_id: int, facts: Facts, reuse: Mapping[str, Any] | None
 ) -> dict[str, int | float | None]:
-    """Say how many calls the next run would make, and what they would cost; `kept` is what it would say of reuse.
+    """Count the calls that the next run would make, and estimate their cost; `reuse` is the column that it would set.
 
-    The cost is None where nothing is known: a model that would be called has given no answer yet, or none had a cost.
+    The cost is None if a model that would be called has not answered yet, or if no answer so far has a cost.
     """
-    redo = redo_of(kept)
+    redo = redo_of(reuse)
     calls: Amounts
-    if batch.ready_task_count:
-        calls = {None: connection.execute(_ready_calls(batch.id, redo)).scalar_one()}
+    if facts.ready_tasks:
+        calls = {None: connection.execute(_ready_calls(batch_id, redo)).scalar_one()}
     else:
-        unstaged: int = connection.execute(_unstaged(batch.id)).scalar_one()
-        rows: Any = connection.execute(_staged_calls(batch.id, redo))
+        unstaged: int = connection.execute(_unstaged(batch_id)).scalar_one()
+        rows: Any = connection.execute(_staged_calls(batch_id, redo))
         known: Amounts = dict(rows.all())
-        models = range(1, batch.model_count + 1)
-        calls = {number: unstaged * batch.prompt_count + known.get(number, 0) for number in models}
-    return {"calls": sum(calls.values()), "cost": _cost(connection, batch.id, calls)}
+        models = range(1, facts.models + 1)
+        calls = {number: unstaged * facts.prompts + known.get(number, 0) for number in models}
+    return {"calls": sum(calls.values()), "cost": _cost(connection, batch_id, calls)}
 
 
 def _cost(connection: Connection, batch_id: int, calls: Amounts) -> float | None:
@@ -48,7 +48,7 @@ def _cost(connection: Connection, batch_id: int, calls: Amounts) -> float | None
 
 
 def _paid(batch_id: int) -> Any:
-    # A copy of an earlier answer cost nothing: it would make the others look cheaper.
+    # A copy of an earlier answer has cost nothing: counting it would make the other answers look cheaper.
     return (
         select(Task.model_number, func.count(), func.sum(Task.cost_nanos))
         .where(
@@ -62,7 +62,7 @@ def _paid(batch_id: int) -> Any:
 
 
 def _last_stagings(batch_id: int) -> Any:
-    """The last staging task of each document that was read as it is now."""
+    """Select the last staging task of each document that was staged in its present form."""
     staging, document = aliased(Task), aliased(Document)
     return (
         select(func.max(staging.id))
