@@ -79,13 +79,13 @@ class TaskQueue:
 
     def heartbeat(self, leases: Leases, lease_seconds: int | None = None) -> list[dict[str, Any]]:
         """Renew leases; `ok` False and a reason tell a worker to stop working on that task."""
-        answers, workers = db.patiently(lambda: self._renew(list(leases), lease_seconds))
+        answers, workers = db.retry_while_locked(lambda: self._renew(list(leases), lease_seconds))
         self._sightings.renewed(workers)
         return answers
 
     def release(self, leases: Leases) -> list[dict[str, Any]]:
         """Hand tasks back unharmed: the attempt does not count, and another worker may have them at once."""
-        return db.patiently(lambda: self._release(list(leases)))
+        return db.retry_while_locked(lambda: self._release(list(leases)))
 
     def _lease(
         self, worker: str, max_tasks: int, lease_seconds: int | None, batch_id: int | None, record: Record | None
@@ -93,7 +93,7 @@ class TaskQueue:
         for fresh in (False, True):
             found = self._find(batch_id, fresh)
             take = partial(self._take, found, worker, max_tasks, lease_seconds, record)
-            leased = db.patiently(take) if found else []
+            leased = db.retry_while_locked(take) if found else []
             if leased or fresh or batch_id is not None:
                 return leased
         return []

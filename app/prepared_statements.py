@@ -1,8 +1,8 @@
-"""Prepared statements of PostgreSQL: the hot ones are parsed and planned once for each connection, not at each call.
+"""Prepared statements of PostgreSQL: frequent statements are parsed and planned once for each connection.
 
-psycopg2 prepares nothing by itself. A statement with the execution option `prepared="a_name"` is sent as PREPARE when
-its connection first meets it, and as EXECUTE from then on. Several statements in one, divided by `; `, stay one round
-trip. For statements that find their rows by primary key: the plan is made for any parameters, not for these.
+psycopg2 itself prepares nothing. A statement with the execution option `prepared="a_name"` is sent as PREPARE at its
+first use on a connection, and as EXECUTE afterwards. Several statements in one, separated by `; `, are still one round
+trip. Use it for statements that find rows by primary key: the plan is made for any parameters, not for the given ones.
 """
 
 import re
@@ -16,8 +16,8 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @lru_cache
-def _sent_as(name: str, sql: str) -> tuple[dict[str, str], str]:
-    """Write what prepares `sql`, each statement under its name, and what executes it with the same parameters."""
+def _prepare_and_execute(name: str, sql: str) -> tuple[dict[str, str], str]:
+    """Return the PREPARE of each statement in `sql` by its name, and the EXECUTE of all with the same parameters."""
     prepares, executes = {}, []
     for number, statement in enumerate(sql.split("; ")):
         names = list(dict.fromkeys(_PARAMETER.findall(statement)))
@@ -32,14 +32,14 @@ def _prepare(connection: Any, cursor: Any, sql: str, parameters: Any, context: A
     name = context.execution_options.get(OPTION) if context else None
     if name is None:
         return sql, parameters
-    prepares, execute = _sent_as(name, sql)
-    known = connection.info.setdefault(OPTION, set())  # kept as long as the connection to the server
-    for each in prepares.keys() - known:  # one by one: where the second fails, the first is there and stays
+    prepares, execute = _prepare_and_execute(name, sql)
+    known = connection.info.setdefault(OPTION, set())  # it lives as long as the connection to the server
+    for each in prepares.keys() - known:  # one at a time: if the second fails, the first stays prepared
         cursor.execute(prepares[each])
         known.add(each)
     return execute, parameters
 
 
 def listen(engine: Engine) -> None:
-    """Let an engine of PostgreSQL prepare the statements that ask for it."""
+    """Make a PostgreSQL engine prepare the statements that have the option `prepared`."""
     event.listen(engine, "before_cursor_execute", _prepare, retval=True)
