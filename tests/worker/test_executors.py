@@ -16,16 +16,16 @@ import pytest
 
 from app.db import make_engine
 from app.worker import Task
-from app.worker.processes import Processes
+from app.worker.process_executor import ProcessExecutor
 from config import Config
 from tests.support.postgres import free_port
 from tests.support.server import LiveServer
-from tests.worker import doings
+from tests.worker import sample_handlers
 from tests.worker.conftest import ROOT, wait_for
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
-HANDLERS = ("--handler", "jsonl=tests.worker.doings:quick_line")
+HANDLERS = ("--handler", "jsonl=tests.worker.sample_handlers:quick_line")
 
 
 def task(number: int, **payload: Any) -> Task:
@@ -41,35 +41,37 @@ def children_of(pid: int) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def processes() -> Iterator[Processes]:
-    made = Processes()
+def processes() -> Iterator[ProcessExecutor]:
+    made = ProcessExecutor()
     yield made
     made.shutdown(wait=False)
 
 
-def test_a_process_that_dies_takes_no_other_task_with_it(processes: Processes, tmp_path: Path) -> None:
+def test_a_process_that_dies_takes_no_other_task_with_it(processes: ProcessExecutor, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    waiting = processes.submit(doings.gated, task(1, gate=str(gate)))
-    mortal = processes.submit(doings.dies_once, task(2, mark=str(tmp_path / "mark")))
+    waiting = processes.submit(sample_handlers.gated, task(1, gate=str(gate)))
+    mortal = processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark")))
     assert isinstance(mortal.exception(60), BrokenExecutor)
     gate.touch()
     assert waiting.result(60) == {"text": "answer to 1"}
-    assert processes.submit(doings.dies_once, task(2, mark=str(tmp_path / "mark"))).result(60) == {"text": "survived"}
+    assert processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark"))).result(60) == {
+        "text": "survived"
+    }
 
 
-def test_a_process_that_is_free_has_the_next_task(processes: Processes) -> None:
-    pids = {processes.submit(doings.whose_process, task(n)).result(60)["pid"] for n in range(5)}
+def test_a_process_that_is_free_has_the_next_task(processes: ProcessExecutor) -> None:
+    pids = {processes.submit(sample_handlers.whose_process, task(n)).result(60)["pid"] for n in range(5)}
     assert len(pids) == 1
     assert pids != {os.getpid()}
 
 
-def test_a_process_killed_while_it_has_nothing_to_do(processes: Processes) -> None:
-    pid = processes.submit(doings.whose_process, task(1)).result(60)["pid"]
+def test_a_process_killed_while_it_has_nothing_to_do(processes: ProcessExecutor) -> None:
+    pid = processes.submit(sample_handlers.whose_process, task(1)).result(60)["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not psutil.pid_exists(pid))
     (only,) = processes._free
     wait_for(lambda: only._flags.broken)  # whoever is quicker than that loses an attempt
-    assert processes.submit(doings.whose_process, task(2)).result(60)["pid"] != pid
+    assert processes.submit(sample_handlers.whose_process, task(2)).result(60)["pid"] != pid
 
 
 def test_a_signal_to_the_whole_group_ends_no_task(service: FakeService, start_worker: Start, tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_a_signal_to_the_whole_group_ends_no_task(service: FakeService, start_wo
     service.add(2, connection="test", model="m", gate=str(gate))
     worker = start_worker(
         "--executor", "processes", "--concurrency", "2", "--grace-seconds", "60",
-        "--handler", "test=tests.worker.doings:gated",
+        "--handler", "test=tests.worker.sample_handlers:gated",
     )  # fmt: skip
     wait_for(lambda: len(children_of(worker.pid)) == 2 and all_ready(worker.pid))
     processes = children_of(worker.pid)
@@ -106,7 +108,7 @@ def test_no_end_of_the_worker_leaves_a_process_behind(
 ) -> None:
     service.add(3)
     worker = start_worker(
-        "--executor", "processes", "--concurrency", "2", "--handler", "test=tests.worker.doings:deaf",
+        "--executor", "processes", "--concurrency", "2", "--handler", "test=tests.worker.sample_handlers:deaf",
         "--grace-seconds", "60" if len(signals) > 1 else "1",
     )  # fmt: skip
     wait_for(lambda: len(children_of(worker.pid)) == 2 and all_ready(worker.pid))

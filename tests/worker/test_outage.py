@@ -19,14 +19,14 @@ def test_an_outage_is_told_now_and_then_and_when_it_is_over(monkeypatch: pytest.
     with capture_logs() as logs:
         outage = Outage("http://x")
         outage.describe = lambda: {"unreported": 3}
-        outage.over()
+        outage.ended()
         for _ in range(10):
-            outage.goes_on("no connection")
-        assert events(logs) == ["service_away"]
+            outage.failed("no connection")
+        assert events(logs) == ["service_unavailable"]
         assert (logs[0]["unreported"], logs[0]["reason"]) == (3, "no connection")
         time.sleep(0.25)
-        outage.goes_on("no connection")
-        outage.over()
-        outage.over()
-    assert events(logs) == ["service_away", "service_away", "service_back"]
-    assert logs[1]["away_seconds"] >= 0.2
+        outage.failed("no connection")
+        outage.ended()
+        outage.ended()
+    assert events(logs) == ["service_unavailable", "service_unavailable", "service_available"]
+    assert logs[1]["unavailable_seconds"] >= 0.2

@@ -8,22 +8,22 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.worker import outbox as module
-from app.worker import patience
-from app.worker.client import Client, Unwelcome
+from app.worker import retries
+from app.worker.client import Client, Unauthorized
 from app.worker.outbox import Outbox
 from app.worker.reports import Report, completed
 from app.worker.task import Task
 from tests.worker.conftest import wait_for
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 
 class Sending:
     """An outbox whose thread runs, and what it has settled."""
 
-    def __init__(self, client: Client, most_reports: int = 10, wait_seconds: float = 0.05) -> None:
+    def __init__(self, client: Client, max_reports: int = 10, wait_seconds: float = 0.05) -> None:
         self.settled: list[str] = []
         self.error: Exception | None = None
-        self.outbox = Outbox(client, self.settled.extend, most_reports, wait_seconds)
+        self.outbox = Outbox(client, self.settled.extend, max_reports, wait_seconds)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -69,7 +69,7 @@ def test_reports_go_in_bulk(service: FakeService, client: Client, sending: Sendi
 
 
 def test_a_single_report_waits_no_longer_than_told(service: FakeService, client: Client) -> None:
-    sending = Sending(client, most_reports=1000, wait_seconds=0.3)
+    sending = Sending(client, max_reports=1000, wait_seconds=0.3)
     began_at = time.monotonic()
     put(sending, leased(service, client, 1))
     service.wait_until_finished()
@@ -111,7 +111,7 @@ def test_a_service_that_is_away_for_long_loses_nothing(service: FakeService, cli
 def test_reports_that_do_not_count_are_told_and_dropped(service: FakeService, client: Client, sending: Sending) -> None:
     late, good = leased(service, client, 2)
     service.tasks["1"].token = "t.1.2"
-    unknown = Report("999", "t.999.1", good.body.replace(b'"2"', b'"999"'), answered=True)
+    unknown = Report("999", "t.999.1", good.body.replace(b'"2"', b'"999"'), has_result=True)
     with capture_logs() as logs:
         put(sending, [late, unknown, good])
         wait_for(lambda: len(sending.settled) == 3)
@@ -164,7 +164,7 @@ def test_a_report_on_which_the_service_breaks_does_not_hold_the_others(
 def test_large_reports_do_not_share_a_bulk(
     service: FakeService, client: Client, sending: Sending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 2500)
+    monkeypatch.setattr(module, "MAX_BYTES", 2500)
     put(sending, leased(service, client, 6, {"text": "x" * 1000}))
     wait_for(lambda: len(sending.settled) == 6)
     assert [len(body["reports"]) for body in service.calls["report"]] == [2, 2, 2]
@@ -177,12 +177,12 @@ def test_an_unwelcome_token_ends_it_and_the_answers_are_counted(
     service.token = "another"
     put(sending, reports)
     wait_for(lambda: not sending.thread.is_alive())
-    assert isinstance(sending.error, Unwelcome)
+    assert isinstance(sending.error, Unauthorized)
     assert len(sending.outbox) == 3
 
 
 def test_at_the_end_what_is_left_is_sent_at_once(service: FakeService, client: Client) -> None:
-    sending = Sending(client, most_reports=1000, wait_seconds=60)
+    sending = Sending(client, max_reports=1000, wait_seconds=60)
     put(sending, leased(service, client, 3))
     began_at = time.monotonic()
     sending.finish()
@@ -206,15 +206,15 @@ def test_at_the_end_a_service_that_is_away_is_not_waited_for_beyond_the_deadline
 
 
 def test_patience_outlasts_the_longest_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(patience, "JITTER_SECONDS", 0.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(retries, "MAX_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(retries, "JITTER_SECONDS", 0.0)
     calls = []
 
     def call() -> str:
         calls.append(1)
         if len(calls) < 3000:  # doubled so often, a wait is larger than any float
-            raise patience.Away("not yet")
+            raise retries.Unavailable("not yet")
         return "answered"
 
-    assert patience.patiently(call, lambda *_: True) == "answered"
+    assert retries.call_with_retries(call, lambda *_: True) == "answered"

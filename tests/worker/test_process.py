@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.worker.conftest import ROOT, wait_for
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
-SLOW = ("--handler", "test=tests.worker.doings:slow")
-GATED = ("--handler", "test=tests.worker.doings:gated")
-DEAF = ("--handler", "test=tests.worker.doings:deaf")
+SLOW = ("--handler", "test=tests.worker.sample_handlers:slow")
+GATED = ("--handler", "test=tests.worker.sample_handlers:gated")
+DEAF = ("--handler", "test=tests.worker.sample_handlers:deaf")
 
 
 def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -114,8 +114,8 @@ def test_processes_as_executor_survive_the_death_of_one(
     service.add(4, connection="test", model="m")
     service.add(1, connection="mortal", model="m", mark=str(tmp_path / "mark"))
     process = start_worker(
-        "--executor", "processes", "--concurrency", "1", "--handler", "test=tests.worker.doings:whose_process",
-        "--handler", "mortal=tests.worker.doings:dies_once",
+        "--executor", "processes", "--concurrency", "1", "--handler", "test=tests.worker.sample_handlers:whose_process",
+        "--handler", "mortal=tests.worker.sample_handlers:dies_once",
     )  # fmt: skip
     service.wait_until_finished(60)
     pids = {task.reports[0]["result"]["pid"] for task in list(service.tasks.values())[:4]}
@@ -149,7 +149,7 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         ((), "token is needed"),
         (("--token", "a b"), "characters that no token has"),
         (("--token-file", "/no/such/file"), "cannot be read"),
-        (("--token", "t", "--url", "localhost:5000"), "no address"),
+        (("--token", "t", "--url", "localhost:5000"), "not an address"),
         (("--token", "t", "--handler", "openai"), "not written as"),
         (("--token", "t", "--handler", "openai=os:nothing"), "cannot be imported"),
         (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),

@@ -26,7 +26,7 @@ def body(report) -> dict:
 
 def test_a_result_is_sent_as_it_is() -> None:
     report = completed(TASK, {"text": "ä\0b", "json": {"a": [1, None, 1.5]}})
-    assert report.answered
+    assert report.has_result
     assert body(report) == {
         "task_id": "5", "lease_token": "t.5.1", "outcome": "completed",
         "result": {"text": "ä\0b", "json": {"a": [1, None, 1.5]}},
@@ -52,7 +52,7 @@ def test_any_json_like_result_is_sent(result: dict) -> None:
 @pytest.mark.parametrize("result", [None, "text", ["list"], 3])
 def test_a_result_that_is_no_object_fails_for_good(result: object) -> None:
     report = completed(TASK, result)
-    assert not report.answered
+    assert not report.has_result
     assert body(report)["error"]["code"] == "bad_result"
     assert body(report)["retryable"] is False
 

@@ -36,9 +36,9 @@ def failure(handler: ConnectionHandler) -> TaskFailed:
         (500, "server_error", True, False, "This is a 500."),
         (502, "server_error", True, False, "lab answers 502"),
         (408, "server_error", True, False, "408"),
-        ("cut", "no_answer", True, False, "no whole answer"),
-        ("half", "no_answer", True, False, "no whole answer"),
-        ("broken", "bad_answer", True, False, "half of it"),
+        ("cut", "no_answer", True, False, "no complete answer"),
+        ("half", "no_answer", True, False, "no complete answer"),
+        ("broken", "bad_answer", True, False, "not complete JSON"),
         ("silence", "timeout", True, False, "in time"),
         ("trickle", "timeout", True, False, "in time"),
         ([], "bad_answer", True, False, "not an object"),
@@ -76,13 +76,13 @@ def test_retry_after_is_reported_and_slows_the_whole_connection(
     connect: Connect, model_server: MisbehavingServer, status: int
 ) -> None:
     handler, answers, clock = connect(), [], Clock()
-    handler._line._clock = clock
+    handler._limiter._clock = clock
     model_server.order((status, {"Retry-After": "100"}))
     assert failure(handler).retry_after_seconds == 100.0
     threads = [threading.Thread(target=lambda: answers.append(handler(asking())), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(handler._line._waiting) == 3)
+    wait_for(lambda: len(handler._limiter._waiting) == 3)
     clock.now = 99.9
     looked = clock.looks
     wait_for(lambda: clock.looks > looked)  # somebody saw that it is not yet time
@@ -103,7 +103,7 @@ def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model
             raised.append(stopped.code)
 
     threading.Thread(target=wait, daemon=True).start()
-    wait_for(lambda: handler._line._waiting)
+    wait_for(lambda: handler._limiter._waiting)
     task.stopping.set()
     wait_for(lambda: raised == ["stopped"])
     assert len(model_server.calls) == 1

@@ -12,7 +12,7 @@ import pytest
 from tests.worker.conftest import ROOT
 from tests.worker.connections.conftest import KEY
 from tests.worker.connections.model_server import MisbehavingServer
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -96,5 +96,5 @@ def test_the_file_in_the_working_folder_is_taken_by_itself(connections: Path) ->
         cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "lab.base_uri: is no field of a connection" in done.stderr
+    assert "lab.base_uri: is not a field of a connection" in done.stderr
     assert "Traceback" not in done.stderr

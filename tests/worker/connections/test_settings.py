@@ -81,9 +81,10 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         reading(tmp_path, text)
     said = str(caught.value)
     for place in (
-        "jsonl: 'nowhere'", "timeout: is neither", "lab.base_url: is no address",
-        "lab.api_key: is no field of a connection", "lab.requests_per_minute: ", "lab.tokens_per_minute: ",
-        "other.base_url: holds more than an address", "other.models.m.input: ", "other.models.m.inptu: is no field",
+        "jsonl: 'nowhere'", "timeout: is neither", "lab.base_url: is not an address",
+        "lab.api_key: is not a field of a connection", "lab.requests_per_minute: ", "lab.tokens_per_minute: ",
+        "other.base_url: contains more than an address", "other.models.m.input: ",
+        "other.models.m.inptu: is not a field",
         "other.models.n.input: ", "third.api_key_env: the environment variable NO_SUCH_KEY is not set",
         "'a/b': ", "empty.base_url: ", "hasty: total_seconds is shorter",
     ):  # fmt: skip
@@ -107,6 +108,6 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_key_that_no_header_takes_is_told_without_it(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[lab]\nbase_url = "http://127.0.0.1:1"\napi_key_env = "K"')
-    with pytest.raises(WrongConnections, match="K holds characters that no key has") as caught:
+    with pytest.raises(WrongConnections, match="K contains characters that no key has") as caught:
         read(tmp_path / "c.toml", {"K": "sk-with\nnewline"})
     assert "newline" not in str(caught.value)

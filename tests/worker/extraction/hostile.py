@@ -6,7 +6,7 @@ import signal
 import zipfile
 
 from app.worker.extraction import Extracted
-from app.worker.extraction.found import TextLimit
+from app.worker.extraction.extracted import TextLimit
 
 HERE = "tests.worker.extraction.hostile"
 

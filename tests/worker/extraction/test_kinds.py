@@ -64,15 +64,15 @@ def test_many_files_as_an_operator_has_them(tmp_path: Path) -> None:
         (documents.encrypted_pdf(SAID), "is encrypted"),
         (documents.encrypted_word(SAID), "is encrypted"),
         (documents.pdf([]), "holds no text"),
-        (b"%PDF-1.7\nnothing", "is broken: it is no PDF"),
-        (documents.word(SAID)[:3000], "is broken: it is no Office file"),
-        (repacked(documents.word(SAID), word__document_xml=b"<w:document"), "is broken: it is no Word"),
-        (repacked(documents.excel(SAID), xl__workbook_xml=b"<not-xml"), "is broken: it is no Excel"),
+        (b"%PDF-1.7\nnothing", "is broken: it cannot be read as PDF"),
+        (documents.word(SAID)[:3000], "is broken: it cannot be read as Office file"),
+        (repacked(documents.word(SAID), word__document_xml=b"<w:document"), "is broken: it cannot be read as Word"),
+        (repacked(documents.excel(SAID), xl__workbook_xml=b"<not-xml"), "is broken: it cannot be read as Excel"),
         (pack(notes_txt=b"hello"), "is an archive"),
         (documents.picture(SAID), "is a picture"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is of an old Office format"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is in an old Office format"),
         (b"\x7fELF\x02\x00\x00", "is a program"),
-        (bytes(range(256)) * 9, "is no text"),
+        (bytes(range(256)) * 9, "is not text"),
     ],
     ids=range(14),
 )
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_says_why(content: bytes, reason: str) -> None:
 
 
 def test_a_binary_file_that_was_declared_a_pdf_is_broken() -> None:
-    assert why(bytes(range(256)), "application/pdf").startswith("is broken: it is no PDF")
+    assert why(bytes(range(256)), "application/pdf").startswith("is broken: it cannot be read as PDF")
 
 
 def test_a_pdf_that_opens_without_a_password_is_read_whatever_its_owner_forbids() -> None:

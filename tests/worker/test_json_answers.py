@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from app.worker import Task, TaskFailed
-from app.worker.answers import NotJson, fitting, mismatch, parsed
 from app.worker.handlers import perform
+from app.worker.json_answers import NotJson, check_result, mismatch, parse_json
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 USAGE = {"input_tokens": 3, "output_tokens": 4, "cost": 0.5, "latency_ms": 7}
@@ -54,7 +54,7 @@ def test_a_result_that_is_no_object_stays_what_it_was() -> None:
 @pytest.mark.parametrize("schema", [{"type": "no such type"}, {"$ref": "http://127.0.0.1:9/schema"}, {"$ref": "#/no"}])
 def test_a_schema_that_is_none_fails_for_good_and_fetches_nothing(schema: Any) -> None:
     with pytest.raises(TaskFailed) as caught:
-        fitting({"json": {}}, schema)
+        check_result({"json": {}}, schema)
     assert (caught.value.code, caught.value.retryable) == ("bad_schema", False)
 
 
@@ -68,4 +68,4 @@ def test_the_message_of_a_huge_answer_keeps_its_end() -> None:
 @pytest.mark.parametrize("text", ["", "four", '{"half": ', "```json\nno\n```", 'So: {"n": 1}'])
 def test_other_texts_are_no_json(text: str) -> None:
     with pytest.raises(NotJson):
-        parsed(text)
+        parse_json(text)

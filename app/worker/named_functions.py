@@ -1,11 +1,11 @@
-"""Functions named on the command line, as `package.module:function`."""
+"""Imports functions that the command line names as `package.module:function`."""
 
 import importlib
 from collections.abc import Callable
 from typing import Any
 
 
-def imported(name: str) -> Callable[..., Any]:
+def import_function(name: str) -> Callable[..., Any]:
     """Import the function that `package.module:function` names. Raises ImportError with a sentence."""
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:

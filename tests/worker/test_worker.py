@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.worker import Task, TaskFailed
-from app.worker import loop as module
+from app.worker import Task, TaskFailed, task_runner
+from app.worker import worker as module
 from app.worker.client import Address, Client
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers
-from app.worker.loop import Options, Worker
-from tests.worker import doings
+from app.worker.options import Options
+from app.worker.worker import Worker
+from tests.worker import sample_handlers
 from tests.worker.conftest import wait_for
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Handler = Callable[[Task], dict[str, Any]]
 
@@ -31,7 +32,7 @@ class Running:
         settings = Options(**{"wait_seconds": 0.2, "grace_seconds": 5.0, "report_ms": 20, **options})
         client = Client(Address(service.url, service.token), "a worker")
         self.worker = Worker(
-            client, Handlers(doings.read, {"test": handler}), settings,
+            client, Handlers(sample_handlers.read, {"test": handler}), settings,
             make or (lambda: make_executor("threads", settings.concurrency)),
         )  # fmt: skip
         self.exit_code: int | None = None
@@ -55,7 +56,7 @@ class Running:
 def run(service: FakeService) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def start(handler: Handler = doings.at_once, **options: Any) -> Running:
+    def start(handler: Handler = sample_handlers.at_once, **options: Any) -> Running:
         started.append(Running(service, handler, **options))
         return started[-1]
 
@@ -116,7 +117,7 @@ def test_never_more_is_held_than_told_and_so_much_runs_at_once(
     running = run(busy, concurrency=3, prefetch=2)
     held = []
     while set(service.statuses()) != {"COMPLETED"}:
-        counts = running.worker.desk.counts()
+        counts = running.worker.held.counts()
         held.append(counts["waiting"] + counts["running"])
         time.sleep(0.005)
     assert most[0] == 3
@@ -149,7 +150,7 @@ def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, 
     assert running.stop() == 0
     assert answers(service) == [1] * 200
     assert all(task.attempt == 1 for task in service.tasks.values() if task.reports)
-    assert {"service_away", "service_back"} <= {line["event"] for line in logs}
+    assert {"service_unavailable", "service_available"} <= {line["event"] for line in logs}
 
 
 def test_every_call_going_wrong_now_and_then_loses_nothing(service: FakeService, run: Callable[..., Running]) -> None:
@@ -166,7 +167,7 @@ def test_every_call_going_wrong_now_and_then_loses_nothing(service: FakeService,
 def test_a_long_task_keeps_its_lease(service: FakeService, run: Callable[..., Running]) -> None:
     service.lease_seconds = 1.5
     service.add(2, connection="test", model="m", seconds=4.0)
-    run(doings.slow, concurrency=1)
+    run(sample_handlers.slow, concurrency=1)
     service.wait_until_finished()
     assert [task.attempt for task in service.tasks.values()] == [1, 1]
     assert answers(service) == [1, 1]
@@ -192,7 +193,7 @@ def test_what_is_taken_away_is_dropped_but_an_answer_is_still_sent_once(
         service.unwanted = {"1", "2", "3"}
         for task in service.tasks.values():
             task.status = "FAILED"  # as when the batch was cancelled
-    wait_for(lambda: running.worker.desk.counts() == {"waiting": 0, "running": 0, "unreported": 0})
+    wait_for(lambda: running.worker.held.counts() == {"waiting": 0, "running": 0, "unreported": 0})
     assert begun == ["1", "2"]
     reported = [report["task_id"] for body in service.calls["report"] for report in body["reports"]]
     assert reported == ["1"]
@@ -240,7 +241,7 @@ def test_an_unwelcome_token_ends_the_worker_with_a_sentence(
     service.add(5, connection="test", model="m", seconds=0.1 if call == "report" else 3.0)
     service.order(call, 403)
     with capture_logs() as logs:
-        assert run(doings.slow, report_ms=1).join() == 2
+        assert run(sample_handlers.slow, report_ms=1).join() == 2
     stopped = next(line for line in logs if line["event"] == "worker_stopped")
     assert "token of role worker" in stopped["reason"]
 
@@ -254,8 +255,8 @@ def test_stop_hands_back_what_has_not_begun_and_reports_what_runs(
     service: FakeService, run: Callable[..., Running]
 ) -> None:
     service.add(10, connection="test", model="m", seconds=1.0)
-    running = run(doings.slow, concurrency=2, prefetch=4)
-    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    running = run(sample_handlers.slow, concurrency=2, prefetch=4)
+    wait_for(lambda: running.worker.held.counts()["running"] == 2)
     assert running.stop() == 0
     assert service.statuses() == {"COMPLETED": 2, "QUEUED": 8}
     assert [task.attempt for task in service.tasks.values()] == [1, 1] + [0] * 8
@@ -273,7 +274,7 @@ def test_what_does_not_end_within_the_grace_time_is_handed_back(
         return {}
 
     running = run(stubborn, concurrency=2, prefetch=1, grace_seconds=1.0)
-    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    wait_for(lambda: running.worker.held.counts()["running"] == 2)
     began_at = time.monotonic()
     assert running.stop() == 0
     assert time.monotonic() - began_at < 15
@@ -297,19 +298,19 @@ def test_a_lease_that_is_waited_for_at_the_end_is_handed_back(
 
 def test_answers_that_could_not_be_delivered_are_told(service: FakeService, run: Callable[..., Running]) -> None:
     service.add(2, connection="test", model="m", seconds=0.5)
-    running = run(doings.slow, grace_seconds=1.5)
-    wait_for(lambda: running.worker.desk.counts()["running"] == 2)
+    running = run(sample_handlers.slow, grace_seconds=1.5)
+    wait_for(lambda: running.worker.held.counts()["running"] == 2)
     service.stop()
     wait_for(lambda: len(running.worker.outbox) == 2)
     with capture_logs() as logs:
         assert running.stop() == 1
-    assert next(line for line in logs if line["event"] == "answers_lost")["answers"] == 2
+    assert next(line for line in logs if line["event"] == "reports_lost")["reports"] == 2
 
 
 def test_nothing_is_leased_while_answers_cannot_be_delivered(
     service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ANSWERS_KEPT", 10)
+    monkeypatch.setattr(module, "MAX_UNSENT_REPORTS", 10)
     service.add(500)
     service.order("report", lambda _: 503)
     running = run(concurrency=2, prefetch=2)
@@ -330,7 +331,7 @@ def test_a_fault_in_the_worker_itself_ends_it(
     assert running.join() == 1
 
 
-class Mortal(ThreadPoolExecutor):
+class BreakingExecutor(ThreadPoolExecutor):
     """Breaks after so many tasks, as a pool of processes does: whatever is under way is given up."""
 
     def __init__(self, tasks: int) -> None:
@@ -352,9 +353,9 @@ class Mortal(ThreadPoolExecutor):
 def test_an_executor_that_breaks_is_replaced_and_no_more_than_it_had_fails(
     service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    monkeypatch.setattr(task_runner, "REPLACE_SECONDS", 0.01)
     service.add(40)
-    running = run(make=lambda: Mortal(10))
+    running = run(make=lambda: BreakingExecutor(10))
     service.wait_until_finished()
     assert running.stop() == 0
     assert answers(service) == [1] * 40
@@ -388,7 +389,7 @@ class ShutMeanwhile(ThreadPoolExecutor):
 def test_a_task_that_meets_an_executor_already_replaced_waits_for_the_next(
     service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    monkeypatch.setattr(task_runner, "REPLACE_SECONDS", 0.01)
     service.add(20)
     lost = ShutMeanwhile()
     executors: list[Executor] = [ThreadPoolExecutor(4), lost]
@@ -409,9 +410,9 @@ def test_a_task_that_meets_an_executor_already_replaced_waits_for_the_next(
 def test_while_there_is_no_executor_nothing_is_held(
     service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REPLACE_SECONDS", 0.01)
+    monkeypatch.setattr(task_runner, "REPLACE_SECONDS", 0.01)
     service.add(30)
-    there = [Mortal(1)]
+    there = [BreakingExecutor(1)]
 
     def make() -> Executor:
         if not there:
@@ -421,8 +422,8 @@ def test_while_there_is_no_executor_nothing_is_held(
     with capture_logs() as logs:
         running = run(make=make)
         service.wait_for(lambda: service.statuses() == {"QUEUED": 29, "FAILED": 1})
-        wait_for(lambda: "executor_away" in {line["event"] for line in logs})
-        there.append(Mortal(1_000))
+        wait_for(lambda: "executor_unavailable" in {line["event"] for line in logs})
+        there.append(BreakingExecutor(1_000))
         service.wait_until_finished()
     assert running.stop() == 0
     assert {task.attempt for task in service.tasks.values()} == {1}  # handed back, which costs no attempt

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from app.worker.extraction import Limits, Unreadable, extract
-from app.worker.extraction.children import ROOT, Children
+from app.worker.extraction.reader_pool import ReaderPool
+from app.worker.extraction.reader_process import ROOT
 from tests.support import documents
 from tests.worker.conftest import wait_for
 from tests.worker.extraction import hostile
@@ -25,20 +26,20 @@ LIMITS = Limits(seconds=2, memory_mib=400, characters=1_000_000)
 
 
 @pytest.fixture
-def children() -> Iterator[Children]:
-    made = Children(LIMITS)
+def pool() -> Iterator[ReaderPool]:
+    made = ReaderPool(LIMITS)
     yield made
     made.close()
 
 
-def why(children: Children, reader: str, content: bytes = b"") -> str:
+def why(pool: ReaderPool, reader: str, content: bytes = b"") -> str:
     with pytest.raises(Unreadable) as caught:
-        children.read(f"{HERE}:{reader}", content, None)
+        pool.read(f"{HERE}:{reader}", content, None)
     return caught.value.why
 
 
-def still_reads(children: Children) -> bool:
-    return "agreement" in children.read("app.worker.extraction.pdf:read", documents.pdf(["agreement"]), None).text
+def still_reads(pool: ReaderPool) -> bool:
+    return "agreement" in pool.read("app.worker.extraction.pdf:read", documents.pdf(["agreement"]), None).text
 
 
 @pytest.mark.parametrize(
@@ -51,38 +52,38 @@ def still_reads(children: Children) -> bool:
         ("deep", "is nested too deeply"),
     ],
 )
-def test_a_hostile_file_takes_down_its_child_alone(children: Children, reader: str, reason: str) -> None:
-    assert still_reads(children)
-    assert reason in why(children, reader)
-    assert still_reads(children)
+def test_a_hostile_file_takes_down_its_child_alone(pool: ReaderPool, reader: str, reason: str) -> None:
+    assert still_reads(pool)
+    assert reason in why(pool, reader)
+    assert still_reads(pool)
 
 
-def test_a_child_that_was_killed_by_somebody_is_replaced(children: Children) -> None:
-    pid = int(children.read(f"{HERE}:chatter", b"", None).text.split()[0])
+def test_a_child_that_was_killed_by_somebody_is_replaced(pool: ReaderPool) -> None:
+    pid = int(pool.read(f"{HERE}:chatter", b"", None).text.split()[0])
     os.kill(pid, signal.SIGKILL)
-    assert still_reads(children)
+    assert still_reads(pool)
 
 
-def test_a_child_is_used_again_and_knows_no_secret(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_used_again_and_knows_no_secret(pool: ReaderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERLOCK_TOKEN", "secret")
-    first, second = (children.read(f"{HERE}:chatter", b"", None).text for _ in range(2))
+    first, second = (pool.read(f"{HERE}:chatter", b"", None).text for _ in range(2))
     assert first == second
     assert "INTERLOCK_TOKEN" not in first
 
 
-def test_a_document_is_tried_once_more_where_its_child_died_of_no_limit(children: Children, tmp_path: Path) -> None:
-    assert children.read(f"{HERE}:crash_once", str(tmp_path / "mark").encode(), None).text == "survived"
+def test_a_document_is_tried_once_more_where_its_child_died_of_no_limit(pool: ReaderPool, tmp_path: Path) -> None:
+    assert pool.read(f"{HERE}:crash_once", str(tmp_path / "mark").encode(), None).text == "survived"
 
 
-def test_a_reader_that_is_not_there_is_no_fault_of_the_document(children: Children) -> None:
+def test_a_reader_that_is_not_there_is_no_fault_of_the_document(pool: ReaderPool) -> None:
     with pytest.raises(RuntimeError, match="a reader is missing"):
-        children.read("no.such.module:read", b"", None)
-    assert still_reads(children)
+        pool.read("no.such.module:read", b"", None)
+    assert still_reads(pool)
 
 
-def test_many_threads_read_at_once_while_some_children_die(children: Children) -> None:
+def test_many_threads_read_at_once_while_some_children_die(pool: ReaderPool) -> None:
     def one(number: int) -> bool:
-        return bool(why(children, "crash")) if number % 4 == 0 else still_reads(children)
+        return bool(why(pool, "crash")) if number % 4 == 0 else still_reads(pool)
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(one, range(40)))
@@ -129,8 +130,8 @@ def test_children_die_with_their_parent() -> None:
     """Even with one that is killed: nobody ends them then but they themselves."""
     program = (
         "import signal; from app.worker.extraction import Limits;"
-        "from app.worker.extraction.children import children_of;"
-        f"print(children_of(Limits()).read('{HERE}:chatter', b'', None).text.split()[0], flush=True); signal.pause()"
+        "from app.worker.extraction.reader_pool import pool_for;"
+        f"print(pool_for(Limits()).read('{HERE}:chatter', b'', None).text.split()[0], flush=True); signal.pause()"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -143,9 +144,9 @@ def test_children_die_with_their_parent() -> None:
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
 def test_another_user_has_the_limits_too() -> None:
     program = (
-        "import os; from app.worker.extraction.children import Children;"
+        "import os; from app.worker.extraction.reader_pool import ReaderPool;"
         "from app.worker.extraction import Limits, Unreadable\n"
-        f"try: Children(Limits(memory_mib=400)).read('{HERE}:hog', b'', None)\n"
+        f"try: ReaderPool(Limits(memory_mib=400)).read('{HERE}:hog', b'', None)\n"
         "except Unreadable as error: print(os.getuid(), error.why)"
     )
     # A user of its own, who may read what root's home holds: perhaps this interpreter.

@@ -1,4 +1,4 @@
-"""The text of a Markdown document: what a reader sees, without the marks. A real parser reads it (markdown-it)."""
+"""Reads the text of a Markdown document without its markup, with a complete parser (markdown-it)."""
 
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -11,22 +11,22 @@ PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def text_of_markdown(raw: str) -> tuple[str, dict[str, Any]]:
-    """Return the text, blocks apart by an empty line, and `{"title", "headings"}`; the title is None without one."""
-    reading = _Reading()
+    """Return the text, with empty lines between blocks, and `{"title", "headings"}`. `title` may be None."""
+    collector = _BlockCollector()
     for token in PARSER.parse(raw):
-        reading.take(token)
-    text = "\n\n".join(block for block in reading.blocks if block.strip())
-    return text, {"title": reading.headings[0] if reading.headings else None, "headings": len(reading.headings)}
+        collector.take(token)
+    text = "\n\n".join(block for block in collector.blocks if block.strip())
+    return text, {"title": collector.headings[0] if collector.headings else None, "headings": len(collector.headings)}
 
 
-class _Reading:
-    """Collects blocks of text from the parser's tokens."""
+class _BlockCollector:
+    """Collects blocks of text from the tokens of the parser."""
 
     def __init__(self) -> None:
         self.blocks: list[str] = []
         self.headings: list[str] = []
         self._in_heading = False
-        self._bullet = ""  # stands before the next block
+        self._bullet = ""  # goes before the next block
         self._row: list[str] | None = None
         self._by_type: dict[str, Callable[[Token], None]] = {
             "inline": self._inline,
@@ -44,7 +44,7 @@ class _Reading:
             self._by_type[token.type](token)
 
     def _inline(self, token: Token) -> None:
-        text = _shown(token)
+        text = _text_of(token)
         if self._row is not None:
             self._row.append(text)
             return
@@ -73,7 +73,7 @@ class _Reading:
         self.blocks.append(_Html.text_of(token.content))
 
 
-def _shown(token: Token) -> str:
+def _text_of(token: Token) -> str:
     parts = []
     for child in token.children or []:
         if child.type in ("text", "code_inline"):
@@ -81,17 +81,17 @@ def _shown(token: Token) -> str:
         elif child.type in ("softbreak", "hardbreak"):
             parts.append("\n")
         elif child.type == "image":
-            parts.append(_shown(child))  # its alternative text
+            parts.append(_text_of(child))  # an image is replaced by its alternative text
     return "".join(parts).strip()
 
 
 class _Html(HTMLParser):
-    """Keeps the text of a piece of HTML; comments, styles and scripts are no text."""
+    """Collects the text of a piece of HTML, without comments, styles and scripts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self._silent = 0
+        self._hidden = 0
 
     @classmethod
     def text_of(cls, html: str) -> str:
@@ -101,11 +101,11 @@ class _Html(HTMLParser):
         return "".join(parser.parts).strip()
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self._silent += tag in ("script", "style")
+        self._hidden += tag in ("script", "style")
 
     def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in ("script", "style") and self._silent > 0
+        self._hidden -= tag in ("script", "style") and self._hidden > 0
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
+        if not self._hidden:
             self.parts.append(data)

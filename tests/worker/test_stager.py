@@ -14,7 +14,7 @@ from app.worker.extraction import Limits
 from app.worker.extraction.encodings import decoded
 from app.worker.stager import Stager
 from tests.support import documents
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 URL = "/api/documents/7/content"
 
