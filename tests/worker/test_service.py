@@ -14,8 +14,9 @@ import pytest
 import requests
 from rich.console import Console
 
-from app import demo as demo_module
-from app.demo import demo
+from app.demo import batch as demo_batch
+from app.demo import client as demo_client
+from app.demo.run import run_demo
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
@@ -24,7 +25,8 @@ from tests.worker.conftest import ROOT, wait_for
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 DEMO = (
-    "import sys; from rich.console import Console; from app.demo import demo; sys.exit(demo(*sys.argv[1:], Console()))"
+    "import sys; from rich.console import Console; from app.demo.run import run_demo;"
+    "sys.exit(run_demo(*sys.argv[1:], Console()))"
 )
 
 
@@ -163,7 +165,7 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
 ) -> None:
     port = free_port()
     server = start_server(sqlite_url, port=port)
-    start(server, "-m", "app.worker", "--concurrency", "2", "--handler", "local=tests.worker.doings:slow")
+    start(server, "-m", "app.worker", "--concurrency", "2", "--handler", "local=tests.worker.sample_handlers:slow")
     with server.session() as http:
         models = [{"connection": "local", "model": "slow"}]
         batch = Batch(
@@ -188,7 +190,9 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
 
 def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: str, start: Start) -> None:
     server = start_server(sqlite_url)
-    worker = start(server, "-m", "app.worker", "--handler", "local=tests.worker.doings:deaf", "--grace-seconds", "1")
+    worker = start(
+        server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:deaf", "--grace-seconds", "1"
+    )
     with server.session() as http:
         models = [{"connection": "local", "model": "deaf"}]
         batch = Batch(server, http, documents=documents(10), prompts=PROMPTS, models=models)
@@ -207,7 +211,9 @@ def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: 
 
 def test_a_cancelled_batch_stops_the_work_on_it(start_server: Any, sqlite_url: str, start: Start) -> None:
     server = start_server(sqlite_url)
-    worker = start(server, "-m", "app.worker", "--handler", "local=tests.worker.doings:slow", "--concurrency", "1")
+    worker = start(
+        server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:slow", "--concurrency", "1"
+    )
     with server.session() as http:
         models = [{"connection": "local", "model": "slow"}]
         batch = Batch(
@@ -242,7 +248,7 @@ def test_the_minimal_worker_sees_a_batch_through(live_server: LiveServer, start:
 def shown(server: LiveServer, token: str | None = None, url: str | None = None) -> tuple[int, str]:
     output = io.StringIO()
     console = Console(file=output, width=200)
-    return demo(url or server.url, token or server.tokens["operator"], console), output.getvalue()
+    return run_demo(url or server.url, token or server.tokens["operator"], console), output.getvalue()
 
 
 def test_the_demo_goes_through_and_prints_results_and_audit_trail(live_server: LiveServer, start: Start) -> None:
@@ -275,7 +281,7 @@ def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
 def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(live_server: LiveServer, start: Start) -> None:
     with live_server.session() as http:
         start(live_server, "-m", "app.worker")
-        paused = Batch(live_server, http, name=demo_module.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
+        paused = Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
         paused.ask("stage")
         paused.reach("STAGED")
         http.post(f"{paused.url}/action", json={"action": "run"}, timeout=10)
@@ -285,7 +291,7 @@ def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(live_server: Liv
 
 
 def test_without_a_worker_the_demo_says_so_and_ends(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_module, "STILL_SECONDS", 1.0)
+    monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
     code, said = shown(live_server)
     assert code == 1
     assert "No worker seems to be running" in said
@@ -294,17 +300,17 @@ def test_without_a_worker_the_demo_says_so_and_ends(live_server: LiveServer, mon
 def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
     live_server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_module, "STILL_SECONDS", 1.0)
+    monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
     worker = start(live_server, "-m", "app.worker")
     with live_server.session() as http:
         body = {"documents": documents(2), "prompts": PROMPTS, "models": LOCAL, "options": {"lease_seconds": 3}}
-        batch = Batch(live_server, http, name=demo_module.NAME, **body)
+        batch = Batch(live_server, http, name=demo_batch.NAME, **body)
         batch.ask("stage")
         batch.reach("STAGED")
         worker.kill()  # its waiting lease may still be granted
         batch.ask("run")
         batch.ask("pause")
-        monkeypatch.setattr(demo_module, "ask", lambda *_: None)
+        monkeypatch.setattr(demo_batch, "request_action", lambda *_: None)
         code, said = shown(live_server)
         assert code == 1
         assert "paused it" in said
@@ -319,7 +325,7 @@ def test_a_demo_that_fails_says_why(live_server: LiveServer, start: Start) -> No
     models = [{"connection": "nowhere", "model": "m"}]
     start(live_server, "-m", "app.worker")
     with live_server.session() as http:
-        Batch(live_server, http, name=demo_module.NAME, documents=documents(2), prompts=PROMPTS, models=models)
+        Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
     code, said = shown(live_server)
     assert code == 1
     assert "all_tasks_failed" in said
@@ -328,7 +334,7 @@ def test_a_demo_that_fails_says_why(live_server: LiveServer, start: Start) -> No
 def test_the_demo_without_a_service_or_with_a_wrong_token(
     live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_module, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(demo_client, "CALL_SECONDS", 0.5)
     code, said = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
     assert (code, "does not answer" in said) == (1, True)
     code, said = shown(live_server, token="wrong")

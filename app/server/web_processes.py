@@ -1,4 +1,4 @@
-"""gunicorn, embedded: its settings, its hooks, and an arbiter that also looks after the embedded worker."""
+"""gunicorn in this process: its settings, its hooks, and an arbiter that also watches the embedded worker."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
 KEEPALIVE_SECONDS = 5
-STALLED_SECONDS = 60  # a web process whose main loop stood still that long is replaced
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the heartbeat files of web processes must not wait for a disk
+STALLED_SECONDS = 60  # a web process whose main loop did not run for this time is replaced
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - on a disk, the heartbeat files of web processes could block
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
-    """gunicorn's own lines go the way of all others: see app/logging.py."""
+    """Passes gunicorn's own log lines on to the root logger: see app/logging.py."""
 
     def setup(self, cfg: Any) -> None:
         self.error_log.propagate = True
@@ -39,12 +39,12 @@ class GunicornLog(Logger):  # type: ignore[misc]
 
 
 class WebApplication(BaseApplication):  # type: ignore[misc]
-    """What gunicorn is told: the settings, and how a web process makes its application after the fork."""
+    """Gives gunicorn its settings, and makes the application of a web process after the fork."""
 
     def __init__(self, config: Config, listener: socket.socket, sign_in_url: str) -> None:
         self.config = config
         self._sign_in_url = sign_in_url
-        self._listener = listener.detach()  # gunicorn owns it from here
+        self._listener = listener.detach()  # gunicorn closes it
         super().__init__(prog="interlock")
 
     def load_config(self) -> None:
@@ -61,9 +61,9 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
             "proc_name": "interlock",
             "logger_class": GunicornLog,
             "when_ready": self._announce,
-            "post_worker_init": begin_web_process,
-            "worker_exit": end_web_process,
-            "child_exit": forget_metrics,
+            "post_worker_init": start_web_process,
+            "worker_exit": stop_web_process,
+            "child_exit": remove_metrics,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -84,7 +84,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
 
 
 class InterlockArbiter(Arbiter):  # type: ignore[misc]
-    """gunicorn's arbiter, which also watches the embedded worker, and stops it before the web processes."""
+    """gunicorn's arbiter. It also watches the embedded worker, and stops it before the web processes."""
 
     def __init__(self, web: WebApplication, worker: EmbeddedWorker | None) -> None:
         self._worker = worker
@@ -93,10 +93,10 @@ class InterlockArbiter(Arbiter):  # type: ignore[misc]
     def manage_workers(self) -> None:
         super().manage_workers()
         if self._worker:
-            self._worker.watch()  # gunicorn reaps every child: Popen then only learns that the worker is gone
+            self._worker.watch()  # gunicorn reaps every child: Popen only sees that the worker is gone
 
     def handle_int(self) -> None:
-        """Ctrl-C stops as SIGTERM does: in order, within GRACE_SECONDS."""
+        """Stop on Ctrl-C as on SIGTERM: in order, within GRACE_SECONDS."""
         raise StopIteration
 
     def stop(self, graceful: bool = True) -> None:
@@ -106,7 +106,7 @@ class InterlockArbiter(Arbiter):  # type: ignore[misc]
 
 
 def shown_path(path: Path) -> str:
-    """Shorten a path that lies under the folder in which the operator stands."""
+    """Shorten a path below the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -116,14 +116,14 @@ def _services(worker: Any) -> Services:
     return services
 
 
-def begin_web_process(worker: Any) -> None:
-    """Start what lives beside the requests of one web process."""
-    # Ctrl-C on a terminal reaches every process of the group: only the arbiter acts on it.
+def start_web_process(worker: Any) -> None:
+    """Install the signal handlers of a web process and start its sweeper."""
+    # Ctrl-C on a terminal reaches every process of the group. Only the arbiter handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     services = _services(worker)
 
     def stop(number: int, frame: Any) -> None:
-        services.queue.stopping.set()  # requests that wait, and streams, end at once and hold no shutdown
+        services.queue.stopping.set()  # waiting requests and streams end at once, so that they do not delay the stop
         worker.handle_exit(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
@@ -131,14 +131,14 @@ def begin_web_process(worker: Any) -> None:
         services.sweeper.start()
 
 
-def end_web_process(_: Arbiter, worker: Any) -> None:
-    """Stop it again, and hand the connections back."""
-    if getattr(worker, "wsgi", None) is None:  # it did not get as far as an application
+def stop_web_process(_: Arbiter, worker: Any) -> None:
+    """Stop the sweeper and close the database connections."""
+    if getattr(worker, "wsgi", None) is None:  # it died before its application was made
         return
     _services(worker).sweeper.stop()
     _services(worker).engine.dispose()
 
 
-def forget_metrics(_: Arbiter, worker: Any) -> None:
-    """Drop the gauges of a web process that is gone."""
+def remove_metrics(_: Arbiter, worker: Any) -> None:
+    """Remove the gauges of a web process that has ended."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

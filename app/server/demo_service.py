@@ -1,4 +1,4 @@
-"""A service for the time of a demo: the one that runs already, or one that is started for it and stopped again."""
+"""The service that a demo uses: one that already runs, or a temporary one that is started for the demo."""
 
 import os
 import signal
@@ -16,15 +16,16 @@ import requests
 
 from app.server.address import base_url
 from app.server.admin_token import with_admin_token
-from app.server.leaving import die_with_parent
+from app.server.cleanup import die_with_parent
 from config import Config
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = 60.0, 30.0
+LOG_LINES = 5  # shown of a service that did not start
 
 
 class NoService(Exception):
-    """There is no service to use; the message is the sentence for the operator."""
+    """There is no service to use. The message is a sentence for the operator."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +35,25 @@ class Service:
 
 
 @contextmanager
-def service_on_loan(url: str | None, token: str | None, config: Config) -> Iterator[Service]:
-    """Yield the service at `url`, or else the one at HOST:PORT if it lets us in, or else one of our own.
+def service_for_demo(url: str | None, token: str | None, config: Config) -> Iterator[Service]:
+    """Yield the service at `url`; without `url`, the service at HOST:PORT if it can be used, or a temporary one.
 
-    Raises NoService when `url` is given and does not let us in, or when the own one does not start.
+    Raises NoService when the service at `url` cannot be used, or when the temporary one does not start.
     """
     token = token or with_admin_token(config).admin_token or ""
-    asked = Service((url or base_url(config)).rstrip("/"), token)
-    if reason := why_not(asked):
-        if url:
-            raise NoService(f"The service at {url} cannot be used: {reason}.")
-        with own_service(config) as own:
-            yield own
+    running = Service((url or base_url(config)).rstrip("/"), token)
+    problem = problem_with(running)
+    if problem is None:
+        yield running
+    elif url:
+        raise NoService(f"The service at {url} cannot be used: {problem}.")
     else:
-        yield asked
+        with temporary_service(config) as started:
+            yield started
 
 
-def why_not(service: Service) -> str | None:
-    """Say why the service cannot be used with this token, or None when it can."""
+def problem_with(service: Service) -> str | None:
+    """Explain why the service cannot be used with this token, or return None if it can."""
     try:
         answer = requests.get(
             f"{service.url}/api/batches?limit=1",
@@ -64,42 +66,42 @@ def why_not(service: Service) -> str | None:
 
 
 @contextmanager
-def own_service(config: Config) -> Iterator[Service]:
-    """Run a service with an embedded worker on a free port, on the database that the settings name."""
+def temporary_service(config: Config) -> Iterator[Service]:
+    """Run a service with an embedded worker on a free port, on the database of the settings."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         config = replace(with_admin_token(config), host="127.0.0.1", port=probe.getsockname()[1])
     service = Service(base_url(config), config.admin_token or "")
     settings = {"HOST": config.host, "PORT": str(config.port), "EMBEDDED_WORKER": "1"}
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve"],
             cwd=ROOT,
             env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=log,
+            stderr=log,
             preexec_fn=die_with_parent,
-            start_new_session=True,  # Ctrl-C ends the demo, which then stops its service in order
+            start_new_session=True,  # Ctrl-C reaches only the demo, which then stops the service
         )
         try:
             _wait_for(service, process)
             yield service
         except NoService as error:
-            output.seek(0)
-            said = output.read().decode(errors="replace").splitlines()
-            raise NoService("\n".join([str(error), *said[-5:]])) from error
+            log.seek(0)
+            lines = log.read().decode(errors="replace").splitlines()
+            raise NoService("\n".join([str(error), *lines[-LOG_LINES:]])) from error
         finally:
             _stop(process)
 
 
 def _wait_for(service: Service, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while reason := why_not(service):
+    while problem := problem_with(service):
         if process.poll() is not None:
             raise NoService("The service for the demo did not start:")
         if time.monotonic() > deadline:
-            raise NoService(f"The service for the demo cannot be used: {reason}.")
+            raise NoService(f"The service for the demo cannot be used: {problem}.")
         time.sleep(0.1)
 
 

@@ -1,11 +1,11 @@
-"""Which service a demo uses: the one it is told, the one that runs, or one of its own."""
+"""Which service a demo uses: the one at the given URL, the one that runs, or a temporary one."""
 
 from dataclasses import replace
 
 import pytest
 import requests
 
-from app.server.on_loan import NoService, service_on_loan, why_not
+from app.server.demo_service import NoService, problem_with, service_for_demo
 from config import Config
 from tests.support.postgres import free_port
 from tests.support.server import LiveServer
@@ -21,33 +21,33 @@ def settings(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def test_the_service_that_is_named_is_used(live_server: LiveServer, settings: Config) -> None:
-    with service_on_loan(f"{live_server.url}/", live_server.tokens["operator"], settings) as found:
+    with service_for_demo(f"{live_server.url}/", live_server.tokens["operator"], settings) as found:
         assert (found.url, found.token) == (live_server.url, live_server.tokens["operator"])
-    assert why_not(found) is None, "a service that ran before goes on"
+    assert problem_with(found) is None, "a service that ran before goes on"
 
 
 def test_the_service_at_host_and_port_is_used(live_server: LiveServer, settings: Config) -> None:
     port = int(live_server.url.rpartition(":")[2])
-    with service_on_loan(None, live_server.tokens["operator"], replace(settings, port=port)) as found:
+    with service_for_demo(None, live_server.tokens["operator"], replace(settings, port=port)) as found:
         assert found.url == live_server.url
 
 
 def test_a_named_service_that_does_not_let_us_in_is_refused(live_server: LiveServer, settings: Config) -> None:
     with (
         pytest.raises(NoService, match=f"^The service at {live_server.url} cannot be used: it answers 401 "),
-        service_on_loan(live_server.url, "wrong", settings),
+        service_for_demo(live_server.url, "wrong", settings),
     ):
         pass
 
 
 def test_a_named_service_that_does_not_answer_is_refused(settings: Config) -> None:
-    with pytest.raises(NoService, match="it does not answer"), service_on_loan("http://127.0.0.1:1", "x", settings):
+    with pytest.raises(NoService, match="it does not answer"), service_for_demo("http://127.0.0.1:1", "x", settings):
         pass
 
 
 def test_where_none_answers_one_is_started_and_stopped_again(settings: Config) -> None:
-    with service_on_loan(None, None, settings) as found:
-        assert why_not(found) is None
+    with service_for_demo(None, None, settings) as found:
+        assert problem_with(found) is None
         assert found.token == "the admin's token"
     with pytest.raises(requests.ConnectionError):
         requests.get(found.url, timeout=5)
@@ -55,5 +55,8 @@ def test_where_none_answers_one_is_started_and_stopped_again(settings: Config) -
 
 def test_an_own_service_that_does_not_start_says_why(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "nonsense")
-    with pytest.raises(NoService, match="did not start:\nError: Wrong settings"), service_on_loan(None, None, settings):
+    with (
+        pytest.raises(NoService, match="did not start:\nError: Wrong settings"),
+        service_for_demo(None, None, settings),
+    ):
         pass
