@@ -1,7 +1,7 @@
-"""The bare transaction, by pgbench: what an action costs the database when nobody is in between.
+"""The transaction of an action in pgbench, without the service: what the action costs the database alone.
 
-Lock the row, write it by its version, append the audit row, commit: the service's own schema, constraints and
-triggers, in a database that only these statements touch.
+It locks the row, writes it by its version, appends the audit row and commits, in a database with the service's schema,
+constraints and triggers that only these statements use.
 """
 
 import re
@@ -12,13 +12,13 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy import make_url
 
+from bench.deployment import DoesNotAddUp
 from bench.load import LAST_ANSWERS_SECONDS, START_SECONDS, BadLoad, NoLoadGenerator
 from bench.options import CONNECTIONS, LOAD_THREADS
-from bench.scene import DoesNotAddUp
 from tests.support.postgres import find_programs
 
-# From SAVED to ANALYZING, along the table, each step with its audit row, as the triggers demand.
-_LIFE = (
+# From SAVED to ANALYZING by the transition table. The triggers require an audit row for each step.
+_STEPS = (
     ("stage", "action", "SAVED", "STAGING"),
     ("staging_completed", "event", "STAGING", "STAGED"),
     ("run", "action", "STAGED", "ANALYZING"),
@@ -46,19 +46,19 @@ RESET = (
 
 
 def fill(database_url: str, batches: int, analyzing: bool) -> None:
-    """Make batches with ids from 1, SAVED or ANALYZING, with the audit rows of their life so far."""
+    """Make SAVED or ANALYZING batches with ids from 1, and their audit rows."""
     with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO batches (id, name, state, version, run, document_count, prompt_count, model_count,"
             " ready_task_count, max_attempts, lease_seconds, priority, staging_timeout_seconds, on_unreadable,"
             " created_at, updated_at)"
-            " SELECT id, 'bare', 'SAVED', 1, 0, 0, 0, 0, 1, 3, 60, 0, 3600, 'fail', now(), now()"
+            " SELECT id, 'pgbench', 'SAVED', 1, 0, 0, 0, 0, 1, 3, 60, 0, 3600, 'fail', now(), now()"
             " FROM generate_series(1, %s) AS id",
             (batches,),
         )
         append = f"{_AUDIT} SELECT id, version, %s, %s, %s, %s, 'bench', 'operator', '{{}}', now() FROM batches"
         cursor.execute(append, ("create", "edit", None, "SAVED"))
-        for trigger, kind, source, target in _LIFE if analyzing else ():
+        for trigger, kind, source, target in _STEPS if analyzing else ():
             cursor.execute("UPDATE batches SET state = %s, version = version + 1", (target,))
             cursor.execute(append, (trigger, kind, source, target))
     connection.close()
@@ -73,21 +73,21 @@ def audit_rows(database_url: str) -> int:
 
 
 def find_pgbench() -> Path:
-    """Find pgbench beside the server's other programs. Raises NoLoadGenerator."""
+    """Find pgbench in the folder of PostgreSQL's programs. Raises NoLoadGenerator."""
     found = find_programs() / "pgbench"
     if not found.exists():
-        raise NoLoadGenerator(f"pgbench is missing beside {found.parent}/postgres: apt-get install postgresql-contrib.")
+        raise NoLoadGenerator(f"pgbench is missing in {found.parent}: apt-get install postgresql-contrib.")
     return found
 
 
-def bare(database_url: str, transaction: str, batches: int, seconds: int, protocol: str = "simple") -> float:
-    """Run the transaction on random batches over 8 connections for so many seconds; return it by the second.
+def rate(database_url: str, transaction: str, batches: int, seconds: int, protocol: str = "simple") -> float:
+    """Run the transaction on random batches over 8 connections for so many seconds; return transactions per second.
 
     Raises BadLoad, and DoesNotAddUp unless each transaction wrote its audit row.
     """
     url = make_url(database_url)
     before = audit_rows(database_url)
-    with tempfile.NamedTemporaryFile("w", prefix="interlock-bare-", suffix=".sql") as script:
+    with tempfile.NamedTemporaryFile("w", prefix="interlock-pgbench-", suffix=".sql") as script:
         script.write(f"\\set id random(1, {batches})\n{transaction}")
         script.flush()
         command = [str(find_pgbench()), "-n", "-M", protocol, f"-c{CONNECTIONS}", f"-j{LOAD_THREADS}", f"-T{seconds}"]
@@ -100,11 +100,11 @@ def bare(database_url: str, transaction: str, batches: int, seconds: int, protoc
             timeout=seconds + LAST_ANSWERS_SECONDS + START_SECONDS,
             start_new_session=True,
         )
-    rate = re.search(r"tps = ([\d.]+)", ran.stdout)
+    per_second = re.search(r"tps = ([\d.]+)", ran.stdout)
     amount = re.search(r"transactions actually processed: (\d+)", ran.stdout)
-    if ran.returncode or not rate or not amount:
+    if ran.returncode or not per_second or not amount:
         raise BadLoad(f"pgbench ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
     written = audit_rows(database_url) - before
     if written != int(amount[1]):
-        raise DoesNotAddUp(f"{amount[1]} bare transactions, but {written} audit rows")
-    return float(rate[1])
+        raise DoesNotAddUp(f"{amount[1]} transactions, but {written} audit rows")
+    return float(per_second[1])

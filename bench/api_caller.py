@@ -1,4 +1,4 @@
-"""Calls of the API in plain Python: one connection, kept alive. Knows nothing of the service but its contract."""
+"""Calls the API on one connection that is kept alive, with the standard library only."""
 
 import json
 import time
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 300
 PART_BYTES = 256 * 1024
-IDLE_SECONDS = 2.0  # a server hangs up on a connection that is idle for long: by then this side has done so
+IDLE_SECONDS = 2.0  # shorter than the server's keep-alive: this side closes an idle connection first
 JSON, JSON_LINES = "application/json", "application/jsonl"
 
 
 class WrongAnswer(RuntimeError):
-    """The service answered something else than the benchmark can work with."""
+    """The service gave an answer that the benchmark cannot use."""
 
 
 class Caller:
@@ -40,7 +40,7 @@ class Caller:
         return answer
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """GET what is too large to hold, part by part. Raises WrongAnswer unless it is a 2xx that comes whole."""
+        """GET a large answer part by part. Raises WrongAnswer unless it is a complete 2xx."""
         response = self._answer("GET", path, None, JSON)
         try:
             while part := response.read(PART_BYTES):
@@ -56,8 +56,8 @@ class Caller:
         self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         if not 200 <= response.status < 300:
-            said = response.read()[:500].decode(errors="replace")
-            raise WrongAnswer(f"{method} {path}: {response.status} {said}")
+            problem = response.read()[:500].decode(errors="replace")
+            raise WrongAnswer(f"{method} {path}: {response.status} {problem}")
         return response
 
     def get(self, path: str) -> Any:
@@ -67,5 +67,5 @@ class Caller:
         return json.loads(self.send("POST", path, json.dumps(body).encode()))
 
     def act(self, batch_id: int, action: str, **context: Any) -> Any:
-        """Ask for an action; return the answer."""
+        """Request an action; return the answer."""
         return self.post(f"/api/batches/{batch_id}/action", {"action": action, "context": context})

@@ -1,7 +1,8 @@
-"""A worker that does nothing but lease and report, as fast as it can: `python -m bench.client URL BATCH AT_ONCE NAME`.
+"""A worker that only leases and reports, as fast as it can.
 
-Protocol with whoever starts it: prints `ready`, waits for a line on stdin, works until the batch has nothing more
-to lease, prints what it did as one line of JSON. The token is in the environment: BENCH_TOKEN.
+Run as `python -m bench.worker_process URL BATCH AT_ONCE NAME`, with its token in the environment variable BENCH_TOKEN.
+It prints `ready`, waits for a line on stdin, works until the batch has no task to lease, and prints its figures as one
+line of JSON.
 """
 
 import os
@@ -11,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from bench.calls import Caller
+from bench.api_caller import Caller
 
 
 def work(caller: Caller, batch_id: int, at_once: int, name: str) -> dict[str, Any]:
-    """Lease and complete tasks until there are none; return how many, when, and the CPU time that took."""
+    """Lease and complete tasks until there are none; return their number, the start, the end and the CPU time."""
     lease = orjson.dumps({"worker": name, "max_tasks": at_once, "batch_id": batch_id, "lease_seconds": 600})
     reported = 0
     begun_at, cpu = time.time(), time.process_time()
@@ -40,7 +41,7 @@ def main() -> None:
     with Caller(url, os.environ["BENCH_TOKEN"]) as caller:
         caller.send("GET", "/healthz")
         print("ready", flush=True)
-        if sys.stdin.readline():  # an end without a line: whoever started this is gone
+        if sys.stdin.readline():  # stdin ended without a line: the parent process is gone
             print(orjson.dumps(work(caller, int(batch_id), int(at_once), name)).decode(), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Batches of ready-made tasks, made over HTTP like anybody's: created, staged, and run if wanted."""
+"""Makes batches over HTTP: creates and stages them, and runs them."""
 
 import json
 import time
@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench.calls import JSON_LINES, Caller, WrongAnswer
+from bench.api_caller import JSON_LINES, Caller, WrongAnswer
+from bench.deployment import Deployment
 from bench.options import CONNECTIONS, Bench
-from bench.scene import Scene
 
 STAGING_SECONDS = 300
 POLL_SECONDS = 0.2
 PORTION = 50_000  # tasks that one statement completes
 DOCUMENTS_AT_ONCE = 500
-STAGED_AT_ONCE = 50  # documents that are reported read together: each makes its tasks at once
+STAGED_AT_ONCE = 50  # documents reported in one request, which then makes all their tasks
 
 
 def lines_of(tasks: int) -> bytes:
@@ -26,7 +26,7 @@ def lines_of(tasks: int) -> bytes:
 
 
 def line_of(number: int) -> bytes:
-    """Write one ready-made task as a line of JSON, without its end."""
+    """Write one ready-made task as a line of JSON, without the line end."""
     body = {"model": "small", "messages": [{"role": "user", "content": f"Question {number}"}]}
     line = {"custom_id": f"task-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
     return json.dumps(line).encode()
@@ -39,37 +39,37 @@ def create(caller: Caller, tasks: int) -> int:
 
 
 def stage(bench: Bench, caller: Caller, batch_id: int, action: str = "stage") -> None:
-    """Stage a batch and wait until its tasks are written. Raises WrongAnswer if that takes too long."""
-    batch = caller.act(batch_id, action, reuse="none")["batch"]  # a round before has the answers
+    """Stage a batch and wait until it is STAGED. Raises WrongAnswer if that takes too long."""
+    batch = caller.act(batch_id, action, reuse="none")["batch"]  # an earlier round has the same questions
     total = batch["input"]["ready_tasks"]
     deadline = time.monotonic() + STAGING_SECONDS
     while batch["state"] != "STAGED":
         if batch["state"] != "STAGING" or time.monotonic() > deadline:
-            raise WrongAnswer(f"Batch {batch_id} does not get STAGED: it is {batch['state']}.")
+            raise WrongAnswer(f"Batch {batch_id} does not become STAGED: it is {batch['state']}.")
         bench.progress.count("tasks staged", batch["progress"]["analysis"]["total"], total)
         time.sleep(POLL_SECONDS)
         batch = caller.get(f"/api/batches/{batch_id}")
 
 
-def large(bench: Bench, scene: Scene, tasks: int) -> int:
-    """Make a batch of many tasks that is ANALYZING; return its id."""
+def large(bench: Bench, deployment: Deployment, tasks: int) -> int:
+    """Make one ANALYZING batch of many tasks; return its id."""
     bench.progress.say(f"making a batch of {tasks:,} tasks")
-    with scene.caller() as caller:
+    with deployment.caller() as caller:
         batch_id = create(caller, tasks)
         stage(bench, caller, batch_id)
         caller.act(batch_id, "run")
     return batch_id
 
 
-def many(bench: Bench, scene: Scene, amount: int, tasks: int = 1, run: bool = True) -> Sequence[int]:
-    """Make many small batches, ANALYZING or, without `run`, SAVED; return their ids in order."""
+def many(bench: Bench, deployment: Deployment, amount: int, tasks: int = 1, run: bool = True) -> Sequence[int]:
+    """Make many small batches, ANALYZING or (without `run`) SAVED; return their ids, sorted."""
     bench.progress.say(f"making {amount:,} batches of {tasks}")
     held = local()
     callers: list[Caller] = []
 
     def make(_: int) -> int:
         if not hasattr(held, "caller"):
-            held.caller = scene.caller()
+            held.caller = deployment.caller()
             callers.append(held.caller)
         batch_id = create(held.caller, tasks)
         if run:
@@ -92,15 +92,15 @@ def many(bench: Bench, scene: Scene, amount: int, tasks: int = 1, run: bool = Tr
     return sorted(made)
 
 
-def matrix(bench: Bench, there: Scene, documents: int, prompts: int, models: int) -> int:
-    """Make a batch of documents x prompts x models that is ANALYZING; return its id."""
+def matrix(bench: Bench, deployment: Deployment, documents: int, prompts: int, models: int) -> int:
+    """Make an ANALYZING batch of documents x prompts x models; return its id."""
     bench.progress.say(f"making a batch of {documents:,} documents x {prompts} prompts x {models} models")
     made = {
         "name": f"{documents} documents",
         "prompts": [{"name": f"prompt {n}", "text": f"Question {n}: {{document}}"} for n in range(prompts)],
         "models": [{"connection": "local", "model": f"model-{n}"} for n in range(models)],
     }
-    with there.caller() as caller, there.caller("worker") as worker:
+    with deployment.caller() as caller, deployment.caller("worker") as worker:
         batch_id = int(caller.post("/api/batches", made)["id"])
         for first in range(0, documents, DOCUMENTS_AT_ONCE):
             numbers = range(first, min(documents, first + DOCUMENTS_AT_ONCE))
@@ -112,7 +112,7 @@ def matrix(bench: Bench, there: Scene, documents: int, prompts: int, models: int
         while read < documents:
             tasks = worker.post("/api/tasks/lease", lease)["tasks"]
             if not tasks:
-                raise WrongAnswer(f"{read} documents of batch {batch_id} were to be had, of {documents}.")
+                raise WrongAnswer(f"Only {read} of {documents} documents of batch {batch_id} could be leased.")
             report(worker, tasks, {"text": "A text as documents have it."})
             read += len(tasks)
             bench.progress.count("documents read", read, documents)
@@ -121,7 +121,7 @@ def matrix(bench: Bench, there: Scene, documents: int, prompts: int, models: int
 
 
 def report(worker: Caller, tasks: Sequence[Any], result: Any) -> None:
-    """Complete leased tasks, all with one result. Raises WrongAnswer."""
+    """Complete leased tasks, all with the same result. Raises WrongAnswer."""
     reports = [
         {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", "result": result}
         for task in tasks
@@ -131,8 +131,8 @@ def report(worker: Caller, tasks: Sequence[Any], result: Any) -> None:
         raise WrongAnswer(f"A report was refused: {answers[:3]}")
 
 
-def completed_by_sql(there: Scene, batch_id: int, tasks: int, answer: Any) -> Iterator[int]:
-    """Complete so many queued tasks of a batch in portions, the counts along with them; yield how many are done."""
+def complete_by_sql(deployment: Deployment, batch_id: int, tasks: int, answer: Any) -> Iterator[int]:
+    """Complete so many queued tasks of a batch and update its counts, in portions; yield how many are done."""
     open_tasks = f"batch_id = {batch_id} AND kind = 'ANALYZE' AND status = 'QUEUED'"
     completed = text(
         "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer"
@@ -145,7 +145,7 @@ def completed_by_sql(there: Scene, batch_id: int, tasks: int, answer: Any) -> It
     )
     done = 0
     while done < tasks:
-        with there.services.engine.begin() as connection:
+        with deployment.services.engine.begin() as connection:
             portion = connection.execute(
                 completed, {"answer": json.dumps(answer), "most": min(PORTION, tasks - done)}
             ).rowcount
