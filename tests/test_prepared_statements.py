@@ -1,4 +1,4 @@
-"""Prepared statements: once for each connection, with their parameters, and kept through a rollback."""
+"""Prepared statements: prepared once for each connection, executed with parameters, kept after a rollback."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Taking the port, and naming the address."""
+"""Opening the port, and the URL of the server."""
 
 import socket
 
@@ -21,7 +21,9 @@ def test_a_port_in_use_is_refused_in_one_sentence() -> None:
             open_port("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])  # no name; nobody's address
+@pytest.mark.parametrize(
+    "host", ["no.such.host.invalid", "192.0.2.1"]
+)  # a name that does not exist; an address of no machine
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
     with pytest.raises(CannotListen, match=rf"^Cannot listen on {host}:5000: "):
         open_port(host, 5000)

@@ -13,7 +13,7 @@ from tests.support.server import LiveServer
 
 @pytest.fixture
 def settings(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """The settings as the operator's environment has them, for this process and the one that it may start."""
+    """The settings, also in the environment of a process that the test may start."""
     config = Config(database_url=database_url, port=free_port(), admin_token="the admin's token")
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("ADMIN_TOKEN", "the admin's token")

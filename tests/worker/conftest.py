@@ -1,4 +1,4 @@
-"""Fixtures of the worker's tests: a service of their own that misbehaves on order, and a client of it."""
+"""Fixtures of the worker's tests: a fake service that misbehaves on request, and a client of it."""
 
 import subprocess
 import sys

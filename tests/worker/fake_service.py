@@ -1,4 +1,4 @@
-"""A service for the worker's tests: the workers' protocol over real HTTP, in memory, misbehaving on order.
+"""A service for the worker's tests: the workers' protocol over real HTTP, in memory, misbehaving on request.
 
 `order("report", "drop_after", 503)` says how the next calls of `report` go wrong, in turn; then all is well again.
 """
@@ -25,7 +25,7 @@ class FakeTask:
 
 
 class FakeService:
-    """Start it with `start`, take it away with `stop`; the tasks stay. `calls` keeps every body that came in."""
+    """`start` and `stop` may be repeated; the tasks stay. `calls` holds every body that was received."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, FakeTask] = {}
@@ -74,8 +74,8 @@ class FakeService:
         with self.lock:
             ids = [str(len(self.tasks) + 1 + n) for n in range(amount)]
             for number in ids:
-                said = payload or {"connection": "test", "model": "m", "messages": [{"role": "user", "content": "Hi."}]}
-                self.tasks[number] = FakeTask(dict(said), kind)
+                body = payload or {"connection": "test", "model": "m", "messages": [{"role": "user", "content": "Hi."}]}
+                self.tasks[number] = FakeTask(dict(body), kind)
             return ids
 
     def statuses(self) -> dict[str, int]:
@@ -150,7 +150,7 @@ class FakeService:
         task = self.tasks.get(report["task_id"])
         if task is None:
             return {"task_id": report["task_id"], "status": 404, "reason": "There is no such task."}
-        if report in task.reports:  # the same again
+        if report in task.reports:  # a repeated report
             return {"task_id": report["task_id"], "status": 200}
         if task.token != report["lease_token"] or task.status not in ("LEASED", "QUEUED"):
             return {"task_id": report["task_id"], "status": 409, "reason": "The lease ran out."}
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.fake.lock:
             orders = self.fake.orders[call]
             if orders and callable(orders[0]):
-                return orders[0]  # a rule stays until it is taken away
+                return orders[0]  # a rule stays until the test removes it
             return orders.popleft() if orders else None
 
     def _signed(self) -> bool:

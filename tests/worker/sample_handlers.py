@@ -1,4 +1,4 @@
-"""Handlers that the worker processes of these tests are given by name."""
+"""Handlers for the worker processes of these tests, which import them by name."""
 
 import os
 import time
@@ -13,20 +13,20 @@ def at_once(task: Task) -> dict[str, Any]:
 
 
 def begun(task: Task) -> None:
-    """Leave a file in the payload's folder, if it names one: a task that is leased is not yet one that runs."""
+    """Write a file into the folder that the payload names, if any: it shows that the task runs."""
     if "begun" in task.payload:
         Path(task.payload["begun"], task.id).touch()
 
 
 def slow(task: Task) -> dict[str, Any]:
-    """Take the payload's seconds."""
+    """Sleep for the seconds of the payload."""
     begun(task)
     time.sleep(task.payload.get("seconds", 1.0))
     return {"text": f"answer to {task.id}"}
 
 
 def gated(task: Task) -> dict[str, Any]:
-    """Go on when the file of the payload is there."""
+    """Continue when the file of the payload exists."""
     deadline = time.monotonic() + 60
     while not Path(task.payload["gate"]).exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -49,7 +49,7 @@ def whose_process(task: Task) -> dict[str, Any]:
 
 
 def dies_once(task: Task) -> dict[str, Any]:
-    """Kill the process that runs it, the first time."""
+    """Kill the process that runs this, the first time."""
     mark = Path(task.payload["mark"])
     if not mark.exists():
         mark.touch()
@@ -62,5 +62,5 @@ def read(task: Task) -> dict[str, Any]:
 
 
 def quick_line(task: Task) -> dict[str, Any]:
-    """Answer a ready-made line with its number."""
+    """Return the number of a ready-made task."""
     return {"n": task.payload["body"]["n"]}

@@ -14,13 +14,13 @@ def test_leases_and_their_length(service: FakeService, client: Client) -> None:
     service.add(3)
     granted = client.lease(2, 0, lease_seconds=30, batch_id=9)
     assert [row["id"] for row in granted.rows] == ["1", "2"]
-    # Date leaves out a fraction of a second: up to one is taken off, and one more may be missing.
+    # Date has no fraction of a second: one second is subtracted, and up to one more may be missing.
     assert all(58.0 <= seconds <= 60.0 for seconds in granted.lease_seconds)
     wanted = {"worker": "a worker", "max_tasks": 2, "wait_seconds": 0, "lease_seconds": 30, "batch_id": 9}
     assert service.calls["lease"] == [wanted]
 
 
-def test_what_was_not_asked_for_is_not_sent(service: FakeService, client: Client) -> None:
+def test_an_option_that_is_not_set_is_not_sent(service: FakeService, client: Client) -> None:
     client.lease(1, 0)
     client.heartbeat([])
     assert service.calls["lease"] == [{"worker": "a worker", "max_tasks": 1, "wait_seconds": 0}]

@@ -87,7 +87,7 @@ def test_a_root_that_is_gone(tmp_path: Path) -> None:
         DocumentsRoot(tmp_path / "no").matches("*")
 
 
-def test_no_more_is_read_than_asked_for(root: DocumentsRoot) -> None:
+def test_no_more_is_read_than_the_limit(root: DocumentsRoot) -> None:
     assert root.read("a.pdf", 2) == b"a.p"
 
 

@@ -1,4 +1,4 @@
-"""Executors beyond threads: processes and a Dask cluster, and what becomes of tasks when a part of them is killed."""
+"""Executors other than threads: processes and a Dask cluster, and what happens to tasks when parts are killed."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def task(number: int, **payload: Any) -> Task:
 
 
 def children_of(pid: int) -> list[psutil.Process]:
-    """The processes that have tasks: loky's own keeper of resources is none."""
+    """The processes that run tasks, without loky's resource tracker."""
     return [child for child in psutil.Process(pid).children() if "popen_loky" in " ".join(child.cmdline())]
 
 
@@ -50,8 +50,8 @@ def processes() -> Iterator[ProcessExecutor]:
 def test_a_process_that_dies_takes_no_other_task_with_it(processes: ProcessExecutor, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     waiting = processes.submit(sample_handlers.gated, task(1, gate=str(gate)))
-    mortal = processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark")))
-    assert isinstance(mortal.exception(60), BrokenExecutor)
+    dying = processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark")))
+    assert isinstance(dying.exception(60), BrokenExecutor)
     gate.touch()
     assert waiting.result(60) == {"text": "answer to 1"}
     assert processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark"))).result(60) == {
@@ -70,7 +70,7 @@ def test_a_process_killed_while_it_has_nothing_to_do(processes: ProcessExecutor)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not psutil.pid_exists(pid))
     (only,) = processes._free
-    wait_for(lambda: only._flags.broken)  # whoever is quicker than that loses an attempt
+    wait_for(lambda: only._flags.broken)  # a task submitted before this would lose an attempt
     assert processes.submit(sample_handlers.whose_process, task(2)).result(60)["pid"] != pid
 
 
@@ -93,7 +93,7 @@ def test_a_signal_to_the_whole_group_ends_no_task(service: FakeService, start_wo
 
 
 def all_ready(pid: int) -> bool:
-    """Whether each process has come as far as to leave signals to its worker."""
+    """Whether every process ignores signals already."""
     ignored = [re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{p.pid}/status").read_text()) for p in children_of(pid)]
     return all(found and int(found[1], 16) >> (signal.SIGTERM - 1) & 1 for found in ignored)
 
@@ -116,7 +116,7 @@ def test_no_end_of_the_worker_leaves_a_process_behind(
     first, *second = signals
     worker.send_signal(first)
     for number in second:
-        service.wait_for(lambda: service.calls["release"])  # it has heard the first
+        service.wait_for(lambda: service.calls["release"])  # the first signal was handled
         worker.send_signal(number)
     assert worker.wait(60) == exit_code
     psutil.wait_procs(processes, timeout=30)
@@ -150,7 +150,7 @@ def completed(server: LiveServer, url: str) -> int:
 
 
 def each_is_completed_once(server: LiveServer, url: str, database_url: str, amount: int, seconds: float = 60.0) -> None:
-    """Wait until the batch is COMPLETED; then each task has its own answer, and none came twice."""
+    """Wait until the batch is COMPLETED; then each task has its own answer, and no answer was reported twice."""
     with server.session() as http:
         wait_for(lambda: http.get(url, timeout=60).json()["state"] == "COMPLETED", seconds)
         lines = http.get(f"{url}/results", timeout=60).text.splitlines()
@@ -164,7 +164,7 @@ def each_is_completed_once(server: LiveServer, url: str, database_url: str, amou
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
-    """Start programs of Python in the project's folder, each with a log of its own; all are killed at the end."""
+    """Start Python programs in the project's folder, each with its own log. All are killed at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start_program(*arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
@@ -233,7 +233,7 @@ def test_a_machine_of_the_cluster_is_killed_and_every_task_is_completed_once(
 ) -> None:
     port = free_port()
     start_scheduler(start, port)
-    mortal, _ = start_machine(start, port), start_machine(start, port)
+    killed, _ = start_machine(start, port), start_machine(start, port)
     url = batch_of_lines(live_server, 5_000)
     wait_for(lambda: listens(port))
     scheduler = f"tcp://127.0.0.1:{port}"
@@ -241,7 +241,7 @@ def test_a_machine_of_the_cluster_is_killed_and_every_task_is_completed_once(
         live_server, start, "--executor", "dask", "--scheduler", scheduler, "--concurrency", "50", "--prefetch", "10"
     )
     wait_for(lambda: completed(live_server, url) >= 500)
-    mortal.kill()
+    killed.kill()
     each_is_completed_once(live_server, url, database_url, 5_000, 240)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
@@ -261,7 +261,7 @@ def test_a_lost_scheduler_is_waited_for(sqlite_url: str, start_server: Any, star
     wait_for(lambda: completed(server, url) >= 100)
     scheduler.kill()
     machine.kill()
-    with server.session() as http:  # what cannot be worked on is not held
+    with server.session() as http:  # tasks that cannot run are not held
         wait_for(lambda: http.get(url, timeout=60).json()["progress"]["analysis"]["leased"] == 0)
     start_scheduler(start, port)
     start_machine(start, port)

@@ -1,4 +1,4 @@
-"""The registry: by kind, connection and model; and what becomes of what a handler does."""
+"""The handlers: chosen by kind, connection and model; and the reports of what a handler returns or raises."""
 
 import pickle
 

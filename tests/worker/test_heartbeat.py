@@ -1,4 +1,4 @@
-"""Heartbeats: leases are renewed before they end, and what is taken away is noticed."""
+"""Heartbeats: leases are renewed before they expire, and revoked leases are noticed."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def held() -> HeldLeases:
 
 @pytest.fixture
 def beating(client: Client, held: HeldLeases) -> Iterator[list[int]]:
-    """Run a heartbeat; counts how often it has renewed."""
+    """Run a heartbeat; the list grows with each renewal."""
     renewed: list[int] = []
     stop = threading.Event()
     heartbeat = Heartbeat(client, held, lambda: renewed.append(1))
@@ -66,7 +66,7 @@ def test_a_fresh_lease_is_left_alone(
     assert service.calls["heartbeat"] == []
 
 
-def test_a_task_that_is_taken_away_is_dropped_and_the_others_are_renewed(
+def test_a_task_whose_lease_is_revoked_is_dropped_and_the_others_are_renewed(
     service: FakeService, client: Client, held: HeldLeases, beating: list[int]
 ) -> None:
     service.lease_seconds = 2.0
@@ -80,7 +80,7 @@ def test_a_task_that_is_taken_away_is_dropped_and_the_others_are_renewed(
     assert beating
 
 
-def test_a_service_that_is_away_is_asked_again_soon(
+def test_a_service_that_is_unavailable_is_called_again_soon(
     service: FakeService, client: Client, held: HeldLeases, beating: list[int]
 ) -> None:
     service.lease_seconds = 3.0
@@ -124,7 +124,7 @@ def test_many_leases_go_in_portions(
     assert [len(body["leases"]) for body in service.calls["heartbeat"][:3]] == [4, 4, 2]
 
 
-def test_an_unwelcome_token_is_told_to_the_caller(service: FakeService, client: Client, held: HeldLeases) -> None:
+def test_an_invalid_token_is_raised_to_the_caller(service: FakeService, client: Client, held: HeldLeases) -> None:
     leases = take(service, client, held, 1)
     service.token = "another"
     with pytest.raises(Unauthorized):

@@ -1,4 +1,4 @@
-"""The held: how much it takes, what begins, what is renewed, and what is let go."""
+"""The held leases: their capacity, which task starts next, and which leases are renewed and removed."""
 
 import time
 from itertools import count
@@ -14,7 +14,7 @@ def lease(seconds: float = 60.0, ago: float = 0.0) -> Lease:
     return Lease(Task(str(number), 1, 1, "ANALYZE", 1, {}, f"t.{number}"), seconds, time.monotonic() - ago)
 
 
-def test_room_opens_in_bulk_and_is_never_more_than_can_be_held() -> None:
+def test_capacity_opens_in_bulk_and_is_never_more_than_can_be_held() -> None:
     held = HeldLeases(running=2, waiting=4, answers=100)
     assert held.capacity() == 6
     held.add([lease() for _ in range(6)])
@@ -26,13 +26,13 @@ def test_room_opens_in_bulk_and_is_never_more_than_can_be_held() -> None:
     assert held.capacity() == 0  # four still wait
     held.mark_answered(first)
     assert held.start_next()
-    assert held.capacity() == 0  # three wait: one more would not pay the asking
+    assert held.capacity() == 0  # three wait: one more is not worth a request
     held.mark_answered(second)
     assert held.start_next()
     assert held.capacity() == 2  # two wait, two run
 
 
-def test_answers_that_cannot_be_reported_take_room() -> None:
+def test_answers_that_cannot_be_reported_take_capacity() -> None:
     held = HeldLeases(running=1, waiting=1, answers=3)
     for _ in range(3):
         held.add([lease()])
@@ -45,7 +45,7 @@ def test_answers_that_cannot_be_reported_take_room() -> None:
     assert held.capacity() == 1
 
 
-def test_without_prefetch_room_is_what_could_run_at_once() -> None:
+def test_without_prefetch_capacity_is_what_could_run_at_once() -> None:
     held = HeldLeases(running=2, waiting=0, answers=10)
     assert held.capacity() == 2
     held.add([lease(), lease()])
@@ -65,7 +65,7 @@ def test_a_task_whose_lease_ran_out_does_not_begin_until_it_is_renewed() -> None
     assert held.start_next() is old
 
 
-def test_due_are_those_past_a_third_of_their_lease_and_whoever_is_near() -> None:
+def test_due_are_those_past_a_third_of_their_lease_and_those_that_are_near() -> None:
     held = HeldLeases(running=1, waiting=10, answers=10)
     due, near, far = lease(60, ago=21), lease(60, ago=16), lease(60, ago=5)
     held.add([near, far])
@@ -75,7 +75,7 @@ def test_due_are_those_past_a_third_of_their_lease_and_whoever_is_near() -> None
     running = held.start_next()
     assert running is near
     held.mark_answered(running)
-    assert set(held.due()) == {near, due}  # an answer not yet reported keeps its lease
+    assert set(held.due()) == {near, due}  # a lease is held until its report is sent
 
 
 def test_the_wait_ends_when_a_lease_is_due() -> None:
@@ -86,7 +86,7 @@ def test_the_wait_ends_when_a_lease_is_due() -> None:
     assert 0.1 < time.monotonic() - began_at < 8
 
 
-def test_what_is_taken_away_goes_from_the_line_and_is_told_when_it_runs() -> None:
+def test_a_revoked_task_is_removed_if_it_waits_and_stopped_if_it_runs() -> None:
     held = HeldLeases(running=1, waiting=10, answers=10)
     held.add([lease(60, ago=30), lease(60, ago=30)])
     running = held.start_next()
@@ -100,7 +100,7 @@ def test_what_is_taken_away_goes_from_the_line_and_is_told_when_it_runs() -> Non
     assert held.close() == []
 
 
-def test_closing_gives_out_what_has_not_begun_and_begins_nothing_more() -> None:
+def test_closing_returns_the_waiting_tasks_and_starts_nothing_more() -> None:
     held = HeldLeases(running=1, waiting=10, answers=10)
     held.add([lease(), lease(), lease()])
     running = held.start_next()

@@ -1,4 +1,4 @@
-"""Answers in JSON: read out of texts, and held against the schema of their prompt, whatever handler gave them."""
+"""Answers in JSON: parsed from texts, and checked against the schema of their prompt, for every handler."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_an_answer_that_fits_is_completed_with_its_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "said"),
+    ("result", "message"),
     [
         ({"json": {"n": "one"}}, "at $.n: 'one' is not of type 'integer'"),
         ({"text": "{}"}, "'n' is a required property"),
@@ -35,15 +35,15 @@ def test_an_answer_that_fits_is_completed_with_its_json() -> None:
         ({"json": None, "text": '{"n": 1}'}, "None is not of type 'object'"),
     ],
 )
-def test_one_that_does_not_fit_is_a_failed_attempt_with_its_usage(result: dict[str, Any], said: str) -> None:
+def test_one_that_does_not_match_is_a_failed_attempt_with_its_usage(result: dict[str, Any], message: str) -> None:
     report = performed({**result, "usage": USAGE})
     assert (report["outcome"], report["retryable"], report["critical"]) == ("failed", True, False)
     assert report["error"]["code"] == "schema_mismatch"
-    assert said in report["error"]["message"]
+    assert message in report["error"]["message"]
     assert report["error"]["usage"] == USAGE
 
 
-def test_without_a_schema_nothing_is_asked_of_an_answer() -> None:
+def test_without_a_schema_every_answer_is_accepted() -> None:
     assert performed({"text": "One."}, schema=None)["result"] == {"text": "One."}
 
 
@@ -59,10 +59,10 @@ def test_a_schema_that_is_none_fails_for_good_and_fetches_nothing(schema: Any) -
 
 
 def test_the_message_of_a_huge_answer_keeps_its_end() -> None:
-    said = mismatch("x" * 10_000, {"type": "integer"})
-    assert said is not None
-    assert len(said) < 1_000
-    assert said.endswith("is not of type 'integer'")
+    message = mismatch("x" * 10_000, {"type": "integer"})
+    assert message is not None
+    assert len(message) < 1_000
+    assert message.endswith("is not of type 'integer'")
 
 
 @pytest.mark.parametrize("text", ["", "four", '{"half": ', "```json\nno\n```", 'So: {"n": 1}'])

@@ -1,4 +1,4 @@
-"""The log of an outage: now and then a line, with what is waiting here, and one when it is over."""
+"""The log of an outage: a line every few seconds with the counts of this worker, and one at its end."""
 
 import time
 from typing import Any
@@ -14,7 +14,7 @@ def events(logs: list[Any]) -> list[str]:
     return [line["event"] for line in logs]
 
 
-def test_an_outage_is_told_now_and_then_and_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_logged_every_few_seconds_and_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.2)
     with capture_logs() as logs:
         outage = Outage("http://x")

@@ -1,4 +1,4 @@
-"""The outbox: bulk, the same bytes again, and what becomes of a report that is not liked."""
+"""The outbox: bulk requests, retries with the same bytes, and what happens to a refused report."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from tests.worker.fake_service import FakeService
 
 
 class Sending:
-    """An outbox whose thread runs, and what it has settled."""
+    """An outbox with its running thread, and the lease tokens that it has settled."""
 
     def __init__(self, client: Client, max_reports: int = 10, wait_seconds: float = 0.05) -> None:
         self.settled: list[str] = []
@@ -68,7 +68,7 @@ def test_reports_go_in_bulk(service: FakeService, client: Client, sending: Sendi
     assert len(sending.outbox) == 0
 
 
-def test_a_single_report_waits_no_longer_than_told(service: FakeService, client: Client) -> None:
+def test_a_single_report_waits_no_longer_than_configured(service: FakeService, client: Client) -> None:
     sending = Sending(client, max_reports=1000, wait_seconds=0.3)
     began_at = time.monotonic()
     put(sending, leased(service, client, 1))
@@ -89,7 +89,7 @@ def test_the_same_bytes_again_until_they_are_answered(
     assert all(len(task.reports) == 1 for task in service.tasks.values())
 
 
-def test_retry_after_is_heeded(service: FakeService, client: Client, sending: Sending) -> None:
+def test_retry_after_is_respected(service: FakeService, client: Client, sending: Sending) -> None:
     service.order("report", (429, {"Retry_After": "1"}))
     began_at = time.monotonic()
     put(sending, leased(service, client, 1))
@@ -108,15 +108,17 @@ def test_a_service_that_is_away_for_long_loses_nothing(service: FakeService, cli
     assert service.statuses() == {"COMPLETED": 30}
 
 
-def test_reports_that_do_not_count_are_told_and_dropped(service: FakeService, client: Client, sending: Sending) -> None:
+def test_reports_that_do_not_count_are_logged_and_dropped(
+    service: FakeService, client: Client, sending: Sending
+) -> None:
     late, good = leased(service, client, 2)
     service.tasks["1"].token = "t.1.2"
     unknown = Report("999", "t.999.1", good.body.replace(b'"2"', b'"999"'), has_result=True)
     with capture_logs() as logs:
         put(sending, [late, unknown, good])
         wait_for(lambda: len(sending.settled) == 3)
-    told = {line["task_id"]: line["status"] for line in logs if line["event"] == "report_not_counted"}
-    assert told == {"1": 409, "999": 404}
+    logged = {line["task_id"]: line["status"] for line in logs if line["event"] == "report_not_counted"}
+    assert logged == {"1": 409, "999": 404}
     assert service.tasks["2"].status == "COMPLETED"
     assert len(service.calls["report"]) == 1
 
@@ -139,7 +141,7 @@ def test_the_one_report_that_is_refused_is_found_and_fails_for_good(
     assert len(sending.outbox) == 0
 
 
-def test_a_service_that_refuses_everything_is_not_asked_for_ever(
+def test_a_service_that_refuses_everything_is_not_called_for_ever(
     service: FakeService, client: Client, sending: Sending
 ) -> None:
     service.order("report", lambda _: 422)
@@ -170,7 +172,7 @@ def test_large_reports_do_not_share_a_bulk(
     assert [len(body["reports"]) for body in service.calls["report"]] == [2, 2, 2]
 
 
-def test_an_unwelcome_token_ends_it_and_the_answers_are_counted(
+def test_an_invalid_token_ends_it_and_the_answers_are_counted(
     service: FakeService, client: Client, sending: Sending
 ) -> None:
     reports = leased(service, client, 3)
@@ -201,11 +203,11 @@ def test_at_the_end_a_service_that_is_away_is_not_waited_for_beyond_the_deadline
     sending.finish(0.5)
     assert time.monotonic() - began_at < 15
     assert len(sending.outbox) == 3
-    sending.outbox.put(reports[0])  # too late: it was handed back
+    sending.outbox.put(reports[0])  # too late: its task was released
     assert len(sending.outbox) == 3
 
 
-def test_patience_outlasts_the_longest_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_outlast_the_longest_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(retries, "MAX_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(retries, "JITTER_SECONDS", 0.0)
@@ -213,7 +215,7 @@ def test_patience_outlasts_the_longest_outage(monkeypatch: pytest.MonkeyPatch) -
 
     def call() -> str:
         calls.append(1)
-        if len(calls) < 3000:  # doubled so often, a wait is larger than any float
+        if len(calls) < 3000:  # doubled so many times, a wait would overflow a float
             raise retries.Unavailable("not yet")
         return "answered"
 

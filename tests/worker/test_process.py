@@ -29,7 +29,7 @@ def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[s
 
 
 def marks(folder: Path) -> Path:
-    """The folder in which tasks leave a file as they begin."""
+    """The folder in which each task writes a file when it begins."""
     found = folder / "begun"
     found.mkdir(exist_ok=True)
     return found
@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
     start_worker(*SLOW)
     service.wait_until_finished(30)
     assert [len(task.reports) for task in service.tasks.values()] == [1] * 6
-    # A third attempt where the killed worker had another lease under way, which was granted to nobody.
+    # Three attempts if a lease request of the killed worker was still open: its lease was granted to nobody.
     assert {task.attempt for task in service.tasks.values()} <= {2, 3}
 
 
@@ -102,10 +102,10 @@ def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(service: Fak
     process = start_worker()
     service.wait_for(lambda: service.calls["lease"])
     service.token = "another"
-    _, said = process.communicate(timeout=30)
+    _, output = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "does not accept this token" in said
-    assert "the-token" not in said
+    assert "does not accept this token" in output
+    assert "the-token" not in output
 
 
 def test_processes_as_executor_survive_the_death_of_one(
@@ -137,10 +137,10 @@ def test_the_environment_may_give_every_option(service: FakeService) -> None:
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:
-    said = command("--help").stdout
+    output = command("--help").stdout
     for option in ("--url", "--token-file", "--concurrency", "--handler", "--grace-seconds", "INTERLOCK_TOKEN"):
-        assert option in said
-    assert "Exit codes" in said
+        assert option in output
+    assert "Exit codes" in output
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         (("--token", "t", "--connections", "x.toml", "--executor", "processes"), "needs --executor threads"),
     ],
 )
-def test_wrong_options_are_told_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
+def test_wrong_options_are_explained_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
     done = command(*options)
     assert done.returncode == 2
     assert sentence in re.sub(r"\s+", " ", done.stderr)

@@ -1,4 +1,4 @@
-"""Reports: whatever a handler returns or raises can be sent, and says what it said."""
+"""Reports: everything that a handler returns or raises becomes a report that can be sent."""
 
 import json
 
@@ -11,7 +11,7 @@ from app.worker import Task, TaskFailed
 from app.worker.reports import completed, failed, of_exception, sendable
 
 TASK = Task("5", 1, 1, "ANALYZE", 1, {}, "t.5.1")
-# All of Unicode, the halves of surrogate pairs too, which no JSON in UTF-8 can carry.
+# All of Unicode, and lone surrogates, which JSON in UTF-8 cannot contain.
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -88,9 +88,9 @@ def test_a_usage_that_is_none_is_left_out(usage: object) -> None:
     assert sent["error"] == {"code": "a", "message": "b"}
 
 
-@pytest.mark.parametrize(("said", "sent"), [(None, None), (float("nan"), None), (-1, 0), (1e9, 86_400)])
-def test_retry_after_is_held_to_what_the_service_takes(said: float | None, sent: float | None) -> None:
-    report = body(failed(TASK, TaskFailed("a", "b", retry_after_seconds=said)))
+@pytest.mark.parametrize(("given", "sent"), [(None, None), (float("nan"), None), (-1, 0), (1e9, 86_400)])
+def test_retry_after_is_held_to_what_the_service_takes(given: float | None, sent: float | None) -> None:
+    report = body(failed(TASK, TaskFailed("a", "b", retry_after_seconds=given)))
     assert report.get("retry_after_seconds") == sent
 
 

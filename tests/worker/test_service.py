@@ -1,4 +1,4 @@
-"""The worker, the minimal worker and the demo against the real service, with the interruptions of real life."""
+"""The worker, the minimal worker and the demo against the real service, with kills and interruptions."""
 
 import io
 import os
@@ -32,7 +32,7 @@ DEMO = (
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start processes of this project with the address and a token in their environment; killed at the end."""
+    """Start processes of this project with the URL and a token in their environment. They are stopped at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start_process(server: LiveServer, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
@@ -125,7 +125,7 @@ def test_a_document_that_cannot_be_read_fails_the_staging_in_a_sentence(live_ser
 
 
 def test_a_folder_of_all_kinds_is_seen_through(live_server: LiveServer, start: Start, tmp_path: Path) -> None:
-    """What cannot be read is left out, and each says why; the folder's link out of the root is another batch's."""
+    """Unreadable documents are left out, each with its reason. A link out of the root is tested in another batch."""
     root = tmp_path / "root"
     written = write_documents(root / "in", 120, seed=7)
     (root / "copy.txt").write_bytes(written[0].path.read_bytes())
@@ -226,7 +226,7 @@ def test_a_cancelled_batch_stops_the_work_on_it(start_server: Any, sqlite_url: s
         batch.ask("cancel")
         other = Batch(server, http, documents=documents(1), prompts=PROMPTS[:1], models=LOCAL)
         other.ask("stage")
-        other.reach("STAGED", 10)  # within some seconds, though twenty were in line before it
+        other.reach("STAGED", 10)  # within some seconds, although twenty batches were queued before it
     assert worker.poll() is None
 
 
@@ -253,11 +253,11 @@ def shown(server: LiveServer, token: str | None = None, url: str | None = None) 
 
 def test_the_demo_goes_through_and_prints_results_and_audit_trail(live_server: LiveServer, start: Start) -> None:
     start(live_server, "-m", "app.worker")
-    code, said = shown(live_server)
+    code, output = shown(live_server)
     assert code == 0
     for part in ("18 documents x 2 prompts x 1 model", "staging 18/18", "36 results for 36 tasks", "tasks_finished"):
-        assert part in said
-    assert "reading ease" in said
+        assert part in output
+    assert "reading ease" in output
 
 
 def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
@@ -270,9 +270,9 @@ def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
         wait_for(lambda: [b for b in http.get(batches, timeout=10).json()["batches"] if b["state"] == "STAGING"])
         killed.kill()
         start(live_server, "-m", "app.worker")
-        code, said = shown(live_server)
-        assert code == 0, said
-        assert "Continuing batch 1, which is STAG" in said
+        code, output = shown(live_server)
+        assert code == 0, output
+        assert "Continuing batch 1, which is STAG" in output
         found = http.get(batches, timeout=10).json()["batches"]
     assert [batch["state"] for batch in found] == ["COMPLETED"]
     assert found[0]["progress"]["analysis"]["completed"] == 36
@@ -286,15 +286,15 @@ def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(live_server: Liv
         paused.reach("STAGED")
         http.post(f"{paused.url}/action", json={"action": "run"}, timeout=10)
         paused.reach("COMPLETED")
-        code, said = shown(live_server)
-        assert (code, "Batch 2 is created" in said) == (0, True)
+        code, output = shown(live_server)
+        assert (code, "Batch 2 is created" in output) == (0, True)
 
 
 def test_without_a_worker_the_demo_says_so_and_ends(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
-    code, said = shown(live_server)
+    code, output = shown(live_server)
     assert code == 1
-    assert "No worker seems to be running" in said
+    assert "No worker seems to be running" in output
 
 
 def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
@@ -311,13 +311,13 @@ def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
         batch.ask("run")
         batch.ask("pause")
         monkeypatch.setattr(demo_batch, "request_action", lambda *_: None)
-        code, said = shown(live_server)
+        code, output = shown(live_server)
         assert code == 1
-        assert "paused it" in said
+        assert "paused it" in output
         monkeypatch.undo()
         start(live_server, "-m", "app.worker")
-        code, said = shown(live_server)
-        assert (code, "resume: done" in said) == (0, True), said
+        code, output = shown(live_server)
+        assert (code, "resume: done" in output) == (0, True), output
         assert batch.show()["state"] == "COMPLETED"
 
 
@@ -326,18 +326,18 @@ def test_a_demo_that_fails_says_why(live_server: LiveServer, start: Start) -> No
     start(live_server, "-m", "app.worker")
     with live_server.session() as http:
         Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
-    code, said = shown(live_server)
+    code, output = shown(live_server)
     assert code == 1
-    assert "all_tasks_failed" in said
+    assert "all_tasks_failed" in output
 
 
 def test_the_demo_without_a_service_or_with_a_wrong_token(
     live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_client, "CALL_SECONDS", 0.5)
-    code, said = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
-    assert (code, "does not answer" in said) == (1, True)
-    code, said = shown(live_server, token="wrong")
-    assert (code, "(401)" in said) == (1, True)
-    code, said = shown(live_server, token=live_server.tokens["viewer"])
-    assert (code, "(403)" in said) == (1, True)
+    code, output = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
+    assert (code, "does not answer" in output) == (1, True)
+    code, output = shown(live_server, token="wrong")
+    assert (code, "(401)" in output) == (1, True)
+    code, output = shown(live_server, token=live_server.tokens["viewer"])
+    assert (code, "(403)" in output) == (1, True)

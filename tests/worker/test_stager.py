@@ -1,4 +1,4 @@
-"""Staging: which documents are read, how they are decoded, and how what cannot be read is told."""
+"""The stager: which documents are read, how they are decoded, and how unreadable ones are reported."""
 
 import hashlib
 import pickle
@@ -80,7 +80,7 @@ def test_files_are_decoded(stager: Stager, service: FakeService, content: bytes,
     assert result["metadata"]["bytes"] == len(content)
 
 
-def test_the_charset_of_the_media_type_is_heeded(stager: Stager, service: FakeService) -> None:
+def test_the_charset_of_the_media_type_is_used(stager: Stager, service: FakeService) -> None:
     service.files[URL] = "10 €".encode("iso-8859-15")
     assert stager(document(media_type="text/plain; charset=ISO-8859-15", content_url=URL))["text"] == "10 €"
     service.files[URL] = b"plain"

@@ -1,4 +1,4 @@
-"""The loop: a whole worker in this process, against a service that misbehaves."""
+"""A whole worker in this process, against a service that misbehaves."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ Handler = Callable[[Task], dict[str, Any]]
 
 
 class Running:
-    """A worker whose `run` goes on in a thread."""
+    """A worker whose `run` is called in a thread."""
 
     def __init__(
         self, service: FakeService, handler: Handler, make: Callable[[], Executor] | None = None, **options: Any
@@ -66,7 +66,7 @@ def run(service: FakeService) -> Iterator[Callable[..., Running]]:
 
 
 def answers(service: FakeService) -> list[int]:
-    """How many reports of each task counted."""
+    """The number of counted reports of each task."""
     return [len(task.reports) for task in service.tasks.values()]
 
 
@@ -99,9 +99,7 @@ def test_staging_tasks_go_to_their_handler(service: FakeService, run: Callable[.
     assert service.tasks["1"].reports[0]["result"] == {"text": "read by another", "metadata": {}}
 
 
-def test_never_more_is_held_than_told_and_so_much_runs_at_once(
-    service: FakeService, run: Callable[..., Running]
-) -> None:
+def test_the_limits_of_held_and_of_running_tasks_hold(service: FakeService, run: Callable[..., Running]) -> None:
     service.add(60)
     lock, now, most = threading.Lock(), [0], [0]
 
@@ -125,7 +123,7 @@ def test_never_more_is_held_than_told_and_so_much_runs_at_once(
     assert all(body["max_tasks"] <= 9 for body in service.calls["lease"])
 
 
-def test_an_idle_worker_does_not_ask_all_the_time(service: FakeService, run: Callable[..., Running]) -> None:
+def test_an_idle_worker_pauses_between_its_calls(service: FakeService, run: Callable[..., Running]) -> None:
     run(wait_seconds=0.0)
     time.sleep(1.6)
     assert 2 <= len(service.calls["lease"]) <= 5
@@ -154,7 +152,7 @@ def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, 
 
 
 def test_every_call_going_wrong_now_and_then_loses_nothing(service: FakeService, run: Callable[..., Running]) -> None:
-    service.lease_seconds = 2.0  # leases whose grant was lost come back soon
+    service.lease_seconds = 2.0  # a lease whose grant was lost expires soon
     service.add(60)
     service.order("lease", 503, "drop_before", (429, {"Retry_After": "0.1"}), "drop_after")
     service.order("report", "drop_after", 502, "drop_before", 504, 0.3)
@@ -173,7 +171,7 @@ def test_a_long_task_keeps_its_lease(service: FakeService, run: Callable[..., Ru
     assert answers(service) == [1, 1]
 
 
-def test_what_is_taken_away_is_dropped_but_an_answer_is_still_sent_once(
+def test_a_revoked_task_is_dropped_but_an_answer_is_still_sent_once(
     service: FakeService, run: Callable[..., Running]
 ) -> None:
     service.lease_seconds = 1.0
@@ -234,7 +232,7 @@ def test_a_task_without_a_handler_fails_and_the_others_go_on(service: FakeServic
 
 
 @pytest.mark.parametrize("call", ["lease", "report", "heartbeat"])
-def test_an_unwelcome_token_ends_the_worker_with_a_sentence(
+def test_an_invalid_token_ends_the_worker_with_a_sentence(
     service: FakeService, run: Callable[..., Running], call: str
 ) -> None:
     service.lease_seconds = 1.0
@@ -296,7 +294,7 @@ def test_a_lease_that_is_waited_for_at_the_end_is_handed_back(
     assert all(task.attempt == 0 for task in service.tasks.values())
 
 
-def test_answers_that_could_not_be_delivered_are_told(service: FakeService, run: Callable[..., Running]) -> None:
+def test_reports_that_could_not_be_sent_are_logged(service: FakeService, run: Callable[..., Running]) -> None:
     service.add(2, connection="test", model="m", seconds=0.5)
     running = run(sample_handlers.slow, grace_seconds=1.5)
     wait_for(lambda: running.worker.held.counts()["running"] == 2)
@@ -332,7 +330,7 @@ def test_a_fault_in_the_worker_itself_ends_it(
 
 
 class BreakingExecutor(ThreadPoolExecutor):
-    """Breaks after so many tasks, as a pool of processes does: whatever is under way is given up."""
+    """Breaks after so many tasks, as a pool of processes does: all its running tasks fail."""
 
     def __init__(self, tasks: int) -> None:
         super().__init__(2)
@@ -360,12 +358,12 @@ def test_an_executor_that_breaks_is_replaced_and_no_more_than_it_had_fails(
     assert running.stop() == 0
     assert answers(service) == [1] * 40
     failed = [task.reports[0] for task in service.tasks.values() if task.status == "FAILED"]
-    assert 0 < len(failed) < 40  # what a broken one had, and no other
+    assert 0 < len(failed) < 40  # the tasks of the broken executors, and no others
     assert {(report["error"]["code"], report["retryable"]) for report in failed} == {("worker_failed", True)}
 
 
 class ShutMeanwhile(ThreadPoolExecutor):
-    """Loses a race in the same order each time: its second task comes in when it has been shut down for its third."""
+    """Loses a race every time: its second task is submitted after it was shut down because of its third."""
 
     def __init__(self) -> None:
         super().__init__(2)
@@ -426,5 +424,5 @@ def test_while_there_is_no_executor_nothing_is_held(
         there.append(BreakingExecutor(1_000))
         service.wait_until_finished()
     assert running.stop() == 0
-    assert {task.attempt for task in service.tasks.values()} == {1}  # handed back, which costs no attempt
+    assert {task.attempt for task in service.tasks.values()} == {1}  # a released task keeps its attempt
     assert service.statuses() == {"COMPLETED": 29, "FAILED": 1}

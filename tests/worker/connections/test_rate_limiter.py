@@ -1,4 +1,4 @@
-"""The line before a model server: its limits hold across threads, a pause holds everybody, who is to stop leaves."""
+"""The rate limiter: limits hold across threads, a pause holds all calls back, a stopped task gives up waiting."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def limiter(clock: Clock, request: pytest.FixtureRequest) -> RateLimiter:
 
 
 def going(limiter: RateLimiter, task: Task, went: list[Task], tokens: float = 0.0) -> threading.Thread:
-    """Stand in line in a thread, and note that it went."""
+    """Wait for a slot in a thread, and note when the task got it."""
 
     def go() -> None:
         with limiter.slot(task, tokens):
@@ -49,7 +49,7 @@ def test_threads_go_one_after_another_in_the_order_they_came(limiter: RateLimite
 
 
 @pytest.mark.parametrize("limiter", [{"concurrency": 2}], indirect=True)
-def test_no_more_calls_at_once_than_there_are_seats(limiter: RateLimiter) -> None:
+def test_no_more_calls_at_once_than_the_limit(limiter: RateLimiter) -> None:
     inside, most, lock = 0, 0, threading.Lock()
 
     def call(_: int) -> None:
@@ -68,7 +68,7 @@ def test_no_more_calls_at_once_than_there_are_seats(limiter: RateLimiter) -> Non
 
 
 @pytest.mark.parametrize("limiter", [{"concurrency": 1}], indirect=True)
-def test_a_call_that_fails_gives_its_seat_back(limiter: RateLimiter) -> None:
+def test_a_call_that_fails_gives_its_slot_back(limiter: RateLimiter) -> None:
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), limiter.slot(asking(), 0):
             _ = 1 / 0
@@ -78,7 +78,7 @@ def test_a_call_that_fails_gives_its_seat_back(limiter: RateLimiter) -> None:
 def test_a_pause_holds_everybody_and_never_for_ever(limiter: RateLimiter, clock: Clock) -> None:
     went: list[Any] = []
     limiter.pause(1e9)
-    limiter.pause(1)  # a shorter one does not end the longer
+    limiter.pause(1)  # a shorter pause does not end the longer one
     for _ in range(3):
         going(limiter, asking(), went)
     wait_for(lambda: len(limiter._waiting) == 3)
@@ -118,7 +118,7 @@ def test_tokens_hold_calls_back_until_they_are_paid(limiter: RateLimiter, clock:
     looked = clock.looks
     wait_for(lambda: clock.looks > looked)
     assert len(went) == 1
-    limiter.correct(960, 96, 0)  # it was a tenth of what was reckoned
+    limiter.correct(960, 96, 0)  # the answer used a tenth of the estimate
     wait_for(lambda: len(went) == 2)
 
 

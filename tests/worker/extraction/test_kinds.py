@@ -1,4 +1,4 @@
-"""Real files of every kind are read, whatever is said of them; what cannot be read says why."""
+"""Real files of every kind are read, whatever their declared media type. An unreadable file has a reason."""
 
 from email.message import EmailMessage
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_a_word_document_keeps_the_order_of_paragraphs_and_tables() -> None:
     assert found.text == "Title\n\none two\n\n | cell"
 
 
-def test_sheets_are_told_apart_and_empty_ones_left_out() -> None:
+def test_sheets_are_separated_and_empty_ones_left_out() -> None:
     found = read(documents.excel(["a", "b"]), XLSX)
     assert found.text == "Sheet\na | b"
     assert found.metadata["sheets"] == ["Sheet", "empty"]
@@ -131,7 +131,9 @@ def test_a_mail_in_html_alone_and_with_attachments() -> None:
     assert found.text == "From: a@x.example\nSubject: Grüße\n\nHello you"
     assert found.metadata["attachments"] == ["a.pdf"]
     assert read(message.as_bytes(), "application/octet-stream").text == found.text
-    assert read(b"From: a\nTo: b\n\nhello").metadata["media_type"] == "text/plain"  # two such lines are no sign
+    assert (
+        read(b"From: a\nTo: b\n\nhello").metadata["media_type"] == "text/plain"
+    )  # two such lines are not enough for an e-mail
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Hostile and broken files: the child dies, hangs or eats its memory, and the next document is read as ever."""
+"""Hostile and broken files: a reader process dies, hangs or uses up its memory, and the next document is still read."""
 
 import os
 import shutil
@@ -98,7 +98,7 @@ WORD_OF = {
 FILES: dict[str, Callable[[], bytes]] = {
     **{name: partial(lambda xml: repacked(WORD, word__document_xml=xml()), xml) for name, xml in WORD_OF.items()},
     "laughs in Excel": lambda: repacked(EXCEL, xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"),
-    "a ring": hostile.cyclic_pdf,
+    "a cycle": hostile.cyclic_pdf,
 }
 
 
@@ -126,8 +126,8 @@ def test_a_pdf_of_ten_thousand_pages_is_read() -> None:
     assert found.text.endswith("page 10000")
 
 
-def test_children_die_with_their_parent() -> None:
-    """Even with one that is killed: nobody ends them then but they themselves."""
+def test_reader_processes_die_with_their_parent() -> None:
+    """Even if the parent is killed: then they must end by themselves."""
     program = (
         "import signal; from app.worker.extraction import Limits;"
         "from app.worker.extraction.reader_pool import pool_for;"
@@ -149,9 +149,9 @@ def test_another_user_has_the_limits_too() -> None:
         f"try: ReaderPool(Limits(memory_mib=400)).read('{HERE}:hog', b'', None)\n"
         "except Unreadable as error: print(os.getuid(), error.why)"
     )
-    # A user of its own, who may read what root's home holds: perhaps this interpreter.
+    # A different user with read access to root's home, where this interpreter may be installed.
     another = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+dac_read_search"]
     command = [*another, "--ambient-caps=+dac_read_search", sys.executable, "-W", "ignore", "-c", program]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert told.stdout.startswith("65534 is hostile"), told.stderr
-    assert "more than 400 MiB" in told.stdout
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("65534 is hostile"), done.stderr
+    assert "more than 400 MiB" in done.stdout
