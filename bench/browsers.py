@@ -27,7 +27,7 @@ _spawn = multiprocessing.get_context("spawn")
 
 @contextmanager
 def watching(deployment: Deployment, amount: int, batch_id: int) -> Iterator[None]:
-    """Let so many browsers show a batch during the block. Each has loaded the page when the block begins."""
+    """Let a number of browsers show a batch during the block. Each has loaded the page when the block begins."""
     over, ready = _spawn.Event(), _spawn.Semaphore(0)
     cookies = [_cookie(deployment) for _ in range(amount)]
     process = _spawn.Process(target=_open, args=(deployment.server.url, cookies, batch_id, over, ready), daemon=True)

@@ -60,7 +60,7 @@ def request_line(path: str, *bodies: object) -> str:
 
 
 def load(server: LiveServer, role: str, lines: Iterable[str], seconds: int, once: bool = False) -> Load:
-    """Send the requests in turn over 8 connections for so many seconds; with `once`, each at most once.
+    """Send the requests in turn over 8 connections for the given seconds; with `once`, each at most once.
 
     Raises BadLoad when a request has no answer, or an answer that is neither 200 nor 202.
     """

@@ -21,7 +21,7 @@ STAGED_AT_ONCE = 50  # documents reported in one request, which then makes all t
 
 
 def lines_of(tasks: int) -> bytes:
-    """Write so many ready-made tasks as JSON lines."""
+    """Write the given number of ready-made tasks as JSON lines."""
     return b"\n".join(map(line_of, range(1, tasks + 1)))
 
 
@@ -33,7 +33,7 @@ def line_of(number: int) -> bytes:
 
 
 def create(caller: Caller, tasks: int) -> int:
-    """Create a batch of so many ready-made tasks; return its id."""
+    """Create a batch of the given number of ready-made tasks; return its id."""
     answer = caller.send("POST", f"/api/batches?name=of-{tasks}", lines_of(tasks), JSON_LINES)
     return int(json.loads(answer)["id"])
 
@@ -132,7 +132,7 @@ def report(worker: Caller, tasks: Sequence[Any], result: Any) -> None:
 
 
 def complete_by_sql(deployment: Deployment, batch_id: int, tasks: int, answer: Any) -> Iterator[int]:
-    """Complete so many queued tasks of a batch and update its counts, in portions; yield how many are done."""
+    """Complete a number of queued tasks of a batch and update its counts, in portions; yield how many are done."""
     open_tasks = f"batch_id = {batch_id} AND kind = 'ANALYZE' AND status = 'QUEUED'"
     completed = text(
         "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer"

@@ -81,7 +81,7 @@ def find_pgbench() -> Path:
 
 
 def rate(database_url: str, transaction: str, batches: int, seconds: int, protocol: str = "simple") -> float:
-    """Run the transaction on random batches over 8 connections for so many seconds; return transactions per second.
+    """Run the transaction on random batches over 8 connections for the given seconds; return transactions per second.
 
     Raises BadLoad, and DoesNotAddUp unless each transaction wrote its audit row.
     """

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -20,8 +19,6 @@ from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
 from app.server.embedded_worker import EmbeddedWorker
 from app.services import Services
 from config import Config
-
-log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
 KEEPALIVE_SECONDS = 5

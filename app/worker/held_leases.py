@@ -120,7 +120,8 @@ class HeldLeases:
     def revoke(self, lease: Lease) -> None:
         """Renew a lease no more: the service revoked it.
 
-        A waiting task is removed. The `stopping` event of a running task is set. The report of a finished task is still sent.
+        A waiting task is removed. A running task is signalled by its `stopping` event. The report of a finished
+        task is still sent.
         """
         with self._changed:
             lease.renew_at = float("inf")

@@ -80,7 +80,7 @@ class TaskRunner:
             elif executor is self._executor:
                 self._report(lease, of_exception(lease.task, error))
                 return
-            # Any error of an executor that was replaced meanwhile (a RuntimeError, say) is not about this task.
+            # Any error of an executor that was replaced (for example, RuntimeError) is not a failure of this task.
             if not self._held.put_back(lease):
                 self._release([lease])
         else:

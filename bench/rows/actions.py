@@ -40,7 +40,7 @@ def resets(batches: Sequence[int]) -> list[str]:
 
 
 def act(deployment: Deployment, lines: Callable[[], list[str]], seconds: int) -> float:
-    """Send actions for so many seconds; return the actions per second. Raises DoesNotAddUp.
+    """Send actions for the given seconds; return the actions per second. Raises DoesNotAddUp.
 
     A request that was queued behind a lock counts, too: this waits until it is applied and has its audit row.
     """

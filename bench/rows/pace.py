@@ -65,7 +65,7 @@ def _worker(deployment: Deployment, server: ForeignServer, place: Path) -> Itera
 
 
 def _wait_for_calls(bench: Bench, server: ForeignServer, minutes: int) -> list[float]:
-    """Wait for so many full minutes from the first call on; return the time of each call."""
+    """Wait for the given full minutes from the first call on; return the time of each call."""
     until = float("inf")
     while time.monotonic() < until:
         time.sleep(1)

@@ -56,7 +56,7 @@ def _lease(bench: Bench, deployment: Deployment, batches: Sequence[int], each: i
 
 
 def _report(deployment: Deployment, leased: Leased, seconds: int) -> float:
-    """Report single tasks for so many seconds; return the reports per second. Raises DoesNotAddUp."""
+    """Report single tasks for the given seconds; return the reports per second. Raises DoesNotAddUp."""
     count = "SELECT count(*) FROM tasks WHERE status = 'COMPLETED'"
     before = deployment.number(count)
     done = load(deployment.server, "worker", leased.take(MAX_REPORTS_A_SECOND * seconds), seconds, once=True)

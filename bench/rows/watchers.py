@@ -50,7 +50,7 @@ def watchers(bench: Bench) -> list[Result]:
 
 
 def _work(deployment: Deployment, batch_id: int, seconds: int) -> float:
-    """Lease and report tasks for so many seconds on one connection; return the tasks per second."""
+    """Lease and report tasks for the given seconds on one connection; return the tasks per second."""
     done, begun = 0, time.monotonic()
     with deployment.caller("worker") as worker:
         wanted = {"worker": "bench", "batch_id": batch_id, "max_tasks": AT_ONCE}

@@ -11,7 +11,7 @@ from app.worker import Task, TaskFailed
 from app.worker.client import Address
 from app.worker.documents_root import DocumentsRoot
 from app.worker.extraction import Limits
-from app.worker.extraction.encodings import decoded
+from app.worker.extraction.encodings import decode_text
 from app.worker.stager import Stager
 from tests.support import documents
 from tests.worker.fake_service import FakeService
@@ -182,4 +182,4 @@ def test_the_stager_travels_to_other_processes_and_hides_its_token(stager: Stage
 
 
 def test_decoding_never_raises() -> None:
-    assert decoded(bytes(range(1, 256)))[0]
+    assert decode_text(bytes(range(1, 256)))[0]

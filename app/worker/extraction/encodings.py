@@ -11,7 +11,16 @@ MARKS = [  # the longer ones first: the mark of UTF-32 begins with that of UTF-1
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-RARE = ["iso8859_10", "iso8859_13", "iso8859_14", "iso8859_16", "hp_roman8", "mac_latin2", "mac_iceland", "mac_turkish"]
+RARE = [  # never guessed
+    "iso8859_10",
+    "iso8859_13",
+    "iso8859_14",
+    "iso8859_16",
+    "hp_roman8",
+    "mac_latin2",
+    "mac_iceland",
+    "mac_turkish",
+]
 MIN_BYTES_TO_GUESS = 16  # bytes beyond ASCII: with fewer, Windows-1252 is more likely than any guess
 
 
@@ -34,7 +43,7 @@ def encoding_of(charset: str) -> str | None:
         return None
 
 
-def decoded(content: bytes, charset: str | None = None) -> tuple[str, str]:
+def decode_text(content: bytes, charset: str | None = None) -> tuple[str, str]:
     """Decode bytes; return the text and the encoding.
 
     The order: byte order mark, charset, UTF-16 without a mark, UTF-8, a guess, Windows-1252, Latin-1.

@@ -7,7 +7,7 @@ from app.worker.extraction.kinds import BY_TYPE, MEDIA_TYPES, Kind, kind_of
 from app.worker.extraction.limits import MIB, Limits
 from app.worker.extraction.reader_pool import pool_for
 
-# Read in this process, up to so many bytes. Markdown has a low limit: parsing brackets takes quadratic time.
+# Read in this process, up to this many bytes. Markdown has a low limit: parsing brackets takes quadratic time.
 IN_THIS_PROCESS = {
     Kind.TEXT: (plain.read, MIB),
     Kind.TABLE: (plain.read_table, MIB),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from app.worker.extraction.encodings import decoded, encoding_of
+from app.worker.extraction.encodings import decode_text, encoding_of
 from app.worker.extraction.extracted import Extracted, TextLimit, Unreadable, broken
 
 HIDDEN = {"script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "select", "textarea"}
@@ -22,7 +22,7 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:-]{1,4
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
     """Read a page. If the media type has no charset, the page's own <meta> element gives it."""
     found = _CHARSET.search(content[:4096])
-    raw, encoding = decoded(content, charset or (encoding_of(found[1].decode()) if found else None))
+    raw, encoding = decode_text(content, charset or (encoding_of(found[1].decode()) if found else None))
     return Extracted(*text_of_html(raw, limit, {"encoding": encoding}))
 
 

@@ -4,7 +4,7 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 
-from app.worker.extraction.encodings import decoded, encoding_of
+from app.worker.extraction.encodings import decode_text, encoding_of
 from app.worker.extraction.extracted import Extracted, TextLimit, broken
 from app.worker.extraction.html import text_of_html
 
@@ -30,7 +30,9 @@ def _body(message: EmailMessage, limit: TextLimit) -> str:
     if part is None:
         return ""
     payload = part.get_payload(decode=True)
-    raw, _ = decoded(payload if isinstance(payload, bytes) else b"", encoding_of(part.get_content_charset() or "utf-8"))
+    raw, _ = decode_text(
+        payload if isinstance(payload, bytes) else b"", encoding_of(part.get_content_charset() or "utf-8")
+    )
     if part.get_content_type() == "text/html":
         return text_of_html(raw, limit, {})[0]
     return limit.take(raw.replace("\r\n", "\n").strip())
