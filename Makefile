@@ -9,7 +9,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench screenshots clean
+.PHONY: help run demo test soak check bench screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a
 
 test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
 	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+soak: $(DEV_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
+	@SOAK=1 exec $(PY) -m pytest -n 2 --dist worksteal -m "soak or hypothesis" $(ARGS)
+
+# The tests start hundreds of processes, each of which would compile the program again.
+test soak: export PYTHONDONTWRITEBYTECODE :=
 
 check: $(DEV_STAMP) ## check format, lint, types and the rules of the architecture
 	$(PY) -m ruff format --check .
@@ -36,7 +42,7 @@ screenshots: $(DEV_STAMP) ## take the pictures in docs/images from a running ser
 	@exec $(PY) -m bench.screenshots
 
 clean: ## remove the virtual environment and all caches; keep the data in ./var
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
 $(PY):

@@ -53,6 +53,14 @@ MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "dem
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
 # BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
 STATE_WRITERS = {"services/batch/batch_service.py", "services/batch/changes.py"}
+# What ends or renews a lease, with its count; what starts one; and what inserts new tasks.
+TASK_ENDER = "services/task/endings.py"
+TASK_WRITERS = {
+    TASK_ENDER,
+    "services/queue/leasing.py",
+    "services/task/run_tasks.py",
+    "services/task/analysis_tasks.py",
+}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 EXCUSE = "longer than"  # a docstring that says so says why
 
@@ -179,12 +187,12 @@ def test_a_module_says_what_it_is_for_and_is_short(path: Path, tree: ast.Module)
             assert node.body[-1].end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
 
 
-def names_of_batches(tree: ast.Module) -> set[str]:
-    """Find the names that stand for the table of batches in a module: imports and assignments included."""
-    names = {"Batch", "batches"}
+def names_of_table(tree: ast.Module, model: str, table: str) -> set[str]:
+    """Find the names that stand for a table in a module: imports and assignments included."""
+    names = {model, table}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            names |= {alias.asname for alias in node.names if alias.name == "Batch" and alias.asname}
+            names |= {alias.asname for alias in node.names if alias.name == model and alias.asname}
         if isinstance(node, ast.Assign) and plain_name(node.value) in names:
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
@@ -198,21 +206,36 @@ def plain_name(node: ast.expr) -> str:
     return source
 
 
-def writes_of_batches(tree: ast.Module) -> Iterator[str]:
-    """Find what would change a batch's row: Core statements, ORM objects and attributes, SQL text."""
-    batches, verbs = names_of_batches(tree), {"insert", "update", "delete"}
+def writes_of_table(tree: ast.Module, model: str, table: str) -> Iterator[str]:
+    """Find what would change a row of a table: Core statements, ORM objects, SQL text."""
+    names, verbs = names_of_table(tree, model, table), {"insert", "update", "delete"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func).rpartition(".")[2]
-            to_argument = called in verbs and node.args and plain_name(node.args[0]) in batches
-            of_table = isinstance(node.func, ast.Attribute) and plain_name(node.func.value) in batches
-            if to_argument or (called in verbs and of_table) or called == "Batch":
+            to_argument = called in verbs and node.args and plain_name(node.args[0]) in names
+            of_table = isinstance(node.func, ast.Attribute) and plain_name(node.func.value) in names
+            if to_argument or (called in verbs and of_table) or called == model:
                 yield ast.unparse(node)
+    for text in texts(tree):
+        if re.search(rf"(?i)\b(update(\s+only)?|insert\s+into|delete\s+from|truncate)\s+{table}\b", text.value):
+            yield text.value
+
+
+def writes_of_batches(tree: ast.Module) -> Iterator[str]:
+    """Find what would change a batch's row; the ORM attribute `state` included."""
+    yield from writes_of_table(tree, "Batch", "batches")
+    for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == "state":
             yield ast.unparse(node)
-    for text in texts(tree):
-        if re.search(r"(?i)\b(update(\s+only)?|insert\s+into|delete\s+from|truncate)\s+batches\b", text.value):
-            yield text.value
+
+
+def writes_of_tasks(tree: ast.Module) -> Iterator[str]:
+    return writes_of_table(tree, "Task", "tasks")
+
+
+def updates_of_tasks(tree: ast.Module) -> list[str]:
+    """Those writes of tasks that are no INSERT."""
+    return [each for each in writes_of_tasks(tree) if not re.search(r"(?i)\binsert\b", each)]
 
 
 def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None:
@@ -223,6 +246,34 @@ def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None
 @pytest.mark.parametrize("name", sorted(STATE_WRITERS))
 def test_the_writers_do_write(name: str) -> None:
     assert list(writes_of_batches(ast.parse((ROOT / "app" / name).read_text())))
+
+
+def test_only_one_module_ends_a_task(path: Path, tree: ast.Module) -> None:
+    """A lease is started in one module and ended or renewed in one; new tasks are inserted; nothing else writes one."""
+    if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
+        return  # it cannot; and the worker's Task is another class
+    if name_of(path) not in TASK_WRITERS:
+        assert list(writes_of_tasks(tree)) == []
+    elif name_of(path) not in (TASK_ENDER, "services/queue/leasing.py"):
+        assert updates_of_tasks(tree) == []
+
+
+@pytest.mark.parametrize("name", sorted(TASK_WRITERS))
+def test_the_writers_of_tasks_do_write(name: str) -> None:
+    assert list(writes_of_tasks(ast.parse((ROOT / "app" / name).read_text())))
+
+
+def test_the_end_of_a_task_is_decided_for_its_writer_alone(path: Path, tree: ast.Module) -> None:
+    """The rule is asked where the row and its count are written, and nowhere else."""
+    deciding = {"app.domain.task_endings.decide", "app.domain.leases.backoff_seconds"} & set(imported_modules(tree))
+    assert not deciding or name_of(path) in (TASK_ENDER, "domain/task_endings.py")
+
+
+def test_a_lease_only_starts_where_it_is_counted() -> None:
+    source = (ROOT / "app" / "services" / "queue" / "leasing.py").read_text()
+    (update,) = re.findall(r"UPDATE tasks SET status = (.+?),", source)
+    assert update == "'{TaskStatus.LEASED}'"
+    assert "counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED" in source
 
 
 def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) -> None:
@@ -247,6 +298,29 @@ def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) 
 )
 def test_the_search_for_writers_finds(source: str) -> None:
     assert list(writes_of_batches(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(Task).where(Task.id == 1).values(status='FAILED')",
+        "update(db.table_of(Task))",
+        "_tasks = db.table_of(Task)\nSQL = _tasks.update()",
+        "from app.models import Task as T\nsa.update(T)",
+        "text('UPDATE tasks SET status = :status')",
+        "text('update only tasks SET attempt = 0')",
+        "SQL = f'WITH w AS (SELECT 1) UPDATE tasks SET {_SET} FROM w'",
+        "connection.execute(sa.delete(models.Task))",
+    ],
+)
+def test_the_search_for_updates_of_tasks_finds(source: str) -> None:
+    assert updates_of_tasks(ast.parse(source))
+
+
+@pytest.mark.parametrize("source", ["insert(Task).from_select(names, rows)", "text('INSERT INTO tasks (id) SELECT 1')"])
+def test_an_insert_of_tasks_is_a_write_but_no_update(source: str) -> None:
+    assert list(writes_of_tasks(ast.parse(source)))
+    assert updates_of_tasks(ast.parse(source)) == []
 
 
 def lists_of_states(tree: ast.Module) -> Iterator[str]:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.domain.transitions import BatchState
-from tests.api.conftest import HoldRow
 from tests.api.lives import act, answered, as_everywhere, ask, audit, bring, complete, create, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.row_locks import HoldRow
 
 
 def test_shown_with_its_etag(same_client: ApiClient) -> None:

@@ -5,7 +5,6 @@ Idempotency-Key and without one, and the batch is seen through to its end.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -24,10 +23,10 @@ from app.services import Services
 from app.services.input import edits
 from app.services.upkeep.verify import verify
 from tests.concurrency import stories
-from tests.concurrency.conftest import Shared
 from tests.concurrency.mortal import asks, dies, mortal_server
-from tests.concurrency.over_http import until
-from tests.support.server import LiveServer
+from tests.support.databases import NewDatabase
+from tests.support.server import LiveServer, Shared
+from tests.support.waiting import wait_until
 
 FEWEST_POINTS = 4  # a BEGIN, a statement, a COMMIT, the answer
 MOST_POINTS = 80
@@ -136,10 +135,8 @@ WITHOUT = (a_pause, the_last_report, a_staging_report, a_lease, a_creation)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def mortal(
-    request: pytest.FixtureRequest, database_of: Callable[[str], AbstractContextManager[str]]
-) -> Iterator[Shared]:
-    with database_of(request.param) as url, mortal_server(url) as server:
+def mortal(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Shared]:
+    with new_database(request.param) as url, mortal_server(url) as server:
         yield Shared(server, url)
 
 
@@ -237,7 +234,7 @@ def test_a_crash_between_the_last_report_and_the_event(
         if cut.effects() and stories.state_of(services, batch_id) == "ANALYZING":
             break
     start_server(mortal.database_url)  # which sweeps
-    until(lambda: stories.state_of(services, batch_id) == "COMPLETED", "the event that the crash left undone", 10)
+    wait_until(lambda: stories.state_of(services, batch_id) == "COMPLETED", "the event that the crash left undone")
     assert stories.trail(services, batch_id)[4:] == ["tasks_finished"]
 
 
@@ -257,7 +254,7 @@ def test_a_crash_between_the_report_and_the_breakers_pause(
             break
     assert left, "no point lies between the report and the pause"
     start_server(mortal.database_url)  # which sweeps
-    until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone", 10)
+    wait_until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone")
     assert stories.trail(services, left)[4:] == ["pause", "resume", "pause"]
     assert services.queries.audit(left)[-1]["actor"] == "system:breaker"
     stories.act(services, left, "resume", max_cost=None)

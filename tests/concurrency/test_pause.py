@@ -12,8 +12,8 @@ from app.domain.leases import TaskStatus
 from app.models import Task
 from app.services import Services
 from tests.concurrency import stories
-from tests.concurrency.over_http import until
 from tests.concurrency.processes import Meeting, meeting, race, services_on
+from tests.support.waiting import wait_until
 
 PROCESSES, THREADS, TASKS, CALLS_AFTER = 2, 25, 3_000, 3
 Lease = tuple[float, str, str]  # when it was asked for, task, token
@@ -51,9 +51,9 @@ def test_nobody_leases_after_the_pause(services: Services, database_url: str) ->
 
     def pause(shared: Meeting) -> None:
         shared.barrier.wait()
-        until(lambda: leased_now(services, batch_id) >= 50, "the first leases", 60)
+        wait_until(lambda: leased_now(services, batch_id) >= 50, "the first leases")
         try:
-            until(lambda: asked_to_pause(services, batch_id), "the pause", 60)
+            wait_until(lambda: asked_to_pause(services, batch_id), "the pause")
             seen["answered_at"], seen["leased"] = time.monotonic(), leased_now(services, batch_id)
         finally:
             shared.event.set()

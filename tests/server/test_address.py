@@ -7,11 +7,12 @@ import pytest
 from app.server.address import CannotListen, base_url, open_port
 from config import Config
 from tests.support.postgres import free_port
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def test_a_free_port_is_listened_on() -> None:
     with open_port("127.0.0.1", free_port()) as listener:
-        socket.create_connection(listener.getsockname(), timeout=5).close()
+        socket.create_connection(listener.getsockname(), timeout=LIMIT_SECONDS).close()
 
 
 def test_a_port_in_use_is_refused_in_one_sentence() -> None:

@@ -1,4 +1,4 @@
-"""Which service a demo uses: the one at the given URL, the one that runs, or a temporary one."""
+"""Which service a demo uses: the one it is told, the one that runs, or one of its own."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from app.server.demo_service import NoService, problem_with, service_for_demo
 from config import Config
 from tests.support.postgres import free_port
 from tests.support.server import LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_where_none_answers_one_is_started_and_stopped_again(settings: Config) -
         assert problem_with(found) is None
         assert found.token == "the admin's token"
     with pytest.raises(requests.ConnectionError):
-        requests.get(found.url, timeout=5)
+        requests.get(found.url, timeout=LIMIT_SECONDS)
 
 
 def test_an_own_service_that_does_not_start_says_why(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:

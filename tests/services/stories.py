@@ -183,5 +183,5 @@ def rows_of(services: Services, model: type[Base]) -> list[Any]:
 def complete_in(connection: Connection, leased: Leased) -> None:
     """Take a report in the caller's transaction and raise no event: as if the process died right after the commit."""
     body = {"lease_token": leased["lease_token"], "result": TEXT}
-    (verdict,) = reports.take(connection, [Report.of(leased["id"], Outcome.COMPLETED, body)])
+    (verdict,) = reports.receive(connection, [Report.of(leased["id"], Outcome.COMPLETED, body)])
     assert verdict.refusal is None

@@ -11,7 +11,6 @@ from app.errors import ReportRefused
 from app.services import Services
 from app.services.queue import reports
 from app.services.queue.reports import Report
-from tests.services.conftest import HoldRow
 from tests.services.stories import (
     ERROR,
     Leased,
@@ -32,6 +31,7 @@ from tests.services.stories import (
     trail,
     view,
 )
+from tests.support.row_locks import HoldRow
 
 DOLLAR: dict[str, Any] = {"text": "an answer", "usage": {"input_tokens": 90, "output_tokens": 10, "cost": 1}}
 LIMITS: dict[str, dict[str, Any]] = {
@@ -165,7 +165,7 @@ def take_and_die(services: Services, leased: list[Leased]) -> None:
     """Take reports, and do no more: as if the process died right after the commit."""
     bodies = [{"lease_token": each["lease_token"], "result": DOLLAR} for each in leased]
     with db.transaction(services.engine) as connection:
-        reports.take(
+        reports.receive(
             connection,
             [Report.of(e["id"], Outcome.COMPLETED, body) for e, body in zip(leased, bodies, strict=True)],
         )
@@ -178,7 +178,7 @@ def test_the_sweeper_pauses_what_a_crash_left(services: Services, limits: dict[s
     if "max_failure_rate" in limits:
         failed = [Report.of(e["id"], Outcome.FAILED, {"lease_token": e["lease_token"], "error": ERROR}) for e in leased]
         with db.transaction(services.engine) as connection:
-            reports.take(connection, failed)
+            reports.receive(connection, failed)
     else:
         take_and_die(services, leased)
     assert state_of(services, batch_id) == "ANALYZING"

@@ -20,8 +20,8 @@ from app.services.batch import request_queue
 from app.services.input import edits
 from config import Config
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, audit, bring, create, trail, view
+from tests.support.row_locks import HoldRow
 
 
 @pytest.fixture

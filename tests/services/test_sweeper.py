@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from app.services.upkeep.leadership import leadership
 from app.services.upkeep.sweeper import Sweeper
 from tests.services import stories
 from tests.services.stories import act, bring, lease, snapshot, trail, view
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-PATIENCE_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]
 LEAD = """
 import sys, time
@@ -29,14 +28,6 @@ leads = leadership(build(Config(database_url=sys.argv[1])).engine)
 print("leads" if leads.held() else "follows", flush=True)
 time.sleep(60)
 """
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until it holds, for a bounded time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -124,22 +115,22 @@ def test_its_thread_sweeps_by_itself(services: Services) -> None:
     """Contract 5: the sweeper does it within a second (seen here: that it does it)."""
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
-    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+    wait_until(lambda: view(services, batch_id)["state"] == "COMPLETED")
 
 
 def test_it_ends_and_begins_again(services: Services, started: Sweeper, another: Callable[..., Services]) -> None:
     """Contract 6: a process that leaves lets another one lead."""
     other = leadership(another().engine)
-    eventually(lambda: not other.held() or bool(other.give_up()))
+    wait_until(lambda: not other.held() or bool(other.give_up()))
     started.stop()
     started.stop()
-    eventually(other.held)
+    wait_until(other.held)
     other.give_up()
     started.start()
     started.start()
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
-    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+    wait_until(lambda: view(services, batch_id)["state"] == "COMPLETED")
 
 
 def test_one_of_two_leads(services: Services, another: Callable[..., Services]) -> None:
@@ -150,7 +141,7 @@ def test_one_of_two_leads(services: Services, another: Callable[..., Services]) 
     assert not second.held()
     first.give_up()
     first.give_up()
-    eventually(second.held)
+    wait_until(second.held)
     assert not first.held()
     second.give_up()
 
@@ -164,11 +155,11 @@ def test_another_leads_when_the_leader_dies(services: Services, database_url: st
         assert leader.stdout.readline() == "leads\n"
         assert not mine.held()
         os.kill(leader.pid, signal.SIGKILL)
-        leader.wait(PATIENCE_SECONDS)
-        eventually(mine.held)
+        leader.wait(LIMIT_SECONDS)
+        wait_until(mine.held)
     finally:
         leader.kill()
-        leader.wait(PATIENCE_SECONDS)
+        leader.wait(LIMIT_SECONDS)
         leader.stdout.close()
         mine.give_up()
 

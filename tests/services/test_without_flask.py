@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.waiting import LIMIT_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import json, sys, threading
@@ -43,7 +45,7 @@ print(json.dumps({"said": said, "web": web, "threads": threading.active_count()}
 def test_the_four_methods_work_without_flask(database_url: str) -> None:
     """Contract 3: public and importable without Flask's request context."""
     command = [sys.executable, "-W", "error", "-c", PROGRAM, database_url]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1]) == {
         "said": [True, "STAGED", True, "ANALYZING", "COMPLETED"],

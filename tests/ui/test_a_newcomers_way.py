@@ -9,14 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible
 from tests.ui.test_batches_in_a_browser import ask
 
-hold_row = conftest.hold_row
+pytestmark = pytest.mark.usefixtures("own_site")
 
 
 @pytest.fixture

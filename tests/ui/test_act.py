@@ -6,12 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.ui.visits import FRAGMENT, one, parsed, read, words
-
-hold_row = conftest.hold_row
 
 
 def version(service: Services, batch_id: int) -> int:

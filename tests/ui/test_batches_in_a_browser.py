@@ -7,13 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible, on_one_database, sign_in
-
-hold_row = conftest.hold_row
 
 
 @pytest.fixture
@@ -198,6 +195,7 @@ def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, sche
     assert_accessible(operator)
 
 
+@pytest.mark.usefixtures("own_site")
 class TestLocked:
     """PostgreSQL alone: SQLite has no row locks, so there is nothing to wait behind."""
 

@@ -2,10 +2,8 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,11 +51,3 @@ def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[...,
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until a condition holds; raises AssertionError when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

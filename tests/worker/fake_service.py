@@ -7,10 +7,13 @@ import json
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -85,14 +88,11 @@ class FakeService:
                 found[task.status] += 1
             return dict(found)
 
-    def wait_for(self, condition: Any, seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain: {self.statuses()}"
-            time.sleep(0.01)
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        wait_until(condition, lambda: f"the condition, with {self.statuses()}")
 
-    def wait_until_finished(self, seconds: float = 60.0) -> None:
-        self.wait_for(lambda: set(self.statuses()) <= {"COMPLETED", "FAILED"}, seconds)
+    def wait_until_finished(self) -> None:
+        self.wait_for(lambda: set(self.statuses()) <= {"COMPLETED", "FAILED"})
 
     # --- the protocol
 

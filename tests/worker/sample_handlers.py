@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.worker import Task, TaskFailed
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 def at_once(task: Task) -> dict[str, Any]:
@@ -27,16 +28,14 @@ def slow(task: Task) -> dict[str, Any]:
 
 def gated(task: Task) -> dict[str, Any]:
     """Continue when the file of the payload exists."""
-    deadline = time.monotonic() + 60
-    while not Path(task.payload["gate"]).exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(Path(task.payload["gate"]).exists)
     return {"text": f"answer to {task.id}"}
 
 
 def deaf(task: Task) -> dict[str, Any]:
-    """Take longer than any grace time."""
+    """Take longer than any grace time, and than any test waits for it."""
     begun(task)
-    time.sleep(60)
+    time.sleep(2 * LIMIT_SECONDS)
     return {"text": "too late"}
 
 

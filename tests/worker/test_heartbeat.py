@@ -11,7 +11,7 @@ from app.worker.client import Client, Unauthorized
 from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.task import Task
-from tests.worker.conftest import wait_for
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.fake_service import FakeService
 
 
@@ -30,7 +30,7 @@ def beating(client: Client, held: HeldLeases) -> Iterator[list[int]]:
     thread.start()
     yield renewed
     stop.set()
-    thread.join(10)
+    thread.join(LIMIT_SECONDS)
     assert not thread.is_alive()
 
 
@@ -48,21 +48,28 @@ def take(service: FakeService, client: Client, held: HeldLeases, amount: int) ->
 def test_leases_are_renewed_in_bulk_and_never_run_out(
     service: FakeService, client: Client, held: HeldLeases, beating: list[int]
 ) -> None:
-    service.lease_seconds = 2.0
+    late: list[str] = []
+
+    def judge(_: object) -> None:
+        late.extend(number for number, task in service.tasks.items() if task.expires_at < time.time())
+
+    service.lease_seconds = 6.0
+    service.order("heartbeat", judge)
     take(service, client, held, 20)
     held.start_next()
-    for _ in range(40):
-        time.sleep(0.1)
-        assert all(task.expires_at > time.time() for task in service.tasks.values())
+    wait_until(lambda: len(beating) >= 2)
+    assert late == []
     assert 2 <= len(service.calls["heartbeat"]) <= 40
     assert all(len(body["leases"]) == 20 for body in service.calls["heartbeat"])
 
 
 def test_a_fresh_lease_is_left_alone(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int]
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look, looks = held.due, []
+    monkeypatch.setattr(held, "due", lambda: looks.append(1) or look())
     take(service, client, held, 3)
-    time.sleep(0.5)
+    wait_until(lambda: len(looks) >= 3)
     assert service.calls["heartbeat"] == []
 
 
@@ -74,22 +81,24 @@ def test_a_task_whose_lease_is_revoked_is_dropped_and_the_others_are_renewed(
     running = held.start_next()
     assert running is leases[0]
     service.unwanted = {"1", "2"}
-    wait_for(lambda: leases[0].task.stopped and leases[1].task.stopped)
+    wait_until(lambda: leases[0].task.stopped and leases[1].task.stopped)
     assert held.counts() == {"waiting": 1, "running": 1, "unreported": 0}
     assert not leases[2].task.stopped
     assert beating
 
 
 def test_a_service_that_is_unavailable_is_called_again_soon(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int]
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    beat, beats = client.heartbeat, []
+    monkeypatch.setattr(client, "heartbeat", lambda *args: beats.append(1) or beat(*args))
     service.lease_seconds = 3.0
     leases = take(service, client, held, 2)
     service.stop()
-    time.sleep(1.5)
+    wait_until(lambda: len(beats) >= 3)
     service.start()
     renewed_after = leases[0].granted_at
-    wait_for(lambda: leases[0].granted_at > renewed_after and leases[1].granted_at > renewed_after)
+    wait_until(lambda: leases[0].granted_at > renewed_after and leases[1].granted_at > renewed_after)
     assert not leases[0].task.stopped
 
 
@@ -99,7 +108,7 @@ def test_refusals_and_nonsense_do_not_end_it(
     service.lease_seconds = 2.0
     service.order("heartbeat", 422, "drop_after", 503)
     take(service, client, held, 1)
-    wait_for(lambda: beating)
+    wait_until(lambda: beating)
     assert len(service.calls["heartbeat"]) == 4
 
 
@@ -120,7 +129,7 @@ def test_many_leases_go_in_portions(
     monkeypatch.setattr(module, "MAX_LEASES", 4)
     service.lease_seconds = 2.0
     take(service, client, held, 10)
-    wait_for(lambda: len(service.calls["heartbeat"]) >= 3)
+    wait_until(lambda: len(service.calls["heartbeat"]) >= 3)
     assert [len(body["leases"]) for body in service.calls["heartbeat"][:3]] == [4, 4, 2]
 
 

@@ -3,8 +3,11 @@
 import time
 from itertools import count
 
+import pytest
+
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.task import Task
+from tests.support.waiting import LIMIT_SECONDS
 
 _numbers = count(1)
 
@@ -78,12 +81,15 @@ def test_due_are_those_past_a_third_of_their_lease_and_those_that_are_near() -> 
     assert set(held.due()) == {near, due}  # a lease is held until its report is sent
 
 
-def test_the_wait_ends_when_a_lease_is_due() -> None:
-    held = HeldLeases(running=1, waiting=10, answers=10)
-    held.add([lease(0.6)])
-    began_at = time.monotonic()
+def test_the_wait_ends_when_a_lease_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, waits = HeldLeases(running=1, waiting=10, answers=10), []
+    monkeypatch.setattr(held._changed, "wait", waits.append)
     held.wait_until_due(10)
-    assert 0.1 < time.monotonic() - began_at < 8
+    held.add([lease(600)])
+    held.wait_until_due(10)
+    held.wait_until_due(1000)
+    assert waits[:2] == [10, 10]
+    assert 100 < waits[2] <= 200  # a third of the lease, less what the test took
 
 
 def test_a_revoked_task_is_removed_if_it_waits_and_stopped_if_it_runs() -> None:
@@ -113,7 +119,7 @@ def test_closing_returns_the_waiting_tasks_and_starts_nothing_more() -> None:
     assert held.counts() == {"waiting": 0, "running": 1, "unreported": 0}
     assert held.wait_until_idle(time.monotonic() + 0.05) == [running]
     held.mark_answered(running)
-    assert held.wait_until_idle(time.monotonic() + 10) == []
+    assert held.wait_until_idle(time.monotonic() + LIMIT_SECONDS) == []
 
 
 def test_a_report_that_is_settled_before_it_is_noted_leaves_nothing_behind() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.worker import Task, TaskFailed, task_runner
+from app.worker import Task, TaskFailed, lease_loop, task_runner
 from app.worker import worker as module
 from app.worker.client import Address, Client
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers
 from app.worker.options import Options
 from app.worker.worker import Worker
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker import sample_handlers
-from tests.worker.conftest import wait_for
 from tests.worker.fake_service import FakeService
 
 Handler = Callable[[Task], dict[str, Any]]
@@ -42,12 +42,12 @@ class Running:
     def _run(self) -> None:
         self.exit_code = self.worker.run()
 
-    def stop(self, seconds: float = 60.0) -> int | None:
+    def stop(self) -> int | None:
         self.worker.stop()
-        return self.join(seconds)
+        return self.join()
 
-    def join(self, seconds: float = 60.0) -> int | None:
-        self._thread.join(seconds)
+    def join(self) -> int | None:
+        self._thread.join(LIMIT_SECONDS)
         assert not self._thread.is_alive()
         return self.exit_code
 
@@ -74,7 +74,7 @@ def test_all_tasks_are_done_once_and_in_bulk(service: FakeService, run: Callable
     service.add(300)
     running = run()
     service.wait_until_finished()
-    wait_for(lambda: running.worker.outbox.sent == 300)
+    wait_until(lambda: running.worker.outbox.sent == 300)
     assert running.stop() == 0
     assert answers(service) == [1] * 300
     assert service.tasks["7"].reports[0]["result"] == {"text": "answer to 7"}
@@ -86,7 +86,8 @@ def test_all_tasks_are_done_once_and_in_bulk(service: FakeService, run: Callable
 def test_work_that_comes_later_is_found(service: FakeService, run: Callable[..., Running]) -> None:
     run()
     for _ in range(3):
-        time.sleep(0.3)
+        asked = len(service.calls["lease"])
+        service.wait_for(lambda asked=asked: len(service.calls["lease"]) > asked + 1)  # one was answered with nothing
         service.add(1)
         service.wait_until_finished()
     assert answers(service) == [1, 1, 1]
@@ -114,19 +115,31 @@ def test_the_limits_of_held_and_of_running_tasks_hold(service: FakeService, run:
 
     running = run(busy, concurrency=3, prefetch=2)
     held = []
-    while set(service.statuses()) != {"COMPLETED"}:
+
+    def finished() -> bool:
         counts = running.worker.held.counts()
         held.append(counts["waiting"] + counts["running"])
-        time.sleep(0.005)
+        return set(service.statuses()) == {"COMPLETED"}
+
+    service.wait_for(finished)
     assert most[0] == 3
     assert max(held) <= 9
     assert all(body["max_tasks"] <= 9 for body in service.calls["lease"])
 
 
-def test_an_idle_worker_pauses_between_its_calls(service: FakeService, run: Callable[..., Running]) -> None:
+@pytest.mark.parametrize(("pause_seconds", "fewest", "most"), [(2 * LIMIT_SECONDS, 1, 1), (0.02, 2, 100)])
+def test_an_idle_worker_pauses_between_its_calls(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch,
+    pause_seconds: float, fewest: int, most: int,
+) -> None:  # fmt: skip
+    """Another client, which does not pause, makes a hundred calls meanwhile."""
+    monkeypatch.setattr(lease_loop, "PAUSE_SECONDS", pause_seconds)
     run(wait_seconds=0.0)
-    time.sleep(1.6)
-    assert 2 <= len(service.calls["lease"]) <= 5
+    service.wait_for(lambda: len(service.calls["lease"]) >= fewest)
+    other = Client(Address(service.url, service.token), "another")
+    for _ in range(100):
+        other.heartbeat([], None)
+    assert fewest <= len(service.calls["lease"]) <= most
 
 
 def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, run: Callable[..., Running]) -> None:
@@ -138,12 +151,18 @@ def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, 
 
     running = run(slowly)
     with capture_logs() as logs:
+
+        def comes(event: str, since: int) -> None:
+            wait_until(lambda: event in [line["event"] for line in logs[since:]], event)
+
         for _ in range(3):
-            wait_for(lambda: service.statuses().get("COMPLETED", 0) > 10)
+            wait_until(lambda: service.statuses().get("COMPLETED", 0) > 10)
+            began = len(logs)
             service.stop()
-            time.sleep(0.4)
+            comes("service_unavailable", began)
+            began = len(logs)
             service.start()
-            time.sleep(0.2)
+            comes("service_available", began)
         service.wait_until_finished()
     assert running.stop() == 0
     assert answers(service) == [1] * 200
@@ -158,14 +177,20 @@ def test_every_call_going_wrong_now_and_then_loses_nothing(service: FakeService,
     service.order("report", "drop_after", 502, "drop_before", 504, 0.3)
     service.order("heartbeat", 503, "drop_after")
     run()
-    service.wait_until_finished(30)
+    service.wait_until_finished()
     assert answers(service) == [1] * 60
 
 
 def test_a_long_task_keeps_its_lease(service: FakeService, run: Callable[..., Running]) -> None:
-    service.lease_seconds = 1.5
-    service.add(2, connection="test", model="m", seconds=4.0)
-    run(sample_handlers.slow, concurrency=1)
+    service.lease_seconds = 3.0
+    service.add(2)
+
+    def long(_: Task) -> dict[str, Any]:
+        renewed = len(service.calls["heartbeat"])
+        wait_until(lambda: len(service.calls["heartbeat"]) >= renewed + 3)
+        return {}
+
+    run(long, concurrency=1)
     service.wait_until_finished()
     assert [task.attempt for task in service.tasks.values()] == [1, 1]
     assert answers(service) == [1, 1]
@@ -174,24 +199,24 @@ def test_a_long_task_keeps_its_lease(service: FakeService, run: Callable[..., Ru
 def test_a_revoked_task_is_dropped_but_an_answer_is_still_sent_once(
     service: FakeService, run: Callable[..., Running]
 ) -> None:
-    service.lease_seconds = 1.0
+    service.lease_seconds = 3.0
     service.add(3)
     begun: list[str] = []
 
     def until_stopped(task: Task) -> dict[str, Any]:
         begun.append(task.id)
-        assert task.stopping.wait(20)
+        assert task.stopping.wait(LIMIT_SECONDS)
         if task.id == "1":
             return {"text": "half past"}
         raise TaskFailed("stopped", "nobody waits")
 
     running = run(until_stopped, concurrency=2, prefetch=1)
-    wait_for(lambda: len(begun) == 2)
+    wait_until(lambda: len(begun) == 2)
     with service.lock:
         service.unwanted = {"1", "2", "3"}
         for task in service.tasks.values():
             task.status = "FAILED"  # as when the batch was cancelled
-    wait_for(lambda: running.worker.held.counts() == {"waiting": 0, "running": 0, "unreported": 0})
+    wait_until(lambda: running.worker.held.counts() == {"waiting": 0, "running": 0, "unreported": 0})
     assert begun == ["1", "2"]
     reported = [report["task_id"] for body in service.calls["report"] for report in body["reports"]]
     assert reported == ["1"]
@@ -254,7 +279,7 @@ def test_stop_hands_back_what_has_not_begun_and_reports_what_runs(
 ) -> None:
     service.add(10, connection="test", model="m", seconds=1.0)
     running = run(sample_handlers.slow, concurrency=2, prefetch=4)
-    wait_for(lambda: running.worker.held.counts()["running"] == 2)
+    wait_until(lambda: running.worker.held.counts()["running"] == 2)
     assert running.stop() == 0
     assert service.statuses() == {"COMPLETED": 2, "QUEUED": 8}
     assert [task.attempt for task in service.tasks.values()] == [1, 1] + [0] * 8
@@ -268,14 +293,13 @@ def test_what_does_not_end_within_the_grace_time_is_handed_back(
     released = threading.Event()
 
     def stubborn(task: Task) -> dict[str, Any]:
-        released.wait(20)
+        released.wait(2 * LIMIT_SECONDS)
         return {}
 
     running = run(stubborn, concurrency=2, prefetch=1, grace_seconds=1.0)
-    wait_for(lambda: running.worker.held.counts()["running"] == 2)
-    began_at = time.monotonic()
+    wait_until(lambda: running.worker.held.counts()["running"] == 2)
     assert running.stop() == 0
-    assert time.monotonic() - began_at < 15
+    assert not released.is_set()
     released.set()
     assert running.worker.abandoned == 2
     assert service.statuses() == {"QUEUED": 3}
@@ -286,7 +310,7 @@ def test_a_lease_that_is_waited_for_at_the_end_is_handed_back(
     service: FakeService, run: Callable[..., Running]
 ) -> None:
     running = run(wait_seconds=2.0)
-    wait_for(lambda: service.calls["lease"])
+    wait_until(lambda: service.calls["lease"])
     running.worker.stop()
     service.add(4)
     running.join()
@@ -297,9 +321,9 @@ def test_a_lease_that_is_waited_for_at_the_end_is_handed_back(
 def test_reports_that_could_not_be_sent_are_logged(service: FakeService, run: Callable[..., Running]) -> None:
     service.add(2, connection="test", model="m", seconds=0.5)
     running = run(sample_handlers.slow, grace_seconds=1.5)
-    wait_for(lambda: running.worker.held.counts()["running"] == 2)
+    wait_until(lambda: running.worker.held.counts()["running"] == 2)
     service.stop()
-    wait_for(lambda: len(running.worker.outbox) == 2)
+    wait_until(lambda: len(running.worker.outbox) == 2)
     with capture_logs() as logs:
         assert running.stop() == 1
     assert next(line for line in logs if line["event"] == "reports_lost")["reports"] == 2
@@ -312,9 +336,10 @@ def test_nothing_is_leased_while_answers_cannot_be_delivered(
     service.add(500)
     service.order("report", lambda _: 503)
     running = run(concurrency=2, prefetch=2)
-    time.sleep(1.5)
-    kept = len(running.worker.outbox)
-    assert kept <= 16
+    service.wait_for(lambda: service.statuses().get("LEASED", 0) == len(running.worker.outbox) >= 10)
+    kept, tried = len(running.worker.outbox), len(service.calls["report"])
+    service.wait_for(lambda: len(service.calls["report"]) > tried + 10)
+    assert len(running.worker.outbox) == kept <= 16
     assert service.statuses() == {"LEASED": kept, "QUEUED": 500 - kept}
     service.orders["report"].clear()
     service.wait_until_finished()
@@ -374,7 +399,7 @@ class ShutMeanwhile(ThreadPoolExecutor):
         number = next(self._numbers)
         if number == 2:
             self.second_came.set()
-            assert self._over.wait(60)
+            assert self._over.wait(LIMIT_SECONDS)
         if number == 3:
             raise BrokenExecutor("it broke")
         return super().submit(work, *args, **kwargs)
@@ -393,7 +418,7 @@ def test_a_task_that_meets_an_executor_already_replaced_waits_for_the_next(
     executors: list[Executor] = [ThreadPoolExecutor(4), lost]
 
     def first_waits(task: Task) -> dict[str, Any]:
-        assert lost.second_came.wait(60)
+        assert lost.second_came.wait(LIMIT_SECONDS)
         return {}
 
     with capture_logs() as logs:
@@ -420,7 +445,7 @@ def test_while_there_is_no_executor_nothing_is_held(
     with capture_logs() as logs:
         running = run(make=make)
         service.wait_for(lambda: service.statuses() == {"QUEUED": 29, "FAILED": 1})
-        wait_for(lambda: "executor_unavailable" in {line["event"] for line in logs})
+        wait_until(lambda: "executor_unavailable" in {line["event"] for line in logs})
         there.append(BreakingExecutor(1_000))
         service.wait_until_finished()
     assert running.stop() == 0

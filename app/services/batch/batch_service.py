@@ -284,7 +284,7 @@ class BatchService:
 
     def _take(self, taken: list[Report]) -> list[Verdict]:
         with transaction(self._engine) as connection:
-            return reports.take(connection, taken)
+            return reports.receive(connection, taken)
 
     def _take_one(self, report: Report) -> None:
         verdicts, _ = self.report([report])

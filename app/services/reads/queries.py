@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, and_, case, func, sel
 
 from app import db
 from app.db import reading
+from app.domain.ids import task_number
 from app.domain.leases import TaskKind
 from app.domain.request_status import RequestStatus
 from app.domain.times import rfc3339
@@ -29,7 +30,6 @@ from app.models import (
 )
 from app.services.batch.batch_rows import look, look_at
 from app.services.batch.batch_view import batch_view, usage_view
-from app.services.queue.reports import task_number
 from app.services.reads.row_views import RESULT_FORMS, ResultForm, audit_view, request_view, task_view
 from app.services.task import usage_counts
 

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, literal_column, select, tuple_, union_all
 
 from app.db import reading
+from app.domain.ids import task_number
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid, NotFound
 from app.models import Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import batch_view
 from app.services.queue.payloads import payloads
-from app.services.queue.reports import task_number
 from app.services.reads.queries import LISTED_TASKS, TASKS, Queries
 from app.services.reads.row_views import task_view
 from app.services.task.task_counts import counts_of

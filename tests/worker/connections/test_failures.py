@@ -11,7 +11,7 @@ from app.worker import TaskFailed
 from app.worker.connections import failures
 from app.worker.connections.failures import retry_after
 from app.worker.connections.handler import ConnectionHandler
-from tests.worker.conftest import wait_for
+from tests.support.waiting import wait_until
 from tests.worker.connections.conftest import KEY, Clock, Connect, asking
 from tests.worker.connections.model_server import MisbehavingServer
 
@@ -82,13 +82,13 @@ def test_retry_after_is_reported_and_slows_the_whole_connection(
     threads = [threading.Thread(target=lambda: answers.append(handler(asking())), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(handler._limiter._waiting) == 3)
+    wait_until(lambda: len(handler._limiter._waiting) == 3)
     clock.now = 99.9
     looked = clock.looks
-    wait_for(lambda: clock.looks > looked)  # a thread has seen that it is too early
+    wait_until(lambda: clock.looks > looked)  # a thread has seen that it is too early
     assert len(model_server.calls) == 1
     clock.now = 100.0
-    wait_for(lambda: len(answers) == 3)
+    wait_until(lambda: len(answers) == 3)
 
 
 def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model_server: MisbehavingServer) -> None:
@@ -103,9 +103,9 @@ def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model
             raised.append(stopped.code)
 
     threading.Thread(target=wait, daemon=True).start()
-    wait_for(lambda: handler._limiter._waiting)
+    wait_until(lambda: handler._limiter._waiting)
     task.stopping.set()
-    wait_for(lambda: raised == ["stopped"])
+    wait_until(lambda: raised == ["stopped"])
     assert len(model_server.calls) == 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import LIMIT_SECONDS
 from tests.worker.conftest import ROOT
 from tests.worker.connections.conftest import KEY
 from tests.worker.connections.model_server import MisbehavingServer
@@ -67,7 +68,7 @@ def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start,
     process = start_worker("--connections", str(connections), "--grace-seconds", "1")
     service.wait_for(lambda: service.statuses().get("COMPLETED") == 1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(LIMIT_SECONDS) == 0
     assert service.statuses() == {"COMPLETED": 1, "QUEUED": 2}
     assert sum(task.attempt for task in service.tasks.values()) == 1
 
@@ -80,7 +81,7 @@ def test_the_key_is_in_no_log_and_no_report(
     process = start_worker("--connections", str(connections), "--log-level", "DEBUG", "--concurrency", "1")
     service.wait_until_finished()
     process.send_signal(signal.SIGTERM)
-    _, output = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=LIMIT_SECONDS)
     assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 5
     assert "worker_started" in output
     assert KEY not in output
@@ -93,7 +94,8 @@ def test_the_file_in_the_working_folder_is_taken_by_itself(connections: Path) ->
     settings = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")}
     done = subprocess.run(
         [sys.executable, "-m", "app.worker", "--token", "t"],
-        cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+        cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=LIMIT_SECONDS,
     )  # fmt: skip
     assert done.returncode == 2
     assert "lab.base_uri: is not a field of a connection" in done.stderr

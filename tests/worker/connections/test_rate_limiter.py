@@ -9,7 +9,7 @@ import pytest
 from app.worker import Task, TaskFailed
 from app.worker.connections.rate_limiter import FIRST_ANSWER_TOKENS, MAX_PAUSE_SECONDS, RateLimiter
 from app.worker.connections.settings import Connection
-from tests.worker.conftest import wait_for
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.connections.conftest import Clock, asking
 
 
@@ -41,11 +41,11 @@ def test_threads_go_one_after_another_in_the_order_they_came(limiter: RateLimite
     tasks = [asking(str(number)) for number in range(5)]
     for number, task in enumerate(tasks):
         going(limiter, task, went)
-        wait_for(lambda number=number: len(limiter._waiting) + len(went) == number + 1)
+        wait_until(lambda number=number: len(limiter._waiting) + len(went) == number + 1)
     for number in range(1, 5):
-        wait_for(lambda number=number: len(went) == number)
+        wait_until(lambda number=number: len(went) == number)
         clock.now += 60 / 60 / 0.96 + 0.001
-    wait_for(lambda: went == tasks)
+    wait_until(lambda: went == tasks)
 
 
 @pytest.mark.parametrize("limiter", [{"concurrency": 2}], indirect=True)
@@ -81,13 +81,13 @@ def test_a_pause_holds_everybody_and_never_for_ever(limiter: RateLimiter, clock:
     limiter.pause(1)  # a shorter pause does not end the longer one
     for _ in range(3):
         going(limiter, asking(), went)
-    wait_for(lambda: len(limiter._waiting) == 3)
+    wait_until(lambda: len(limiter._waiting) == 3)
     clock.now = MAX_PAUSE_SECONDS - 1
     looked = clock.looks
-    wait_for(lambda: clock.looks > looked)
+    wait_until(lambda: clock.looks > looked)
     assert not went
     clock.now = MAX_PAUSE_SECONDS
-    wait_for(lambda: len(went) == 3)
+    wait_until(lambda: len(went) == 3)
 
 
 @pytest.mark.parametrize("limiter", [{"requests_per_minute": 1}], indirect=True)
@@ -98,28 +98,28 @@ def test_a_task_that_is_to_stop_stops_waiting_and_takes_no_turn(limiter: RateLim
     unwanted, wanted = asking("unwanted"), asking("wanted")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: limiter.slot(unwanted, 0).__enter__())
-        wait_for(lambda: len(limiter._waiting) == 1)
+        wait_until(lambda: len(limiter._waiting) == 1)
         going(limiter, wanted, went)
         unwanted.stopping.set()
         with pytest.raises(TaskFailed, match="stopped"):
-            waiting.result(30)
+            waiting.result(LIMIT_SECONDS)
     clock.now = 63.0
-    wait_for(lambda: went)
+    wait_until(lambda: went)
     assert went[0] is wanted
 
 
 @pytest.mark.parametrize("limiter", [{"tokens_per_minute": 1_000}], indirect=True)
 def test_tokens_hold_calls_back_until_they_are_paid(limiter: RateLimiter, clock: Clock) -> None:
     went: list[Any] = []
-    going(limiter, asking(), went, tokens=960).join(30)
+    going(limiter, asking(), went, tokens=960).join(LIMIT_SECONDS)
     going(limiter, asking(), went, tokens=1)
-    wait_for(lambda: len(limiter._waiting) == 1)
+    wait_until(lambda: len(limiter._waiting) == 1)
     clock.now = 50.0
     looked = clock.looks
-    wait_for(lambda: clock.looks > looked)
+    wait_until(lambda: clock.looks > looked)
     assert len(went) == 1
     limiter.correct(960, 96, 0)  # the answer used a tenth of the estimate
-    wait_for(lambda: len(went) == 2)
+    wait_until(lambda: len(went) == 2)
 
 
 @pytest.mark.parametrize("limiter", [{}], indirect=True)

@@ -17,7 +17,7 @@ from app.worker.extraction import Limits, Unreadable, extract
 from app.worker.extraction.reader_pool import ReaderPool
 from app.worker.extraction.reader_process import ROOT
 from tests.support import documents
-from tests.worker.conftest import wait_for
+from tests.support.waiting import wait_until
 from tests.worker.extraction import hostile
 from tests.worker.extraction.hostile import HERE, LAUGHS, SHEET_XML, WORD_XML, repacked
 
@@ -138,7 +138,7 @@ def test_reader_processes_die_with_their_parent() -> None:
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.communicate()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
