@@ -48,6 +48,23 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "": {"task", "access", "queue", "batch", "reads", "input", "run_report", "upkeep"},  # builds them all
 }
 MAX_MODULES_OF_A_SERVICE = 13
+# table -> the modules of app/services/reads that select from it: first the reader of the noun, which shapes its rows,
+# then those that only need it for another noun
+READERS: dict[str, tuple[str, ...]] = {
+    "AuditRow": ("audit",),
+    "Batch": ("batches", "audit", "requests", "known_models", "progress"),
+    "Document": ("documents",),
+    "LateResult": ("tasks",),
+    "Model": ("known_models", "batch_page", "failed_tasks"),
+    "ProgressSample": ("progress",),
+    "Prompt": ("batch_page",),
+    "ReadyTask": ("results",),
+    "StateChangeRequest": ("requests",),
+    "Task": ("tasks", "task_walk", "results", "failed_tasks", "workers"),
+    "TaskCounts": ("progress",),
+    "UsageCounts": ("progress", "known_models"),
+    "WorkerSighting": ("workers",),
+}
 MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
@@ -85,7 +102,7 @@ def imported_modules(tree: ast.Module) -> Iterator[str]:
 
 
 def imported_layer(module: str) -> str | None:
-    """`app.services.reads.queries.one` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
+    """`app.services.reads.tasks.Tasks` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
     top, _, rest = module.partition(".")
     if top == "config":
         return "config"
@@ -158,6 +175,40 @@ def test_a_folder_of_services_is_small_and_says_what_it_is_for(folder: str) -> N
     assert docstring
     assert docstring.count("\n") == 0
     assert docstring.endswith(".")
+
+
+def tables_of(tree: ast.Module) -> set[str]:
+    """The tables that a module names, by their classes in app.models."""
+    modules = set(imported_modules(tree))
+    assert "app.models" not in modules, "import the classes by name"
+    return {module.rpartition(".")[2] for module in modules if module.startswith("app.models.")}
+
+
+@pytest.mark.parametrize("reader", sorted((ROOT / "app" / "services" / "reads").glob("*.py")), ids=name_of)
+def test_each_noun_has_one_reader(reader: Path) -> None:
+    allowed = {table for table, readers in READERS.items() if reader.stem in readers}
+    assert tables_of(ast.parse(reader.read_text())) == allowed
+
+
+def shapes_in(tree: ast.Module) -> set[str]:
+    """The functions of a module that make the row shape of a noun."""
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.endswith("_view")}
+
+
+def test_a_row_shape_is_made_in_one_place() -> None:
+    made = [name for path in SOURCES for name in shapes_in(ast.parse(path.read_text())) if not name.startswith("_")]
+    assert sorted(made) == sorted(set(made))
+
+
+def test_an_edge_takes_no_shape_and_no_statement_from_the_readers(path: Path, tree: ast.Module) -> None:
+    taken = [each for each in imported_modules(tree) if each.startswith("app.services.reads.")]
+    if layer_of(path) in {"api", "ui"}:
+        assert not [each for each in taken if each.endswith(("_view", "_TASKS"))]
+
+
+@pytest.mark.parametrize("source", ["from app.models import AuditRow", "from app.models.audit import AuditRow as Row"])
+def test_the_search_for_readers_finds(source: str) -> None:
+    assert tables_of(ast.parse(source)) == {"AuditRow"}
 
 
 def test_folders_of_services_import_in_no_circle() -> None:

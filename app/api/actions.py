@@ -55,13 +55,11 @@ def actions(batch_id: int) -> Response:
 @routes.response(200, list_of("requests", RequestSchema))
 def requests(query: Mapping[str, Any], batch_id: int) -> Response:
     """List the requests that met a locked batch, and what became of them."""
-    rows = services().queries.requests(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    keys = {view["id"]: seq for seq, view in rows}
-    return page("requests", [view for _, view in rows], query["limit"], lambda row: keys[row["id"]])
+    return page("requests", *services().reads.requests.page(batch_id, query["limit"], query["cursor"] or 0))
 
 
 @routes.call("GET", "/requests/<string(maxlength=64):request_id>", READERS, refuses=[404])
 @routes.response(200, RequestSchema)
 def request_of(request_id: str) -> Response:
     """Show what became of a queued request."""
-    return reply(services().queries.request(request_id))
+    return reply(services().reads.requests.show(request_id))

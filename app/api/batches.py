@@ -25,12 +25,15 @@ from app.api.schemas.taken import (
     TasksQuery,
 )
 from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
+from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services.input import edits
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
+from app.services.reads.batches import Filter, Sort
+from app.services.reads.task_walk import Wanted
 from app.web.json_lines import NDJSON, stream_lines
 from app.web.services import services
 from app.web.spooling import spooled_body
@@ -90,16 +93,15 @@ def create() -> Response:
 @routes.response(200, list_of("batches", BatchSchema))
 def index(query: Mapping[str, Any]) -> Response:
     """List batches, newest first."""
-    state = BatchState(query["state"]) if query["state"] else None
-    rows = services().queries.batches(state, query["name"], query["limit"] + 1, query["cursor"])
-    return page("batches", rows, query["limit"], lambda row: row["id"])
+    wanted = Filter(BatchState(query["state"]) if query["state"] else None, query["name"] or "")
+    return page("batches", *services().reads.batches.page(wanted, Sort.NEWEST, query["cursor"], query["limit"]))
 
 
 @routes.call("GET", BATCH, READERS, refuses=[404])
 @routes.response(200, BatchSchema)
 def show(batch_id: int) -> Response:
     """Show a batch; its ETag is its version."""
-    return _shown(services().queries.batch(batch_id))
+    return _shown(services().reads.batches.show(batch_id))
 
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)
@@ -136,8 +138,7 @@ def add_documents(batch_id: int) -> Response:
 @routes.response(200, list_of("documents", DocumentSchema))
 def documents(query: Mapping[str, Any], batch_id: int) -> Response:
     """List a batch's documents, without their content."""
-    rows = services().queries.documents(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    return page("documents", rows, query["limit"], lambda row: row["number"])
+    return page("documents", *services().reads.documents.page(batch_id, query["limit"], query["cursor"] or 0))
 
 
 @routes.call("PUT", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 409, 412, 503], body=True)
@@ -158,17 +159,19 @@ def replace_document(batch_id: int, document_id: int) -> Response:
 @routes.response(200, list_of("audit", AuditSchema))
 def audit(query: Mapping[str, Any], batch_id: int) -> Response:
     """List the audit trail, oldest row first; of an archived batch too."""
-    rows = services().queries.audit(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    return page("audit", rows, query["limit"], lambda row: row["version"])
+    return page("audit", *services().reads.audit.page(batch_id, query["limit"], query["cursor"]))
 
 
 @routes.call("GET", f"{BATCH}/tasks", READERS, refuses=[404])
 @routes.arguments(TasksQuery(), location="query")
 @routes.response(200, list_of("tasks", fields.Dict()))
 def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
-    """List the tasks of a run; without `run`, of the current one."""
-    rows = services().queries.tasks(batch_id, query["status"], query["run"], query["limit"] + 1, query["cursor"] or 0)
-    return page("tasks", rows, query["limit"], lambda row: row["id"])
+    """List the tasks of a run in the order of their ids; without `run`, of the current one."""
+    status = TaskStatus(query["status"]) if query["status"] else None
+    wanted = Wanted(run=query["run"], status=status, by_id=True)
+    after = str(query["cursor"]) if query["cursor"] else None
+    found = services().reads.tasks.page(batch_id, wanted, query["limit"], after)
+    return page("tasks", found.tasks, found.next_cursor)
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
@@ -179,14 +182,14 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
 
     Format `openai` has the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
     """
-    return stream_lines(services().queries.results(batch_id, query["run"], query["format"]))
+    return stream_lines(services().reads.results.lines(batch_id, query["run"], query["format"]))
 
 
 @routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[404])
 @routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def document_content(document_id: int) -> Response:
     """Download a document as it was uploaded."""
-    document = services().queries.document_content(document_id)
+    document = services().reads.documents.content(document_id)
     content = document.content if document.content is not None else document.text.encode()
     # A browser must never display it: an uploaded page must not run under this origin.
     response = Response(content, content_type="application/octet-stream")

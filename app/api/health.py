@@ -29,5 +29,5 @@ def readyz() -> Response:
 @routes.get("/metrics")
 def metrics() -> Response:
     """Answer counts and timings in the format of Prometheus."""
-    body, content_type = exposition(services().queries.batches_by_state)
+    body, content_type = exposition(services().reads.batches.counts)
     return Response(body, content_type=content_type)

@@ -96,7 +96,6 @@ def _guard(view: Callable[..., Any], method: str, roles: Sequence[Role] | None) 
     return checked
 
 
-def page(noun: str, rows: Sequence[Any], limit: int, key: Callable[[Any], Any]) -> Response:
-    """Answer a page of a list; `rows` has one row more than `limit` if there is a next page."""
-    shown = rows[:limit]
-    return reply({noun: shown, "next_cursor": str(key(shown[-1])) if len(rows) > limit else None})
+def page(noun: str, rows: Sequence[Any], next_cursor: Any) -> Response:
+    """Answer a page of a list under its noun; `next_cursor` is None on the last page."""
+    return reply({noun: rows, "next_cursor": None if next_cursor is None else str(next_cursor)})

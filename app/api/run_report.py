@@ -1,4 +1,4 @@
-"""The report of a run: JSON in pages, or CSV for spreadsheets, streamed."""
+"""The report of a run: JSON in pages, or a stream of CSV for spreadsheets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from app.api.routes import BATCH, Routes
 from app.api.schemas.shown import Shown
 from app.api.schemas.taken import ReportQuery
 from app.domain.roles import READERS
-from app.services.run_report.report_csv import csv_lines
+from app.web.csv import csv_lines
 from app.web.services import services
 
-routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")
+routes = Routes("run_report", __name__, url_prefix="/api", description="The report of a run")
 CSV = "text/csv"
 
 
@@ -39,9 +39,9 @@ _FORMATS = {
 @routes.arguments(ReportQuery(), location="query")
 @routes.doc(responses={"200": {"description": "The report", "content": _FORMATS}})
 def report(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Report a run: sums by model and prompt, how far models agree, and what was answered, document by document.
+    """Report a run: sums by model and prompt, how far the models agree, and the answers, document by document.
 
-    The sums stand on the first page; a page after a cursor has the documents alone. CSV has no pages.
+    Only the first page has the sums; a page after a cursor has documents alone. CSV has no pages.
     """
     found, run, cursor = services().run_report, query["run"], query["cursor"]
     if query["format"] == "csv":

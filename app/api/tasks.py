@@ -101,4 +101,4 @@ def report(body: Mapping[str, Any]) -> Response:
 @routes.response(200, {"type": "object"})
 def show(task_id: str) -> Response:
     """Show a task with its result, error and late results."""
-    return reply(services().queries.task(task_id))
+    return reply(services().reads.tasks.show(task_id))

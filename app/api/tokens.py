@@ -33,8 +33,9 @@ def create(body: Mapping[str, Any]) -> Response:
 @routes.response(200, list_of("tokens", TokenSchema))
 def index(query: Mapping[str, Any]) -> Response:
     """List the tokens that are not revoked, without their secrets."""
-    rows = services().tokens.list(query["limit"] + 1, query["cursor"] or 0)
-    return page("tokens", rows, query["limit"], lambda row: row["id"])
+    limit = query["limit"]
+    rows = services().tokens.list(limit + 1, query["cursor"] or 0)
+    return page("tokens", rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
 
 
 @routes.call("DELETE", "/<ident:token_id>", ADMINS, refuses=[404])

@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, url_for
 
 from app.ui import (
     actions,
+    audit_trail,
     batch,
     batches,
     bulk,
@@ -22,7 +23,6 @@ from app.ui import (
     sign_in,
     tasks,
     tokens,
-    trail,
     workers,
 )
 from app.ui.access import prepare_sessions, visitor
@@ -32,8 +32,8 @@ from app.ui.problems import guard, show_unrouted
 _STATIC = Path(__file__).parent / "static"
 _YEAR_SECONDS = 365 * 24 * 3600
 _PAGES = (
-    actions, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks, tokens, trail,
-    workers,
+    actions, audit_trail, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks,
+    tokens, workers,
 )  # fmt: skip
 
 for each in _PAGES:

@@ -45,7 +45,7 @@ def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dic
 @page(routes, "GET", _AN_ACTION, roles=OPERATORS)
 def dialog(batch_id: int, action: str) -> str:
     """Show the dialog of an action: as a fragment for htmx, or within the batch's page."""
-    reading = services().batch_page
+    reads = services().reads
     takes_reuse = action_form.takes_reuse(_checked(action))
     rehearsed = _rehearsed(batch_id, action, request.args)
     batch = rehearsed["answer"].get("batch") or {}
@@ -55,8 +55,8 @@ def dialog(batch_id: int, action: str) -> str:
         "meaning": BY_TRIGGER[action].meaning,
         "reason": request.args.get("reason", ""),
         "limits": action_form.LIMITS if action_form.takes_limits(action) else (),
-        "breaker": reading.paused_by_breaker(batch_id) if action_form.takes_limits(action) else None,
-        "names": reading.names(batch_id) if takes_reuse and batch.get("run") else None,
+        "breaker": reads.audit.breaker_reason(batch_id) if action_form.takes_limits(action) else None,
+        "names": reads.batch_page.names(batch_id) if takes_reuse and batch.get("run") else None,
         "statuses": [str(status) for status in FINISHED],
     }
     return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)
@@ -87,7 +87,7 @@ def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response
         "action": action,
         "version": version,
         "answer": answer,
-        "changes": services().batch_page.changes_since(batch_id, version) if stale else [],
+        "changes": services().reads.audit.page(batch_id, after=version)[0] if stale else [],
     }
     if not is_fragment():
         status = {True: 200, None: 202}.get(answer["success"]) or answer["status"]
@@ -105,7 +105,7 @@ def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response
 def waiting(batch_id: int, request_id: str) -> Response:
     """Show a queued request's place, or its outcome."""
     try:
-        queued = services().queries.request(request_id)
+        queued = services().reads.requests.show(request_id)
     except Refusal as refusal:
         return make_response(render_template("batch/_refusal.html", reason=refusal.detail))
     response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, queued=queued))

@@ -15,7 +15,7 @@ from app.domain.transitions import ACTIONS
 from app.errors import Refusal, UnknownAction
 from app.services.reads.batches import MOST_AT_ONCE
 from app.ui.access import order, page
-from app.ui.batches import Asked
+from app.ui.batches import ListQuery
 from app.web.services import services
 
 routes = Blueprint("ui_bulk", __name__, template_folder="templates")
@@ -46,16 +46,16 @@ def _action() -> str:
 @page(routes, "POST", "/batches/bulk", roles=OPERATORS)
 def preview() -> str:
     """Show what an action would do to each batch that was chosen, or that the filter matches."""
-    action, listed = _action(), services().batch_list
+    action, listed = _action(), services().reads.batches
     chosen = Chosen.read()
     shown = dict(chosen)
     amount = len(chosen)
     ids = list(shown)[:MOST_AT_ONCE]
     if request.form.get("scope") == "filter":
-        listing = Asked.of(request.form)
-        counts = listed.counts(listing.filter.name)
-        amount = sum(counts.values()) if listing.filter.state is None else counts[listing.filter.state]
-        shown, ids = {}, listed.ids(listing.filter)
+        query = ListQuery.of(request.form)
+        counts = listed.counts(query.filter.name)
+        amount = sum(counts.values()) if query.filter.state is None else counts[query.filter.state]
+        shown, ids = {}, listed.ids(query.filter)
     judged = [{**batch, "shown": shown.get(batch["id"], batch["version"])} for batch in listed.judged(ids, action)]
     return render_template("bulk/preview.html", action=action, judged=judged, amount=amount, most=MOST_AT_ONCE)
 

@@ -9,7 +9,7 @@ from app.domain.documents import media_type, usable_name
 from app.domain.roles import OPERATORS
 from app.errors import Refusal
 from app.services.input import edits
-from app.services.reads.known_models import MOST_NAMES
+from app.services.reads.documents import MOST_NAMES
 from app.ui.access import order, page
 from app.web.services import services
 
@@ -20,8 +20,8 @@ MOST_LISTED = 200
 @page(routes, "GET", "/batches/<ident:batch_id>/files", roles=OPERATORS)
 def files(batch_id: int) -> str:
     """Show the files that a batch has, and a form for more."""
-    batch = services().queries.batch(batch_id)
-    documents = services().queries.documents(batch_id, MOST_LISTED)
+    batch = services().reads.batches.show(batch_id)
+    documents, _ = services().reads.documents.page(batch_id, MOST_LISTED)
     return render_template("new_batch/files.html", batch=batch, documents=documents)
 
 
@@ -53,6 +53,6 @@ def known(batch_id: int) -> Any:
     if not isinstance(names, list) or len(names) > MOST_NAMES or not all(isinstance(name, str) for name in names):
         return jsonify(message=f"Send up to {MOST_NAMES} names."), 422
     try:
-        return jsonify(files=services().known_input.files(batch_id, [name for name in names if usable_name(name)]))
+        return jsonify(files=services().reads.documents.named(batch_id, [name for name in names if usable_name(name)]))
     except Refusal as refusal:
         return jsonify(message=refusal.detail), refusal.status

@@ -51,7 +51,9 @@ def create() -> Any:
 @page(routes, "POST", "/batches/new/look", roles=OPERATORS)
 def show_preview() -> str:
     """Show the tasks that the form would make, and what they would send."""
-    return render_template("new_batch/_look.html", look=preview(request.form, services().known_input.models()))
+    return render_template(
+        "new_batch/_look.html", look=preview(request.form, services().reads.known_models.last_used())
+    )
 
 
 @page(routes, "POST", "/batches/new/lines", roles=OPERATORS)
@@ -81,7 +83,7 @@ def _message(message: str, status: int, errors: dict[str, str] | None = None) ->
 
 
 def _form(filled: new_batch_form.Form, errors: dict[str, str], message: str = "") -> str:
-    known = services().known_input.models()
+    known = services().reads.known_models.last_used()
     return render_template(
         "new_batch/form.html",
         filled=filled,

@@ -1,4 +1,4 @@
-"""The requests that met a locked batch: who waits, over all batches, and what became of those before."""
+"""The page of requests that met a locked batch: those of all batches that wait, and the outcomes of the others."""
 
 import re
 
@@ -17,17 +17,18 @@ _PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,9})")
 
 @page(routes, "GET", "/requests", roles=READERS)
 def requests() -> str:
-    """Show a page of those who wait and one of the newest outcomes; a part of it when htmx asks for it again."""
+    """Show a page of the waiting requests and one of the newest outcomes; htmx gets the changing part alone."""
     after, before = _place(request.args.get("after", "")), cursor("before")
-    waiting = services().waiting_requests.waiting(LIMIT + 1, after)
-    outcomes = services().waiting_requests.outcomes(LIMIT + 1, before)
+    reads = services().reads.requests
+    waiting, next_waiting = reads.waiting(LIMIT, after)
+    outcomes, next_outcomes = reads.outcomes(LIMIT, before)
     template = "requests/_list.html" if is_fragment() else "requests/requests.html"
     return render_template(
         template,
-        waiting=[row for _, row in waiting[:LIMIT]],
-        outcomes=[row for _, row in outcomes[:LIMIT]],
-        next_waiting=".".join(map(str, waiting[LIMIT - 1][0])) if len(waiting) > LIMIT else None,
-        next_outcomes=outcomes[LIMIT - 1][0] if len(outcomes) > LIMIT else None,
+        waiting=waiting,
+        outcomes=outcomes,
+        next_waiting=".".join(map(str, next_waiting)) if next_waiting else None,
+        next_outcomes=next_outcomes,
         after=request.args.get("after", "") if after else "",
         before="" if before is None else before,
     )

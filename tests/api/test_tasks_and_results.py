@@ -8,7 +8,7 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from app.services.reads.queries import RESULTS_PAGE
+from app.services.reads.results import RESULTS_PAGE
 from tests.api.lives import (
     LINE,
     act,

@@ -67,7 +67,7 @@ def the_last_report(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "paid for"}}
 
     def effects() -> int:
-        return int(services.queries.task(task["id"])["result"] == body["result"])
+        return int(services.reads.tasks.show(task["id"])["result"] == body["result"])
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -80,7 +80,7 @@ def the_report_that_crosses_a_limit(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "paid for", "usage": {"cost": 1}}}
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["usage"]["cost"])
+        return int(services.reads.batches.show(batch_id)["usage"]["cost"])
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -92,7 +92,7 @@ def a_staging_report(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "what was read"}}
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["progress"]["analysis"]["total"] == 2)
+        return int(services.reads.batches.show(batch_id)["progress"]["analysis"]["total"] == 2)
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -101,7 +101,7 @@ def a_lease(services: Services) -> Try:
     batch_id = stories.analyzing(services, 3)
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["progress"]["analysis"]["leased"] > 0)
+        return int(services.reads.batches.show(batch_id)["progress"]["analysis"]["leased"] > 0)
 
     body = {"worker": "w", "max_tasks": 2, "batch_id": batch_id}
     return Try("/tasks/lease", body, effects, 200, lambda: {batch_id})
@@ -256,6 +256,6 @@ def test_a_crash_between_the_report_and_the_breakers_pause(
     start_server(mortal.database_url)  # which sweeps
     wait_until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone")
     assert stories.trail(services, left)[4:] == ["pause", "resume", "pause"]
-    assert services.queries.audit(left)[-1]["actor"] == "system:breaker"
+    assert services.reads.audit.page(left)[0][-1]["actor"] == "system:breaker"
     stories.act(services, left, "resume", max_cost=None)
     stories.bring_to_end(services, [left])

@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from app.errors import ReportRefused
 from app.services import Services
+from app.services.reads.task_walk import Wanted
 from tests.concurrency import stories
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import answered
@@ -102,9 +103,9 @@ def test_a_report_between_the_sweepers_look_and_its_write(
 
     sweeping.sweeper.sweep()
 
-    tasks = {task["id"]: task for task in services.queries.tasks(batch_id)}
+    tasks = {task["id"]: task for task in services.reads.tasks.page(batch_id, Wanted(by_id=True)).tasks}
     assert (tasks[first["id"]]["status"], tasks[last["id"]]["status"]) == ("COMPLETED", "QUEUED")
-    assert services.queries.task(first["id"])["result"] == stories.RESULT
+    assert services.reads.tasks.show(first["id"])["result"] == stories.RESULT
     stories.complete(services, last)  # back in the queue, but nobody else's
     assert stories.state_of(services, batch_id) == "COMPLETED"
 
@@ -124,7 +125,7 @@ def test_a_sweeper_with_an_old_look(services: Services, database_url: str, anoth
     when_it_looks(sweeping, 1, meanwhile)
     sweeping.sweeper.sweep()
 
-    assert services.queries.task(first["id"])["status"] == "LEASED"
+    assert services.reads.tasks.show(first["id"])["status"] == "LEASED"
     with pytest.raises(ReportRefused, match="leased again"):
         stories.complete(services, first)
     stories.complete(services, again[0])

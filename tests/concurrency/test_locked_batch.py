@@ -116,6 +116,6 @@ def test_a_new_request_does_not_overtake(services: Services, hold_row: HoldRow) 
         assert ask(batch_id, "pause", {"if_version": 4})["queue_position"] == 3  # will have been overtaken
     answer = ask(batch_id, "pause", {"if_version": 6})
     assert (answer["success"], answer["previous_state"], answer["version"]) == (True, "ANALYZING", 7)
-    rows = [request for _, request in services.queries.requests(batch_id)]
+    rows = services.reads.requests.page(batch_id)[0]
     assert [(row["status"], row["version"]) for row in rows] == [("APPLIED", 5), ("APPLIED", 6), ("REFUSED", 6)]
     assert stories.trail(services, batch_id)[4:] == ["pause", "resume", "pause"]

@@ -65,11 +65,11 @@ def test_nobody_leases_after_the_pause(services: Services, database_url: str) ->
     assert len({task for _, task, _ in leases}) == len(leases)  # none twice
     assert seen["leased"] == len(leases) == leased_now(services, batch_id)  # no lease was committed after the pause
     assert all(asked_at < seen["answered_at"] for asked_at, _, _ in leases)
-    assert services.queries.audit(batch_id)[-1]["trigger"] == "pause"
+    assert services.reads.audit.page(batch_id)[0][-1]["trigger"] == "pause"
 
     for _, task, token in leases[:20]:  # in flight: they count
         stories.complete(services, {"id": task, "lease_token": token})
-    batch = services.queries.batch(batch_id)
+    batch = services.reads.batches.show(batch_id)
     assert (batch["state"], batch["progress"]["analysis"]["completed"]) == ("PAUSED", 20)
     assert stories.lease(services, batch_id) == []
     stories.act(services, batch_id, "resume")

@@ -55,7 +55,7 @@ def test_another_sweeps_when_the_leader_is_killed(
     stories.let_leases_run_out(services, batch_id)
 
     def queued() -> bool:
-        return bool(services.queries.batch(batch_id)["progress"]["analysis"]["queued"])
+        return bool(services.reads.batches.show(batch_id)["progress"]["analysis"]["queued"])
 
     wait_until(queued, "the sweep of the other server")
     assert somebody_leads(database_url)
@@ -86,7 +86,7 @@ def test_sigterm_loses_nothing_that_was_answered(
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(traffic, number) for number in range(CLIENTS)]
         barrier.wait()
-        wait_until(lambda: services.queries.batch(batch_id)["progress"]["analysis"]["completed"] > 40, "traffic")
+        wait_until(lambda: services.reads.batches.show(batch_id)["progress"]["analysis"]["completed"] > 40, "traffic")
         assert server.stop() == 0
         told = [client.result() for client in clients]
     made = [batch for created, _ in told for batch in created]
@@ -94,7 +94,7 @@ def test_sigterm_loses_nothing_that_was_answered(
     assert len(reported) > 40
     assert len(reported) < len(tasks)  # it was stopped in the midst of them
     assert all(stories.state_of(services, batch) == "SAVED" for batch in made)
-    assert all(services.queries.task(task)["status"] == "COMPLETED" for task in reported)
+    assert all(services.reads.tasks.show(task)["status"] == "COMPLETED" for task in reported)
 
 
 def accepted(url: str, token: str) -> tuple[float, bool]:

@@ -155,11 +155,11 @@ def test_the_audit_is_paged_and_outlives_the_batch(services: Services) -> None:
     edits.archive(services.batches, batch_id, OPERATOR)
     rows = audit(services, batch_id)
     paged, after = [], 0
-    while page := services.queries.audit(batch_id, limit=2, after=after):
+    while page := services.reads.audit.page(batch_id, limit=2, after=after)[0]:
         assert len(page) <= 2
         paged += page
         after = page[-1]["version"]
     assert paged == rows
     assert rows[-1]["trigger"] == "archive"
     with pytest.raises(NotFound):
-        services.queries.audit(4711)
+        services.reads.audit.page(4711)

@@ -66,7 +66,7 @@ def test_each_file_is_a_document_of_its_own(services: Services) -> None:
     assert state_of(services, batch_id) == "STAGED"
     act(services, batch_id, "run")
     stories.finish_all(services, batch_id)
-    names = [line["document"]["name"] for line in services.queries.results(batch_id)]
+    names = [line["document"]["name"] for line in services.reads.results.lines(batch_id)]
     assert (names, state_of(services, batch_id)) == (["in/a.txt", "in/b.txt"], "COMPLETED")
     assert view(services, batch_id)["input"]["documents"] == 1
 
@@ -91,9 +91,9 @@ def test_equal_content_is_read_once(services: Services) -> None:
     complete(services, first, {"documents": found})
     complete(services, second, {"documents": [file("more/a", "a"), file("more/e")]})
     assert paths(services, batch_id) == ["a", "d", "more/e"]
-    result = services.queries.task(first["id"])["result"]
+    result = services.reads.tasks.show(first["id"])["result"]
     assert result["duplicates"] == [{"name": "b", "of": "a"}, {"name": "c", "of": "0.txt"}]
-    duplicates = services.queries.task(second["id"])["result"]["duplicates"]
+    duplicates = services.reads.tasks.show(second["id"])["result"]["duplicates"]
     assert duplicates == [{"name": "more/a", "of": "another folder"}]
 
 
@@ -133,7 +133,7 @@ def test_the_next_run_looks_again_and_the_files_of_the_first_stay_readable(servi
     act(services, batch_id, "restage")
     complete(services, lease_one(services, batch_id), {"documents": [file("b"), file("c")]})
     assert paths(services, batch_id) == ["b", "c"]
-    assert [line["document"]["name"] for line in services.queries.results(batch_id, run=1)] == ["a", "b"]
+    assert [line["document"]["name"] for line in services.reads.results.lines(batch_id, run=1)] == ["a", "b"]
 
 
 def test_files_found_between_two_slices_do_not_disturb_them(
@@ -191,7 +191,7 @@ def test_a_folder_with_a_bad_list_of_files_fails(services: Services, files: Any)
     task = lease_one(services, batch_id)
     complete(services, task, {"documents": files})
     complete(services, task, {"documents": files})
-    shown = services.queries.task(task["id"])
+    shown = services.reads.tasks.show(task["id"])
     assert (shown["status"], shown["error"]["code"]) == ("FAILED", "bad_result")
     assert state_of(services, batch_id) == "FAILED"
     assert len(rows_of(services, Document)) == 1

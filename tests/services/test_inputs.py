@@ -13,6 +13,7 @@ from app.services import Services
 from app.services.batch.orders import Order
 from app.services.input import edits, ready_tasks
 from app.services.input.edits import MadeOfReadyTasks
+from app.services.reads.batches import Filter
 from tests.services import stories
 from tests.services.stories import OPERATOR, act, bring, create, snapshot, view
 
@@ -52,9 +53,9 @@ def test_documents_keep_their_content(services: Services) -> None:
     payloads = [leased["payload"] for leased in stories.lease(services, batch_id)]
     named = {"id": second.id, "name": "b.png", "media_type": "image/png"}
     assert payloads[1] == {"document": named, "content_url": f"/api/documents/{second.id}/content"}
-    assert services.queries.document_content(second.id).content == content
+    assert services.reads.documents.content(second.id).content == content
     with pytest.raises(NotFound):
-        services.queries.document_content(4711)
+        services.reads.documents.content(4711)
 
 
 def test_only_the_first_of_equal_documents_is_kept(services: Services) -> None:
@@ -133,7 +134,7 @@ def test_an_archived_batch_is_gone_for_every_caller(services: Services, state: s
         with pytest.raises(NotFound):
             refused()
     assert stories.ask(services, batch_id, "reset")["code"] == "not_found"
-    assert services.queries.batches() == []
+    assert services.reads.batches.page(Filter())[0] == []
     assert stories.lease(services) == []
     services.sweeper.sweep()
     assert snapshot(services) == before

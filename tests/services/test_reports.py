@@ -229,7 +229,7 @@ def test_a_thousand_reports_in_one_call(services: Services) -> None:
     batch_id = stories.follow(services, stories.create_ready(services, 1000), "ANALYZING")
     _, states = services.batches.report([completed(each) for each in lease(services, batch_id)])
     assert states == {batch_id: "COMPLETED"}
-    assert len(list(services.queries.results(batch_id))) == 1000
+    assert len(list(services.reads.results.lines(batch_id))) == 1000
 
 
 @pytest.mark.parametrize(

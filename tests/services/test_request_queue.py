@@ -37,7 +37,7 @@ def queue(services: Services, batch_id: int, action: str, **context: Any) -> str
 
 
 def became(services: Services, *requests: str) -> list[str]:
-    return [services.queries.request(each)["status"] for each in requests]
+    return [services.reads.requests.show(each)["status"] for each in requests]
 
 
 def let_time_go_by(services: Services, request_id: str) -> None:
@@ -55,7 +55,7 @@ def test_a_request_that_meets_a_lock_is_queued(services: Services, hold_row: Hol
         before = view(services, batch_id)
         answer = ask(services, batch_id, "stage", reason="go")
         assert (answer["success"], answer["status"], answer["queue_position"]) == (None, "QUEUED", 1)
-        shown = services.queries.request(answer["request_id"])
+        shown = services.reads.requests.show(answer["request_id"])
         expected = {"batch_id": batch_id, "action": "stage", "status": "QUEUED", "reason": None, "version": None}
         assert {name: shown[name] for name in expected} == expected
         assert (shown["finished_at"], shown["queue_position"]) == (None, 1)
@@ -70,7 +70,7 @@ def test_queued_requests_are_applied_in_order(services: Services, hold_row: Hold
     with hold_row(batch_id):
         asked = ["run", "pause", "resume", "cancel", "reset"]
         requests = [queue(services, batch_id, each, reason=f"because of {each}", actor=each) for each in asked]
-        assert [services.queries.request(each)["queue_position"] for each in requests] == [1, 2, 3, 4, 5]
+        assert [services.reads.requests.show(each)["queue_position"] for each in requests] == [1, 2, 3, 4, 5]
     if by == "the sweeper":
         services.sweeper.sweep()
     elif by == "the next request":
@@ -83,10 +83,10 @@ def test_queued_requests_are_applied_in_order(services: Services, hold_row: Hold
     assert [(row["actor"], row["role"], row["reason"]) for row in rows] == [
         (each, "operator", f"because of {each}") for each in asked
     ]
-    shown = [services.queries.request(each) for each in requests]
+    shown = [services.reads.requests.show(each) for each in requests]
     assert [(each["status"], each["version"]) for each in shown] == [("APPLIED", row["version"]) for row in rows]
     assert all(each["finished_at"] and each["queue_position"] is None for each in shown)
-    listed = [request for _, request in services.queries.requests(batch_id)]
+    listed = services.reads.requests.page(batch_id)[0]
     assert [each["id"] for each in listed] == requests
 
 
@@ -96,7 +96,7 @@ def test_a_request_waits_behind_those_that_wait(services: Services, hold_row: Ho
     with hold_row(batch_id):
         first = queue(services, batch_id, "pause")
         second = queue(services, batch_id, "resume")
-        assert services.queries.request(second)["queue_position"] == 2
+        assert services.reads.requests.show(second)["queue_position"] == 2
     services.sweeper.sweep()
     assert became(services, first, second) == ["APPLIED"] * 2
     assert trail(services, batch_id)[-2:] == ["pause", "resume"]
@@ -109,9 +109,9 @@ def test_a_queued_request_is_judged_at_its_turn(services: Services, hold_row: Ho
         requests = [queue(services, batch_id, action) for action in ("pause", "pause", "run", "cancel")]
     services.sweeper.sweep()
     assert became(services, *requests) == ["APPLIED", "REFUSED", "REFUSED", "APPLIED"]
-    refused = services.queries.request(requests[1])
+    refused = services.reads.requests.show(requests[1])
     assert refused["reason"] == "pause needs a batch that is ANALYZING; this one is PAUSED."
-    assert refused["version"] == services.queries.request(requests[0])["version"]
+    assert refused["version"] == services.reads.requests.show(requests[0])["version"]
     assert trail(services, batch_id)[-2:] == ["pause", "cancel"]
 
 
@@ -135,7 +135,7 @@ def test_if_match_is_judged_at_its_turn(services: Services, hold_row: HoldRow) -
     services.sweeper.sweep()
     assert became(services, right, stale, foreseen) == ["APPLIED", "REFUSED", "APPLIED"]
     told = f"You expected version {version}; the batch is at version {version + 1}."
-    assert services.queries.request(stale)["reason"] == told
+    assert services.reads.requests.show(stale)["reason"] == told
 
 
 def test_a_request_expires_while_the_batch_is_locked(services: Services, hold_row: HoldRow) -> None:
@@ -146,8 +146,8 @@ def test_a_request_expires_while_the_batch_is_locked(services: Services, hold_ro
         let_time_go_by(services, early)
         services.sweeper.sweep()
         assert became(services, early, late) == ["EXPIRED", "QUEUED"]
-        assert services.queries.request(early)["reason"] == request_queue.EXPIRED
-        assert services.queries.request(late)["queue_position"] == 1
+        assert services.reads.requests.show(early)["reason"] == request_queue.EXPIRED
+        assert services.reads.requests.show(late)["queue_position"] == 1
     services.sweeper.sweep()
     assert became(services, early, late) == ["EXPIRED", "APPLIED"]
     assert trail(services, batch_id)[-1] == "cancel"
@@ -173,7 +173,7 @@ def test_a_request_lives_as_long_as_the_settings_say(services: Services, hold_ro
     brief, batch_id = another(request_ttl_s=7), create(services)
     with hold_row(batch_id):
         for each, seconds in ((services, 60), (brief, 7)):
-            shown = services.queries.request(queue(each, batch_id, "stage"))
+            shown = services.reads.requests.show(queue(each, batch_id, "stage"))
             row = next(r for r in stories.rows_of(services, StateChangeRequest) if r.id == shown["id"])
             assert (row.expires_at - row.created_at).total_seconds() == seconds
 
@@ -248,7 +248,7 @@ def test_a_batch_that_is_gone_when_its_turn_comes(services: Services, hold_row: 
         waiting = queue(services, batch_id, "stage")
         holder.commit()
     services.sweeper.sweep()
-    shown = services.queries.request(waiting)
+    shown = services.reads.requests.show(waiting)
     assert (shown["status"], shown["reason"]) == ("REFUSED", f"There is no batch {batch_id}.")
 
 

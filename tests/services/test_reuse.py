@@ -46,7 +46,7 @@ def again(services: Services, batch_id: int, action: str = "restage", **context:
 
 
 def answers(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
-    return list(services.queries.results(batch_id, run))
+    return list(services.reads.results.lines(batch_id, run))
 
 
 def texts(services: Services, batch_id: int, run: int | None = None) -> list[str]:
@@ -299,7 +299,7 @@ def test_only_a_changed_document_causes_calls(services: Services, batch_id: int)
     """Contract 2: reset, replace, stage, run: exactly the calls of that document."""
     first = answers(services, batch_id)
     act(services, batch_id, "reset")
-    documents = services.queries.documents(batch_id)
+    documents = services.reads.documents.page(batch_id)[0]
     assert [document["name"] for document in documents] == [A, B]
     edits.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "changed"), OPERATOR)
     forecast = ask(services, batch_id, "stage", dry_run=True)["effect"]
@@ -321,7 +321,7 @@ def test_a_documents_name_matters_where_the_prompt_contains_it(services: Service
     batch_id = int(edits.create_batch(services.batches, body, OPERATOR)["id"])
     again(services, batch_id, "stage")
     act(services, batch_id, "reset")
-    (document,) = services.queries.documents(batch_id)
+    (document,) = services.reads.documents.page(batch_id)[0]
     renamed = stories.document("renamed.txt")
     edits.replace_document(services.batches, batch_id, document["id"], renamed, OPERATOR)
     assert len(again(services, batch_id, "stage")) == calls
@@ -388,7 +388,7 @@ def test_a_request_in_line_is_checked_against_the_batch_when_its_turn_comes(
             ask(services, batch_id, "restage", redo={"prompts": ["p1"]})["request_id"],
         ]
     services.sweeper.sweep()
-    refused, applied = (services.queries.request(each) for each in waiting)
+    refused, applied = (services.reads.requests.show(each) for each in waiting)
     assert (refused["status"], applied["status"]) == ("REFUSED", "APPLIED")
     assert "does not know 'p9\\x00'; there is: p0, p1" in refused["reason"]
     read_all(services, batch_id)

@@ -15,7 +15,7 @@ TIMES = ("staged_at", "started_at", "finished_at")
 
 
 def results(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
-    return list(services.queries.results(batch_id, run))
+    return list(services.reads.results.lines(batch_id, run))
 
 
 def finish_saying(services: Services, batch_id: int, text: str) -> None:

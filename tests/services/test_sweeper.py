@@ -11,7 +11,7 @@ import pytest
 
 from app.services import Services
 from app.services.input import edits
-from app.services.reads import progress
+from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
 from app.services.upkeep.sweeper import Sweeper
 from tests.services import stories
@@ -76,7 +76,7 @@ def test_it_leaves_alone_what_is_not_due(services: Services) -> None:
         batch_id = bring(services, state)
         if state in ("STAGING", "ANALYZING"):
             lease(services, batch_id, most=1)
-    progress.sample(services.engine)  # the first one of a run at work is due at once
+    samples.sample(services.engine)  # the first one of a run at work is due at once
     before = snapshot(services)
     services.sweeper.sweep()
     assert snapshot(services) == before

@@ -107,7 +107,7 @@ def test_a_late_result_is_paid_for_once(services: Services, how: str) -> None:
     shown = task(services, late["id"])
     assert shown["usage"] == {**NOTHING, "latency_ms": None}
     assert len(shown["late_results"]) == 2
-    (shares,) = services.queries.batch(batch_id)["usage"]["by_model"]
+    (shares,) = services.reads.batches.show(batch_id)["usage"]["by_model"]
     assert (shares["calls"], shares["failures"]) == (1, 0)
 
 
@@ -143,7 +143,7 @@ def test_the_next_run_begins_at_zero(services: Services) -> None:
     with pytest.raises(ReportRefused):
         complete(services, late, SAID)
     assert used(services, batch_id) == NOTHING
-    assert services.queries.batch(batch_id)["usage"] == {**NOTHING, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {**NOTHING, "by_model": [], "by_prompt": []}
     assert sum(row.attempts for row in rows_of(services, UsageCounts) if row.run == 1) == 2
 
 
@@ -151,7 +151,7 @@ def test_staging_may_cost_too(services: Services) -> None:
     """A document read by a model costs the run money, under no prompt and no model of the batch."""
     batch_id = bring(services, "STAGING", documents=1)
     complete(services, lease_one(services, batch_id), {**SAID, "text": "read"})
-    assert services.queries.batch(batch_id)["usage"] == {**ONCE, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {**ONCE, "by_model": [], "by_prompt": []}
 
 
 def test_by_model_and_by_prompt(services: Services) -> None:
@@ -169,7 +169,7 @@ def test_by_model_and_by_prompt(services: Services) -> None:
             )
         )
     services.batches.report(sent)
-    usage = services.queries.batch(batch_id)["usage"]
+    usage = services.reads.batches.show(batch_id)["usage"]
     same = {"calls": 4, "failures": 2, "input_tokens": 40, "output_tokens": 0}
     assert usage["by_model"] == [
         {"connection": "local", "model": "m0", **same, "cost": 4.0, "latency_ms": 200.5},
@@ -186,7 +186,7 @@ def test_ready_made_tasks_have_neither_prompt_nor_model(services: Services) -> N
     act(services, batch_id, "run")
     for each in lease(services, batch_id):
         complete(services, each, SAID)
-    usage = services.queries.batch(batch_id)["usage"]
+    usage = services.reads.batches.show(batch_id)["usage"]
     shares = {"calls": 2, "failures": 0, **TWICE, "latency_ms": 800.0}
     assert usage == {
         **TWICE,
@@ -200,7 +200,7 @@ def test_latency_is_the_mean_of_the_calls_that_reported_one(services: Services) 
     batch_id = bring(services, "ANALYZING", documents=3)
     for leased, latency in zip(lease(services, batch_id), [100, 200, None], strict=True):
         complete(services, leased, {"usage": {"latency_ms": latency}})
-    assert services.queries.batch(batch_id)["usage"]["by_model"][0]["latency_ms"] == 150.0
+    assert services.reads.batches.show(batch_id)["usage"]["by_model"][0]["latency_ms"] == 150.0
 
 
 @pytest.mark.parametrize(("prompts", "models"), list(product([1, 3], [1, 2])))
@@ -223,5 +223,5 @@ def test_showing_a_batch_takes_two_statements(services: Services, statements: li
     batch_id = bring(services, "ANALYZING", documents=3, prompts=2)
     finish_all(services, batch_id)
     statements.clear()
-    services.queries.batch(batch_id)
+    services.reads.batches.show(batch_id)
     assert len([each for each in statements if "SELECT" in each or "EXECUTE" in each]) == 2

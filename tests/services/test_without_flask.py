@@ -36,7 +36,7 @@ batches.handle_task_failure(
 )
 (task,) = services.queue.lease("me")
 batches.handle_task_completion(task["id"], {"lease_token": task["lease_token"], "result": {"text": "z"}})
-said.append(services.queries.batch(made["id"])["state"])
+said.append(services.reads.batches.show(made["id"])["state"])
 web = sorted(name for name in ("flask", "flask_smorest", "werkzeug", "gunicorn") if name in sys.modules)
 print(json.dumps({"said": said, "web": web, "threads": threading.active_count()}))
 """

@@ -72,7 +72,7 @@ def test_from_the_link_to_the_next_run(
     with holding(batch_id) if holding else nullcontext():
         ask(page, "pause", "the model server is down")
         if holding:
-            expect(page.locator("#answer")).to_contain_text("place 1 in line")
+            expect(page.locator("#answer")).to_contain_text("queued at position 1")
     expect(page).to_have_title(re.compile("^PAUSED"))
     assert stories.audit(services, batch_id)[-1]["reason"] == "the model server is down"
     ask(page, "resume")

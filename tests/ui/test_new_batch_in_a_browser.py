@@ -139,7 +139,7 @@ def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, sche
     sign_in(browser_page, "viewer")
     browser_page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     browser_page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    for address, words in (("/workers", "No worker was heard of"), ("/requests", "Nobody waits.")):
+    for address, words in (("/workers", "No worker was seen"), ("/requests", "No request waits.")):
         browser_page.goto(address)
         expect(browser_page.locator("main")).to_contain_text(words)
         assert_accessible(browser_page)

@@ -17,7 +17,7 @@ from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.orders import RESERVED
-from app.services.reads.row_views import RESULT_FORMS
+from app.services.reads.results import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
 MOST_LEASES = 1_000

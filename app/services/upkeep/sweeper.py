@@ -21,7 +21,7 @@ from app.services.batch.batch_rows import look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.queue import expiry, worker_sightings
-from app.services.reads import progress
+from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
 
 TICK_SECONDS = 0.25  # so that what is due is done within a second
@@ -118,9 +118,9 @@ class Sweeper:
             pass
 
     def _sample(self) -> None:
-        if time.monotonic() - self._sampled_at > progress.SAMPLE_SECONDS:
+        if time.monotonic() - self._sampled_at > samples.SAMPLE_SECONDS:
             self._sampled_at = time.monotonic()
-            progress.sample(self._engine)
+            samples.sample(self._engine)
 
     def _forget(self) -> None:
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
