@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.services.run_report.report_csv import COLUMNS
 from app.ui import results
 from app.web.csv import COLUMNS
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
