@@ -1,4 +1,4 @@
-"""The settings, read from the environment once: names, defaults and limits. See docs/operating.md."""
+"""The settings: their environment variables, defaults and limits. See docs/operating.md."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class Config:
 
     @classmethod
     def from_environment(cls) -> "Config":
-        """Read and check every setting; raises environs.EnvValidationError naming all wrong ones at once."""
+        """Read and check all settings. Raises environs.EnvValidationError, which names every wrong one."""
         env = Env(eager=False)
         values: dict[str, Any] = {
             "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),

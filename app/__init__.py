@@ -1,4 +1,4 @@
-"""Interlock: the one place that decides what state a batch is in."""
+"""Interlock: the service that decides what state a batch is in."""
 
 from typing import TYPE_CHECKING
 

@@ -27,10 +27,10 @@ def on_database(database_url: str, monkeypatch: pytest.MonkeyPatch, run: Run) ->
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_says_what_it_does(run: Run, command: list[str]) -> None:
-    said = run(*command, "--help")
-    assert said.exit_code == 0
-    assert said.output.startswith("Usage: ")
-    assert len(said.output.splitlines()[2].strip()) > 20
+    shown = run(*command, "--help")
+    assert shown.exit_code == 0
+    assert shown.output.startswith("Usage: ")
+    assert len(shown.output.splitlines()[2].strip()) > 20
 
 
 def test_migrate_goes_down_and_up_again(on_database: Run, services) -> None:
@@ -106,7 +106,7 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"PORT": "http"}, "Wrong settings: PORT: "),
         ({"DATABASE_URL": "nonsense"}, "Wrong settings: DATABASE_URL: "),
@@ -114,9 +114,9 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
         ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "The database does not answer."),
     ],
 )
-def test_wrong_settings_are_one_sentence(run: Run, monkeypatch, settings: dict[str, str], said: str) -> None:
+def test_wrong_settings_are_one_sentence(run: Run, monkeypatch, settings: dict[str, str], message: str) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     wrong = run("migrate")
     assert wrong.exit_code == 1
-    assert wrong.stderr.startswith(f"Error: {said}")
+    assert wrong.stderr.startswith(f"Error: {message}")

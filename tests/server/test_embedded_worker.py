@@ -1,4 +1,4 @@
-"""The watch over the embedded worker, with a small program in the worker's place."""
+"""The embedded worker, with a small program in place of the real worker."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Put a program in the worker's place; it writes its process id and environment to the answered file."""
+    """Replace the worker by a program that writes its process id and environment to the returned file."""
 
     def put(source: str) -> Path:
         package = tmp_path / "app" / "worker"
@@ -49,7 +49,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedWorker]:
 
 
 def read(note: Path) -> tuple[int, dict[str, str]]:
-    """Wait for the program's note, read it and take it away."""
+    """Wait for the program's note, read it and delete it."""
     wait_until(note.exists, "the start of the program")
     pid, *lines = note.read_text().splitlines()
     note.unlink()

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.server.web import GRACE_SECONDS
+from app.server.web_processes import GRACE_SECONDS
 from tests.support.postgres import free_port
 from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run `serve` where it is expected to fail by itself."""
+    """Run `serve` when it is expected to fail."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
@@ -37,12 +37,12 @@ def metrics_folders(server: LiveServer) -> list[Path]:
 
 
 def web_processes(server: LiveServer, amount: int) -> list[int]:
-    """Wait until there are so many, and return their process ids."""
+    """Wait until there are so many web processes, and return their ids."""
     return wait_until(lambda: len(pids := server.web_pids()) == amount and pids, server.tail) or []
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; nobody may have collected it yet."""
+    """Whether a process has ended. It may still be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -187,8 +187,8 @@ def test_the_embedded_worker_stops_before_the_web_processes(start_server, sqlite
     wait_until(lambda: '"worker_started"' in server.log.read_text(), server.tail)
     assert server.stop() == 0
     assert gone(worker)
-    said = server.log.read_text()
-    assert said.index('"worker_stopped"') < said.index("Worker exiting")
+    log = server.log.read_text()
+    assert log.index('"worker_stopped"') < log.index("Worker exiting")
 
 
 def test_the_embedded_worker_ends_when_the_server_is_killed(start_server, sqlite_url: str) -> None:

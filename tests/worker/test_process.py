@@ -12,12 +12,12 @@ import pytest
 
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.conftest import ROOT
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
-SLOW = ("--handler", "test=tests.worker.doings:slow")
-GATED = ("--handler", "test=tests.worker.doings:gated")
-DEAF = ("--handler", "test=tests.worker.doings:deaf")
+SLOW = ("--handler", "test=tests.worker.sample_handlers:slow")
+GATED = ("--handler", "test=tests.worker.sample_handlers:gated")
+DEAF = ("--handler", "test=tests.worker.sample_handlers:deaf")
 
 
 def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -29,7 +29,7 @@ def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[s
 
 
 def marks(folder: Path) -> Path:
-    """The folder in which tasks leave a file as they begin."""
+    """The folder in which each task writes a file when it begins."""
     found = folder / "begun"
     found.mkdir(exist_ok=True)
     return found
@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
     start_worker(*SLOW)
     service.wait_until_finished()
     assert [len(task.reports) for task in service.tasks.values()] == [1] * 6
-    # A third attempt where the killed worker had another lease under way, which was granted to nobody.
+    # Three attempts if a lease request of the killed worker was still open: its lease was granted to nobody.
     assert {task.attempt for task in service.tasks.values()} <= {2, 3}
 
 
@@ -101,10 +101,10 @@ def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(service: Fak
     process = start_worker()
     service.wait_for(lambda: service.calls["lease"])
     service.token = "another"
-    _, said = process.communicate(timeout=LIMIT_SECONDS)
+    _, output = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 2
-    assert "does not accept this token" in said
-    assert "the-token" not in said
+    assert "does not accept this token" in output
+    assert "the-token" not in output
 
 
 def test_processes_as_executor_survive_the_death_of_one(
@@ -113,8 +113,8 @@ def test_processes_as_executor_survive_the_death_of_one(
     service.add(4, connection="test", model="m")
     service.add(1, connection="mortal", model="m", mark=str(tmp_path / "mark"))
     process = start_worker(
-        "--executor", "processes", "--concurrency", "1", "--handler", "test=tests.worker.doings:whose_process",
-        "--handler", "mortal=tests.worker.doings:dies_once",
+        "--executor", "processes", "--concurrency", "1", "--handler", "test=tests.worker.sample_handlers:whose_process",
+        "--handler", "mortal=tests.worker.sample_handlers:dies_once",
     )  # fmt: skip
     service.wait_until_finished()
     pids = {task.reports[0]["result"]["pid"] for task in list(service.tasks.values())[:4]}
@@ -136,10 +136,10 @@ def test_the_environment_may_give_every_option(service: FakeService) -> None:
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:
-    said = command("--help").stdout
+    output = command("--help").stdout
     for option in ("--url", "--token-file", "--concurrency", "--handler", "--grace-seconds", "INTERLOCK_TOKEN"):
-        assert option in said
-    assert "Exit codes" in said
+        assert option in output
+    assert "Exit codes" in output
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         ((), "token is needed"),
         (("--token", "a b"), "characters that no token has"),
         (("--token-file", "/no/such/file"), "cannot be read"),
-        (("--token", "t", "--url", "localhost:5000"), "no address"),
+        (("--token", "t", "--url", "localhost:5000"), "not an address"),
         (("--token", "t", "--handler", "openai"), "not written as"),
         (("--token", "t", "--handler", "openai=os:nothing"), "cannot be imported"),
         (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),
@@ -161,7 +161,7 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         (("--token", "t", "--connections", "x.toml", "--executor", "processes"), "needs --executor threads"),
     ],
 )
-def test_wrong_options_are_told_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
+def test_wrong_options_are_explained_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
     done = command(*options)
     assert done.returncode == 2
     assert sentence in re.sub(r"\s+", " ", done.stderr)

@@ -1,4 +1,4 @@
-"""The worker, the minimal worker and the demo against the real service, with the interruptions of real life."""
+"""The worker, the minimal worker and the demo against the real service, with kills and interruptions."""
 
 import io
 import os
@@ -14,8 +14,9 @@ import pytest
 import requests
 from rich.console import Console
 
-from app import demo as demo_module
-from app.demo import demo
+from app.demo import batch as demo_batch
+from app.demo import client as demo_client
+from app.demo.run import run_demo
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
@@ -25,13 +26,14 @@ from tests.worker.conftest import ROOT
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 DEMO = (
-    "import sys; from rich.console import Console; from app.demo import demo; sys.exit(demo(*sys.argv[1:], Console()))"
+    "import sys; from rich.console import Console; from app.demo.run import run_demo;"
+    "sys.exit(run_demo(*sys.argv[1:], Console()))"
 )
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start processes of this project with the address and a token in their environment; killed at the end."""
+    """Start processes of this project with the URL and a token in their environment. They are stopped at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start_process(server: LiveServer, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
@@ -124,7 +126,7 @@ def test_a_document_that_cannot_be_read_fails_the_staging_in_a_sentence(live_ser
 
 
 def test_a_folder_of_all_kinds_is_seen_through(live_server: LiveServer, start: Start, tmp_path: Path) -> None:
-    """What cannot be read is left out, and each says why; the folder's link out of the root is another batch's."""
+    """Unreadable documents are left out, each with its reason. A link out of the root is tested in another batch."""
     root = tmp_path / "root"
     written = write_documents(root / "in", 120, seed=7)
     (root / "copy.txt").write_bytes(written[0].path.read_bytes())
@@ -164,7 +166,7 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
 ) -> None:
     port = free_port()
     server = start_server(sqlite_url, port=port)
-    start(server, "-m", "app.worker", "--concurrency", "2", "--handler", "local=tests.worker.doings:slow")
+    start(server, "-m", "app.worker", "--concurrency", "2", "--handler", "local=tests.worker.sample_handlers:slow")
     with server.session() as http:
         models = [{"connection": "local", "model": "slow"}]
         batch = Batch(
@@ -189,7 +191,9 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
 
 def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: str, start: Start) -> None:
     server = start_server(sqlite_url)
-    worker = start(server, "-m", "app.worker", "--handler", "local=tests.worker.doings:deaf", "--grace-seconds", "1")
+    worker = start(
+        server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:deaf", "--grace-seconds", "1"
+    )
     with server.session() as http:
         models = [{"connection": "local", "model": "deaf"}]
         batch = Batch(server, http, documents=documents(10), prompts=PROMPTS, models=models)
@@ -208,7 +212,9 @@ def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: 
 
 def test_a_cancelled_batch_stops_the_work_on_it(start_server: Any, sqlite_url: str, start: Start) -> None:
     server = start_server(sqlite_url)
-    worker = start(server, "-m", "app.worker", "--handler", "local=tests.worker.doings:slow", "--concurrency", "1")
+    worker = start(
+        server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:slow", "--concurrency", "1"
+    )
     with server.session() as http:
         models = [{"connection": "local", "model": "slow"}]
         batch = Batch(
@@ -243,16 +249,16 @@ def test_the_minimal_worker_sees_a_batch_through(live_server: LiveServer, start:
 def shown(server: LiveServer, token: str | None = None, url: str | None = None) -> tuple[int, str]:
     output = io.StringIO()
     console = Console(file=output, width=200)
-    return demo(url or server.url, token or server.tokens["operator"], console), output.getvalue()
+    return run_demo(url or server.url, token or server.tokens["operator"], console), output.getvalue()
 
 
 def test_the_demo_goes_through_and_prints_results_and_audit_trail(live_server: LiveServer, start: Start) -> None:
     start(live_server, "-m", "app.worker")
-    code, said = shown(live_server)
+    code, output = shown(live_server)
     assert code == 0
     for part in ("18 documents x 2 prompts x 1 model", "staging 18/18", "36 results for 36 tasks", "tasks_finished"):
-        assert part in said
-    assert "reading ease" in said
+        assert part in output
+    assert "reading ease" in output
 
 
 def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
@@ -267,9 +273,9 @@ def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
         )
         killed.kill()
         start(live_server, "-m", "app.worker")
-        code, said = shown(live_server)
-        assert code == 0, said
-        assert "Continuing batch 1, which is STAG" in said
+        code, output = shown(live_server)
+        assert code == 0, output
+        assert "Continuing batch 1, which is STAG" in output
         found = http.get(batches, timeout=LIMIT_SECONDS).json()["batches"]
     assert [batch["state"] for batch in found] == ["COMPLETED"]
     assert found[0]["progress"]["analysis"]["completed"] == 36
@@ -278,43 +284,43 @@ def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
 def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(live_server: LiveServer, start: Start) -> None:
     with live_server.session() as http:
         start(live_server, "-m", "app.worker")
-        paused = Batch(live_server, http, name=demo_module.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
+        paused = Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
         paused.ask("stage")
         paused.reach("STAGED")
         http.post(f"{paused.url}/action", json={"action": "run"}, timeout=LIMIT_SECONDS)
         paused.reach("COMPLETED")
-        code, said = shown(live_server)
-        assert (code, "Batch 2 is created" in said) == (0, True)
+        code, output = shown(live_server)
+        assert (code, "Batch 2 is created" in output) == (0, True)
 
 
 def test_without_a_worker_the_demo_says_so_and_ends(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_module, "STILL_SECONDS", 1.0)
-    code, said = shown(live_server)
+    monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
+    code, output = shown(live_server)
     assert code == 1
-    assert "No worker seems to be running" in said
+    assert "No worker seems to be running" in output
 
 
 def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
     live_server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_module, "STILL_SECONDS", 1.0)
+    monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
     worker = start(live_server, "-m", "app.worker")
     with live_server.session() as http:
         body = {"documents": documents(2), "prompts": PROMPTS, "models": LOCAL, "options": {"lease_seconds": 3}}
-        batch = Batch(live_server, http, name=demo_module.NAME, **body)
+        batch = Batch(live_server, http, name=demo_batch.NAME, **body)
         batch.ask("stage")
         batch.reach("STAGED")
         worker.kill()  # its waiting lease may still be granted
         batch.ask("run")
         batch.ask("pause")
-        monkeypatch.setattr(demo_module, "ask", lambda *_: None)
-        code, said = shown(live_server)
+        monkeypatch.setattr(demo_batch, "request_action", lambda *_: None)
+        code, output = shown(live_server)
         assert code == 1
-        assert "paused it" in said
+        assert "paused it" in output
         monkeypatch.undo()
         start(live_server, "-m", "app.worker")
-        code, said = shown(live_server)
-        assert (code, "resume: done" in said) == (0, True), said
+        code, output = shown(live_server)
+        assert (code, "resume: done" in output) == (0, True), output
         assert batch.show()["state"] == "COMPLETED"
 
 
@@ -322,19 +328,19 @@ def test_a_demo_that_fails_says_why(live_server: LiveServer, start: Start) -> No
     models = [{"connection": "nowhere", "model": "m"}]
     start(live_server, "-m", "app.worker")
     with live_server.session() as http:
-        Batch(live_server, http, name=demo_module.NAME, documents=documents(2), prompts=PROMPTS, models=models)
-    code, said = shown(live_server)
+        Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
+    code, output = shown(live_server)
     assert code == 1
-    assert "all_tasks_failed" in said
+    assert "all_tasks_failed" in output
 
 
 def test_the_demo_without_a_service_or_with_a_wrong_token(
     live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_module, "CALL_SECONDS", 0.5)
-    code, said = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
-    assert (code, "does not answer" in said) == (1, True)
-    code, said = shown(live_server, token="wrong")
-    assert (code, "(401)" in said) == (1, True)
-    code, said = shown(live_server, token=live_server.tokens["viewer"])
-    assert (code, "(403)" in said) == (1, True)
+    monkeypatch.setattr(demo_client, "CALL_SECONDS", 0.5)
+    code, output = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
+    assert (code, "does not answer" in output) == (1, True)
+    code, output = shown(live_server, token="wrong")
+    assert (code, "(401)" in output) == (1, True)
+    code, output = shown(live_server, token=live_server.tokens["viewer"])
+    assert (code, "(403)" in output) == (1, True)

@@ -96,7 +96,7 @@ class BatchService:
         Returns a verdict for each report, and the state of each batch afterwards.
         """
         reports_taken = list(taken)
-        verdicts = db.patiently(lambda: self._take(reports_taken))
+        verdicts = db.retry_while_locked(lambda: self._take(reports_taken))
         judged = list(zip(reports_taken, verdicts, strict=True))
         decision_log.count_reports("refused" if verdict.refusal else report.outcome for report, verdict in judged)
         self._sightings.reported((verdict.worker, report.outcome) for report, verdict in judged)

@@ -94,7 +94,7 @@ class TaskQueue:
             with transaction(self._engine) as connection:
                 return held_leases.renew(connection, wanted, lease_seconds)
 
-        answers, workers = db.patiently(renew)
+        answers, workers = db.retry_while_locked(renew)
         self._sightings.renewed(workers)
         return answers
 
@@ -106,7 +106,7 @@ class TaskQueue:
             with transaction(self._engine) as connection:
                 return held_leases.release(connection, wanted)
 
-        return db.patiently(release)
+        return db.retry_while_locked(release)
 
     def _lease(self, request: LeaseRequest, record: Record | None) -> list[dict[str, Any]]:
         """Lease from the batches known to have work; if they gave nothing, read anew which batches have work."""
@@ -114,7 +114,7 @@ class TaskQueue:
         for fresh in (False, True):
             found = self._find(request.batch_id, fresh)
             if found:
-                leased = db.patiently(partial(self._lease_from, found, request, record))
+                leased = db.retry_while_locked(partial(self._lease_from, found, request, record))
             if leased or request.batch_id is not None:
                 break
         return leased

@@ -25,7 +25,7 @@ def saying(text: str | None, finish_reason: str = "stop", **message: Any) -> dic
 
 
 class MisbehavingServer:
-    """`calls` keeps the path, headers and body of every call."""
+    """`calls` holds the path, headers and body of every call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], dict[str, Any]]] = []
