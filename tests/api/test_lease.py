@@ -155,6 +155,7 @@ def test_priority_weighs_turns(client: ApiClient, worker: ApiClient) -> None:
     assert seen[plain["id"]] == 5
 
 
+@pytest.mark.soak(rounds=25)
 def test_two_leases_never_hold_the_same_task(client: ApiClient) -> None:
     """Contract 5: a lease is one worker's alone, however many ask at once."""
     batch = bring(client, "STAGING", documents=40)

@@ -29,6 +29,7 @@ def work_on(database_url: str, batch_id: int) -> int:
         return sum(pool.map(work, range(THREADS)))
 
 
+@pytest.mark.soak(rounds=5)
 @pytest.mark.parametrize("limit", [{"max_cost": LIMIT}, {"max_tokens": 10 * LIMIT}], ids=str)
 def test_one_pause_and_no_lease_after_it(services: Services, database_url: str, limit: dict[str, int]) -> None:
     batch_id = stories.analyzing(services, TASKS)

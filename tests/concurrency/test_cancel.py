@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import answered
 from tests.support.server import Shared
@@ -11,6 +13,7 @@ from tests.support.waiting import LIMIT_SECONDS
 WORKERS, TASKS_EACH = 8, 12
 
 
+@pytest.mark.soak(rounds=50)
 def test_all_leases_reported_after_the_cancel(shared: Shared, call: Call) -> None:
     """Contract 5: a report of a batch that is FAILED is 409 and changes nothing; its result is kept."""
     client = call(shared.server)
@@ -31,6 +34,7 @@ def test_all_leases_reported_after_the_cancel(shared: Shared, call: Call) -> Non
         assert (shown["status"], shown["result"]) == ("LEASED", None)
 
 
+@pytest.mark.soak(rounds=50)
 def test_a_cancel_among_reports(shared: Shared, call: Call) -> None:
     """Contract 4: a report counts or comes too late, nothing between; the batch is FAILED either way."""
     client = call(shared.server)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Barrier
 from typing import Any
 
+import pytest
 import requests
 
 from tests.concurrency.conftest import Call
@@ -44,6 +45,7 @@ def what_became_of(client: Caller, answers: list[requests.Response]) -> list[int
     return sorted(won)
 
 
+@pytest.mark.soak(rounds=50)
 def test_one_of_eight_wins_each_version(shared: Shared, call: Call) -> None:
     """Contract 4: If-Match is judged before the table, and every change adds 1 to the version: one winner each."""
     client = call(shared.server)
@@ -56,6 +58,7 @@ def test_one_of_eight_wins_each_version(shared: Shared, call: Call) -> None:
             assert client.batch(batch_id)["version"] == before["version"] + 1
 
 
+@pytest.mark.soak(rounds=50)
 def test_without_a_version_the_table_decides(shared: Shared, call: Call) -> None:
     """Contract 4: versions 1..N have no gap and no twin, and each row begins where its predecessor ended."""
     client = call(shared.server)

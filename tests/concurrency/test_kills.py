@@ -176,6 +176,7 @@ def after_the_kill(services: Services, cut: Try) -> int:
     return done
 
 
+@pytest.mark.soak(rounds=3)
 @pytest.mark.parametrize("make", WITH_KEY, ids=lambda make: make.__name__)
 def test_killed_anywhere_with_a_key(make: Any, services: Services, server: LiveServer) -> None:
     """Contract 4: the same Idempotency-Key gets the first answer, and the effect exactly once, whatever died."""
@@ -197,6 +198,7 @@ def test_killed_anywhere_with_a_key(make: Any, services: Services, server: LiveS
     assert point > FEWEST_POINTS
 
 
+@pytest.mark.soak(rounds=3)
 @pytest.mark.parametrize("make", WITHOUT, ids=lambda make: make.__name__)
 def test_killed_anywhere(make: Any, services: Services, server: LiveServer) -> None:
     """Contract 4: state, version and audit agree after any crash, and the batch can be brought to its end."""

@@ -43,6 +43,7 @@ def applied(client: Caller, request_ids: list[str]) -> list[Any]:
     return [client.get(f"/requests/{each}") for each in request_ids]
 
 
+@pytest.mark.soak(rounds=50)
 def test_six_requests_wait_in_line(shared_postgres: Shared, call: Call, hold_row: HoldRow) -> None:
     """Contract 4: a request that meets a locked row is queued; the queue is applied in order when the lock goes."""
     client = call(shared_postgres.server)
@@ -62,6 +63,7 @@ def test_six_requests_wait_in_line(shared_postgres: Shared, call: Call, hold_row
     assert client.batch(batch_id)["failure"]["code"] == "cancelled"
 
 
+@pytest.mark.soak(rounds=50)
 def test_six_at_once_are_none_lost(shared_postgres: Shared, call: Call, hold_row: HoldRow) -> None:
     """Contract 4: queued requests are applied in the order they came; each is judged anew at its turn."""
     client = call(shared_postgres.server)

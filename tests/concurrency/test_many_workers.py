@@ -69,6 +69,7 @@ def look_on(client: Caller, batch_id: int, over: Event) -> int:
     return looks
 
 
+@pytest.mark.soak(rounds=5)
 @pytest.mark.parametrize("live_server", [{"workers": 2, "THREADS": "40"}], indirect=True)
 def test_sixty_four_workers(live_server: LiveServer, call: Call, deadlocks: Any) -> None:
     """Contract 5: whatever races, the state changes exactly once, and each task is given out once."""

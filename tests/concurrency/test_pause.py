@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from app import db
@@ -44,6 +45,7 @@ def leased_now(services: Services, batch_id: int) -> int:
         return int(connection.execute(leased).scalar_one())
 
 
+@pytest.mark.soak(rounds=8)
 def test_nobody_leases_after_the_pause(services: Services, database_url: str) -> None:
     """Contract 5: only tasks of an ANALYZING batch are leased; those in flight may finish in PAUSED."""
     batch_id = stories.analyzing(services, TASKS)
@@ -82,6 +84,7 @@ def asked_to_pause(services: Services, batch_id: int) -> bool:
     return stories.state_of(services, batch_id) == "PAUSED"
 
 
+@pytest.mark.soak(rounds=8)
 def test_the_last_tasks_end_while_paused(
     services: Services, database_url: str, another: Callable[[str], Services]
 ) -> None:

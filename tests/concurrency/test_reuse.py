@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import pytest
+
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller, answered
 from tests.support.server import Shared
@@ -28,6 +30,7 @@ def tasks_of(client: Caller, batch_id: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.soak(rounds=50)
 def test_late_answers_among_a_restage(shared: Shared, call: Call) -> None:
     client = call(shared.server)
     batch_id = of_questions(client, WORKERS * TASKS_EACH)
@@ -60,6 +63,7 @@ def test_late_answers_among_a_restage(shared: Shared, call: Call) -> None:
     assert {task["reused_from"] for task in tasks_of(client, batch_id)} == {task["id"] for task in leased}
 
 
+@pytest.mark.soak(rounds=50)
 def test_two_restages_at_once_begin_one_run(shared: Shared, call: Call) -> None:
     client = call(shared.server)
     batch_id = of_questions(client, 3)

@@ -76,6 +76,7 @@ def test_a_link_is_good_once(app: Flask, services: Services) -> None:
     assert second.get("/", headers=PAGE).status_code == 303
 
 
+@pytest.mark.soak(rounds=50)
 def test_of_two_who_use_a_link_at_once_one_is_in(services: Services) -> None:
     for _ in range(10):
         code, at_once, told = services.sign_in_links.make(), threading.Barrier(4), []
