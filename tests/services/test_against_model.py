@@ -19,8 +19,8 @@ from tests.services import lives
 from tests.support.effort import SOAK, effort
 
 # Whole lives of 50 steps, on each database. Five rules were made wrong, one at a time: by the seed, the first life that
-# showed it was one of the first 12 for two of them, of the first 75 for a third, and for a wrong `<=` of attempts one of
-# the first 10 or none of 100. So the rules have tests of their own, and `make soak` lives 500.
+# showed it was one of the first 12 for two of them, of the first 75 for a third, and for a wrong `<=` of attempts one
+# of the first 10 or none of 100. So the rules have tests of their own, and `make soak` lives 500.
 RUNS = effort(test=30, soak=500)
 MODEL = Path(__file__).with_name("model.py")
 
