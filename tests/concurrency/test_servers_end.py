@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from app.services import Services
-from app.services.tokens import TRUSTED_SECONDS
+from app.services.access.tokens import TRUSTED_SECONDS
 from tests.concurrency import stories
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller

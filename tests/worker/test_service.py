@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,7 +161,7 @@ def test_a_folder_where_no_worker_has_a_root(live_server: LiveServer, start: Sta
 
 
 def test_a_service_that_is_killed_and_started_again_loses_no_answer(
-    start_server: Any, sqlite_url: str, start: Start
+    start_server: Any, sqlite_url: str, start: Start, tmp_path: Path
 ) -> None:
     port = free_port()
     server = start_server(sqlite_url, port=port)
@@ -178,7 +177,7 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
         wait_until(lambda: batch.show()["progress"]["analysis"]["completed"] >= 2)
         os.killpg(server.pid, signal.SIGKILL)
         server.process.wait()
-        time.sleep(1.5)
+        wait_until(lambda: "service_away" in (tmp_path / "log-0").read_text(), "the worker's line about the outage")
         settings = {"DATABASE_URL": sqlite_url, "PORT": str(port), "ADMIN_TOKEN": server.tokens["admin"]}
         start(server, "-m", "app.cli", "serve", EMBEDDED_WORKER="0", **settings)
         wait_until(lambda: answers(server))
