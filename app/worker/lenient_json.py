@@ -12,7 +12,7 @@ import orjson
 
 from app.worker.reports import sendable
 
-LONGEST_INT = 19  # digits; a longer one may not fit into 64 bits
+MAX_INT_DIGITS = 18  # a longer one may not fit into 64 bits
 
 
 def loads(content: bytes | str) -> Any:
@@ -35,6 +35,6 @@ def _number(digits: str) -> float | None:
 _DECODER = json.JSONDecoder(
     parse_constant=lambda _: None,
     parse_float=_number,  # null is what JSON has in place of an infinite number
-    parse_int=lambda digits: int(digits) if len(digits) < LONGEST_INT else _number(digits),
+    parse_int=lambda digits: int(digits) if len(digits) <= MAX_INT_DIGITS else _number(digits),
     strict=False,
 )
