@@ -7,8 +7,8 @@ from typing import Any
 from tests.edges.answers_of_servers import COST, FINE, USAGE, chat
 from tests.edges.conftest import Edge
 from tests.edges.scripted_server import Reply
+from tests.support.waiting import LIMIT_SECONDS
 
-SECONDS = 60.0
 CUT = Reply(chat("Two and two is", "length"))
 
 
@@ -25,7 +25,7 @@ def test_it_is_kept_and_shown_as_truncated_and_not_reused(edge: Edge) -> None:
     rows = by_name(batch.results())
     assert (rows["cut"]["status"], rows["cut"]["result"]["text"]) == ("COMPLETED", "Two and two is")
     assert (rows["cut"]["truncated"], rows["whole"]["truncated"]) == (True, False)
-    text = edge.http.get(f"{batch.url}/report?format=csv", timeout=SECONDS).text
+    text = edge.http.get(f"{batch.url}/report?format=csv", timeout=LIMIT_SECONDS).text
     assert {row["document"]: row["truncated"] for row in csv.DictReader(io.StringIO(text))} == {
         "whole": "false",
         "cut": "true",

@@ -11,9 +11,8 @@ import pytest
 from tests.edges.answers_of_servers import FINE, LINES, PROMPT_ROWS, SCHEMA, SCHEMA_ROWS, Line, Row
 from tests.edges.conftest import Edge
 from tests.edges.scripted_server import Reply
-from tests.worker.conftest import wait_for
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-SECONDS = 60.0
 CREDITS = {
     "message": "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens.",
     "code": 402,
@@ -46,7 +45,7 @@ def answered(edge: Edge) -> Edge:
     lines = edge.lines(sent)
     for batch in (prompts, schemas, lines):
         edge.keep(batch)
-    answer = edge.http.get(f"{lines.url}/results?format=openai", timeout=SECONDS)
+    answer = edge.http.get(f"{lines.url}/results?format=openai", timeout=LIMIT_SECONDS)
     edge.openai = {line["custom_id"]: line for line in map(orjson.loads, answer.content.splitlines())}
     edge.lines_url = lines.url
     return edge
@@ -100,7 +99,7 @@ def test_a_line_is_answered_and_its_body_goes_out_unchanged(answered: Edge, line
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.text is not None], ids=lambda line: line.name)
 def test_the_answer_of_a_line_is_shown_as_text(answered: Edge, line: Line) -> None:
-    page = answered.http.get(f"{answered.lines_url}/report?limit=50", timeout=SECONDS).json()
+    page = answered.http.get(f"{answered.lines_url}/report?limit=50", timeout=LIMIT_SECONDS).json()
     answers = {row["custom_id"]: row["answers"][0]["answer"] for row in page["documents"]}
     assert answers[line.name] == line.text
 
@@ -125,7 +124,7 @@ def test_a_flagged_first_request_fails_its_task_alone(answered: Edge) -> None:
 
 def test_a_connection_that_never_succeeded_and_is_denied_fails_the_batch(answered: Edge) -> None:
     batch = answered.batch(["denied"], connection="fresh")
-    wait_for(lambda: batch.show()["state"] == "FAILED")
+    wait_until(lambda: batch.show()["state"] == "FAILED")
     assert batch.show()["failure"]["code"] == "critical_error"
     assert [row["error"]["code"] for row in batch.results()] == ["no_access"]
 
@@ -135,7 +134,7 @@ def test_several_denials_in_a_row_fail_the_batch(answered: Edge) -> None:
     answered.batch(["fine"], connection="used").reach("COMPLETED")
     answered.models.replies |= {f"denied {number}": [DENIED["one of 403"][0]] for number in range(40)}
     batch = answered.batch([f"denied {number}" for number in range(40)], connection="used")
-    wait_for(lambda: batch.show()["state"] == "FAILED")
+    wait_until(lambda: batch.show()["state"] == "FAILED")
     assert batch.show()["failure"]["code"] == "critical_error"
     codes = [row["error"]["code"] for row in batch.results()]
     assert codes.count("request_refused") < 10
@@ -150,7 +149,7 @@ def test_a_line_that_no_worker_answers_is_refused_at_import(answered: Edge, url:
     body = b"\n".join(map(orjson.dumps, [good, {**good, "custom_id": "b", "url": url}]))
     headers = {"Content-Type": "application/jsonl"}
     answer = answered.http.post(
-        f"{answered.service.url}/api/batches?name=x", data=body, headers=headers, timeout=SECONDS
+        f"{answered.service.url}/api/batches?name=x", data=body, headers=headers, timeout=LIMIT_SECONDS
     )
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == ["line 2"]

@@ -1,7 +1,5 @@
 """JSON with faults: read as far as it can be, and never in a time that grows faster than the text."""
 
-import time
-
 import pytest
 
 from app.worker.lenient_json import loads
@@ -40,6 +38,5 @@ def test_what_is_no_json_stays_none(content: bytes | str) -> None:
 
 
 def test_a_long_text_with_a_fault_is_read_in_time() -> None:
-    began_at = time.monotonic()
+    """In quadratic time, it would take longer than a test may."""
     assert len(loads(b'["' + b"\\ud83d" * 500_000 + b'", ' + b"9" * 1_000_000 + b"]")) == 2
-    assert time.monotonic() - began_at < 5
