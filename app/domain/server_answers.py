@@ -4,7 +4,17 @@ The result of a ready-made line is `{"status_code", "request_id", "body"}`; any 
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
+
+CUT = frozenset({"length", "max_tokens", "max_output_tokens"})  # as the endpoints call the limit of tokens
+
+
+class OnTruncated(StrEnum):
+    """What happens to an answer that reached the limit of its tokens: it is kept and marked, or its task fails."""
+
+    KEEP = "keep"
+    FAIL = "fail"
 
 
 def is_response(result: Mapping[str, Any]) -> bool:
@@ -20,6 +30,16 @@ def text_of(body: Mapping[str, Any]) -> str | None:
             return text
     said = (_of_content(item.get("content")) for item in _objects(body.get("output")) if item.get("type") == "message")
     return "".join(filter(None, said)) or None
+
+
+def is_truncated(result: Mapping[str, Any]) -> bool:
+    """Say whether an answer reached the limit of its tokens, whichever endpoint gave it, or a handler says so."""
+    if result.get("finish_reason") in CUT:
+        return True
+    body = _object(result.get("body"))
+    if _object(body.get("incomplete_details")).get("reason") in CUT:
+        return True
+    return is_response(result) and any(each.get("finish_reason") in CUT for each in _objects(body.get("choices")))
 
 
 def _of_content(content: Any) -> str | None:

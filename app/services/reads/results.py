@@ -25,6 +25,7 @@ def result_view(row: Any) -> dict[str, Any]:
         **task_names(row),
         "usage": {**usage_view(row), "latency_ms": row.latency_ms},
         "result": row.result,
+        "truncated": row.truncated,
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),
     }
