@@ -58,6 +58,7 @@ def test_progress_is_the_present_runs_tasks_as_they_stand(same_client: ApiClient
         "leased": 1,
         "completed": 0,
         "failed": 0,
+        "truncated": 0,
     }
 
 

@@ -7,12 +7,12 @@ from sqlalchemy import Engine
 
 from app.db import reading
 from app.domain.leases import FINISHED, TaskKind, TaskStatus
+from app.domain.openai_bodies import openai_body
 from app.domain.server_answers import is_response
 from app.domain.times import rfc3339
 from app.models import ReadyTask, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import usage_view
-from app.services.reads.openai_bodies import openai_body
 from app.services.reads.tasks import WHOLE_TASKS, task_names
 
 RESULTS_PAGE = 200
