@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from app.domain.server_answers import is_response, text_of
+
 SCORE = "score"
 _NUMBERS = {"number", "integer"}
 
@@ -16,6 +18,8 @@ def answer_of(result: Mapping[str, Any] | None, in_json: bool) -> Any:
     """Find the answer in a result: `json` or `text`, else the other fields, as a custom handler gives them, or None."""
     if result is None:
         return None
+    if is_response(result):
+        return text_of(result["body"]) or result["body"]
     for name in ("json", "text") if in_json else ("text", "json"):
         if result.get(name) is not None:
             return result[name]

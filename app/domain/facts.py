@@ -9,7 +9,8 @@ from app.domain.usage import Usage
 class Counts:
     """The tasks of one kind in the present run, counted by status.
 
-    `critical` is a part of `failed`, `skipped` a part of `completed`; `found` counts the tasks that a folder added.
+    `critical` is a part of `failed`, `skipped` and `truncated` are parts of `completed`; `found` counts
+    the tasks that a folder added.
     """
 
     queued: int = 0
@@ -19,6 +20,7 @@ class Counts:
     critical: int = 0
     skipped: int = 0
     found: int = 0
+    truncated: int = 0
 
     @property
     def total(self) -> int:

@@ -42,6 +42,8 @@ def crossed(usage: Usage, limits: Limits, calls: Iterable[ConnectionCalls] = ())
         used, allowed = cost(usage.cost_nanos), cost(limits.max_cost_nanos)
         reason = f"The run has cost {_money(used)}; its limit (max_cost) is {_money(allowed)}."
         return Crossing("max_cost", allowed, used, reason)
+    if limits.max_cost_nanos is not None and usage.unpriced:
+        return _unpriced(usage, limits.max_cost_nanos)
     if limits.max_tokens is not None and usage.tokens >= limits.max_tokens:
         reason = f"The run has used {usage.tokens} tokens; its limit (max_tokens) is {limits.max_tokens}."
         return Crossing("max_tokens", limits.max_tokens, usage.tokens, reason)
@@ -50,6 +52,16 @@ def crossed(usage: Usage, limits: Limits, calls: Iterable[ConnectionCalls] = ())
         if rate is not None and each.attempts >= FEWEST_ATTEMPTS and each.failures / each.attempts > rate:
             return _failing(each, rate)
     return None
+
+
+def _unpriced(usage: Usage, max_cost_nanos: int) -> Crossing:
+    used, allowed = cost(usage.cost_nanos), cost(max_cost_nanos)
+    reason = (
+        f"The cost of {usage.unpriced} calls is not known, so the limit (max_cost) of {_money(allowed)} cannot be kept:"
+        " the model server counts no tokens, or the worker knows no price of the model."
+        " Give it a price in connections.toml, or resume without the limit."
+    )
+    return Crossing("max_cost", allowed, used, reason)
 
 
 def _failing(calls: ConnectionCalls, rate: float) -> Crossing:

@@ -1,6 +1,6 @@
 """What model calls use: tokens, money, time. A worker reports it for one call; it is added up for a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.money import NANOS
@@ -19,6 +19,7 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nanos: int = 0
+    unpriced: int = field(default=0, kw_only=True)  # calls whose cost is not known
 
     @property
     def tokens(self) -> int:
@@ -37,15 +38,20 @@ class CallUsage(Usage):
     latency_ms: int | None = None
 
     @classmethod
-    def of(cls, answer: Any) -> "CallUsage":
-        """Read the `usage` of a result or error. A value that is not a number from 0 to its limit counts as absent."""
+    def of(cls, answer: Any, is_paid: bool = False) -> "CallUsage":
+        """Read the `usage` of a result or error. A value that is not a number from 0 to its limit counts as absent.
+
+        A call is unpriced if it reports a usage without its cost, or `is_paid` and reports no usage at all.
+        """
         usage = answer.get("usage") if isinstance(answer, dict) else None
         if not isinstance(usage, dict):
-            return cls()
+            return cls(unpriced=int(is_paid))
+        cost_nanos = _whole(usage.get("cost"), MOST_CALL_COST, NANOS)
         return cls(
             input_tokens=_whole(usage.get("input_tokens"), MOST_CALL_TOKENS) or 0,
             output_tokens=_whole(usage.get("output_tokens"), MOST_CALL_TOKENS) or 0,
-            cost_nanos=_whole(usage.get("cost"), MOST_CALL_COST, NANOS) or 0,
+            cost_nanos=cost_nanos or 0,
+            unpriced=int(cost_nanos is None),
             latency_ms=_whole(usage.get("latency_ms"), MOST_CALL_MS),
         )
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
 from app.domain.documents import OnUnreadable
+from app.domain.server_answers import OnTruncated
 from app.domain.transitions import INITIAL, BatchState
 
 
@@ -59,6 +60,9 @@ class Batch(Base):
     max_tokens: Mapped[int | None] = mapped_column(BigId)
     max_failure_rate: Mapped[float | None]
     on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL, info=FIXED)
+    on_truncated: Mapped[str] = mapped_column(
+        String(4), default=OnTruncated.KEEP, server_default=str(OnTruncated.KEEP), info=FIXED
+    )
     # Which earlier results the present run reuses, as its stage or restage requested; None means all that fit.
     reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
@@ -80,6 +84,7 @@ class Batch(Base):
         CheckConstraint("version >= 1 AND run >= 0", name="counters"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         CheckConstraint(one_of("on_unreadable", OnUnreadable), name="on_unreadable"),
+        CheckConstraint(one_of("on_truncated", OnTruncated), name="on_truncated"),
         # Lists "batches in this state, newest first", and finds the active batches for leases and the sweeper.
         Index("ix_batches_by_state", "state", "id"),
     )

@@ -7,7 +7,7 @@ batch's row, and a report never waits.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String, Text, literal_column, text
+from sqlalchemy import JSON, CheckConstraint, Index, String, Text, false, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -56,6 +56,7 @@ class Task(Base):
 
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    truncated: Mapped[bool] = mapped_column(default=False, server_default=false())  # the answer was cut off
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     # SHA-256 of the question: tasks with equal keys share one answer, whichever run paid for it.
@@ -110,6 +111,8 @@ class TaskCounts(Base):
     critical: Mapped[int] = mapped_column(BigId)
     skipped: Mapped[int] = mapped_column(BigId)  # of `completed`: documents left out
     found: Mapped[int] = mapped_column(BigId)  # tasks of documents found in folders
+    truncated: Mapped[int] = mapped_column(BigId, server_default="0")  # of `completed`: answers that were cut off
+    unpriced: Mapped[int] = mapped_column(BigId, server_default="0")  # calls whose cost is not known
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)
@@ -129,6 +132,7 @@ class UsageCounts(Base):
     attempts: Mapped[int] = mapped_column(BigId)  # that were reported
     failures: Mapped[int] = mapped_column(BigId)  # of the attempts
     timed: Mapped[int] = mapped_column(BigId)  # of the attempts: those with a latency
+    unpriced: Mapped[int] = mapped_column(BigId, server_default="0")  # of the attempts: those without a known cost
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)
@@ -147,6 +151,7 @@ class LateResult(Base):
     outcome: Mapped[str] = mapped_column(String(10))
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    truncated: Mapped[bool] = mapped_column(default=False, server_default=false())
     # What it added to the run's usage; a second result of one lease adds nothing.
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)

@@ -27,6 +27,12 @@ def counted(number: float, noun: str) -> str:
     return f"{amount(number)} {noun if number == 1 else noun + 's'}"
 
 
+def spent(usage: Mapping[str, Any]) -> str:
+    """Write the cost of a usage, and how many calls it does not know the cost of."""
+    unknown = usage.get("unpriced_calls", 0)
+    return money(usage["cost"]) + (f" (unknown for {unknown:,} call{'' if unknown == 1 else 's'})" if unknown else "")
+
+
 def money(cost: float | None) -> str:
     """Write a cost with two decimals, or with two significant digits if it is below 0.01."""
     if cost is None:
@@ -85,4 +91,4 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
     return found
 
 
-FILTERS = (age, amount, counted, money, span, per_second, counts_of, percent, segments)
+FILTERS = (age, amount, counted, money, spent, span, per_second, counts_of, percent, segments)

@@ -8,6 +8,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.domain import new_batch as rules
 from app.domain.documents import OnUnreadable
 from app.domain.roles import OPERATORS
+from app.domain.server_answers import OnTruncated
 from app.errors import Invalid, Refusal
 from app.services.input import edits
 from app.services.input.json_lines import read_lines
@@ -96,6 +97,7 @@ def _form(filled: new_batch_form.Form, errors: dict[str, str], message: str = ""
         models=_rows(filled, "model", ("connection", "model", "params")),
         amounts={name: rules.AMOUNTS[name] for name in new_batch_form.OFFERED},
         on_unreadable=list(OnUnreadable),
+        on_truncated=list(OnTruncated),
         look=preview(filled, known),
     )
 

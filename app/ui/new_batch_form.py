@@ -11,6 +11,7 @@ from app.domain import new_batch as rules
 from app.domain.answer_schemas import objection_to_schema, objection_together
 from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
 from app.domain.json_text import writable_json
+from app.domain.server_answers import OnTruncated
 from app.errors import Invalid
 
 # The options in the form, in its order; the other options have their defaults.
@@ -23,6 +24,7 @@ OFFERED = (
     "max_tokens",
     "max_failure_rate",
 )
+_DEFAULTS = {"on_unreadable": OnUnreadable.FAIL, "on_truncated": OnTruncated.KEEP}
 Form = MultiDict[str, str]
 
 
@@ -124,9 +126,10 @@ def _options(form: Form, errors: dict[str, str]) -> dict[str, Any]:
             options[name] = rules.AMOUNTS[name].read(form.get(name, ""))
         except ValueError as error:
             errors[name] = f"{name} {error}." if str(error).startswith("has") else f"{name}: {error}."
-    options["on_unreadable"] = form.get("on_unreadable") or str(OnUnreadable.FAIL)
-    if options["on_unreadable"] not in list(OnUnreadable):
-        errors["on_unreadable"] = f"on_unreadable has to be {' or '.join(OnUnreadable)}."
+    for name, words in (("on_unreadable", OnUnreadable), ("on_truncated", OnTruncated)):
+        options[name] = form.get(name) or str(_DEFAULTS[name])
+        if options[name] not in list(words):
+            errors[name] = f"{name} has to be {' or '.join(words)}."
     return options
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 COLUMNS = (
-    "task_id", "custom_id", "document", "prompt", "connection", "model", "status", "answer", "score", "attempt",
-    "input_tokens", "output_tokens", "cost", "latency_ms", "error", "reused_from",
+    "task_id", "custom_id", "document", "prompt", "connection", "model", "status", "answer", "truncated", "score",
+    "attempt", "input_tokens", "output_tokens", "cost", "latency_ms", "error", "reused_from",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so may be read as a formula
 

@@ -1,20 +1,19 @@
 """Reads the JSON of a model's answer and checks it against a JSON Schema. Pure functions."""
 
-import re
 from typing import Any
 
-import orjson
 from jsonschema import SchemaError
 from jsonschema.exceptions import best_match
 from jsonschema.validators import Draft202012Validator, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from app.worker.found_json import find_json
 from app.worker.task import TaskFailed
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.S | re.I)
 _NO_SCHEMAS: Registry[Any] = Registry()  # a schema may refer to itself; references to other schemas are not fetched
 MAX_CHARACTERS = 600
+CUT_OFF = "length"  # the finish_reason of an answer that reached the limit of its tokens
 
 
 class NotJson(ValueError):
@@ -22,27 +21,30 @@ class NotJson(ValueError):
 
 
 def parse_json(text: str) -> Any:
-    """Parse an answer as JSON, also inside a Markdown code fence. Raises NotJson."""
-    fenced = _FENCED.fullmatch(text)
-    try:
-        return orjson.loads(fenced[1] if fenced else text)
-    except orjson.JSONDecodeError as error:
-        raise NotJson(f"The answer is not JSON: {error}.") from error
+    """Find the JSON in an answer, whatever the model wrote around it. Raises NotJson."""
+    for value in find_json(text):
+        return value
+    raise NotJson("The answer is not JSON.")
 
 
 def check_result(result: dict[str, Any], schema: Any) -> dict[str, Any]:
     """Return the result with its `json`, which matches the schema.
 
-    Raises TaskFailed: `schema_mismatch`, with the usage, since another attempt may match; `bad_schema`, not retryable.
+    Raises TaskFailed: `schema_mismatch`, with the usage, since another attempt may match (but not retryable if the
+    answer was cut off, as another one would be); `bad_schema`, not retryable.
     """
-    try:
-        value = result["json"] if "json" in result else parse_json(str(result.get("text", "")))
+    values = [result["json"]] if "json" in result else list(find_json(str(result.get("text", ""))))
+    problems = []
+    for value in values:
         problem = mismatch(value, schema)
-    except NotJson as error:
-        problem = str(error)
-    if problem:
-        raise TaskFailed("schema_mismatch", problem, usage=result.get("usage"))
-    return {**result, "json": value}
+        if problem is None:
+            return {**result, "json": value}
+        problems.append(problem)
+    message = problems[0] if problems else "The answer is not JSON."
+    is_cut = result.get("finish_reason") == CUT_OFF
+    if is_cut:
+        message = f"The answer was cut off at the limit of its tokens (finish_reason is {CUT_OFF}). {message}"
+    raise TaskFailed("schema_mismatch", message, retryable=not is_cut, usage=result.get("usage"))
 
 
 def mismatch(value: Any, schema: Any) -> str | None:

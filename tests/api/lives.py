@@ -54,7 +54,10 @@ def show(client: ApiClient, batch_id: int) -> dict[str, Any]:
 
 def as_everywhere(shown: dict[str, Any]) -> dict[str, Any]:
     """Leave out of a batch what `GET /api/batches/<id>` alone shows."""
-    return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
+    return {
+        **shown,
+        "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost", "unpriced_calls")},
+    }
 
 
 def ask(client: ApiClient, batch_id: int, action: str, **body: Any) -> TestResponse:

@@ -9,7 +9,13 @@ from app.services import Services
 from tests.api.lives import MODEL, PROMPT, answered, audit, lease, refused
 from tests.support.client import ApiClient
 
-NO_LIMITS = {"max_cost": None, "max_tokens": None, "max_failure_rate": None, "on_unreadable": "fail"}
+NO_LIMITS = {
+    "max_cost": None,
+    "max_tokens": None,
+    "max_failure_rate": None,
+    "on_unreadable": "fail",
+    "on_truncated": "keep",
+}
 FULL = {
     "name": "contracts, Q3",
     "description": "optional",
@@ -43,9 +49,9 @@ def test_created_with_every_field(operator: ApiClient) -> None:
         "failure": None,
         "progress": {
             "staging": {"total": 0, "completed": 0, "failed": 0, "skipped": 0},
-            "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
+            "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0, "truncated": 0},
         },
-        "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0},
+        "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0, "unpriced_calls": 0},
         "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0},
         "options": {**FULL["options"], "staging_timeout_seconds": 3600, **NO_LIMITS},
         "allowed_actions": ["stage", "reset"],

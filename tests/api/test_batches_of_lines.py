@@ -75,7 +75,7 @@ def test_a_charset_beside_the_media_type(same_client: ApiClient) -> None:
         b"1",
         b"null",
         b"\xff\xfe",
-        b'{"custom_id": "\\ud800", "method": "POST", "url": "/", "body": {}}',
+        b'{"custom_id": "\\ud800", "method": "POST", "url": "/v1/responses", "body": {}}',
         {},
         {**GOOD, "custom_id": ""},
         {**GOOD, "custom_id": 1},
@@ -86,9 +86,11 @@ def test_a_charset_beside_the_media_type(same_client: ApiClient) -> None:
         {**GOOD, "body": "x"},
         {**GOOD, "body": None},
         {**GOOD, "surprise": 1},
+        {**GOOD, "url": "/v1/images/generations"},
+        {**GOOD, "body": {"stream": True}},
         {key: GOOD[key] for key in ("method", "url", "body")},
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_422_a_bad_line_is_named_by_its_number(same_client: ApiClient, bad: Any) -> None:
     """Contract 5: a bad line is named by its number and nothing is stored."""
@@ -155,7 +157,12 @@ def test_the_same_lines_with_the_same_key_are_one_batch(same_client: ApiClient) 
 def test_every_character_arrives_as_it_was_sent(same_client: ApiClient) -> None:
     """Contract 5: the ready-made line is the payload: including tabs, quotes, backslashes and line ends."""
     odd = "\t\n\r\\ \\N \\. \"'\x7f\x1f\u2028\U0001f600"
-    line = {"custom_id": odd, "method": "\\N", "url": f"/{odd}", "body": {"model": odd, odd: [None, 1.5, "\\", "\0"]}}
+    line = {
+        "custom_id": odd,
+        "method": "\\N",
+        "url": "/v1/responses",
+        "body": {"model": odd, odd: [None, 1.5, "\\", "\0"]},
+    }
     batch = answered(post(same_client, line), 201)
     act(same_client, batch["id"], "stage")
     act(same_client, batch["id"], "run")

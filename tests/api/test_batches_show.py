@@ -47,7 +47,7 @@ def test_progress_is_the_present_runs_tasks_as_they_stand(same_client: ApiClient
     complete(same_client, first)
     assert show(same_client, batch["id"])["progress"] == {
         "staging": {"total": 2, "completed": 1, "failed": 0, "skipped": 0},
-        "analysis": {"total": 1, "queued": 1, "leased": 0, "completed": 0, "failed": 0},
+        "analysis": {"total": 1, "queued": 1, "leased": 0, "completed": 0, "failed": 0, "truncated": 0},
     }
     complete(same_client, second)
     act(same_client, batch["id"], "run")
@@ -58,6 +58,7 @@ def test_progress_is_the_present_runs_tasks_as_they_stand(same_client: ApiClient
         "leased": 1,
         "completed": 0,
         "failed": 0,
+        "truncated": 0,
     }
 
 

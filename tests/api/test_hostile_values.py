@@ -224,7 +224,7 @@ class TestDeepNesting:
 
     def test_in_a_ready_made_task(self, same_client: ApiClient) -> None:
         """Contract 5: a bad line is named by its number."""
-        line = b'{"custom_id": "%s", "method": "POST", "url": "/v1", "body": %s}\n'
+        line = b'{"custom_id": "%s", "method": "POST", "url": "/v1/responses", "body": %s}\n'
         lines = line % (b"a", b"{}") + line % (b"b", _json(nested(400)))
         answer = same_client.post("/api/batches?name=deep", data=lines, content_type="application/jsonl")
         assert "line 2" in refused(answer, 422)["errors"]

@@ -29,7 +29,7 @@ def test_the_answer_to_the_report_that_crosses_a_limit(client: ApiClient) -> Non
     assert answered(complete(client, first, ANSWER))["batch_state"] == "ANALYZING"
     assert answered(complete(client, second, ANSWER))["batch_state"] == "PAUSED"
     batch, row = show(client, batch_id), audit(client, batch_id)[-1]
-    assert batch["usage"] == {"input_tokens": 1800, "output_tokens": 200, "cost": 1.5}
+    assert batch["usage"] == {"input_tokens": 1800, "output_tokens": 200, "cost": 1.5, "unpriced_calls": 0}
     assert batch["allowed_actions"] == ["resume", "cancel"]
     assert (row["actor"], row["role"], row["kind"], row["trigger"]) == ("system:breaker", "system", "action", "pause")
     assert row["reason"] == "The run has cost 1.5; its limit (max_cost) is 1.5."
@@ -54,11 +54,13 @@ def test_shares_by_model_and_by_prompt(client: ApiClient) -> None:
     first, second = lease(client, batch_id, most=2)
     complete(client, first, ANSWER)
     fail(client, second, error={"code": "timeout", "message": "no answer", "usage": {"cost": 0.25}})
-    used = {"calls": 2, "failures": 1, "input_tokens": 900, "output_tokens": 100, "cost": 1.0, "latency_ms": 1200.0}
+    tokens = {"input_tokens": 900, "output_tokens": 100}
+    used = {"calls": 2, "failures": 1, **tokens, "cost": 1.0, "unpriced_calls": 0, "latency_ms": 1200.0}
     assert answered(client.get(f"/api/batches/{batch_id}"))["usage"] == {
         "input_tokens": 900,
         "output_tokens": 100,
         "cost": 1.0,
+        "unpriced_calls": 0,
         "by_model": [{"connection": "local", "model": "textstats", **used}],
         "by_prompt": [{"prompt": "summary", **used}],
     }

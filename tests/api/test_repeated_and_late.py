@@ -112,10 +112,11 @@ class TestDoesNotCount:
         act(same_client, batch["id"], "pause")
         assert answered(complete(same_client, one))["batch_state"] == "PAUSED"
         cancelled = act(same_client, batch["id"], "cancel")
-        body = refused(complete(same_client, two, {"text": "paid for"}), 409)
+        paid_for = {"text": "paid for", "usage": {"cost": 0}}
+        body = refused(complete(same_client, two, paid_for), 409)
         assert "FAILED" in body["detail"]
         assert show(same_client, batch["id"]) == cancelled
-        assert task_of(same_client, two)["late_results"][0]["result"] == {"text": "paid for"}
+        assert task_of(same_client, two)["late_results"][0]["result"] == paid_for
 
     def test_an_earlier_run(self, same_client: ApiClient) -> None:
         """Reports count in the batch's present run alone."""

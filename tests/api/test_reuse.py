@@ -117,7 +117,7 @@ class TestForecast:
 
     def test_of_ready_made_tasks(self, client: ApiClient) -> None:
         lines = b"".join(
-            orjson.dumps({"custom_id": f"{n}", "method": "POST", "url": "/v1/x", "body": {"n": n}}) + b"\n"
+            orjson.dumps({"custom_id": f"{n}", "method": "POST", "url": "/v1/responses", "body": {"n": n}}) + b"\n"
             for n in range(3)
         )
         made = client.post("/api/batches?name=ready", data=lines, content_type="application/jsonl")

@@ -123,6 +123,7 @@ def test_csv_has_a_line_for_each_task(client: ApiClient, service: Services) -> N
         "model": "textstats",
         "status": "COMPLETED",
         "answer": '{"score":-1.5,"why":"a \\"b\\",\\nc"}',
+        "truncated": "false",
         "score": "-1.5",  # a number is a number: no apostrophe
         "attempt": "1",
         "input_tokens": "10",

@@ -115,6 +115,7 @@ def test_results_line_by_line(same_client: ApiClient) -> None:
         "reused_from",
         "usage",
         "result",
+        "truncated",
         "error",
         "finished_at",
     ]

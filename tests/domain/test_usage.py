@@ -19,21 +19,30 @@ def test_nothing_is_said(answer: Any) -> None:
     assert CallUsage.of(answer) == CallUsage()
 
 
+def test_a_call_is_unpriced_if_its_cost_is_not_reported() -> None:
+    assert CallUsage.of({"usage": {}}).unpriced == 1
+    assert CallUsage.of({"text": "x"}, is_paid=True).unpriced == 1
+    assert CallUsage.of({"usage": {"cost": 0}}, is_paid=True).unpriced == 0
+    assert CallUsage.of({"code": "timeout"}).unpriced == 0
+
+
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cost", "latency_ms"])
 def test_junk_is_absent_and_the_rest_is_read(name: str, junk: Any) -> None:
     said = {"input_tokens": 1, "output_tokens": 2, "cost": 3, "latency_ms": 4}
     column = "cost_nanos" if name == "cost" else name
     whole = {"input_tokens": 1, "output_tokens": 2, "cost_nanos": 3 * 10**9, "latency_ms": 4}
-    expected = {**whole, column: None if name == "latency_ms" else 0}
+    expected = {**whole, column: None if name == "latency_ms" else 0, "unpriced": int(name == "cost")}
     assert CallUsage.of({"usage": {**said, name: junk}}) == CallUsage(**expected)
 
 
 def test_the_bounds_themselves_count() -> None:
     said = {"input_tokens": MOST_CALL_TOKENS, "output_tokens": 0, "cost": MOST_CALL_COST, "latency_ms": MOST_CALL_MS}
     assert CallUsage.of({"usage": said}) == CallUsage(10**9, 0, 10**14, 2**31 - 1)
-    assert CallUsage.of({"usage": {name: value + 1 for name, value in said.items()}}) == CallUsage(output_tokens=1)
+    assert CallUsage.of({"usage": {name: value + 1 for name, value in said.items()}}) == CallUsage(
+        output_tokens=1, unpriced=1
+    )
 
 
 def test_a_fraction_of_a_token_is_rounded() -> None:
-    assert CallUsage.of({"usage": {"input_tokens": 1.6, "latency_ms": 12.4}}) == CallUsage(2, 0, 0, 12)
+    assert CallUsage.of({"usage": {"input_tokens": 1.6, "latency_ms": 12.4}}) == CallUsage(2, 0, 0, 12, unpriced=1)

@@ -124,7 +124,10 @@ def bring(services: Services, state: str, **shape: Any) -> int:
 def view(services: Services, batch_id: int) -> dict[str, Any]:
     """A batch as every answer shows it: without its shares of the usage."""
     shown = services.reads.batches.show(batch_id)
-    return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
+    return {
+        **shown,
+        "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost", "unpriced_calls")},
+    }
 
 
 def state_of(services: Services, batch_id: int) -> str:

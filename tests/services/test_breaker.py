@@ -1,5 +1,6 @@
 """Limits: the breaker pauses a run that crosses one, as a caller would; resume with a raised limit continues it."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -310,9 +311,13 @@ def test_without_limits_a_report_costs_no_further_statement(services: Services, 
     for name, limits in (("none", {}), ("cost", {"max_cost": 99}), ("rate", {"max_failure_rate": 0.5})):
         batch_id = analyzing(services, 2, **limits)
         leased, other = lease(services, batch_id)
-        for outcome, report in (("failed", fail), ("completed", complete)):
+        free = {"text": "x", "usage": {"cost": 0}}
+        for outcome, report in (
+            ("failed", partial(fail, services, leased)),
+            ("completed", partial(complete, services, other, free)),
+        ):
             statements.clear()
-            report(services, leased if outcome == "failed" else other)
+            report()
             counted[name, outcome] = len(statements)
     assert counted["cost", "failed"] > counted["none", "failed"]
     assert counted["cost", "completed"] == counted["none", "completed"]  # the sums come with the counts

@@ -175,7 +175,14 @@ def test_fewer_failures_than_the_limit_complete_the_batch(services: Services) ->
         complete(services, leased)
     batch = view(services, batch_id)
     assert (batch["state"], batch["failure"]) == ("COMPLETED", None)
-    assert batch["progress"]["analysis"] == {"total": 3, "queued": 0, "leased": 0, "completed": 2, "failed": 1}
+    assert batch["progress"]["analysis"] == {
+        "total": 3,
+        "queued": 0,
+        "leased": 0,
+        "completed": 2,
+        "failed": 1,
+        "truncated": 0,
+    }
 
 
 def test_a_limit_of_none_fails_with_the_first_task(services: Services) -> None:

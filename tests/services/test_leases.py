@@ -302,11 +302,11 @@ def test_progress_adds_up_at_every_step(services: Services) -> None:
     for _ in stories.walk(services, batch_id, "stage * run"):
         adds_up()
     first, second, third = lease(services, batch_id, most=3)
-    assert adds_up() == {"total": 4, "queued": 1, "leased": 3, "completed": 0, "failed": 0}
+    assert adds_up() == {"total": 4, "queued": 1, "leased": 3, "completed": 0, "failed": 0, "truncated": 0}
     complete(services, first)
     fail(services, second, retryable=False)
     fail(services, third, retry_after_seconds=0)
-    assert adds_up() == {"total": 4, "queued": 2, "leased": 0, "completed": 1, "failed": 1}
+    assert adds_up() == {"total": 4, "queued": 2, "leased": 0, "completed": 1, "failed": 1, "truncated": 0}
     held = lease(services, batch_id)
     hand_back(services, held[0])
     run_out(services, held[1])

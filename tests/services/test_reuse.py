@@ -65,7 +65,7 @@ def test_a_restage_of_an_unchanged_batch_makes_no_call(services: Services, batch
     act(services, batch_id, "restage")
     read_all(services, batch_id)
     assert view(services, batch_id)["progress"]["analysis"] == {
-        "total": 8, "queued": 0, "leased": 0, "completed": 8, "failed": 0,
+        "total": 8, "queued": 0, "leased": 0, "completed": 8, "failed": 0, "truncated": 0,
     }  # fmt: skip
     ran = act(services, batch_id, "run")
     assert (ran["new_state"], ran["batch"]["state"]) == ("ANALYZING", "COMPLETED")

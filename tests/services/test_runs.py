@@ -59,7 +59,7 @@ def test_progress_is_the_present_runs(services: Services) -> None:
     act(services, batch_id, "restage")
     assert view(services, batch_id)["progress"] == {
         "staging": {"total": 2, "completed": 0, "failed": 0, "skipped": 0},
-        "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0},
+        "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0, "truncated": 0},
     }
 
 

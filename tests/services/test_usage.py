@@ -143,7 +143,12 @@ def test_the_next_run_begins_at_zero(services: Services) -> None:
     with pytest.raises(ReportRefused):
         complete(services, late, SAID)
     assert used(services, batch_id) == NOTHING
-    assert services.reads.batches.show(batch_id)["usage"] == {**NOTHING, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {
+        **NOTHING,
+        "unpriced_calls": 0,
+        "by_model": [],
+        "by_prompt": [],
+    }
     assert sum(row.attempts for row in rows_of(services, UsageCounts) if row.run == 1) == 2
 
 
@@ -151,7 +156,12 @@ def test_staging_may_cost_too(services: Services) -> None:
     """A document read by a model costs the run money, under no prompt and no model of the batch."""
     batch_id = bring(services, "STAGING", documents=1)
     complete(services, lease_one(services, batch_id), {**SAID, "text": "read"})
-    assert services.reads.batches.show(batch_id)["usage"] == {**ONCE, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {
+        **ONCE,
+        "unpriced_calls": 0,
+        "by_model": [],
+        "by_prompt": [],
+    }
 
 
 def test_by_model_and_by_prompt(services: Services) -> None:
@@ -170,7 +180,7 @@ def test_by_model_and_by_prompt(services: Services) -> None:
         )
     services.batches.report(sent)
     usage = services.reads.batches.show(batch_id)["usage"]
-    same = {"calls": 4, "failures": 2, "input_tokens": 40, "output_tokens": 0}
+    same = {"calls": 4, "failures": 2, "input_tokens": 40, "output_tokens": 0, "unpriced_calls": 0}
     assert usage["by_model"] == [
         {"connection": "local", "model": "m0", **same, "cost": 4.0, "latency_ms": 200.5},
         {"connection": "local", "model": "m1", **same, "cost": 2.0, "latency_ms": 200.5},
@@ -187,9 +197,10 @@ def test_ready_made_tasks_have_neither_prompt_nor_model(services: Services) -> N
     for each in lease(services, batch_id):
         complete(services, each, SAID)
     usage = services.reads.batches.show(batch_id)["usage"]
-    shares = {"calls": 2, "failures": 0, **TWICE, "latency_ms": 800.0}
+    shares = {"calls": 2, "failures": 0, **TWICE, "unpriced_calls": 0, "latency_ms": 800.0}
     assert usage == {
         **TWICE,
+        "unpriced_calls": 0,
         "by_model": [{"connection": None, "model": None, **shares}],
         "by_prompt": [{"prompt": None, **shares}],
     }

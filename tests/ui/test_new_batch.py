@@ -51,6 +51,7 @@ def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: FlaskC
         **{name: rule.default for name, rule in AMOUNTS.items()},
         "max_cost": 2.5,
         "on_unreadable": "fail",
+        "on_truncated": "keep",
     }
     (row,) = client.get(f"/api/batches/{batch_id}/audit").json["audit"]
     assert (row["trigger"], row["actor"], row["role"]) == ("create", "a operator", "operator")
@@ -81,6 +82,7 @@ def test_without_the_script_the_page_of_the_files_follows(operator: FlaskClient)
         ({"max_cost": "nan"}, "max_cost", "0 to"),
         ({"priority": "10"}, "priority", "0 to 9"),
         ({"on_unreadable": "ignore"}, "on_unreadable", "fail or skip"),
+        ({"on_truncated": "ignore"}, "on_truncated", "keep or fail"),
         ({"text": "a\0b"}, "text", "NUL"),
     ],
 )

@@ -132,7 +132,8 @@ def batch_of_lines(server: LiveServer, amount: int) -> str:
     """Make a batch of so many lines that is ANALYZING; return its address."""
     with server.session() as http:
         lines = "\n".join(
-            f'{{"custom_id":"{n}","method":"POST","url":"/v1/x","body":{{"model":"m","n":{n}}}}}' for n in range(amount)
+            f'{{"custom_id":"{n}","method":"POST","url":"/v1/responses","body":{{"model":"m","n":{n}}}}}'
+            for n in range(amount)
         )
         headers = {"Content-Type": "application/jsonl"}
         made = http.post(f"{server.url}/api/batches?name=lines", data=lines, headers=headers, timeout=LIMIT_SECONDS)

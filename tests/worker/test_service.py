@@ -203,7 +203,7 @@ def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: 
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(LIMIT_SECONDS) == 0
         assert batch.show()["progress"]["analysis"] == {
-            "total": 20, "queued": 20, "leased": 0, "completed": 0, "failed": 0,
+            "total": 20, "queued": 20, "leased": 0, "completed": 0, "failed": 0, "truncated": 0,
         }  # fmt: skip
         tasks = http.get(f"{batch.url}/tasks?limit=200", timeout=LIMIT_SECONDS).json()["tasks"]
         assert all(task["attempt"] == 0 for task in tasks if task["kind"] == "ANALYZE")

@@ -15,6 +15,7 @@ from app.domain.documents import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
+from app.domain.server_answers import OnTruncated
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.orders import RESERVED
 from app.services.reads.results import RESULT_FORMS
@@ -86,6 +87,7 @@ class OptionsBody(Taken):
     max_tokens = _amount("max_tokens")
     max_failure_rate = _amount("max_failure_rate")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
+    on_truncated = fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
 
 
 class DocumentsBody(Taken):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, literal_column, or_, select
+from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, literal_column, or_, select
 
 from app import db
 from app.domain import transitions
@@ -62,9 +62,10 @@ class RunCounts:
     @classmethod
     def of(cls, row: Sequence[Any], waiting: int = 0) -> "RunCounts":
         """Make the counts of a row of SEEN."""
-        *sums, touched_at, input_tokens, output_tokens, cost_nanos = row[len(COLUMNS) : len(SEEN.selected_columns)]
+        row = row[len(COLUMNS) : len(SEEN.selected_columns)]
+        *sums, touched_at = row[: -len(USAGE_SUMS)]
         half = len(sums) // 2
-        usage = Usage(input_tokens, output_tokens, cost_nanos)
+        usage = Usage(**dict(zip(Usage.__dataclass_fields__, row[-len(USAGE_SUMS) :], strict=True)))
         return cls(Counts(*sums[:half]), Counts(*sums[half:]), touched_at, waiting, usage)
 
 
@@ -103,9 +104,10 @@ _ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
-_input_tokens, _output_tokens, _cost = (label.element for label in USAGE_SUMS)
+_input_tokens, _output_tokens, _cost, _unpriced = (label.element for label in USAGE_SUMS)
 _may_have_crossed = or_(
     _cost >= Batch.max_cost_nanos,
+    and_(Batch.max_cost_nanos.is_not(None), _unpriced > 0),
     _input_tokens + _output_tokens >= Batch.max_tokens,
     Batch.max_failure_rate.is_not(None),
 )

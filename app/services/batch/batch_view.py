@@ -37,6 +37,7 @@ class AnalysisCounts(TypedDict):
     leased: int
     completed: int
     failed: int
+    truncated: int
 
 
 class Progress(TypedDict):
@@ -48,6 +49,7 @@ class Usage(TypedDict):
     input_tokens: int
     output_tokens: int
     cost: float | None
+    unpriced_calls: NotRequired[int]  # calls whose cost is not known; of a batch, not of one task
     by_model: NotRequired[list[dict[str, Any]]]  # both only where one batch is shown in full
     by_prompt: NotRequired[list[dict[str, Any]]]
 
@@ -69,6 +71,7 @@ class Options(TypedDict):
     max_tokens: int | None
     max_failure_rate: float | None
     on_unreadable: str
+    on_truncated: str
 
 
 class BatchView(TypedDict):
@@ -98,6 +101,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
     `shares` adds what each model and each prompt has used.
     """
     usage = usage_view(facts.usage)
+    usage["unpriced_calls"] = facts.usage.unpriced
     if shares:
         usage |= {"by_model": shares["by_model"], "by_prompt": shares["by_prompt"]}
     return {
@@ -126,6 +130,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "max_tokens": batch.max_tokens,
             "max_failure_rate": batch.max_failure_rate,
             "on_unreadable": batch.on_unreadable,
+            "on_truncated": batch.on_truncated,
         },
         "allowed_actions": transitions.allowed(batch.state, facts),
         "created_at": rfc3339(batch.created_at),
@@ -155,6 +160,7 @@ def _analysis(counts: Counts) -> AnalysisCounts:
         "leased": counts.leased,
         "completed": counts.completed,
         "failed": counts.failed,
+        "truncated": counts.truncated,
     }
 
 

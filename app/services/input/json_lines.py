@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import orjson
 
+from app.domain.endpoints import objection_to_url
 from app.domain.json_text import writable_json
 from app.errors import Invalid, TooLarge
 from app.services.input.ready_tasks import ReadyTasks
@@ -96,6 +97,10 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
             raise _BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
     if unknown := sorted(set(data) - set(_LINE)):
         raise _BadLine(f"unknown fields: {_cut(', '.join(unknown))}")
+    if objection := objection_to_url(data["url"]):
+        raise _BadLine(objection)
+    if data["body"].get("stream"):
+        raise _BadLine("body.stream has to be false or left out: answers are not streamed")
     return data
 
 

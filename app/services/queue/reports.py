@@ -13,6 +13,7 @@ from app.domain.documents import leaves_out
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Judgement, Standing, judge, token_attempt
 from app.domain.leases import FINISHED, RELEASED, Outcome, TaskKind, TaskStatus
+from app.domain.server_answers import OnTruncated, is_truncated
 from app.domain.task_endings import LeaseEvent
 from app.domain.transitions import BatchState
 from app.domain.usage import CallUsage
@@ -20,6 +21,8 @@ from app.errors import Invalid, NotFound, Refusal, ReportRefused
 from app.services.task import found_files, late_results, run_tasks, task_rows
 from app.services.task.endings import Endings, Kept
 from app.services.task.task_rows import HeldTask
+
+CUT_OFF = "The answer was cut off at the limit of its tokens, and the batch takes no such answer (on_truncated: fail)."
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,14 @@ class Report:
     @property
     def usage(self) -> CallUsage:
         """What the call used, as far as the worker reports it."""
-        return CallUsage.of(self.result if self.outcome is Outcome.COMPLETED else self.error)
+        if self.outcome is Outcome.COMPLETED:
+            return CallUsage.of(self.result, is_paid=True)
+        return CallUsage.of(self.error)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the result is an answer that was cut off."""
+        return self.outcome is Outcome.COMPLETED and is_truncated(self.result or {})
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class _ReportTransaction:
 
     def _accept(self, task: HeldTask, report: Report) -> None:
         event, result, error = self._ending(task, report)
-        kept = Kept(report.usage, result, error)
+        kept = Kept(report.usage, result, error, event is LeaseEvent.COMPLETED and _is_cut_off(task, report))
         self._endings.end(task, event, kept, report.retry_after_seconds)
         self._endings.spend(task, kept.usage, report.outcome is Outcome.FAILED)
         if task.kind == TaskKind.STAGE and task.id not in self._folder_tasks and result and _has_text(result):
@@ -114,6 +124,8 @@ class _ReportTransaction:
                 self._folders.append((task, found_files.files_of(report.result or {})))
             except found_files.BadFolder as error:
                 return LeaseEvent.BAD_RESULT, None, {"code": "bad_result", "message": str(error)}
+        if task.on_truncated == OnTruncated.FAIL and _is_cut_off(task, report):
+            return LeaseEvent.BAD_RESULT, None, {"code": "truncated", "message": CUT_OFF}
         return LeaseEvent.COMPLETED, report.result or {}, None
 
     def write(self, connection: Connection) -> None:
@@ -166,6 +178,10 @@ def _failure(task: HeldTask, report: Report) -> tuple[LeaseEvent, dict[str, Any]
     return LeaseEvent.FAILED_FOR_GOOD, None, report.error
 
 
+def _is_cut_off(task: HeldTask, report: Report) -> bool:
+    return task.kind == TaskKind.ANALYZE and report.truncated
+
+
 def _late_row(report: Report, usage: CallUsage) -> dict[str, Any]:
     return {
         "lease_token": report.lease_token,
@@ -173,6 +189,7 @@ def _late_row(report: Report, usage: CallUsage) -> dict[str, Any]:
         "outcome": report.outcome,
         "result": report.result,
         "error": report.error,
+        "truncated": report.truncated,
         **usage.amounts,
     }
 

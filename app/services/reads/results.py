@@ -1,12 +1,14 @@
 """The results of a run as JSON lines: those of this API, or those of the files of the OpenAI Batch API."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from app.db import reading
 from app.domain.leases import FINISHED, TaskKind, TaskStatus
+from app.domain.openai_bodies import openai_body
+from app.domain.server_answers import is_response
 from app.domain.times import rfc3339
 from app.models import ReadyTask, Task
 from app.services.batch.batch_rows import look
@@ -23,6 +25,7 @@ def result_view(row: Any) -> dict[str, Any]:
         **task_names(row),
         "usage": {**usage_view(row), "latency_ms": row.latency_ms},
         "result": row.result,
+        "truncated": row.truncated,
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),
     }
@@ -30,10 +33,11 @@ def result_view(row: Any) -> dict[str, Any]:
 
 def output_line(row: Any) -> dict[str, Any]:
     """Show a completed task as a line of the output file."""
+    sent = row.result if is_response(row.result) else {}
     response = {
-        "status_code": 200,
-        "request_id": f"req_{row.id}_{row.attempt}",
-        "body": _completion(row, row.result),
+        "status_code": sent.get("status_code", 200),
+        "request_id": sent.get("request_id") or f"req_{row.id}_{row.attempt}",
+        "body": openai_body(row, row.result),
     }
     return {"id": _id_of(row), "custom_id": _custom_id(row), "response": response, "error": None}
 
@@ -52,30 +56,6 @@ def _id_of(row: Any) -> str:
 def _custom_id(row: Any) -> str:
     """Give the custom id of a ready-made task; any other task is named by its own id."""
     return str(row.custom_id) if row.custom_id is not None else f"task-{row.id}"
-
-
-def _completion(row: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Make a chat completion of a result that has a `text`; any other result is the body as it is."""
-    text = result.get("text")
-    if not isinstance(text, str) or "choices" in result:
-        return result
-    message = {"role": "assistant", "content": text}
-    return {
-        "id": f"chatcmpl-{row.id}",
-        "object": "chat.completion",
-        "created": int(row.finished_at.timestamp()),
-        "model": row.model if row.body is None else row.body.get("model"),
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": _openai_usage(result.get("usage")),
-    }
-
-
-def _openai_usage(usage: Any) -> dict[str, int] | None:
-    if not isinstance(usage, Mapping):
-        return None
-    tokens = [usage.get(name) for name in ("input_tokens", "output_tokens")]
-    read, written = (each if isinstance(each, int) else 0 for each in tokens)
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
 class ResultForm(NamedTuple):

@@ -62,6 +62,7 @@ def task_view(row: Any) -> dict[str, Any]:
         "available_at": rfc3339(row.available_at),
         "error": row.error,
         "skipped": _skipped(row),
+        "truncated": row.truncated,
         "finished_at": rfc3339(row.finished_at),
     }
 

@@ -35,6 +35,7 @@ _CELLS = named_tasks(
     Task.attempt,
     Task.result,
     Task.error,
+    Task.truncated,
     Task.document_id,
     Task.prompt_number,
     Task.model_number,
@@ -184,6 +185,7 @@ def _named(cell: Any, schema: Any) -> dict[str, Any]:
         "model": cell.model,
         "status": cell.status,
         "answer": answer,
+        "truncated": cell.truncated,
         "score": score_of(answer) if has_score(schema) else None,
         "reused_from": None if cell.reused_from is None else str(cell.reused_from),
     }

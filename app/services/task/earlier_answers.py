@@ -1,6 +1,7 @@
 """Finds the answers that earlier runs of a batch have to the questions of a new run, by content key.
 
 An answer is the result of a COMPLETED task, or else one that came too late to count. The newest of several is taken.
+An answer that was cut off is none.
 """
 
 from collections.abc import Collection, Sequence
@@ -52,7 +53,7 @@ class Earlier(NamedTuple):
 
 
 _PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number"
-_LATE = f"JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}'"
+_LATE = f"JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}' AND NOT l.truncated"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
     is_place = f"coalesce(t.ready_number, t.document_id) {inputs}"
     own = f"""
         SELECT t.content_key, {_PLACE}, coalesce(t.reused_from, t.id), t.id, NULL
-        FROM {tasks} WHERE {is_place} AND t.status = '{TaskStatus.COMPLETED}' ORDER BY t.id
+        FROM {tasks} WHERE {is_place} AND t.status = '{TaskStatus.COMPLETED}'
+            AND NOT t.truncated ORDER BY t.id
     """
     own_late = f"""
         SELECT t.content_key, {_PLACE}, t.id, NULL, max(l.id)
@@ -84,6 +86,7 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
         FROM {keys} JOIN tasks a ON a.id = (
             SELECT t.id FROM tasks t
             WHERE t.batch_id = :batch_id AND t.content_key = w.key AND t.status = '{TaskStatus.COMPLETED}'
+                AND NOT t.truncated
             ORDER BY t.id DESC LIMIT 1)
     """
     any_late = f"""

@@ -5,7 +5,7 @@ INSERTs of new tasks write a status beside this module.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,12 +26,12 @@ _VALUES = {
     "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
     "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "latency_ms": "int",
+    "latency_ms": "int", "truncated": "boolean",
 }  # fmt: skip
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
     available_at = coalesce(w.available_at, tasks.available_at), lease_expires_at = w.lease_expires_at,
-    lease_outcome = w.lease_outcome, lease_answer = w.lease_answer, result = w.result,
+    lease_outcome = w.lease_outcome, lease_answer = w.lease_answer, result = w.result, truncated = w.truncated,
     error = CASE WHEN w.status = '{TaskStatus.COMPLETED}' THEN NULL ELSE coalesce(w.error, tasks.error) END,
     finished_at = w.finished_at,
     input_tokens = tasks.input_tokens + w.input_tokens, output_tokens = tasks.output_tokens + w.output_tokens,
@@ -58,6 +58,7 @@ class Kept:
     usage: CallUsage
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    truncated: bool = False  # the result is an answer that was cut off
 
 
 _NOTHING = Kept(CallUsage())
@@ -89,7 +90,7 @@ class Endings:
         """
         change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
         self.counts.move(task.run_key, task.status, change.status)
-        self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped)
+        self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped, truncated=kept.truncated)
         task.status, task.attempt, task.lease_outcome = change.status, change.attempt, change.used_for
         task.lease_answer = change.answer
         self._rows[task.id] = {
@@ -108,11 +109,14 @@ class Endings:
             "finished_at": self.now if change.is_finished else None,
             **kept.usage.amounts,
             "latency_ms": kept.usage.latency_ms,
+            "truncated": kept.truncated,
         }
         return change.status
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""
+        if task.kind == TaskKind.STAGE:
+            usage = replace(usage, unpriced=0)  # it calls no model
         self.counts.spend(task.run_key, usage)
         if task.kind == TaskKind.ANALYZE:
             self._usage.add(task.usage_key, usage, failed)

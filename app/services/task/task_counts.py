@@ -17,7 +17,7 @@ SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
 
 _ADDED = (
-    "queued", "leased", "completed", "failed", "critical", "skipped", "found",
+    "queued", "leased", "completed", "failed", "critical", "skipped", "found", "truncated", "unpriced",
     "input_tokens", "output_tokens", "cost_nanos",
 )  # fmt: skip
 
@@ -53,11 +53,12 @@ class CountChanges:
 
     def spend(self, run: Run, usage: Usage) -> None:
         """Count what a call used."""
-        if amounts := {name: amount for name, amount in usage.amounts.items() if amount}:
+        amounts = {**usage.amounts, "unpriced": usage.unpriced}
+        if amounts := {name: amount for name, amount in amounts.items() if amount}:
             self._changes.setdefault(run, Counter()).update(amounts)
 
     def note(self, run: Run, **amounts: int) -> None:
-        """Count what is counted beside the statuses: `critical`, `skipped`, `found`."""
+        """Count what is counted beside the statuses: `critical`, `skipped`, `found`, `truncated`."""
         self._changes.setdefault(run, Counter()).update(amounts)
 
     def write(self, connection: Connection, now: datetime) -> None:

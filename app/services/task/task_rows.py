@@ -49,6 +49,7 @@ _HELD = (
         func.coalesce(Task.model_number, 0),
         func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
         Batch.on_unreadable,
+        Batch.on_truncated,
         Task.leased_by,
     )
     .join(Batch, Batch.id == Task.batch_id)
@@ -83,6 +84,7 @@ class HeldTask:
     model_number: int
     limited: bool  # whether the batch has a limit that a report may cross
     on_unreadable: str
+    on_truncated: str
     leased_by: str | None
     read_status: TaskStatus = field(init=False)  # the status in the database, until this transaction writes
 

@@ -17,7 +17,7 @@ from app.services.task.task_counts import SHARDS
 UsageKey = tuple[int, int, int, int]
 
 _KEY = ("batch_id", "run", "prompt_number", "model_number")
-_ADDED = ("attempts", "failures", "timed", "input_tokens", "output_tokens", "cost_nanos", "latency_ms")
+_ADDED = ("attempts", "failures", "timed", "unpriced", "input_tokens", "output_tokens", "cost_nanos", "latency_ms")
 _INTO = f"INSERT INTO usage_counts AS u ({', '.join(_KEY)}, shard, {', '.join(_ADDED)})"
 _ON_CONFLICT = f"""
 ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
@@ -63,6 +63,7 @@ class UsageChanges:
         """Count one call, and what it used."""
         change = self._changes.setdefault(key, Counter())
         change.update(usage.amounts, attempts=1, failures=failed, timed=usage.latency_ms is not None)
+        change["unpriced"] += usage.unpriced
         change["latency_ms"] += usage.latency_ms or 0
 
     def write(self, connection: Connection) -> None:
@@ -101,5 +102,6 @@ def _shown(row: Any) -> dict[str, Any]:
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "cost": cost(row.cost_nanos),
+        "unpriced_calls": row.unpriced,
         "latency_ms": round(row.latency_ms / row.timed, 1) if row.timed else None,
     }

@@ -9,13 +9,17 @@ from email.utils import parsedate_to_datetime
 
 import openai
 
+from app.worker.connections.body_errors import BodyError, described
 from app.worker.task import TaskFailed
 
-MAX_MESSAGE_CHARACTERS = 1_000  # of a server's answer in a message
 HIDDEN = "[hidden]"
 RETRYABLE = {408, 409, 425}  # and every status from 500 on
-NO_ACCESS = {401, 402, 403}  # the key is wrong, has no credit, or lacks a permission: every task would fail
+DENIED = {402, 403}  # one request, or the key: app.worker.connections.access decides
 NO_CREDIT = "insufficient_quota"  # OpenAI's code of a 429 that does not go away by waiting
+
+
+class Denied(TaskFailed):
+    """A 402 or 403. It is not yet decided whether it is about the request or about the key."""
 
 
 def failure_of(name: str, key: str, error: Exception) -> TaskFailed:
@@ -34,31 +38,27 @@ def _failure_of(name: str, error: Exception) -> TaskFailed:
     if isinstance(error, openai.APITimeoutError):
         return TaskFailed("timeout", f"{name} does not answer in time ({type(error.__cause__).__name__}).")
     if isinstance(error, openai.APIStatusError):
-        return _of_status(name, error)
+        body_error = described(error.body or error.response.reason_phrase)
+        return of_status(name, error.status_code, body_error, error.response.headers)
     cause = error.__cause__ or error
     return TaskFailed("no_answer", f"{name} gives no complete answer: {type(cause).__name__}: {cause}")
 
 
-def _of_status(name: str, error: openai.APIStatusError) -> TaskFailed:
-    status = error.status_code
-    message = f"{name} answers {status}: {_server_message(error)}"
-    wait_seconds = retry_after(error.response.headers)
-    if status in NO_ACCESS or (status == 429 and error.code == NO_CREDIT):
+def of_status(name: str, status: int, error: BodyError, headers: Mapping[str, str]) -> TaskFailed:
+    """Convert a status, and the error that came with it, into a TaskFailed."""
+    message = f"{name} answers {status}: {error.message}"
+    wait_seconds = retry_after(headers)
+    if error.filtered:
+        return TaskFailed("content_filter", message, retryable=False)
+    if status in DENIED:
+        return Denied("request_refused", message, retryable=False)
+    if status == 401 or (status == 429 and error.code == NO_CREDIT):
         return TaskFailed("no_access", message, retryable=False, critical=True)
     if status == 429:
         return TaskFailed("rate_limited", message, retry_after_seconds=wait_seconds)
     if status in RETRYABLE or status >= 500:
         return TaskFailed("server_error", message, retry_after_seconds=wait_seconds)
-    code = "content_filter" if error.code == "content_filter" else "request_refused"
-    return TaskFailed(code, message, retryable=False)
-
-
-def _server_message(error: openai.APIStatusError) -> str:
-    """Find the server's message. Servers use different fields for it."""
-    message = error.body
-    if isinstance(message, Mapping):
-        message = message.get("message") or message.get("detail") or message.get("error")
-    return str(message or error.response.reason_phrase)[:MAX_MESSAGE_CHARACTERS]
+    return TaskFailed("request_refused", message, retryable=False)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,14 +1,19 @@
 """The handler of a connection: sends the request of a task to its model server and reads the result in the answer."""
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from app.worker.connections.model_request import EMBEDDINGS, ModelRequest, request_of
-from app.worker.connections.model_server import ModelServer
+from app.worker.connections import body_errors
+from app.worker.connections.access import Access
+from app.worker.connections.answer import Answer, objection
+from app.worker.connections.endpoints import EMBEDDINGS, READERS
+from app.worker.connections.failures import Denied, of_status, without_key
+from app.worker.connections.model_request import ModelRequest, request_of
+from app.worker.connections.model_server import ModelServer, Reply
 from app.worker.connections.rate_limiter import RateLimiter
 from app.worker.connections.settings import Connection
+from app.worker.connections.tokens import Tokens, tokens_of
 from app.worker.json_answers import NotJson, parse_json
 from app.worker.task import Task, TaskFailed
 
@@ -20,81 +25,86 @@ class ConnectionHandler:
 
     def __init__(self, name: str, settings: Connection, key: str) -> None:
         self._name = name
+        self._key = key
         self._settings = settings
         self._server = ModelServer(name, settings, key)
         self._limiter = RateLimiter(name, settings)
+        self._access = Access()
 
     def __call__(self, task: Task) -> dict[str, Any]:
         request = request_of(task.payload, self._settings)
         estimate = self._limiter.estimate(request.input_tokens, request.max_output_tokens)
-        with self._limiter.slot(task, estimate):
+        usage: dict[str, Any] = {}  # empty until there is an answer
+        with self._limiter.slot(task, estimate), self._access.call():
             began_at = time.monotonic()
-            answer = self._send(request)
-            latency_ms = round((time.monotonic() - began_at) * 1000)
-        tokens = tokens_of(answer)
-        if tokens:
-            self._limiter.correct(estimate, *tokens)
-        usage = {**self._usage(str(request.body.get("model", "")), tokens), "latency_ms": latency_ms}
-        result = vectors_of(answer) if request.path == EMBEDDINGS else text_of(answer, request)
-        if result is None:
-            raise TaskFailed("bad_answer", f"{self._name} answers without a choice or a vector.", usage=usage)
-        if result.get("finish_reason") == "content_filter":
-            message = f"{self._name} withheld the answer because of its content filter."
-            raise TaskFailed("content_filter", message, retryable=False, usage=usage)
-        return {**result, "model": answer.get("model") or request.body.get("model"), "usage": usage}
+            try:
+                reply = self._send(request)
+                usage["latency_ms"] = round((time.monotonic() - began_at) * 1000)
+                tokens = tokens_of(reply.body)
+                if tokens:
+                    self._limiter.correct(estimate, tokens.input, tokens.output)
+                    usage |= self._usage(request.model, tokens)
+                answer = self._read(request, reply, tokens)
+            except TaskFailed as failure:
+                raise self._judged(failure, usage) from None
+            self._access.succeeded()
+        if request.ready_made:
+            return {"status_code": 200, "request_id": reply.request_id, "body": reply.body, "usage": usage}
+        has_schema = task.payload.get("schema") is not None  # then the check of the result finds the JSON
+        model = reply.body.get("model") or request.model
+        return {**_result(request, answer, has_schema), "model": model, "usage": usage, "body": reply.body}
 
     def close(self) -> None:
         """Close the connections to the server. Not needed before the end of the process."""
         self._server.close()
 
-    def _send(self, request: ModelRequest) -> dict[str, Any]:
-        try:
-            return self._server.post(request.path, request.body)
-        except TaskFailed as failure:
-            if failure.retry_after_seconds is not None:
-                self._limiter.pause(failure.retry_after_seconds)
-            elif failure.code == "rate_limited":
-                self._limiter.pause(PAUSE_SECONDS)
-            raise
+    def _send(self, request: ModelRequest) -> Reply:
+        """Send a request. Raises TaskFailed if there is no answer; a body with only an error counts as its status."""
+        reply = self._server.post(request.path, request.body)
+        error = body_errors.within(reply.body)
+        if error and READERS[request.path](reply.body) is None and tokens_of(reply.body) is None:
+            raise of_status(self._name, error.status, error, reply.headers)
+        return reply
 
-    def _usage(self, model: str, tokens: tuple[int, int] | None) -> dict[str, Any]:
-        if tokens is None:
-            return {}
-        usage: dict[str, Any] = {"input_tokens": tokens[0], "output_tokens": tokens[1]}
+    def _read(self, request: ModelRequest, reply: Reply, tokens: Tokens | None) -> Answer:
+        """Read the answer in a body. Raises TaskFailed if the body has none, or one that does not count."""
+        answer = READERS[request.path](reply.body)
+        error = body_errors.within(reply.body)
+        if error:
+            failure = of_status(self._name, error.status, error, reply.headers)
+            # The answer had begun, so the request was accepted: another attempt may succeed.
+            raise failure if failure.retryable else TaskFailed("server_error", failure.message)
+        if answer is None:
+            raise TaskFailed("bad_answer", f"{self._name} answers without a choice or a vector.")
+        problem = objection(self._name, answer, tokens)
+        if problem:
+            raise problem
+        return answer
+
+    def _judged(self, failure: TaskFailed, usage: dict[str, Any]) -> TaskFailed:
+        """Pause the connection if the failure requires it, decide about a denial, and add the usage."""
+        if isinstance(failure, Denied):
+            failure = self._access.denied(failure.message)
+        elif usage:
+            self._access.succeeded()
+        if failure.retry_after_seconds is not None:
+            self._limiter.pause(failure.retry_after_seconds)
+        elif failure.code == "rate_limited":
+            self._limiter.pause(PAUSE_SECONDS)
+        failure.message, failure.usage = without_key(self._key, failure.message), usage or None
+        return failure
+
+    def _usage(self, model: str, tokens: Tokens) -> dict[str, Any]:
         prices = self._settings.model(model)
-        return {**usage, "cost": prices.cost(*tokens)} if prices else usage
+        return {**tokens.usage, "cost": prices.cost(tokens)} if prices else tokens.usage
 
 
-def text_of(answer: Mapping[str, Any], request: ModelRequest) -> dict[str, Any] | None:
-    """Read the first choice of a chat answer; None when there is none."""
-    try:
-        choice = answer["choices"][0]
-        message = choice["message"]
-        text = message.get("content")
-        result = {"text": text if isinstance(text, str) else "", "finish_reason": choice.get("finish_reason")}
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return None
-    if message.get("tool_calls"):
-        result["tool_calls"] = message["tool_calls"]
-    if request.wants_json:
-        with suppress(NotJson):  # it stays a text; if the prompt has a schema, the worker reports the problem
-            result["json"] = parse_json(result["text"])
+def _result(request: ModelRequest, answer: Answer, has_schema: bool) -> dict[str, Any]:
+    """Make the result of a prompt: its text, and its JSON if the request wants JSON."""
+    if request.path == EMBEDDINGS:
+        return {}
+    result: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason}
+    if request.wants_json and not has_schema:
+        with suppress(NotJson):  # it stays a text
+            result["json"] = parse_json(answer.text)
     return result
-
-
-def vectors_of(answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the vectors, in the order of their texts; None when there is none."""
-    try:
-        rows = sorted(answer["data"], key=lambda row: row["index"])
-        return {"embeddings": [row["embedding"] for row in rows]} if rows else None
-    except (KeyError, TypeError):
-        return None
-
-
-def tokens_of(answer: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Read the numbers of input and output tokens; None when the answer does not contain them."""
-    usage = answer.get("usage")
-    if not isinstance(usage, Mapping):
-        return None
-    tokens = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
-    return tokens if all(isinstance(count, int) and count >= 0 for count in tokens) else None  # type: ignore[return-value]

@@ -6,32 +6,39 @@ from typing import Any
 
 import orjson
 
+from app.worker.connections.endpoints import CHAT, EMBEDDINGS, MODERATIONS, READERS, path_of
 from app.worker.connections.settings import Connection
 from app.worker.task import TaskFailed
 
-CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
-PATHS = {"/v1/chat/completions": CHAT, "/v1/embeddings": EMBEDDINGS}  # by the url of a ready-made task
 BYTES_PER_TOKEN = 4  # an estimate; the rate limiter corrects it after the answer
+_INPUTS = ("messages", "input", "prompt")  # of a chat, of the other endpoints, of a completion
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """The path and the body of one call."""
+    """The path and the body of one call. `ready_made`: the body was given with the task."""
 
     path: str
     body: dict[str, Any]
+    ready_made: bool = False
+
+    @property
+    def model(self) -> str:
+        return str(self.body.get("model", ""))
 
     @property
     def input_tokens(self) -> float:
         """An estimate from the size of the input."""
-        return len(orjson.dumps(self.body.get("messages") or self.body.get("input"))) / BYTES_PER_TOKEN
+        value = next((self.body[name] for name in _INPUTS if self.body.get(name)), None)
+        return len(orjson.dumps(value)) / BYTES_PER_TOKEN
 
     @property
     def max_output_tokens(self) -> float | None:
         """The limit that the request sets; None without one."""
-        if self.path == EMBEDDINGS:
+        if self.path in (EMBEDDINGS, MODERATIONS):
             return 0.0
-        limit = self.body.get("max_completion_tokens", self.body.get("max_tokens"))
+        limit = next((self.body[name] for name in _LIMITS if name in self.body), None)
         return float(limit) if isinstance(limit, int) else None
 
     @property
@@ -62,8 +69,9 @@ def _of_prompt(payload: Mapping[str, Any], settings: Connection) -> ModelRequest
 
 
 def _of_ready_made(payload: Mapping[str, Any]) -> ModelRequest:
-    path, body = PATHS.get(str(payload.get("url"))), payload.get("body")
+    path, body = path_of(payload.get("url")), payload.get("body")
     if path is None or not isinstance(body, dict):
-        message = f"A line with url {payload.get('url')!r} is not supported; these are: {', '.join(PATHS)}."
+        supported = ", ".join(f"/v1{path}" for path in READERS)
+        message = f"A line with url {payload.get('url')!r} is not supported; these are: {supported}."
         raise TaskFailed("bad_request", message, retryable=False)
-    return ModelRequest(path, body)
+    return ModelRequest(path, body, ready_made=True)

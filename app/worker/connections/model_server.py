@@ -5,17 +5,19 @@ The SDK's own retries are off: the service counts attempts, and it decides wheth
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx2
 import openai
-import orjson
 
-from app.worker.connections.failures import failure_of
+from app.worker.connections.failures import HIDDEN, failure_of
 from app.worker.connections.settings import Connection
+from app.worker.lenient_json import loads
 from app.worker.task import TaskFailed
 
+MIN_SECRET_CHARACTERS = 16  # of a key; a shorter one may be a word of an answer
 MAX_BYTES = 64 * 1024 * 1024  # of an answer
 BEGAN_AT = "interlock_began_at"
 
@@ -43,6 +45,15 @@ class LimitedStream(httpx2.SyncByteStream):
         self._stream.close()
 
 
+@dataclass(frozen=True)
+class Reply:
+    """A complete answer: its body, as far as it could be read, and its headers."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    request_id: str | None
+
+
 class ModelServer:
     """Makes calls over one pool of connections. Any thread may use it."""
 
@@ -58,19 +69,24 @@ class ModelServer:
             http_client=_http_client(settings),
         )
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: dict[str, Any]) -> Reply:
         """POST once and return the answer. Raises TaskFailed unless it is a complete JSON object."""
         try:
             response = self._client.post(path, cast_to=httpx2.Response, body=body, options=self._options)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             raise failure_of(self._name, self._key, error) from None  # its traceback may contain the request
         try:
-            answer = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            answer = loads(self._without_key(response.content))
+        except ValueError:
             raise TaskFailed("bad_answer", f"{self._name} gives an answer that is not complete JSON.") from None
         if not isinstance(answer, dict):
             raise TaskFailed("bad_answer", f"{self._name} answers with {type(answer).__name__}, not an object.")
-        return answer
+        return Reply(answer, response.headers, response.headers.get("x-request-id"))
+
+    def _without_key(self, content: bytes) -> bytes:
+        """Remove a key that a server repeats: bodies are stored."""
+        is_secret = len(self._key) >= MIN_SECRET_CHARACTERS
+        return content.replace(self._key.encode(), HIDDEN.encode()) if is_secret else content
 
     def close(self) -> None:
         self._client.close()

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.worker.connections.tokens import Tokens
+
 READY_MADE = "jsonl"  # the setting outside the tables that names the connection of ready-made tasks
 ANY_MODEL = "*"
 Price = Annotated[float, Field(ge=0, le=1e9)]
@@ -34,10 +36,13 @@ class Model(Table):
 
     input: Price
     output: Price = 0.0
+    cached_input: Price | None = None  # of input tokens that the server had cached; None means the price of input
     embeddings: bool = False
 
-    def cost(self, input_tokens: int, output_tokens: int) -> float:
-        return (input_tokens * self.input + output_tokens * self.output) / 1_000_000
+    def cost(self, tokens: Tokens) -> float:
+        cached = tokens.cached or 0
+        price = self.input if self.cached_input is None else self.cached_input
+        return ((tokens.input - cached) * self.input + cached * price + tokens.output * self.output) / 1_000_000
 
 
 class Connection(Table):

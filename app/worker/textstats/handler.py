@@ -11,7 +11,7 @@ from app.worker.textstats.words import words
 def textstats(task: Task) -> dict[str, Any]:
     """Analyse the last user message. Returns `{"text", "json", "usage"}`; the tokens of `usage` are words."""
     analysis = analyse(last_user_message(task.payload))
-    usage = {"input_tokens": analysis.word_count, "output_tokens": len(words(analysis.sentence))}
+    usage = {"input_tokens": analysis.word_count, "output_tokens": len(words(analysis.sentence)), "cost": 0}
     return {"text": analysis.sentence, "json": analysis.details, "usage": usage}
 
 

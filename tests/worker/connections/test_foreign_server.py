@@ -67,10 +67,12 @@ def test_it_answers_with_json_of_a_schema_where_it_is_asked_for_it(connect: Call
 
 def test_it_makes_vectors_and_answers_lines(connect: Callable[..., ConnectionHandler]) -> None:
     handler = connect()
-    (vector,) = handler(asking("a text", model="vectors"))["embeddings"]
-    assert len(vector) > 1_000
-    assert handler(line({"model": "vectors", "input": ["a text"]}, "/v1/embeddings"))["embeddings"] == [vector]
-    assert handler(line({"model": "m", "messages": [{"role": "user", "content": "?"}]}))["text"] == TEXT
+    (row,) = handler(asking("a text", model="vectors"))["body"]["data"]
+    assert len(row["embedding"]) > 1_000
+    answered = handler(line({"model": "vectors", "input": ["a text"]}, "/v1/embeddings"))
+    assert answered["body"]["data"] == [row]
+    answered = handler(line({"model": "m", "messages": [{"role": "user", "content": "?"}]}))
+    assert answered["body"]["choices"][0]["message"]["content"] == TEXT
 
 
 @pytest.mark.parametrize(

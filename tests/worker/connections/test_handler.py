@@ -24,7 +24,7 @@ def test_a_prompt_is_sent_with_its_params_and_the_key(connect: Connect, model_se
         "temperature": 0, "max_tokens": 5, "top_k": 3,
     }  # fmt: skip
     usage = result.pop("usage")
-    assert result == {"text": "Four.", "finish_reason": "stop", "model": "m-2026"}
+    assert result == {"text": "Four.", "finish_reason": "stop", "model": "m-2026", "body": ANSWER}
     assert (usage["input_tokens"], usage["output_tokens"]) == (10, 20)
     assert usage["cost"] == pytest.approx(50 / 1_000_000)
     assert isinstance(usage["latency_ms"], int)
@@ -86,7 +86,7 @@ def test_a_model_of_embeddings_makes_vectors(connect: Connect, model_server: Mis
     path, _, body = model_server.calls[0]
     assert path == "/v1/embeddings"
     assert body == {"model": "vectors", "input": "a text", "dimensions": 2, "encoding_format": "float"}
-    assert result["embeddings"] == [[1.0, 2.0], [3.0]]
+    assert result["body"] == model_server.answer
     assert result["usage"]["cost"] == pytest.approx(0.0001)
     assert result["model"] == "vectors"
 
@@ -97,7 +97,7 @@ def test_ready_made_lines_say_endpoint_and_model(connect: Connect, model_server:
     assert handler(line(body))["usage"]["cost"] > 0
     model_server.order({"data": [{"index": 0, "embedding": [0.5]}]})
     texts = {"model": "vectors", "input": ["a", "b"]}
-    assert handler(line(texts, "/v1/embeddings"))["embeddings"] == [[0.5]]
+    assert handler(line(texts, "/v1/embeddings"))["body"] == {"data": [{"index": 0, "embedding": [0.5]}]}
     assert [(path, body) for path, _, body in model_server.calls] == [
         ("/v1/chat/completions", body), ("/v1/embeddings", texts),
     ]  # fmt: skip
@@ -122,7 +122,8 @@ def test_an_unsupported_request_fails_for_good(connect: Connect, model_server: M
 def test_calls_of_tools_are_kept(connect: Connect, model_server: MisbehavingServer) -> None:
     model_server.answer = saying(None, "tool_calls", tool_calls=[{"id": "1"}])
     result = connect()(asking())
-    assert (result["text"], result["tool_calls"]) == ("", [{"id": "1"}])
+    message = result["body"]["choices"][0]["message"]
+    assert (result["text"], message["tool_calls"]) == ("", [{"id": "1"}])
 
 
 def test_a_withheld_answer_fails_for_good_and_was_paid(connect: Connect, model_server: MisbehavingServer) -> None:

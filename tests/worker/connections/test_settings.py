@@ -6,6 +6,7 @@ import pytest
 
 from app.worker.connections.registry import handlers_of
 from app.worker.connections.settings import Connections, WrongConnections, read
+from app.worker.connections.tokens import Tokens
 from tests.worker.conftest import ROOT
 
 ENVIRONMENT = {"LAB_KEY": "sk-lab"}
@@ -26,7 +27,8 @@ def test_the_example_is_right_and_has_every_field() -> None:
     assert all(name in text for table in found.tables.values() for name in type(table).model_fields)
     mini = found.tables["openai"].model("gpt-4o-mini")
     assert mini is not None
-    assert mini.cost(1_000_000, 500_000) == pytest.approx(0.45)
+    assert mini.cost(Tokens(1_000_000, 500_000)) == pytest.approx(0.45)
+    assert mini.cost(Tokens(1_000_000, 500_000, cached=1_000_000)) == pytest.approx(0.375)
 
 
 def test_a_connection_that_lists_its_models_answers_for_them_alone(tmp_path: Path) -> None:

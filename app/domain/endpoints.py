@@ -1,0 +1,12 @@
+"""The endpoints of OpenAI's API that the built-in worker answers: what the url of a ready-made line may be."""
+
+ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/moderations")
+_SHOWN = 100  # characters of a caller's own words
+_URLS = {*ENDPOINTS, *(each.removeprefix("/v1") for each in ENDPOINTS)}
+
+
+def objection_to_url(url: str) -> str | None:
+    """Say why no worker answers a line with this url, or None."""
+    if url in _URLS:
+        return None
+    return f"url {url[:_SHOWN]!r} is not an endpoint that workers answer; these are: {', '.join(ENDPOINTS)}"

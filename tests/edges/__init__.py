@@ -1,0 +1,1 @@
+"""What the outside does to the service and its workers, and what has to come of it."""
