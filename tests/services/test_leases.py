@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from threading import Timer
 from typing import Any
 
@@ -15,12 +14,9 @@ from app.services import Services
 from config import Config
 from tests.services import stories
 from tests.services.stories import act, bring, complete, fail, lease, lease_one, task, tasks_of, view
+from tests.support.moments import is_from, now
 
 OPEN = {"SAVED": None, "STAGING": "STAGE", "ANALYZING": "ANALYZE"}  # the kind of task that is leased in each state
-
-
-def seconds_until(at: str) -> float:
-    return (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
 
 
 def run_out(services: Services, *leases: dict[str, Any]) -> None:
@@ -51,15 +47,16 @@ def test_what_is_leased_in_which_state(services: Services, state: BatchState) ->
 def test_a_lease_as_the_contract_shows_it(services: Services) -> None:
     """Contract 5: the fields of a leased task; `lease_seconds` is the batch's unless the worker gives its own."""
     batch_id = bring(services, "ANALYZING", lease_seconds=100)
+    began = now()
     (first,) = lease(services, batch_id, most=1)
     assert set(first) == {
         "id", "batch_id", "run", "kind", "attempt", "lease_token", "lease_expires_at", "payload",
     }  # fmt: skip
     assert isinstance(first["id"], str)
     assert (first["run"], first["attempt"]) == (1, 1)
-    assert 90 < seconds_until(first["lease_expires_at"]) <= 100
+    assert is_from(began, 100, first["lease_expires_at"])
     (second,) = lease(services, batch_id, most=1, lease_seconds=500)
-    assert 490 < seconds_until(second["lease_expires_at"]) <= 500
+    assert is_from(began, 500, second["lease_expires_at"])
     assert first["id"] != second["id"]
     assert lease(services, batch_id) == []
     assert task(services, first["id"])["worker"] == "w"
@@ -167,11 +164,12 @@ def test_a_heartbeat_renews(services: Services) -> None:
     """Contract 5: by the batch's lease time, or the worker's; in PAUSED too, since work in flight may finish."""
     batch_id = bring(services, "ANALYZING", documents=2, lease_seconds=30)
     leased, _ = lease(services, batch_id)
-    assert 20 < seconds_until(beat(services, leased)["lease_expires_at"]) <= 30
+    began = now()
+    assert is_from(began, 30, beat(services, leased)["lease_expires_at"])
     act(services, batch_id, "pause")
     renewed = beat(services, leased, 700)
     assert renewed["ok"]
-    assert 690 < seconds_until(renewed["lease_expires_at"]) <= 700
+    assert is_from(began, 700, renewed["lease_expires_at"])
     assert task(services, leased["id"])["lease_expires_at"] == renewed["lease_expires_at"]
 
 
@@ -232,10 +230,11 @@ def test_a_failed_attempt_waits_longer_each_time(services: Services, attempts: i
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=100)
     for _ in range(attempts - 1):
         fail(services, lease_one(services, batch_id), retry_after_seconds=0)
+    began = now()
     fail(services, lease_one(services, batch_id))
     (waiting,) = tasks_of_kind(services, batch_id, "ANALYZE")
     assert (waiting["status"], waiting["attempt"]) == ("QUEUED", attempts)
-    assert seconds - 20 < seconds_until(waiting["available_at"]) <= seconds
+    assert is_from(began, seconds, waiting["available_at"])
 
 
 def tasks_of_kind(services: Services, batch_id: int, kind: str) -> list[dict[str, Any]]:
@@ -247,10 +246,11 @@ def test_the_worker_chooses_the_wait(services: Services, seconds: float) -> None
     """Contract 5: `retry_after_seconds` replaces the usual wait; a model server knows when it has room."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = lease_one(services, batch_id)
+    began = now()
     fail(services, leased, retry_after_seconds=seconds)
     shown = task(services, leased["id"])
     assert (shown["status"], shown["error"]) == ("QUEUED", stories.ERROR)
-    assert seconds - 20 < seconds_until(shown["available_at"]) <= seconds
+    assert is_from(began, seconds, shown["available_at"])
     if seconds:
         assert lease(services, batch_id) == []
         stories.let_waits_end(services, [leased])
