@@ -195,7 +195,8 @@ def test_a_report_of_a_run_that_is_over_does_not_count(services: Services, kind:
     with pytest.raises(ReportRefused):
         complete(services, late)
     services.sweeper.sweep()
-    assert (view(services, batch_id), the_task(services, late)) == (before, row)
+    paid = {**before["usage"], "unpriced_calls": int(kind == "ANALYZE" and then != "the next run")}
+    assert (view(services, batch_id), the_task(services, late)) == ({**before, "usage": paid}, row)
     assert len(task(services, late["id"])["late_results"]) == 1
 
 

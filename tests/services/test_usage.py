@@ -31,6 +31,7 @@ USAGE = {"input_tokens": 100, "output_tokens": 20, "cost": 0.25, "latency_ms": 8
 NOTHING = {"input_tokens": 0, "output_tokens": 0, "cost": 0.0}
 ONCE = {"input_tokens": 100, "output_tokens": 20, "cost": 0.25}
 TWICE = {"input_tokens": 200, "output_tokens": 40, "cost": 0.5}
+PRICED = {"unpriced_calls": 0}  # of a batch, whose calls all had a cost
 SAID: dict[str, Any] = {"text": "an answer", "usage": USAGE}
 
 
@@ -48,10 +49,10 @@ def test_a_tasks_usage_is_that_of_all_its_attempts(services: Services) -> None:
     batch_id = bring(services, "ANALYZING", documents=1)
     first = lease_one(services, batch_id)
     fail_with(services, first, {**USAGE, "latency_ms": 30_000})
-    assert used(services, batch_id) == ONCE
+    assert used(services, batch_id) == {**ONCE, **PRICED}
     complete(services, lease_one(services, batch_id), SAID)
     assert task(services, first["id"])["usage"] == {**TWICE, "latency_ms": 800}
-    assert used(services, batch_id) == TWICE
+    assert used(services, batch_id) == {**TWICE, **PRICED}
 
 
 def test_a_report_without_a_latency_leaves_the_last_one(services: Services) -> None:
@@ -73,7 +74,9 @@ def test_junk_breaks_no_report(services: Services, usage: Any, outcome: str) -> 
         complete(services, leased, {"text": "x", "usage": usage})
     else:
         fail_with(services, leased, usage)
-    assert used(services, batch_id) == NOTHING
+    # A failed call counts as one of unknown cost if its usage is reported: it may have been paid for.
+    unpriced = outcome == "completed" or isinstance(usage, dict)
+    assert used(services, batch_id) == {**NOTHING, "unpriced_calls": int(unpriced)}
     assert task(services, leased["id"])["usage"] == {**NOTHING, "latency_ms": None}
 
 
@@ -82,7 +85,7 @@ def test_the_same_report_again_is_paid_for_once(services: Services) -> None:
     leased, _ = lease(services, batch_id)
     for _ in range(3):
         complete(services, leased, SAID)
-    assert used(services, batch_id) == ONCE
+    assert used(services, batch_id) == {**ONCE, **PRICED}
 
 
 @pytest.mark.parametrize("how", ["the lease ran out", "cancelled", "handed back"])
@@ -103,7 +106,7 @@ def test_a_late_result_is_paid_for_once(services: Services, how: str) -> None:
             complete(services, late, SAID)
     with pytest.raises(ReportRefused):
         fail_with(services, late, USAGE)  # the other outcome of one call: still one call
-    assert used(services, batch_id) == ONCE
+    assert used(services, batch_id) == {**ONCE, **PRICED}
     shown = task(services, late["id"])
     assert shown["usage"] == {**NOTHING, "latency_ms": None}
     assert len(shown["late_results"]) == 2
@@ -117,7 +120,7 @@ def test_the_other_outcome_of_a_call_that_counted_costs_nothing_more(services: S
     complete(services, leased, SAID)
     with pytest.raises(ReportRefused):
         fail_with(services, leased, USAGE)
-    assert used(services, batch_id) == ONCE
+    assert used(services, batch_id) == {**ONCE, **PRICED}
 
 
 def test_late_reports_of_one_call_are_paid_for_once(services: Services) -> None:
@@ -130,7 +133,7 @@ def test_late_reports_of_one_call_are_paid_for_once(services: Services) -> None:
         for each in [*leased, *leased]
     ]
     services.batches.report(sent)
-    assert used(services, batch_id) == TWICE
+    assert used(services, batch_id) == {**TWICE, **PRICED}
 
 
 def test_the_next_run_begins_at_zero(services: Services) -> None:
@@ -142,7 +145,7 @@ def test_the_next_run_begins_at_zero(services: Services) -> None:
     act(services, batch_id, "restage")
     with pytest.raises(ReportRefused):
         complete(services, late, SAID)
-    assert used(services, batch_id) == NOTHING
+    assert used(services, batch_id) == {**NOTHING, **PRICED}
     assert services.reads.batches.show(batch_id)["usage"] == {
         **NOTHING,
         "unpriced_calls": 0,

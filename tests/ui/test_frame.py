@@ -57,7 +57,7 @@ def test_the_pages_are_accessible(browser_page: Page, witness: Witness, scheme: 
         browser_page.goto(path)
         assert_accessible(browser_page)
     browser_page.goto("/tokens")
-    browser_page.get_by_label("Name").fill("jane")
+    browser_page.get_by_label("Name").fill(f"jane, {scheme}")
     browser_page.get_by_role("button", name="Make").click()
     browser_page.locator("#secret").wait_for()
     assert_accessible(browser_page)

@@ -133,6 +133,7 @@ def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_pat
     form.wait_for_url(re.compile(r"/batches/\d+$"))
 
 
+@pytest.mark.usefixtures("own_site")
 @on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, scheme: str) -> None:

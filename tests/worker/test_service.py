@@ -177,7 +177,8 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
         wait_until(lambda: batch.show()["progress"]["analysis"]["completed"] >= 2)
         os.killpg(server.pid, signal.SIGKILL)
         server.process.wait()
-        wait_until(lambda: "service_away" in (tmp_path / "log-0").read_text(), "the worker's line about the outage")
+        log = tmp_path / "log-0"
+        wait_until(lambda: "service_unavailable" in log.read_text(), "the worker's line about the outage")
         settings = {"DATABASE_URL": sqlite_url, "PORT": str(port), "ADMIN_TOKEN": server.tokens["admin"]}
         start(server, "-m", "app.cli", "serve", EMBEDDED_WORKER="0", **settings)
         wait_until(lambda: answers(server))
