@@ -3,6 +3,7 @@
 Only `demo` uses HTTP, as any other client does. The other commands use the services directly.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from app import db, schema
 from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
-from app.server.address import CannotListen
+from app.server.address import CannotListen, base_url, no_proxy_for
 from app.server.cleanup import metrics_folder
 from app.server.demo_service import NoService, service_for_demo
 from config import Config
@@ -135,7 +136,9 @@ def demo(url: str | None, token: str | None) -> None:
     """
     from app.demo.run import run_demo
 
-    with service_for_demo(url, token, Config.from_environment()) as found:
+    config = Config.from_environment()
+    os.environ.update(no_proxy_for(base_url(config), os.environ))
+    with service_for_demo(url, token, config) as found:
         exit_code = run_demo(found.url, found.token, console)
     sys.exit(exit_code)
 

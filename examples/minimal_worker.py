@@ -10,6 +10,7 @@ import time
 import requests
 
 URL = os.environ["INTERLOCK_URL"].rstrip("/")
+OWN_TYPES = ("application/json", "application/problem+json")
 session = requests.Session()
 session.headers["Authorization"] = f"Bearer {os.environ['INTERLOCK_TOKEN']}"
 logging.basicConfig(level="INFO", format="%(message)s")
@@ -19,9 +20,11 @@ def post(call: str, body: dict) -> requests.Response:
     """Repeat the call until there is an answer. It is safe to send a report twice."""
     while True:
         try:
-            response = session.post(f"{URL}/api/tasks/{call}", json=body, timeout=60)
-            if response.status_code not in (429, 500, 502, 503, 504):
+            response = session.post(f"{URL}/api/tasks/{call}", json=body, timeout=60, allow_redirects=False)
+            is_own = response.headers.get("Content-Type") in OWN_TYPES  # and not a page of a proxy in between
+            if is_own and response.status_code not in (429, 500, 502, 503, 504):
                 return response
+            logging.warning("the service answers %s, trying again", response.status_code)
         except requests.RequestException as error:
             logging.warning("no answer, trying again: %s", error)
         time.sleep(1)

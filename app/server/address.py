@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from config import Config
 
@@ -30,3 +32,10 @@ def base_url(config: Config) -> str:
     """Return the URL for programs and browsers on this machine, without a slash at its end."""
     host = LOCAL_ADDRESS.get(config.host, config.host)
     return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+
+
+def no_proxy_for(url: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Exempt the service's own host from the proxies of the environment. The other exemptions stay."""
+    exempted = environment.get("no_proxy") or environment.get("NO_PROXY")
+    hosts = ",".join(filter(None, (exempted, urlsplit(url).hostname)))
+    return {"no_proxy": hosts, "NO_PROXY": hosts}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from app.server.address import no_proxy_for
 from app.server.cleanup import die_with_parent
 
 log = structlog.get_logger(__name__)
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 ROOT = Path(__file__).parent.parent.parent
 FIRST_RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 60.0
 HEALTHY_AFTER_SECONDS = 60.0  # a process that ran this long is restarted quickly
+SPOOL = ROOT / "var" / "spool"  # of answers that cannot be sent
 WITHHELD = {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
 
 
@@ -25,8 +27,10 @@ class EmbeddedWorker:
     """`watch` starts the process, and restarts it after its death. `stop` lets it release its leases first."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._environment = {k: v for k, v in os.environ.items() if k not in WITHHELD}
+        self._environment = {"INTERLOCK_SPOOL": str(SPOOL), **os.environ, **no_proxy_for(url, os.environ)}
         self._environment |= {"INTERLOCK_URL": url, "INTERLOCK_TOKEN": token}
+        for name in WITHHELD:
+            self._environment.pop(name, None)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._start_at = 0.0  # both on the monotonic clock

@@ -19,6 +19,7 @@ from app.worker.extraction import Limits
 from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.options import Options
+from app.worker.spool import Spool
 from app.worker.stager import Stager
 from app.worker.task import Handler
 from app.worker.worker import Worker
@@ -94,6 +95,10 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_e
     help="... or when the first has waited this long.",
 )  # fmt: skip
 @click.option(
+    "--spool", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Keeps answers that cannot be sent; the next start sends them. Without it they are kept in memory only.",
+)  # fmt: skip
+@click.option(
     "--grace-seconds", type=click.FloatRange(0, 3600), default=DEFAULTS.grace_seconds, show_default=True,
     help="Longest time from SIGTERM or Ctrl-C to the end. A second signal ends the worker at once.",
 )  # fmt: skip
@@ -105,7 +110,7 @@ def main(
     url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
     handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str,
     documents_root: Path | None, document_seconds: int, document_memory_mib: int, document_characters: int,
-    document_mib: int, **options: Any,
+    document_mib: int, spool: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, run them and report their results, until SIGTERM or Ctrl-C.
 
@@ -128,6 +133,7 @@ def main(
             Handlers(stage, {**connection_handlers(connections, executor), **handlers}),
             Options(**options),
             partial(make_executor, executor, options["concurrency"], scheduler),
+            Spool(spool, url) if spool else None,
         )
     except ImportError as error:
         raise click.BadParameter(str(error), param_hint="--executor") from error

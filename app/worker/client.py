@@ -1,7 +1,4 @@
-"""The client of the workers' API: one method for each call, and one exception for each reaction to a failed call.
-
-Unavailable: wait and repeat the call. Refused: do not repeat it. Unauthorized: stop, since an operator has to act.
-"""
+"""The client of the workers' API: one method for each call. Every failed call is an exception of service_answers.py."""
 
 import threading
 from collections.abc import Iterable
@@ -13,34 +10,12 @@ from typing import Any
 import orjson
 import requests
 
+from app.worker.loopback import is_loopback
 from app.worker.outage import Outage
+from app.worker.service_answers import NOT_THE_SERVICE, Refused, Unavailable, failure_of, failure_of_no_answer, rows_of
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
-RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 MAX_LEASES = 1_000  # that one heartbeat or release may name
-MAX_RETRY_AFTER_SECONDS = 30.0
-
-
-class Unavailable(Exception):
-    """No answer, or an answer that allows another attempt. `status` is None when there was no answer."""
-
-    def __init__(self, reason: str, status: int | None = None, retry_after_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
-
-
-class Refused(Exception):
-    """The service understood the request and refused it."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f"{status}: {reason}")
-        self.status = status
-        self.reason = reason
-
-
-class Unauthorized(Refused):
-    """401 or 403: the token is not valid, or it is not a worker's token."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +29,11 @@ class Address:
         """Add the token to a request. As `auth` of a request it also keeps requests from reading .netrc."""
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The argument `proxies` of a request: no proxy for a service on this machine, else the environment's."""
+        return {"http": "", "https": ""} if is_loopback(self.url) else {}
 
 
 @dataclass(frozen=True)
@@ -71,6 +51,7 @@ class Client:
         self.address = address
         self.worker = worker
         self.outage = Outage(address.url)
+        self.answered = 0  # calls that the service answered, with any verdict; a lost count of two threads does no harm
         self._local = threading.local()
 
     def lease(
@@ -94,14 +75,43 @@ class Client:
     def release(self, leases: list[dict[str, str]], timeout_seconds: float) -> None:
         """Release any number of leases. `timeout_seconds` is for each request of MAX_LEASES leases."""
         for start in range(0, len(leases), MAX_LEASES):
-            self.post("release", orjson.dumps({"leases": leases[start : start + MAX_LEASES]}), timeout_seconds)
+            self._call(
+                "release", "leases", orjson.dumps({"leases": leases[start : start + MAX_LEASES]}), timeout_seconds
+            )
 
-    def report(self, body: bytes) -> list[dict[str, Any]]:
-        """Send reports in bulk; return the verdict on each, in order."""
-        return self._rows(self.post("report", body), "reports")
+    def report(self, body: bytes, task_ids: list[str]) -> list[dict[str, Any]]:
+        """Send the reports of these tasks in bulk; return the verdict on each, in order."""
+        rows, _ = self._call("report", "reports", body, READ_SECONDS, task_ids)
+        return rows
 
-    def post(self, call: str, body: bytes, timeout_seconds: float = READ_SECONDS) -> requests.Response:
-        """Make one call, without retries. Raises Unavailable, Refused and Unauthorized."""
+    def _granted(self, call: str, noun: str, body: dict[str, Any], timeout_seconds: float) -> Granted:
+        rows, response = self._call(call, noun, orjson.dumps(body), timeout_seconds)
+        try:
+            return Granted(rows, [_seconds_left(row.get("lease_expires_at"), response) for row in rows])
+        except (TypeError, ValueError) as error:
+            raise Unavailable(NOT_THE_SERVICE) from error
+
+    def _call(
+        self, call: str, noun: str, body: bytes, timeout_seconds: float, task_ids: list[str] | None = None
+    ) -> tuple[list[dict[str, Any]], requests.Response]:
+        """Make one call, without retries, and read the rows of its answer; those of `task_ids`, if they are given."""
+        try:
+            rows, response = self._post(call, noun, body, timeout_seconds)
+            if task_ids is not None and [row.get("task_id") for row in rows] != task_ids:
+                raise Unavailable(NOT_THE_SERVICE, response.status_code)
+        except Unavailable as failure:
+            self.outage.failed(str(failure))
+            raise
+        except Refused:
+            self.answered += 1
+            raise
+        self.answered += 1
+        self.outage.ended()
+        return rows, response
+
+    def _post(
+        self, call: str, noun: str, body: bytes, timeout_seconds: float
+    ) -> tuple[list[dict[str, Any]], requests.Response]:
         try:
             response = self._session().post(
                 f"{self.address.url}/api/tasks/{call}",
@@ -109,33 +119,13 @@ class Client:
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
                 allow_redirects=False,
+                proxies=self.address.proxies,
             )
         except requests.RequestException as error:
-            raise self._noted(Unavailable(reason_of_no_answer(error))) from error
-        if response.status_code in RETRYABLE:
-            wait_seconds = retry_after(response)
-            raise self._noted(Unavailable(reason_of(response), response.status_code, wait_seconds))
-        if response.status_code in (401, 403):
-            raise Unauthorized(response.status_code, reason_of(response))
+            raise failure_of_no_answer(error) from error
         if response.status_code != 200:
-            raise Refused(response.status_code, reason_of(response))
-        self.outage.ended()
-        return response
-
-    def _noted(self, failure: Unavailable) -> Unavailable:
-        self.outage.failed(str(failure))
-        return failure
-
-    def _granted(self, call: str, noun: str, body: dict[str, Any], timeout_seconds: float) -> Granted:
-        response = self.post(call, orjson.dumps(body), timeout_seconds)
-        rows = self._rows(response, noun)
-        return Granted(rows, [_seconds_left(row.get("lease_expires_at"), response) for row in rows])
-
-    def _rows(self, response: requests.Response, noun: str) -> list[dict[str, Any]]:
-        try:
-            return list(orjson.loads(response.content)[noun])
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise self._noted(Unavailable("its answer is not Interlock's")) from error
+            raise failure_of(response)
+        return rows_of(response, noun), response
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -143,33 +133,6 @@ class Client:
             session = self._local.session = requests.Session()
             session.auth = self.address
         return session
-
-
-def reason_of_no_answer(error: requests.RequestException) -> str:
-    """Describe in a few words why there was no answer."""
-    if isinstance(error, requests.Timeout):
-        return "it does not answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "there is no connection"
-    return type(error).__name__
-
-
-def reason_of(response: requests.Response) -> str:
-    """Read the detail of a problem document. For any other answer, describe its status."""
-    try:
-        problem = orjson.loads(response.content)
-        return str(problem["detail"])[:500]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        target = response.headers.get("Location")
-        return f"it answers {response.status_code} {response.reason}" + (f" to {target}" if target else "")
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """Read Retry-After in seconds, within limits. Its date form is ignored."""
-    try:
-        return min(max(float(response.headers["Retry-After"]), 0.1), MAX_RETRY_AFTER_SECONDS)
-    except (KeyError, ValueError):
-        return None
 
 
 def _seconds_left(expires_at: str | None, response: requests.Response) -> float:

@@ -1,24 +1,27 @@
 """Downloads the content of an uploaded document from the service."""
 
+import time
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import stamina
 
-from app.worker.client import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    RETRYABLE,
-    Address,
+from app.worker.client import CONNECT_SECONDS, READ_SECONDS, Address
+from app.worker.retries import call_with_retries
+from app.worker.service_answers import (
+    NOT_THE_SERVICE,
+    Refused,
+    Unauthorized,
     Unavailable,
-    reason_of,
-    reason_of_no_answer,
+    failure_of,
+    failure_of_no_answer,
+    media_type_of,
 )
-from app.worker.task import TaskFailed
+from app.worker.task import Task, TaskFailed
 
 CHUNK_BYTES = 64 * 1024
-ATTEMPTS = 4
+MAX_SECONDS = 300.0  # of all attempts; then the task fails, and is tried again by its batch
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,18 @@ class Download:
     address: Address
     max_bytes: int
 
-    def fetch(self, name: str, content_url: str) -> bytes:
+    def fetch(self, task: Task, name: str, content_url: str) -> bytes:
         """Download a document. Raises TaskFailed with a sentence that names the document."""
         url = self._resolved(name, content_url)
+        ends_at = time.monotonic() + MAX_SECONDS
         try:
-            for attempt in stamina.retry_context(on=Unavailable, attempts=ATTEMPTS, wait_max=2.0, wait_jitter=0.1):
-                with attempt:
-                    return self._fetch_once(name, url)
-        except Unavailable as error:
-            raise TaskFailed("content_unavailable", f"Document {name!r} could not be fetched: {error}.") from error
-        raise AssertionError("stamina ends with the content or an exception")
+            return call_with_retries(
+                partial(self._fetch_once, name, url), lambda *_: not task.stopped and time.monotonic() < ends_at
+            )
+        except (Unavailable, Refused) as failure:
+            may_end = isinstance(failure, Unavailable | Unauthorized)
+            message = f"Document {name!r} could not be fetched: {failure}."
+            raise TaskFailed("content_unavailable", message, retryable=may_end) from failure
 
     def _resolved(self, name: str, content_url: str) -> str:
         """Make the URL absolute. Any other host than the service is refused: it must not get the token."""
@@ -51,16 +56,21 @@ class Download:
     def _fetch_once(self, name: str, url: str) -> bytes:
         try:
             with requests.get(
-                url, auth=self.address, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True, allow_redirects=False
+                url,
+                auth=self.address,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                stream=True,
+                allow_redirects=False,
+                proxies=self.address.proxies,
             ) as response:
-                if response.status_code in RETRYABLE:
-                    raise Unavailable(reason_of(response))
                 if response.status_code != 200:
-                    message = f"Document {name!r} could not be fetched: {reason_of(response)}"
-                    raise TaskFailed("content_unavailable", message, response.status_code in (401, 403))
+                    raise failure_of(response)
+                # The service sends every document in this way, and no page of a proxy has this header.
+                if media_type_of(response) != "application/octet-stream" or "X-Media-Type" not in response.headers:
+                    raise Unavailable(NOT_THE_SERVICE, response.status_code)
                 return self._read(name, response)
         except requests.RequestException as error:
-            raise Unavailable(reason_of_no_answer(error)) from error
+            raise failure_of_no_answer(error) from error
 
     def _read(self, name: str, response: requests.Response) -> bytes:
         content = bytearray()

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.worker.client import Client, Unavailable
+from app.worker.client import Client
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.options import Options
+from app.worker.outbox import Outbox
 from app.worker.retries import call_with_retries
+from app.worker.service_answers import NOT_THE_SERVICE, Unavailable
 from app.worker.task import Task
 from app.worker.task_runner import TaskRunner
 
@@ -24,6 +26,7 @@ class LeaseLoop:
         client: Client,
         held: HeldLeases,
         runner: TaskRunner,
+        outbox: Outbox,
         options: Options,
         release: Callable[[list[Lease]], None],
         stopping: threading.Event,
@@ -31,6 +34,7 @@ class LeaseLoop:
         self._client = client
         self._held = held
         self._runner = runner
+        self._outbox = outbox
         self._options = options
         self._release = release
         self._stopping = stopping
@@ -39,7 +43,7 @@ class LeaseLoop:
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            if not self._runner.has_executor:
+            if not self._runner.has_executor or self._outbox.is_full:
                 self._stopping.wait(PAUSE_SECONDS)
                 continue
             if not self._held.wait_for_capacity(PAUSE_SECONDS):
@@ -58,8 +62,11 @@ class LeaseLoop:
         amount = min(max(self._held.capacity(), 1), MAX_LEASES)
         granted = self._client.lease(amount, self._wait_seconds, self._options.lease_seconds, self._options.batch_id)
         now = time.monotonic()  # the service granted the leases at the end of its wait, so they begin now
-        rows = zip(granted.rows, granted.lease_seconds, strict=True)
-        return [Lease(_task_of(row), seconds, now) for row, seconds in rows]
+        try:
+            tasks = [_task_of(row) for row in granted.rows]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unavailable(NOT_THE_SERVICE) from error
+        return [Lease(task, seconds, now) for task, seconds in zip(tasks, granted.lease_seconds, strict=True)]
 
 
 def _task_of(row: dict[str, Any]) -> Task:

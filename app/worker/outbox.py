@@ -1,31 +1,36 @@
-"""The reports that wait to be sent: they go in bulk, and stay here until the service has answered each of them.
+"""Sends the reports: in bulk, and until the service has answered each of them.
 
 1. Reports are sent when there are enough of them, or when the first has waited `wait_seconds`.
-2. Without an answer the same bytes are sent again until there is one. The service recognises repeated reports.
-3. A bulk request that is refused as a whole (413, 422) is halved until the refused report is found. A failure is
-   reported in its place: otherwise its task would be leased and refused again and again.
-4. A report that is answered 404 or 409 does not count. It is logged and removed here; the service has kept it.
+2. Without an answer of the service the same bytes are sent again until there is one. The service recognises repeated
+   reports. Meanwhile the reports are kept in the spool, if the worker has one.
+3. If the service answers other calls and this one fails again and again, the content may be the cause: the bulk is
+   halved until one report is left. It is set aside and tried at longer intervals, and never dropped.
+4. A bulk request that the service refuses as a whole (413, 422) is halved, too. For the refused report a failure is
+   reported: otherwise its task would be leased and refused again and again.
+5. A report that is answered 404 or 409 does not count. It is logged and removed here; the service has kept it.
 """
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 
-from app.worker.client import Client, Refused, Unauthorized, Unavailable
+from app.worker.client import Client
 from app.worker.reports import Report, failed
 from app.worker.retries import call_with_retries
+from app.worker.service_answers import Refused, Unauthorized, Unavailable
+from app.worker.spool import Spool
 from app.worker.task import Task, TaskFailed
+from app.worker.unsent_reports import AnyReport, Aside, UnsentReports
 
 log = structlog.get_logger(__name__)
 
 MAX_REPORTS = 1_000  # that the API takes in one request
-MAX_BYTES = 8 * 1024 * 1024  # of a bulk request; a single larger report is sent alone
-# So many answers 500 in a row are taken for a fault of the content: of a bulk request, of a single report (a minute).
-FAULTS_OF_BULK, FAULTS_OF_ONE = 5, 25
+FAULTS = 5  # so many failures in a row may be the fault of the content
+SPOOL_AFTER = 2  # failed attempts; one alone happens often and is soon over
+REFUSED_CONTENT = {400, 413, 415, 422}  # any other refusal of the service is not about the reports
 
 
 class Outbox:
@@ -40,130 +45,147 @@ class Outbox:
         on_settled: Callable[[list[str]], None],
         max_reports: int = 100,
         wait_seconds: float = 0.1,
+        spool: Spool | None = None,
     ) -> None:
         self._client = client
         self._on_settled = on_settled
-        self._max_reports = min(max_reports, MAX_REPORTS)
-        self._wait_seconds = wait_seconds
-        self._reports: deque[Report] = deque()
-        self._first_at = 0.0
+        self._spool = spool
+        self._unsent = UnsentReports(spool, min(max_reports, MAX_REPORTS), wait_seconds)
         self._deadline = float("inf")  # on the monotonic clock
-        self._finishing = False
-        self._closed = False
-        self._changed = threading.Condition()
         self.sent = 0  # reports that the service has answered, with any verdict
 
     def __len__(self) -> int:
-        with self._changed:
-            return len(self._reports)
+        return len(self._unsent)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for the answers of further tasks."""
+        return self._unsent.is_full
 
     def put(self, report: Report) -> None:
         """Add a report. After the end it is dropped: its task has been released."""
-        with self._changed:
-            if self._closed:
-                return
-            if not self._reports:
-                self._first_at = time.monotonic()
-            self._reports.append(report)
-            if len(self._reports) == 1 or len(self._reports) >= self._max_reports:
-                self._changed.notify_all()
+        self._unsent.put(report)
 
     def finish(self, deadline: float) -> None:
         """Send the remaining reports at once, at most until `deadline` on the monotonic clock."""
-        with self._changed:
-            self._finishing, self._deadline = True, deadline
-            self._changed.notify_all()
+        self._deadline = deadline
+        self._unsent.finish()
+
+    def close(self) -> tuple[int, int]:
+        """Move unsent reports to the spool; count those that are lost, and those that the next start sends."""
+        self._unsent.spool()
+        lost = self._unsent.in_memory()
+        if self._spool:
+            self._spool.close()
+        return lost, len(self._unsent) - lost
 
     def run(self) -> None:
         """Send reports. Raises Unauthorized. Reports that were not sent stay here."""
         try:
-            while bulk := self._next_bulk():
-                self._deliver(bulk)
+            while not self._unsent.closed:
+                if bulk := self._unsent.next_bulk():
+                    self._deliver(bulk)
+                if aside := self._unsent.due_aside():
+                    self._retry(aside)
+            for aside in self._unsent.all_aside():
+                if time.monotonic() < self._deadline:
+                    self._retry(aside)
         except Unavailable:
             pass  # the deadline of finish() has passed
         finally:
-            with self._changed:
-                self._closed = True
+            self._unsent.close()
 
-    def _next_bulk(self) -> list[Report]:
-        """Wait for enough reports and return them, without removing them. The list is empty at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._reports or self._finishing)
-            send_at = self._first_at + self._wait_seconds
-            self._changed.wait_for(
-                lambda: len(self._reports) >= self._max_reports or self._finishing,
-                max(send_at - time.monotonic(), 0.0),
-            )
-            bulk: list[Report] = []
-            size = 0
-            for report in self._reports:
-                size += len(report.body)
-                if len(bulk) == self._max_reports or (bulk and size > MAX_BYTES):
-                    break
-                bulk.append(report)
-            self._closed = not bulk  # under the same lock, so that no report is added after the last look
-            return bulk
-
-    def _deliver(self, bulk: list[Report]) -> None:
+    def _deliver(self, bulk: list[AnyReport]) -> None:
         """Send the first reports of the queue. Raises Unavailable and Unauthorized."""
+        should_retry = partial(self._should_retry, self._client.answered)
         try:
-            verdicts = call_with_retries(partial(self._send, bulk), partial(self._should_retry, bulk))
+            verdicts = call_with_retries(partial(self._send, bulk), should_retry)
         except Unauthorized:
             raise
-        except Unavailable as error:
-            if error.status != 500 or time.monotonic() > self._deadline:
+        except (Unavailable, Refused) as failure:
+            if isinstance(failure, Unavailable) and time.monotonic() >= self._deadline:
                 raise
-            self._handle_refusal(bulk, str(error))
-        except Refused as refusal:
-            self._handle_refusal(bulk, str(refusal))
+            if len(bulk) > 1:
+                half = len(bulk) // 2
+                self._deliver(bulk[:half])
+                self._deliver(bulk[half:])
+            elif isinstance(failure, Unavailable):
+                self._set_aside(bulk[0], str(failure))
+            else:
+                self._replace(bulk[0], str(failure))
         else:
-            for report, verdict in zip(bulk, verdicts, strict=True):
-                _log_if_not_counted(report, verdict)
+            self._log_uncounted(bulk, verdicts)
             self._settle(bulk)
 
-    def _send(self, bulk: list[Report]) -> list[dict[str, object]]:
-        verdicts = self._client.report(b'{"reports":[' + b",".join(report.body for report in bulk) + b"]}")
-        if len(verdicts) != len(bulk):
-            raise Unavailable(f"it answers {len(verdicts)} verdicts for {len(bulk)} reports")
-        return verdicts
+    def _send(self, bulk: list[AnyReport]) -> list[dict[str, Any]]:
+        try:
+            body = b'{"reports":[' + b",".join(report.body for report in bulk) + b"]}"
+        except OSError as error:
+            raise Unavailable(f"a report cannot be read from the spool: {error}") from error
+        try:
+            return self._client.report(body, [report.task_id for report in bulk])
+        except Refused as refusal:
+            if isinstance(refusal, Unauthorized) or refusal.status in REFUSED_CONTENT:
+                raise
+            raise Unavailable(str(refusal), refusal.status, is_busy=True) from refusal
 
-    def _should_retry(self, bulk: list[Report], error: Unavailable, attempts: int) -> bool:
-        content_at_fault = error.status == 500 and attempts >= (FAULTS_OF_ONE if len(bulk) == 1 else FAULTS_OF_BULK)
-        return time.monotonic() < self._deadline and not content_at_fault
+    def _should_retry(self, answered: int, error: Unavailable, attempts: int) -> bool:
+        """Decide on a further attempt. `answered` counts the answered calls before the first attempt."""
+        if attempts >= SPOOL_AFTER:
+            self._unsent.spool()
+        others_are_answered = self._client.answered > answered
+        is_content_at_fault = not error.is_busy and attempts >= FAULTS and others_are_answered
+        return time.monotonic() < self._deadline and not is_content_at_fault
 
-    def _handle_refusal(self, bulk: list[Report], reason: str) -> None:
-        """Find the refused report by halving, and report a failure in its place."""
-        if len(bulk) > 1:
-            half = len(bulk) // 2
-            self._deliver(bulk[:half])
-            self._deliver(bulk[half:])
-            return
-        refused = bulk[0]
-        log.error("report_refused", task_id=refused.task_id, reason=reason, bytes=len(refused.body))
-        replacement = _failure_of(refused, reason)
-        if refused.body != replacement.body and refused.has_result:
-            with self._changed:
-                self._reports[0] = replacement
+    def _set_aside(self, report: AnyReport, reason: str) -> None:
+        log.error("report_set_aside", task_id=report.task_id, reason=reason, bytes=report.size)
+        self._unsent.set_aside_first()
+
+    def _retry(self, aside: Aside) -> None:
+        """Send a report that was set aside, once."""
+        report = aside.report
+        try:
+            verdicts = self._send([report])
+        except Unauthorized:
+            raise
+        except Unavailable as failure:
+            self._unsent.postpone(aside)
+            seconds = aside.wait_seconds
+            log.error("report_set_aside", task_id=report.task_id, reason=str(failure), next_try_seconds=seconds)
+        except Refused:
+            self._unsent.requeue(aside)  # it is replaced like any report that is refused
+        else:
+            self._log_uncounted([report], verdicts)
+            self._unsent.settle_aside(aside)
+            self._count_settled([report])
+
+    def _replace(self, refused: AnyReport, reason: str) -> None:
+        """Report a failure in the place of a refused result. A refused failure is dropped."""
+        log.error("report_refused", task_id=refused.task_id, reason=reason, bytes=refused.size)
+        if refused.has_result:
+            replacement = _failure_of(refused, reason)
+            self._unsent.replace_first(replacement)
             self._deliver([replacement])
         else:
-            self._settle(bulk)
+            self._settle([refused])
 
-    def _settle(self, bulk: list[Report]) -> None:
+    def _settle(self, bulk: list[AnyReport]) -> None:
         """Remove the first reports of the queue: they are answered."""
-        with self._changed:
-            for _ in bulk:
-                self._reports.popleft()
-            self.sent += len(bulk)
-        self._on_settled([report.lease_token for report in bulk])
+        self._unsent.settle(len(bulk))
+        self._count_settled(bulk)
+
+    def _count_settled(self, reports: list[AnyReport]) -> None:
+        self.sent += len(reports)
+        self._on_settled([report.lease_token for report in reports])
+
+    def _log_uncounted(self, bulk: list[AnyReport], verdicts: list[dict[str, Any]]) -> None:
+        for report, verdict in zip(bulk, verdicts, strict=True):
+            if verdict.get("status") != 200:
+                reason = verdict.get("reason")
+                log.info("report_not_counted", task_id=report.task_id, status=verdict.get("status"), reason=reason)
 
 
-def _log_if_not_counted(report: Report, verdict: dict[str, object]) -> None:
-    if verdict.get("status") != 200:
-        reason = verdict.get("reason")
-        log.info("report_not_counted", task_id=report.task_id, status=verdict.get("status"), reason=reason)
-
-
-def _failure_of(report: Report, reason: str) -> Report:
+def _failure_of(report: AnyReport, reason: str) -> Report:
     task = Task(report.task_id, 0, 0, "", 0, {}, report.lease_token)
-    message = f"The service refused this task's result ({len(report.body)} bytes): {reason}"
+    message = f"The service refused this task's result ({report.size} bytes): {reason}"
     return failed(task, TaskFailed("report_refused", message, retryable=False))

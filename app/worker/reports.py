@@ -26,6 +26,11 @@ class Report:
     body: bytes
     has_result: bool
 
+    @property
+    def size(self) -> int:
+        """The number of bytes to send."""
+        return len(self.body)
+
 
 def completed(task: Task, result: object) -> Report:
     """Report a result. A result that is not a JSON object becomes a failure."""

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import stamina
 
-from app.worker.client import Unavailable
+from app.worker.service_answers import Unavailable
 
 T = TypeVar("T")
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS, JITTER_SECONDS = 0.1, 3.0, 0.2

@@ -53,7 +53,7 @@ class Stager:
         if "path" in payload:
             content = self._allowed_root(name).read(str(payload["path"]), self.limits.bytes)
         elif "content_url" in payload:
-            content = Download(self.address, self.limits.bytes).fetch(name, str(payload["content_url"]))
+            content = Download(self.address, self.limits.bytes).fetch(task, name, str(payload["content_url"]))
         else:
             message = f"The task for document {name!r} has neither text nor content_url, path or folder."
             raise TaskFailed("bad_payload", message, retryable=False)

@@ -15,13 +15,15 @@ from concurrent.futures import Executor
 
 import structlog
 
-from app.worker.client import Client, Refused, Unauthorized, Unavailable
+from app.worker.client import Client
 from app.worker.handlers import Handlers
 from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.lease_loop import LeaseLoop
 from app.worker.options import Options
 from app.worker.outbox import Outbox
+from app.worker.service_answers import Refused, Unauthorized, Unavailable
+from app.worker.spool import Spool
 from app.worker.task_runner import TaskRunner
 
 log = structlog.get_logger(__name__)
@@ -36,7 +38,12 @@ class Worker:
     """`run` works and returns the exit code. `stop` may be called from any thread and from a signal handler."""
 
     def __init__(
-        self, client: Client, handlers: Handlers, options: Options, make_executor: Callable[[], Executor]
+        self,
+        client: Client,
+        handlers: Handlers,
+        options: Options,
+        make_executor: Callable[[], Executor],
+        spool: Spool | None = None,
     ) -> None:
         self._client = client
         self._options = options
@@ -46,11 +53,13 @@ class Worker:
         self.abandoned = 0  # tasks that still ran at the end of the grace time
         waiting = options.concurrency * options.prefetch
         self.held = HeldLeases(options.concurrency, waiting, MAX_UNSENT_REPORTS + options.concurrency + waiting)
-        self.outbox = Outbox(client, self.held.remove, options.report_max, options.report_ms / 1000)
+        self.outbox = Outbox(client, self.held.remove, options.report_max, options.report_ms / 1000, spool)
         self._runner = TaskRunner(
             self.held, self.outbox, handlers, make_executor, self._release, self._start_thread, self._stopping
         )
-        self._lease_loop = LeaseLoop(client, self.held, self._runner, options, self._release, self._stopping)
+        self._lease_loop = LeaseLoop(
+            client, self.held, self._runner, self.outbox, options, self._release, self._stopping
+        )
         self._heartbeat = Heartbeat(client, self.held, self._runner.start_tasks, options.lease_seconds)
         client.outage.describe = self.held.counts
 
@@ -98,7 +107,10 @@ class Worker:
         self.held.remove(lease.task.lease_token for lease in leases)
 
     def _final_exit_code(self) -> int:
-        if lost := len(self.outbox):
+        lost, spooled = self.outbox.close()
+        if spooled:
+            log.warning("reports_spooled", reports=spooled, reason="They are sent by the next start with this spool.")
+        if lost:
             log.error("reports_lost", reports=lost, reason="They could not be sent before the grace time ended.")
         log.info("worker_stopped", reason=self._stop_reason, reported=self.outbox.sent)
         return max(self._exit_code, FAILED if lost else OK)

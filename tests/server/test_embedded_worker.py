@@ -43,6 +43,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedWorker]:
     monkeypatch.setenv("ADMIN_TOKEN", "the admin's")
     monkeypatch.setenv("DATABASE_URL", "the server's")
+    for name in ("no_proxy", "NO_PROXY", "INTERLOCK_SPOOL"):
+        monkeypatch.delenv(name, raising=False)
     made = EmbeddedWorker("http://127.0.0.1:1", "the worker's")
     yield made
     made.stop(0.5)
@@ -70,6 +72,8 @@ def test_the_worker_gets_its_token_by_the_environment_and_no_secret_of_the_serve
     pid, environment = read(note)
     assert environment["INTERLOCK_URL"] == "http://127.0.0.1:1"
     assert environment["INTERLOCK_TOKEN"] == "the worker's"
+    assert environment["INTERLOCK_SPOOL"].endswith("/var/spool")
+    assert environment["no_proxy"] == environment["NO_PROXY"] == "127.0.0.1"
     assert not environment.keys() & {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
     assert "the worker's" not in Path(f"/proc/{pid}/cmdline").read_text()
 

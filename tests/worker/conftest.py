@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,21 @@ def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[...,
     for process in started:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def others(client: Client) -> Iterator[None]:
+    """Make other calls all the time, which are answered."""
+    ended = threading.Event()
+
+    def call() -> None:
+        while not ended.wait(0.01):
+            client.heartbeat([])
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -70,7 +70,11 @@ class FakeService:
             self._server = None
 
     def order(self, call: str, *answers: Any) -> None:
-        """How the next calls go: a status, a (status, headers), `drop_before`, `drop_after`, or seconds to wait."""
+        """How the next calls go: a status, a (status, headers), a word for what goes wrong, or seconds to wait.
+
+        The words are `page`, `drop_before`, `drop_after`. A function of the body may give one of all these or None,
+        for every call until the test removes it.
+        """
         self.orders[call].extend(answers)
 
     def add(self, amount: int = 1, kind: str = "ANALYZE", **payload: Any) -> list[str]:
@@ -159,6 +163,9 @@ class FakeService:
         return {"task_id": report["task_id"], "status": 200}
 
 
+CODES = {401: "unauthenticated", 403: "forbidden"}
+
+
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeService
 
@@ -168,9 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         order = self._next_order("content")
         if isinstance(order, int):
-            self._answer(order, b"{}")
+            self._problem(order, f"Refused on order: {order}.")
+        elif isinstance(order, tuple):
+            self._problem(order[0], "Refused on order.", **order[1])
+        elif order == "page":
+            self._answer(200, b"<html>Come back later.</html>", Content_Type="text/html")
         elif self.path in self.fake.files and self._signed():
-            self._answer(200, self.fake.files[self.path])
+            as_a_document = {"Content_Type": "application/octet-stream", "X_Media_Type": "text/plain"}
+            self._answer(200, self.fake.files[self.path], **as_a_document)
         else:
             self._problem(404 if self._signed() else 401, "There is no such file.")
 
@@ -182,15 +194,16 @@ class _Handler(BaseHTTPRequestHandler):
         if call == "report":
             self.fake.raw_reports.append(raw)
         order = self._next_order(call)
+        order = order(body) if callable(order) else order
         if not self._signed():
             self._problem(401, "This token is not valid.")
+        elif order == "page":
+            self._answer(200, b"<html>Come back later.</html>", Content_Type="text/html")
         elif order == "drop_before":
             self.close_connection = True
         elif order == "drop_after":
             getattr(self.fake, call)(body)
             self.close_connection = True
-        elif callable(order) and (status := order(body)):
-            self._problem(status, f"Refused on order: {status}.")
         elif isinstance(order, tuple):
             self._problem(order[0], "Refused on order.", **order[1])
         elif isinstance(order, int):
@@ -211,10 +224,13 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers["Authorization"] == f"Bearer {self.fake.token}"
 
     def _problem(self, status: int, detail: str, **headers: str) -> None:
-        self._answer(status, json.dumps({"detail": detail, "status": status}).encode(), **headers)
+        code = CODES.get(status, f"code_{status}")
+        body = {"type": f"urn:interlock:problem:{code}", "code": code, "detail": detail, "status": status}
+        self._answer(status, json.dumps(body).encode(), **{"Content_Type": "application/problem+json", **headers})
 
     def _answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
+        headers = {"Content_Type": "application/json", **headers}
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body)))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.worker import client as module
-from app.worker.client import Address, Client, Refused, Unauthorized, Unavailable
+from app.worker.client import Address, Client
+from app.worker.service_answers import Refused, Unauthorized, Unavailable
 from tests.worker.fake_service import FakeService
 
 
@@ -31,7 +32,7 @@ def test_an_option_that_is_not_set_is_not_sent(service: FakeService, client: Cli
 def test_a_service_that_asks_to_come_back_is_away(service: FakeService, client: Client, status: int) -> None:
     service.order("report", (status, {"Retry_After": "7"}))
     with pytest.raises(Unavailable, match="on order") as caught:
-        client.report(b'{"reports":[]}')
+        client.report(b'{"reports":[]}', [])
     assert (caught.value.status, caught.value.retry_after_seconds) == (status, 7.0)
 
 
@@ -43,7 +44,7 @@ def test_retry_after_is_held_to_limits(
 ) -> None:
     service.order("report", (503, {"Retry_After": header}))
     with pytest.raises(Unavailable) as caught:
-        client.report(b'{"reports":[]}')
+        client.report(b'{"reports":[]}', [])
     assert caught.value.retry_after_seconds == seconds
 
 
@@ -51,7 +52,7 @@ def test_retry_after_is_held_to_limits(
 def test_a_no_is_refused_with_its_reason(service: FakeService, client: Client, status: int) -> None:
     service.order("report", status)
     with pytest.raises(Refused, match=f"{status}: Refused on order") as caught:
-        client.report(b'{"reports":[]}')
+        client.report(b'{"reports":[]}', [])
     assert caught.value.status == status
     assert not isinstance(caught.value, Unauthorized)
 
@@ -65,7 +66,7 @@ def test_a_token_that_is_not_accepted_is_unwelcome(service: FakeService, client:
 
 def test_a_redirect_is_not_followed(service: FakeService, client: Client) -> None:
     service.order("lease", (302, {"Location": "http://127.0.0.2/"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unavailable) as caught:
         client.lease(1, 0)
     assert caught.value.status == 302
 

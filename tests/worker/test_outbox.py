@@ -9,12 +9,14 @@ from stamina.instrumentation import set_on_retry_hooks
 from structlog.testing import capture_logs
 
 from app.worker import outbox as module
-from app.worker import retries
-from app.worker.client import Client, Unauthorized
+from app.worker import retries, unsent_reports
+from app.worker.client import Client
 from app.worker.outbox import Outbox
 from app.worker.reports import Report, completed
+from app.worker.service_answers import Unauthorized
 from app.worker.task import Task
 from tests.support.waiting import LIMIT_SECONDS, wait_until
+from tests.worker.conftest import others
 from tests.worker.fake_service import FakeService
 
 
@@ -160,23 +162,90 @@ def test_a_service_that_refuses_everything_is_not_called_for_ever(
     assert len(service.calls["report"]) == 1 + 2 + 4 + 4
 
 
+@pytest.mark.parametrize("fault", [500, "drop_before", (403, {"Content_Type": "text/html"})])
 def test_a_report_on_which_the_service_breaks_does_not_hold_the_others(
-    service: FakeService, client: Client, sending: Sending, monkeypatch: pytest.MonkeyPatch
+    service: FakeService, client: Client, sending: Sending, monkeypatch: pytest.MonkeyPatch, fault: object
 ) -> None:
-    monkeypatch.setattr(module, "FAULTS_OF_BULK", 2)
-    monkeypatch.setattr(module, "FAULTS_OF_ONE", 3)
+    """Nor is it replaced or dropped: it is tried at longer intervals. A proxy may refuse one report, too."""
+    monkeypatch.setattr(unsent_reports, "FIRST_ASIDE_SECONDS", 0.05)
     bad = {"text": "BAD"}
     reports = leased(service, client, 1, bad) + leased(service, client, 5)
-    service.order("report", lambda body: 500 if any(r.get("result") == bad for r in body["reports"]) else None)
+    service.order("report", lambda body: fault if any(r.get("result") == bad for r in body["reports"]) else None)
+    with capture_logs() as logs, others(client):
+        put(sending, reports)
+        wait_until(lambda: len(sending.settled) == 5)
+        assert service.statuses() == {"COMPLETED": 5, "LEASED": 1}
+        wait_until(lambda: len([line for line in logs if line["event"] == "report_set_aside"]) >= 4)
+        put(sending, leased(service, client, 3))
+        wait_until(lambda: len(sending.settled) == 8)
+    assert len(sending.outbox) == 1
+    waits = [line["next_try_seconds"] for line in logs if "next_try_seconds" in line]
+    assert waits[:3] == [0.1, 0.2, 0.4]
+    service.orders["report"].clear()
+    wait_until(lambda: len(sending.settled) == 9)
+    assert service.tasks["1"].reports[0]["result"] == bad
+    assert service.statuses() == {"COMPLETED": 9}
+
+
+@pytest.mark.parametrize("fault", [500, "page", (403, {"Content_Type": "text/html"})])
+def test_while_every_call_fails_the_same_report_is_sent_again(
+    service: FakeService, client: Client, sending: Sending, fault: object
+) -> None:
+    for call in ("report", "lease", "heartbeat"):
+        service.order(call, lambda _: fault)
+    service.orders["lease"].clear()
+    reports = leased(service, client, 4)
+    service.order("lease", lambda _: fault)
+    with capture_logs() as logs:
+        put(sending, reports)
+        wait_until(lambda: len(service.raw_reports) > 3 * module.FAULTS)
+    assert "report_set_aside" not in [line["event"] for line in logs]
+    for call in ("report", "lease", "heartbeat"):
+        service.orders[call].clear()
+    wait_until(lambda: len(sending.settled) == 4)
+    assert set(service.raw_reports[1:]) == {service.raw_reports[-1]}
+    assert service.statuses() == {"COMPLETED": 4}
+
+
+def test_a_report_that_a_proxy_finds_too_large_is_set_aside(
+    service: FakeService, client: Client, sending: Sending
+) -> None:
+    too_large = (413, {"Content_Type": "text/html"})
+    large = {"text": "x" * 5000}
+    reports = leased(service, client, 3) + leased(service, client, 1, large) + leased(service, client, 3)
+    service.order("report", lambda body: too_large if len(str(body)) > 4000 else None)
+    with capture_logs() as logs, others(client):
+        put(sending, reports)
+        wait_until(lambda: len(sending.settled) == 6)
+        wait_until(lambda: "report_set_aside" in [line["event"] for line in logs])
+    assert "report_refused" not in [line["event"] for line in logs]
+    assert len(sending.outbox) == 1
+
+
+def test_another_refusal_of_the_service_replaces_no_answer(
+    service: FakeService, client: Client, sending: Sending
+) -> None:
+    service.order("report", 404, 409, 405)
+    put(sending, leased(service, client, 3))
+    wait_until(lambda: len(sending.settled) == 3)
+    assert service.statuses() == {"COMPLETED": 3}
+    assert len(service.raw_reports) == 4
+
+
+def test_verdicts_on_other_tasks_are_no_answer(service: FakeService, client: Client, sending: Sending) -> None:
+    reports = leased(service, client, 2)
+    answered = iter([{"reports": []}, {"reports": [{"task_id": "8", "status": 200}, {"task_id": "9", "status": 200}]}])
+    judge = service.report
+    service.report = lambda body: next(answered, None) or judge(body)
     put(sending, reports)
-    wait_until(lambda: len(sending.settled) == 6)
-    assert service.statuses() == {"COMPLETED": 5, "FAILED": 1}
+    wait_until(lambda: len(sending.settled) == 2)
+    assert service.statuses() == {"COMPLETED": 2}
 
 
 def test_large_reports_do_not_share_a_bulk(
     service: FakeService, client: Client, sending: Sending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 2500)
+    monkeypatch.setattr(unsent_reports, "MAX_BULK_BYTES", 2500)
     put(sending, leased(service, client, 6, {"text": "x" * 1000}))
     wait_until(lambda: len(sending.settled) == 6)
     assert [len(body["reports"]) for body in service.calls["report"]] == [2, 2, 2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.worker import Task, TaskFailed
+from app.worker import Task, TaskFailed, download
 from app.worker.client import Address
 from app.worker.documents_root import DocumentsRoot
 from app.worker.extraction import Limits
@@ -152,13 +152,32 @@ def test_a_large_file_is_not_read_to_its_end(stager: Stager, service: FakeServic
     assert len(stager(document(content_url=URL))["text"]) == 1000
 
 
-def test_a_download_is_tried_again_and_then_left_for_later(stager: Stager, service: FakeService) -> None:
+def test_a_download_is_tried_again_and_then_left_for_later(
+    stager: Stager, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.files[URL] = b"here"
     service.order("content", 503)
     assert stager(document(content_url=URL))["text"] == "here"
-    service.order("content", 503, 503, 503, 503)
+    service.order("content", *[503] * 20, "page", "page")
+    assert stager(document(content_url=URL))["text"] == "here"
+    monkeypatch.setattr(download, "MAX_SECONDS", 0.0)
+    service.order("content", 503)
     failure = failure_of(stager, document(content_url=URL))
     assert (failure.code, failure.retryable) == ("content_unavailable", True)
+
+
+def test_a_page_of_a_proxy_is_no_document(stager: Stager, service: FakeService) -> None:
+    service.files[URL] = b"here"
+    service.order("content", "page", (404, {"Content_Type": "text/html"}), "page", (302, {"Location": "/x"}))
+    assert stager(document(content_url=URL))["text"] == "here"
+    assert not service.orders["content"]
+
+
+def test_a_download_ends_with_its_task(stager: Stager, service: FakeService) -> None:
+    task = document(content_url=URL)
+    task.stopping.set()
+    service.order("content", 503)
+    assert failure_of(stager, task).code == "content_unavailable"
 
 
 def test_a_missing_file_fails_for_good(stager: Stager) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.worker import Task, TaskFailed, lease_loop, task_runner
+from app.worker import Task, TaskFailed, lease_loop, task_runner, unsent_reports
 from app.worker import worker as module
 from app.worker.client import Address, Client
 from app.worker.executors import make_executor
@@ -346,10 +346,41 @@ def test_nothing_is_leased_while_answers_cannot_be_delivered(
     assert answers(service) == [1] * 500
 
 
+@pytest.mark.parametrize("rows", [[{"id": "1"}], [{}], [{"lease_expires_at": 7}], [{"lease_expires_at": "soon"}]])
+def test_an_answer_of_another_shape_does_not_end_it(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]
+) -> None:
+    service.add(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "lease", lambda _: {"tasks": rows})
+        running = run()
+        service.wait_for(lambda: len(service.calls["lease"]) >= 3)
+    service.wait_until_finished()
+    assert running.stop() == 0
+
+
+def test_nothing_is_leased_while_the_outbox_is_full(
+    service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsent_reports, "MAX_MEMORY_BYTES", 1000)
+    service.add(100)
+    service.order("report", lambda _: 503)
+    running = run(concurrency=2, prefetch=2)
+    wait_until(lambda: running.worker.outbox.is_full)
+    wait_until(lambda: service.statuses().get("LEASED", 0) == len(running.worker.outbox))
+    kept, tried = len(running.worker.outbox), len(service.calls["report"])
+    service.wait_for(lambda: len(service.calls["report"]) > tried + 10)
+    assert len(running.worker.outbox) == kept < 100
+    service.orders["report"].clear()
+    service.wait_until_finished()
+    assert answers(service) == [1] * 100
+
+
 def test_a_fault_in_the_worker_itself_ends_it(
     service: FakeService, run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "lease", lambda _: {"tasks": [{"id": "1"}]})
+    service.add(1)
+    monkeypatch.setattr(lease_loop, "Lease", None)
     running = run()
     assert running.join() == 1
 

@@ -15,6 +15,7 @@ import openai
 from app.worker.connections.failures import HIDDEN, failure_of
 from app.worker.connections.settings import Connection
 from app.worker.lenient_json import loads
+from app.worker.loopback import is_loopback
 from app.worker.task import TaskFailed
 
 MIN_SECRET_CHARACTERS = 16  # of a key; a shorter one may be a word of an answer
@@ -103,6 +104,8 @@ def _http_client(settings: Connection) -> httpx2.Client:
     return httpx2.Client(
         timeout=httpx2.Timeout(settings.read_seconds, connect=settings.connect_seconds),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=settings.concurrency or 100),
+        # The environment's proxies are used, except for a server on this machine: no proxy can reach it.
+        mounts={"http://": None, "https://": None} if is_loopback(settings.base_url) else None,
         follow_redirects=False,  # the key is for this address only
         event_hooks={"request": [note_start], "response": [limit]},
     )

@@ -133,3 +133,18 @@ def test_a_withheld_answer_fails_for_good_and_was_paid(connect: Connect, model_s
     assert (caught.value.code, caught.value.retryable) == ("content_filter", False)
     assert caught.value.usage is not None
     assert caught.value.usage["cost"] > 0
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_server_on_this_machine_is_called_without_the_proxy_of_the_environment(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert connect()(asking())["text"]
+
+
+def test_another_server_is_called_through_the_proxy_of_the_environment(
+    connect: Connect, model_server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", model_server.url.removesuffix("/v1"))
+    assert connect(base_url="http://models.invalid/v1")(asking())["text"]
