@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
-from wtforms import ValidationError
+from flask_wtf.csrf import CSRFProtect
 
 from app.domain.roles import ADMINS, OPERATORS, READERS, Role
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
+from app.ui.bodies import judge_body
 from app.ui.query import is_fragment
 from app.web.services import services
 
@@ -89,8 +89,13 @@ def order(**more: Any) -> Order:
     return Order(actor=caller.name, role=caller.role, request_id=g.request_id, **more)
 
 
-def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS) -> Callable[[View], View]:
-    """Declare a view of a page for visitors with one of `roles` (None: no sign-in needed); refuse forged forms."""
+def page(
+    routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS, is_upload: bool = False
+) -> Callable[[View], View]:
+    """Declare a view of a page for visitors with one of `roles` (None: no sign-in needed).
+
+    The body of a POST is a form that is judged before it is parsed; or an `is_upload`, a file or JSON of our scripts.
+    """
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -98,25 +103,13 @@ def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None
             if roles is not None and (refused := _turned_away(roles)):
                 return refused
             if method != "GET":
-                _refuse_forged()
+                judge_body(_csrf, is_signed_in=roles is not None, is_upload=is_upload)
             return view(**values)
 
         routes.add_url_rule(rule, view_func=guarded, methods=[method])
         return guarded
 
     return declare
-
-
-def _refuse_forged() -> None:
-    """Raise CSRFError for a form from another site. A script sends its proof as a header: its body may be long."""
-    token = request.headers.get("X-CSRFToken")
-    try:
-        if token:
-            validate_csrf(token)
-        else:
-            _csrf.protect()
-    except ValidationError as error:
-        raise CSRFError(str(error)) from error
 
 
 def _turned_away(roles: Sequence[Role]) -> Response | None:

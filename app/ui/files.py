@@ -25,7 +25,7 @@ def files(batch_id: int) -> str:
     return render_template("new_batch/files.html", batch=batch, documents=documents)
 
 
-@page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS, is_upload=True)
 def add(batch_id: int) -> Any:
     """Add the body as a document with the name `?name=`; answer with a sentence about the outcome."""
     name = request.args.get("name", "")
@@ -45,7 +45,7 @@ def add(batch_id: int) -> Any:
     return jsonify(message=message, documents=batch["input"]["documents"], left_out=bool(twins)), 201
 
 
-@page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS, is_upload=True)
 def known(batch_id: int) -> Any:
     """List those of the named files that the batch has already, so that the script does not send them again."""
     body = request.get_json(silent=True)
