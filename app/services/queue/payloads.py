@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, select
 from app import db
 from app.domain import prompts
 from app.domain.leases import TaskKind
+from app.domain.prompts import PromptTooLarge
 from app.models import Document, Model, Prompt, ReadyTask, Task
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
@@ -32,8 +33,8 @@ _READY = select(ReadyTask.number, ReadyTask.custom_id, ReadyTask.method, ReadyTa
 )
 
 
-def payloads(connection: Connection, tasks: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Make the payload of each leased task of one batch, in order."""
+def payloads(connection: Connection, tasks: Iterable[Any]) -> Iterator[dict[str, Any] | PromptTooLarge]:
+    """Make the payload of each leased task of one batch, in order; a PromptTooLarge for a task that can have none."""
     rows = list(tasks)
     staging = [row for row in rows if row.kind == TaskKind.STAGE]
     ready = [row for row in rows if row.ready_number is not None]
@@ -47,7 +48,10 @@ def payloads(connection: Connection, tasks: Iterable[Any]) -> Iterator[dict[str,
         elif row.kind == TaskKind.STAGE:
             yield _staging_payload(documents[row.document_id])
         else:
-            yield analysis.payload(row)
+            try:
+                yield analysis.payload(row)
+            except PromptTooLarge as error:
+                yield error
 
 
 def _of(connection: Connection, statement: Any, ids: Iterable[int]) -> list[Any]:

@@ -10,6 +10,7 @@ from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskKind
+from app.domain.prompts import PromptTooLarge
 from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import LateResult, Task
@@ -122,6 +123,7 @@ class Tasks:
     def with_payload(self, batch_id: int, task_id: str) -> dict[str, Any]:
         """Show a batch's task: the `task` whole, its `batch`, and the `payload` that its worker is given.
 
+        If its prompt is too large to be given to a worker, the payload has only an `error`.
         Raises NotFound.
         """
         with reading(self._engine) as connection:
@@ -129,7 +131,8 @@ class Tasks:
             row = self._row(connection, task_id)
             if row.batch_id != batch_id:
                 raise NotFound("task", task_id)
-            (payload,) = payloads(connection, [row])
+            (made,) = payloads(connection, [row])
+            payload = {"error": str(made)} if isinstance(made, PromptTooLarge) else made
             return {"batch": batch_view(batch, facts), "task": self._shown(connection, row), "payload": payload}
 
     def _row(self, connection: Connection, task_id: str) -> Any:
