@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading, transaction
+from app.domain.leases import TOO_LARGE
 from app.domain.prompts import PromptTooLarge
 from app.domain.task_endings import LeaseEvent
 from app.domain.times import rfc3339
@@ -201,7 +202,7 @@ class _Answer:
             if task.id in left:
                 self.endings.end(task, LeaseEvent.RELEASED)
             else:
-                error = {"code": "too_large", "message": too_large[task.id]}
+                error = {"code": TOO_LARGE, "message": too_large[task.id]}
                 self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
 
 
