@@ -37,6 +37,20 @@ class Number(fields.Float):
         return float(super()._deserialize(value, attr, data, **kwargs))
 
 
+class Items(fields.List[Any]):
+    """A list of `least` to `most` items, whose length is checked before its items are read."""
+
+    def __init__(self, item: fields.Field[Any], most: int, least: int = 0, **kwargs: Any) -> None:
+        self._length = validate.Length(least or None, most)
+        super().__init__(item, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        found: list[Any] = super()._deserialize(value, *args, **kwargs)
+        return found
+
+
 class JsonObject(fields.Dict):
     """Any JSON object."""
 
@@ -64,7 +78,7 @@ def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
 def check_together(schemas: Iterable[Mapping[str, Any] | None]) -> None:
     """Check that a batch's schemas are together small enough. Raises ValidationError."""
     if objection := objection_together(schemas):
-        raise ma.ValidationError(objection)
+        raise ma.ValidationError(objection, "prompts")
 
 
 class Taken(ma.Schema):
