@@ -1,7 +1,6 @@
-"""Who is signed in, and who may see a page. A session has only the id of a token, which every request looks up."""
+"""Who is signed in, and who may see a page. A cookie has only the secret of a session, which every request looks up."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -10,15 +9,14 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from app.domain.roles import ADMINS, OPERATORS, READERS, Role
+from app.services.access.sessions import LASTS
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
 from app.ui.bodies import judge_body
 from app.ui.query import is_fragment
 from app.web.services import services
 
-SESSION_HOURS = 12
-
-_TOKEN_ID = "token_id"  # noqa: S105 - the name of a field
+_SECRET = "session"  # noqa: S105 - the name of a field
 _csrf = CSRFProtect()
 View = Callable[..., Any]
 
@@ -40,7 +38,7 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
         SESSION_COOKIE_NAME=f"interlock_{port}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        PERMANENT_SESSION_LIFETIME=LASTS,
         WTF_CSRF_CHECK_DEFAULT=False,  # only pages check it: the API uses no cookies
         WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session
     )
@@ -51,8 +49,8 @@ def signed_in() -> Caller | None:
     """Return who is signed in; None without a session, or if its token was revoked or has expired."""
     if "visitor" not in g:
         g.visitor = None  # if the database fails, the error page must not query it again
-        token_id = session.get(_TOKEN_ID)
-        g.visitor = None if token_id is None else services().tokens.holder(token_id)
+        secret = session.get(_SECRET)
+        g.visitor = None if secret is None else services().sessions.holder(secret)
     found: Caller | None = g.visitor
     return found
 
@@ -61,11 +59,13 @@ def begin_session(caller: Caller) -> None:
     """Sign a caller in."""
     session.clear()  # remove the values of an earlier visitor
     session.permanent = True
-    session[_TOKEN_ID] = caller.token_id
+    session[_SECRET] = services().sessions.begin(caller)
 
 
 def end_session() -> None:
-    """Sign out."""
+    """Sign out. A copy of the cookie ends too."""
+    if secret := session.get(_SECRET):
+        services().sessions.end(secret)
     session.clear()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, insert, or_, select, update
+from sqlalchemy import Engine, Select, and_, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app import db
@@ -24,13 +24,12 @@ MOST_TRUSTED = 10_000
 ADMIN = "admin"  # the name of the caller with ADMIN_TOKEN
 ADMIN_ID = 0  # the id of ADMIN_TOKEN, which is not in the database
 
-_tokens = db.table_of(ApiToken)
-_LIVE = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(
+TOKENS = _tokens = db.table_of(ApiToken)
+IS_LIVE = and_(
     _tokens.c.revoked_at.is_(None),
     or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
 )
-_BY_HASH = _LIVE.where(_tokens.c.sha256 == bindparam("key"))
-_BY_ID = _LIVE.where(_tokens.c.id == bindparam("key"))
+_BY_HASH = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(IS_LIVE, _tokens.c.sha256 == bindparam("key"))
 
 
 @dataclass(frozen=True)
@@ -47,25 +46,26 @@ class TokenStore:
 
     def __init__(self, engine: Engine, admin_token: str | None = None) -> None:
         self._engine = engine
-        self._admin = _hash(admin_token) if admin_token else None
-        self._trusted: dict[str | int, tuple[Caller, float]] = {}
+        self._admin = hash_of(admin_token) if admin_token else None
+        self._trusted: dict[str, tuple[Caller, float]] = {}
 
     def caller(self, secret: str) -> Caller | None:
         """Find the caller with this secret; None if it is unknown, expired or revoked."""
-        sha256 = _hash(secret)
+        sha256 = hash_of(secret)
         if self._admin and compare_digest(sha256, self._admin):
             return self.admin()
-        return self._find(_BY_HASH, sha256)
-
-    def holder(self, token_id: int) -> Caller | None:
-        """Find the caller whose token has this id, for sessions, which have only the id; None as for `caller`."""
-        return self.admin() if token_id == ADMIN_ID else self._find(_BY_ID, token_id)
+        return self.find(_BY_HASH, sha256)
 
     def admin(self) -> Caller | None:
         """Return the caller with ADMIN_TOKEN; None if it is not set."""
         return Caller(ADMIN, Role.ADMIN) if self._admin else None
 
-    def _find(self, statement: Select[Any], key: str | int) -> Caller | None:
+    def forget(self, key: str) -> None:
+        """Look up anew what was found by this key."""
+        self._trusted.pop(key, None)
+
+    def find(self, statement: Select[Any], key: str) -> Caller | None:
+        """Find the caller whom `statement` gives for a key, which is a hash; trust it for TRUSTED_SECONDS."""
         trusted = self._trusted.get(key)
         if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
             return trusted[0]
@@ -93,7 +93,7 @@ class TokenStore:
             values = {
                 "name": name,
                 "role": Role(role),
-                "sha256": _hash(secret),
+                "sha256": hash_of(secret),
                 "created_at": now,
                 "expires_at": expires_at,
             }
@@ -133,7 +133,8 @@ class TokenStore:
         self._trusted.clear()
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """Hash a secret as the database has it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

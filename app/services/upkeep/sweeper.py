@@ -2,7 +2,7 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, sample the progress, and delete
-stored answers and sightings of workers that are too old.
+stored answers, sightings of workers and sessions that are too old.
 """
 
 import threading
@@ -17,7 +17,7 @@ from app.db import reading, transaction
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.errors import Refusal
-from app.services.access import idempotency
+from app.services.access import idempotency, sessions
 from app.services.batch import request_queue
 from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
@@ -139,6 +139,7 @@ class Sweeper:
             with transaction(self._engine) as connection:
                 idempotency.forget_old(connection)
                 worker_sightings.forget_old(connection)
+                sessions.forget_old(connection)
 
 
 def _named(step: Callable[[], object]) -> tuple[str, str | None]:
