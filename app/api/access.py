@@ -1,5 +1,6 @@
 """Who calls the API: bearer tokens, the caller's role, and the order that is made of the request."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -40,6 +41,12 @@ def current_caller() -> Caller:
     """Return the caller of the present request."""
     caller: Caller = g.caller
     return caller
+
+
+def token_is_valid() -> Callable[[], bool]:
+    """Return a function that looks at the token of the present request again, for answers that take long."""
+    tokens, token = services().tokens, auth.get_auth().token
+    return lambda: tokens.caller(token) is not None
 
 
 def order(record: Record | None = None, **more: Any) -> Order:

@@ -69,6 +69,12 @@ def end_session() -> None:
     session.clear()
 
 
+def session_is_valid() -> Callable[[], bool]:
+    """Return a function that looks at the present session again, for answers that take long."""
+    sessions, secret = services().sessions, session[_SECRET]
+    return lambda: sessions.holder(secret) is not None
+
+
 def may_operate() -> bool:
     """Whether the present visitor may request actions."""
     caller = signed_in()

@@ -22,6 +22,7 @@ from app.domain.task_endings import LeaseEvent
 from app.domain.times import rfc3339
 from app.domain.turns import Turns
 from app.domain.usage import CallUsage
+from app.errors import Unauthenticated
 from app.metrics import LEASES
 from app.services.queue import held_leases, leasing
 from app.services.queue.held_leases import Answers, Lease
@@ -69,11 +70,13 @@ class TaskQueue:
         wait_seconds: float = 0,
         batch_id: int | None = None,
         record: Record | None = None,
+        is_allowed: Callable[[], bool] = lambda: True,
     ) -> list[dict[str, Any]]:
         """Lease up to `max_tasks` tasks, waiting up to `wait_seconds` for the first one.
 
         It waits less when as many callers wait already as this process has room for, or when the process stops.
-        `record` is called in the transaction of the lease, if a task was leased.
+        `record` is called in the transaction of the lease, if a task was leased. While it waits, it leases nothing
+        unless `is_allowed`, which looks at the caller's token again. Raises Unauthenticated.
         """
         request = LeaseRequest(worker, max_tasks, lease_seconds, batch_id)
         deadline = time.monotonic() + wait_seconds
@@ -83,6 +86,8 @@ class TaskQueue:
             return leased
         try:
             while not leased and time.monotonic() < deadline and not self.stopping.wait(POLL_SECONDS):
+                if not is_allowed():
+                    raise Unauthenticated("The token was revoked or has expired.")
                 leased = self._lease(request, record)
         finally:
             self._waiting.release()
