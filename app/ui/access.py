@@ -13,7 +13,7 @@ from app.services.access.sessions import LASTS
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
 from app.ui.bodies import judge_body
-from app.ui.query import is_fragment
+from app.ui.query import check_query, is_fragment
 from app.web.services import services
 
 _SECRET = "session"  # noqa: S105 - the name of a field
@@ -108,6 +108,7 @@ def page(
         def guarded(**values: Any) -> Any:
             if roles is not None and (refused := _turned_away(roles)):
                 return refused
+            check_query()
             if method != "GET":
                 judge_body(_csrf, is_signed_in=roles is not None, is_upload=is_upload)
             return view(**values)

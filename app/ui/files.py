@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, current_app, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.domain.documents import media_type, usable_name
+from app.domain.documents import media_type, usable_media_type, usable_name
 from app.domain.roles import OPERATORS
 from app.errors import Refusal
 from app.services.input import edits
@@ -31,6 +31,8 @@ def add(batch_id: int) -> Any:
     name = request.args.get("name", "")
     if not usable_name(name):
         return jsonify(message="The file's name has to be 1 to 500 characters."), 422
+    if not usable_media_type(request.args.get("type", "")):
+        return jsonify(message="The file's media type has to be one line of up to 200 characters."), 422
     try:
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}

@@ -48,7 +48,7 @@ def _index(**outcome: Any) -> str:
 
 def _name() -> str:
     name = request.form.get("name", "").strip()
-    if not 1 <= len(name) <= MAX_NAME:
+    if not 1 <= len(name) <= MAX_NAME or "\0" in name:
         raise Invalid(f"A token needs a name of 1 to {MAX_NAME} characters: it is the actor of the audit trail.")
     return name
 

@@ -7,6 +7,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from app.domain.answer_schemas import objection_to_schema, objection_together
+from app.domain.documents import usable_media_type
 
 
 class Plain(fields.String):
@@ -16,6 +17,16 @@ class Plain(fields.String):
         text = super()._deserialize(value, attr, data, **kwargs)
         if "\0" in text:
             raise ma.ValidationError("has a NUL character")
+        return text
+
+
+class MediaType(Plain):
+    """A media type, which has to fit into a header."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not usable_media_type(text):
+            raise ma.ValidationError("has to be one line")
         return text
 
 

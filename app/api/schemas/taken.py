@@ -13,6 +13,7 @@ from app.api.schemas.fields import (
     Flag,
     Items,
     JsonObject,
+    MediaType,
     Number,
     Plain,
     Taken,
@@ -43,7 +44,7 @@ class DocumentBody(Taken):
 
     name = short(documents.LONGEST_NAME)
     text = Plain()
-    media_type = short(200)
+    media_type = MediaType(validate=validate.Length(1, documents.LONGEST_MEDIA_TYPE))
     folder = short(documents.LONGEST_NAME)
 
     @ma.validates_schema
@@ -65,7 +66,7 @@ class DocumentBody(Taken):
 class ReplaceDocumentBody(Taken):
     name = short(documents.LONGEST_NAME)
     text = Plain(required=True)
-    media_type = short(200, load_default="text/plain")
+    media_type = MediaType(load_default="text/plain", validate=validate.Length(1, documents.LONGEST_MEDIA_TYPE))
 
 
 class PromptBody(Taken):
