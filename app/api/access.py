@@ -33,6 +33,8 @@ def _roles(caller: Caller) -> list[str]:
 @auth.error_handler
 def _refuse(status: int) -> Response:
     if status == Forbidden.status:
+        caller = current_caller()
+        log.warning("forbidden", path=request.path, actor=caller.name, role=caller.role, remote=request.remote_addr)
         return problem_of(Forbidden(f"The role {g.caller.role} may not do this."))
     return problem_of(Unauthenticated("Send a valid token: Authorization: Bearer <token>."))
 

@@ -8,6 +8,7 @@ from app import db
 from app.schema import Readiness
 from app.services.access.sessions import Sessions
 from app.services.access.sign_in_links import SignInLinks
+from app.services.access.throttle import Throttle
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
 from app.services.queue.task_queue import TaskQueue
@@ -30,6 +31,7 @@ class Services:
     tokens: TokenStore
     sessions: Sessions
     sign_in_links: SignInLinks
+    sign_in_throttle: Throttle
     sweeper: Sweeper
     readiness: Readiness
 
@@ -49,6 +51,7 @@ def build(config: Config) -> Services:
         tokens=tokens,
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),
+        sign_in_throttle=Throttle(),
         sweeper=Sweeper(engine, batches),
         readiness=Readiness(engine),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+import structlog
 from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
@@ -18,6 +19,7 @@ from app.web.services import services
 
 _SECRET = "session"  # noqa: S105 - the name of a field
 _csrf = CSRFProtect()
+log = structlog.get_logger()
 View = Callable[..., Any]
 
 
@@ -128,5 +130,6 @@ def _turned_away(roles: Sequence[Role]) -> Response | None:
         there = request.full_path.rstrip("?")
         return redirect(url_for("ui_sign_in.form", next=there), 303)  # type: ignore[return-value]
     if caller.role not in roles:
+        log.warning("forbidden", path=request.path, actor=caller.name, role=caller.role, remote=request.remote_addr)
         abort(403, f"The role {caller.role} may not do this.")
     return None

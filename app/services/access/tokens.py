@@ -8,6 +8,7 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, Select, and_, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +18,8 @@ from app.domain.roles import SYSTEM, Role
 from app.domain.times import rfc3339
 from app.errors import Invalid, NotFound
 from app.models import ApiToken
+
+log = structlog.get_logger()
 
 PREFIX = "ilk_"
 TRUSTED_SECONDS = 0.5  # within a second, every process refuses a revoked token
@@ -81,7 +84,9 @@ class TokenStore:
         self._trusted[key] = (caller, looked_up_at)
         return caller
 
-    def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:
+    def create(
+        self, name: str, role: str, expires_at: datetime | None = None, record: Any = None, actor: str = SYSTEM
+    ) -> dict[str, Any]:
         """Create a token; only this answer has its secret, in `token`. Raises Invalid."""
         if name == ADMIN or name.split(":")[0] == SYSTEM:
             raise Invalid(f"The name {name!r} is reserved for the service.", errors={"name": ["is reserved"]})
@@ -104,6 +109,7 @@ class TokenStore:
             answer = {**_view(token_id, name, role, now, expires_at), "token": secret}
             if record:
                 record(connection, answer)
+        log.info("token_created", token_id=token_id, name=name, role=role, actor=actor)
         return answer
 
     def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
@@ -120,7 +126,7 @@ class TokenStore:
                 for row in connection.execute(statement)
             ]
 
-    def revoke(self, token_id: int) -> None:
+    def revoke(self, token_id: int, actor: str = SYSTEM) -> None:
         """Revoke a token: within a second, every process refuses it. Raises NotFound."""
         with transaction(self._engine) as connection:
             statement = (
@@ -130,6 +136,7 @@ class TokenStore:
             )
             if connection.execute(statement).rowcount != 1:
                 raise NotFound("token", token_id)
+        log.info("token_revoked", token_id=token_id, actor=actor)
         self._trusted.clear()
 
 
