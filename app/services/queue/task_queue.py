@@ -183,7 +183,9 @@ class _Answer:
         rows = leasing.lease(self._connection, candidate, amount, self._request.worker, expires_at, self.endings)
         granted, size, too_large = 0, 0, {}
         left = {row.id for row in rows}
-        for row, payload in zip(rows, payloads(self._connection, rows), strict=True):
+        for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
+            if payload is None:
+                continue
             if isinstance(payload, PromptTooLarge):
                 too_large[row.id] = str(payload)
                 left.remove(row.id)

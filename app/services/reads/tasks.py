@@ -10,7 +10,6 @@ from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskKind, TaskStatus
-from app.domain.prompts import PromptTooLarge
 from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import LateResult, Task
@@ -144,7 +143,7 @@ class Tasks:
             if row.batch_id != batch_id:
                 raise NotFound("task", task_id)
             (made,) = payloads(connection, [row])
-            payload = {"error": str(made)} if isinstance(made, PromptTooLarge) else made
+            payload = made if isinstance(made, dict) else {"error": str(made)}
             return {"batch": batch_view(batch, facts), "task": self._shown(connection, row), "payload": payload}
 
     def _row(self, connection: Connection, task_id: str) -> Any:
