@@ -4,9 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from environs import Env, validate
+from environs import Env, ValidationError, validate
 
 VAR = Path(__file__).parent / "var"
+SHORTEST_ADMIN_TOKEN = 16
+
+
+def _long_enough(admin_token: str) -> None:
+    if 0 < len(admin_token) < SHORTEST_ADMIN_TOKEN:
+        raise ValidationError(f"The admin token has to have at least {SHORTEST_ADMIN_TOKEN} characters.")
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Config:
             "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),
             "host": env.str("HOST", cls.host),
             "port": env.int("PORT", cls.port, validate=validate.Range(1, 65535)),
-            "admin_token": env.str("ADMIN_TOKEN", None),
+            "admin_token": env.str("ADMIN_TOKEN", None, validate=_long_enough),
             "lock_timeout_ms": env.int("LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)),
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),

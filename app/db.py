@@ -110,6 +110,8 @@ def make_engine(config: Config) -> Engine:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            # SQLite gives its other files (-wal, -shm) the mode of this one: no other user of the machine reads them.
+            Path(url.database).touch(mode=0o600)
         engine = create_engine(url, **options, connect_args={"timeout": SQLITE_WAIT_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -1,5 +1,6 @@
 """Who calls the API: bearer tokens, the caller's role, and the order that is made of the request."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ def _roles(caller: Caller) -> list[str]:
 @auth.error_handler
 def _refuse(status: int) -> Response:
     if status == Forbidden.status:
+        caller = current_caller()
+        log.warning("forbidden", path=request.path, actor=caller.name, role=caller.role, remote=request.remote_addr)
         return problem_of(Forbidden(f"The role {g.caller.role} may not do this."))
     return problem_of(Unauthenticated("Send a valid token: Authorization: Bearer <token>."))
 
@@ -40,6 +43,12 @@ def current_caller() -> Caller:
     """Return the caller of the present request."""
     caller: Caller = g.caller
     return caller
+
+
+def token_is_valid() -> Callable[[], bool]:
+    """Return a function that looks at the token of the present request again, for answers that take long."""
+    tokens, token = services().tokens, auth.get_auth().token
+    return lambda: tokens.caller(token) is not None
 
 
 def order(record: Record | None = None, **more: Any) -> Order:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request, url_for
 from marshmallow import fields
 
-from app.api.access import order
+from app.api.access import current_caller, order
 from app.api.idempotency import recorder
 from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, reply
@@ -26,7 +26,7 @@ from app.api.schemas.taken import (
 )
 from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
 from app.domain.leases import TaskStatus
-from app.domain.roles import OPERATORS, READERS, WORKERS
+from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services.input import edits
@@ -185,11 +185,11 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
     return stream_lines(services().reads.results.lines(batch_id, query["run"], query["format"]))
 
 
-@routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[404])
+@routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[403, 404])
 @routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def document_content(document_id: int) -> Response:
-    """Download a document as it was uploaded."""
-    document = services().reads.documents.content(document_id)
+    """Download a document as it was uploaded; with a worker's token, only while its task is leased."""
+    document = services().reads.documents.content(document_id, current_caller().role is Role.WORKER)
     content = document.content if document.content is not None else document.text.encode()
     # A browser must never display it: an uploaded page must not run under this origin.
     response = Response(content, content_type="application/octet-stream")

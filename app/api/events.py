@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from flask import Response, request
 
+from app.api.access import token_is_valid
 from app.api.replies import reply
 from app.api.routes import Routes
 from app.api.schemas.taken import DiagramQuery
@@ -45,7 +46,7 @@ def state_machine(query: Mapping[str, Any]) -> Response:
 @routes.response(200, {"type": "string"}, content_type="text/event-stream")
 def events() -> Response:
     """Stream changes of batches. A change may come twice; `batch_id` and `version` identify it."""
-    return stream(_Changes(_resume_at(request.headers.get("Last-Event-ID"))).new, POLL_SECONDS)
+    return stream(_Changes(_resume_at(request.headers.get("Last-Event-ID"))).new, POLL_SECONDS, token_is_valid())
 
 
 def _resume_at(last_event_id: str | None) -> datetime:

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
+from app.api.access import token_is_valid
 from app.api.idempotency import recorder
 from app.api.replies import reply
 from app.api.routes import Routes
@@ -34,7 +35,7 @@ def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 @routes.response(200, list_of("tasks", LeasedTask, paged=False))
 def lease(body: Mapping[str, Any]) -> Response:
     """Lease tasks; with `wait_seconds`, wait for the first one. The list is empty when there is nothing to do."""
-    return _leased(services().queue.lease(**body, record=recorder(_leased)))
+    return _leased(services().queue.lease(**body, record=recorder(_leased), is_allowed=token_is_valid()))
 
 
 @routes.call("POST", "/heartbeat", WORKERS, refuses=[503], body=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response
 
+from app.api.access import current_caller
 from app.api.idempotency import recorder
 from app.api.replies import nothing, reply
 from app.api.routes import Routes, page
@@ -25,7 +26,7 @@ def _created(token: Mapping[str, Any]) -> Response:
 @routes.response(201, TokenSchema)
 def create(body: Mapping[str, Any]) -> Response:
     """Create a token; only this answer has its secret."""
-    return _created(services().tokens.create(**body, record=recorder(_created)))
+    return _created(services().tokens.create(**body, record=recorder(_created), actor=current_caller().name))
 
 
 @routes.call("GET", "", ADMINS)
@@ -42,5 +43,5 @@ def index(query: Mapping[str, Any]) -> Response:
 @routes.response(204)
 def revoke(token_id: int) -> Response:
     """Revoke a token: within a second, every process refuses it."""
-    services().tokens.revoke(token_id)
+    services().tokens.revoke(token_id, current_caller().name)
     return nothing()

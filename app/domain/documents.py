@@ -28,10 +28,15 @@ def usable_name(name: str | None) -> bool:
     return bool(name) and len(str(name)) <= LONGEST_NAME and "\0" not in str(name)
 
 
+def usable_media_type(text: str) -> bool:
+    """Whether a text can be the media type of a document: it is sent in a header, which has no line breaks."""
+    return len(text) <= LONGEST_MEDIA_TYPE and not set("\r\n\0") & set(text)
+
+
 def media_type(name: str, declared: str | None) -> str:
     """Choose a file's media type: the declared one if it is specific, else the one that fits the file's name."""
     suffix = "." + name.rsplit(".", 1)[-1].lower() if "." in name else ""
-    if declared and declared != UNKNOWN_MEDIA_TYPE and len(declared) <= LONGEST_MEDIA_TYPE:
+    if declared and declared != UNKNOWN_MEDIA_TYPE and usable_media_type(declared):
         return declared
     return MEDIA_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or UNKNOWN_MEDIA_TYPE
 

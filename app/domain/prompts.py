@@ -12,9 +12,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 METADATA = "metadata."
+MOST_CHARACTERS = 32 * 1024 * 1024  # of the messages of one task
 _WORD = r"(document|name|metadata(?:\.[\w-]+)+)"
 # One pass over the template only: the text of a document is never searched for placeholders.
 PLACEHOLDER = re.compile(rf"\{{\{{{_WORD}\}}\}}|\{{{_WORD}\}}")
+
+
+class PromptTooLarge(ValueError):
+    """The rendered messages of a task would be longer than MOST_CHARACTERS."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"The prompt would have {length:,} characters; the limit is {MOST_CHARACTERS:,}.")
 
 
 def placeholders(*templates: str | None) -> set[str]:
@@ -54,12 +62,26 @@ def messages(
     """Make the chat messages of one task: the rendered `system` text if there is one, then the rendered prompt.
 
     If neither contains `{document}`, the text is added to the prompt after a blank line: it is never left out.
+    Raises PromptTooLarge before anything is rendered.
     """
+    _check_length([each for each in (template, system) if each is not None], text, name, metadata)
     content = render(template, text, name, metadata)
     if "document" not in placeholders(template, system):
         content = f"{content.rstrip()}\n\n{text}" if content.strip() else text
     first = [] if system is None else [{"role": "system", "content": render(system, text, name, metadata)}]
     return [*first, {"role": "user", "content": content}]
+
+
+def _check_length(templates: list[str], text: str, name: str, metadata: Any) -> None:
+    """Compute from the lengths of the values how long the messages will be, or a little more. Raises PromptTooLarge."""
+    words = placeholders(*templates)
+    lengths = {word: len(value) for word, value in filled_in(words, name, metadata).items()}
+    lengths["document"] = len(text)
+    length = 0 if "document" in words else len(text)
+    for template in templates:
+        length += len(template) + sum(lengths[found[2]] for found in PLACEHOLDER.finditer(template) if found[2])
+    if length > MOST_CHARACTERS:
+        raise PromptTooLarge(length)
 
 
 def filled_in(words: Iterable[str], name: str, metadata: Any) -> dict[str, str]:

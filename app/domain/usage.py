@@ -6,10 +6,12 @@ from typing import Any
 from app.domain.money import NANOS
 
 MOST_TOKENS = 2**53  # the highest limit that a batch may have: every reader of JSON holds it exactly
-# Limits for one call. A larger value is not a measurement; and 64 bits have room for the sum over a large batch.
+# Limits for one call. A larger value is not a measurement.
 MOST_CALL_TOKENS = 10**9
-MOST_CALL_COST = 100_000
+MOST_CALL_COST = 1_000
 MOST_CALL_MS = 2**31 - 1
+# Where a counter stops. A run has up to 64 shards of each: their sum is below 2**63, whatever workers report.
+MOST_COUNTED = 2**56
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is kept: one noun a class, with the reason beside each index and constraint."""
 
 from app.db import Base
-from app.models.access import ApiToken, IdempotencyKey, SignInLink
+from app.models.access import ApiToken, IdempotencyKey, PageSession, SignInLink
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.progress import ProgressSample
@@ -19,6 +19,7 @@ __all__ = [
     "IdempotencyKey",
     "LateResult",
     "Model",
+    "PageSession",
     "ProgressSample",
     "Prompt",
     "ReadyTask",

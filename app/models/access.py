@@ -44,6 +44,18 @@ class SignInLink(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
+class PageSession(Base):
+    """A session of the pages; sign-out deletes it."""
+
+    __tablename__ = "sessions"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of its secret, which only the cookie has
+    token_id: Mapped[int] = mapped_column(BigId)  # 0 for ADMIN_TOKEN, which is not in the database
+    expires_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (Index("ix_sessions_expires_at", "expires_at"),)  # the sweeper deletes old ones
+
+
 class IdempotencyKey(Base):
     """The first answer to a POST with this key; `status` is null while it is being decided."""
 

@@ -6,7 +6,9 @@ from sqlalchemy import Engine
 
 from app import db
 from app.schema import Readiness
+from app.services.access.sessions import Sessions
 from app.services.access.sign_in_links import SignInLinks
+from app.services.access.throttle import Throttle
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
 from app.services.queue.task_queue import TaskQueue
@@ -27,7 +29,9 @@ class Services:
     reads: Reads
     run_report: RunReport
     tokens: TokenStore
+    sessions: Sessions
     sign_in_links: SignInLinks
+    sign_in_throttle: Throttle
     sweeper: Sweeper
     readiness: Readiness
 
@@ -37,14 +41,17 @@ def build(config: Config) -> Services:
     engine = db.make_engine(config)
     sightings = Sightings(engine)
     batches = BatchService(engine, config.request_ttl_s, sightings)
+    tokens = TokenStore(engine, config.admin_token)
     return Services(
         engine=engine,
         batches=batches,
         queue=TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings),
         reads=Reads.on(engine, sightings),
         run_report=RunReport(engine),
-        tokens=TokenStore(engine, config.admin_token),
+        tokens=tokens,
+        sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),
+        sign_in_throttle=Throttle(),
         sweeper=Sweeper(engine, batches),
         readiness=Readiness(engine),
     )

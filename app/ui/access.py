@@ -1,25 +1,25 @@
-"""Who is signed in, and who may see a page. A session has only the id of a token, which every request looks up."""
+"""Who is signed in, and who may see a page. A cookie has only the secret of a session, which every request looks up."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
+import structlog
 from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
-from wtforms import ValidationError
+from flask_wtf.csrf import CSRFProtect
 
 from app.domain.roles import ADMINS, OPERATORS, READERS, Role
+from app.services.access.sessions import LASTS
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
-from app.ui.query import is_fragment
+from app.ui.bodies import judge_body
+from app.ui.query import check_query, is_fragment
 from app.web.services import services
 
-SESSION_HOURS = 12
-
-_TOKEN_ID = "token_id"  # noqa: S105 - the name of a field
+_SECRET = "session"  # noqa: S105 - the name of a field
 _csrf = CSRFProtect()
+log = structlog.get_logger()
 View = Callable[..., Any]
 
 
@@ -40,7 +40,7 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
         SESSION_COOKIE_NAME=f"interlock_{port}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        PERMANENT_SESSION_LIFETIME=LASTS,
         WTF_CSRF_CHECK_DEFAULT=False,  # only pages check it: the API uses no cookies
         WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session
     )
@@ -51,8 +51,8 @@ def signed_in() -> Caller | None:
     """Return who is signed in; None without a session, or if its token was revoked or has expired."""
     if "visitor" not in g:
         g.visitor = None  # if the database fails, the error page must not query it again
-        token_id = session.get(_TOKEN_ID)
-        g.visitor = None if token_id is None else services().tokens.holder(token_id)
+        secret = session.get(_SECRET)
+        g.visitor = None if secret is None else services().sessions.holder(secret)
     found: Caller | None = g.visitor
     return found
 
@@ -61,12 +61,20 @@ def begin_session(caller: Caller) -> None:
     """Sign a caller in."""
     session.clear()  # remove the values of an earlier visitor
     session.permanent = True
-    session[_TOKEN_ID] = caller.token_id
+    session[_SECRET] = services().sessions.begin(caller)
 
 
 def end_session() -> None:
-    """Sign out."""
+    """Sign out. A copy of the cookie ends too."""
+    if secret := session.get(_SECRET):
+        services().sessions.end(secret)
     session.clear()
+
+
+def session_is_valid() -> Callable[[], bool]:
+    """Return a function that looks at the present session again, for answers that take long."""
+    sessions, secret = services().sessions, session[_SECRET]
+    return lambda: sessions.holder(secret) is not None
 
 
 def may_operate() -> bool:
@@ -89,34 +97,28 @@ def order(**more: Any) -> Order:
     return Order(actor=caller.name, role=caller.role, request_id=g.request_id, **more)
 
 
-def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS) -> Callable[[View], View]:
-    """Declare a view of a page for visitors with one of `roles` (None: no sign-in needed); refuse forged forms."""
+def page(
+    routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS, is_upload: bool = False
+) -> Callable[[View], View]:
+    """Declare a view of a page for visitors with one of `roles` (None: no sign-in needed).
+
+    The body of a POST is a form that is judged before it is parsed; or an `is_upload`, a file or JSON of our scripts.
+    """
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(**values: Any) -> Any:
             if roles is not None and (refused := _turned_away(roles)):
                 return refused
+            check_query()
             if method != "GET":
-                _refuse_forged()
+                judge_body(_csrf, is_signed_in=roles is not None, is_upload=is_upload)
             return view(**values)
 
         routes.add_url_rule(rule, view_func=guarded, methods=[method])
         return guarded
 
     return declare
-
-
-def _refuse_forged() -> None:
-    """Raise CSRFError for a form from another site. A script sends its proof as a header: its body may be long."""
-    token = request.headers.get("X-CSRFToken")
-    try:
-        if token:
-            validate_csrf(token)
-        else:
-            _csrf.protect()
-    except ValidationError as error:
-        raise CSRFError(str(error)) from error
 
 
 def _turned_away(roles: Sequence[Role]) -> Response | None:
@@ -128,5 +130,6 @@ def _turned_away(roles: Sequence[Role]) -> Response | None:
         there = request.full_path.rstrip("?")
         return redirect(url_for("ui_sign_in.form", next=there), 303)  # type: ignore[return-value]
     if caller.role not in roles:
+        log.warning("forbidden", path=request.path, actor=caller.name, role=caller.role, remote=request.remote_addr)
         abort(403, f"The role {caller.role} may not do this.")
     return None

@@ -37,10 +37,19 @@ def version_shown(form: Mapping[str, str]) -> int:
     return version
 
 
+def reason_of(form: Mapping[str, str]) -> str:
+    """Read the reason of an action; it may be empty. Raises Invalid."""
+    reason = form.get("reason", "").strip()
+    if len(reason) > LONGEST_REASON or "\0" in reason:
+        message = f"can have at most {LONGEST_REASON:,} characters, and no NUL character"
+        raise Invalid(f"The reason {message}.", errors={"reason": [message]})
+    return reason
+
+
 def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:
     """Make an action's context from the fields of its dialog."""
     context: dict[str, Any] = {}
-    if reason := form.get("reason", "").strip()[:LONGEST_REASON]:
+    if reason := reason_of(form):
         context["reason"] = reason
     if takes_limits(action):
         context |= _limits(form)

@@ -28,7 +28,7 @@ class ListQuery(NamedTuple):
     def of(cls, values: Any) -> "ListQuery":
         state, sort = values.get("state", ""), values.get("sort", "")
         wanted = BatchState(state) if state in set(BatchState) else None
-        name = values.get("name", "").strip()[:200]
+        name = values.get("name", "").strip()[:200].replace("\0", "")
         return cls(Filter(wanted, name), Sort(sort) if sort in set(Sort) else Sort.NEWEST)
 
     def address_query(self, **changes: Any) -> dict[str, Any]:

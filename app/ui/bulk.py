@@ -15,6 +15,7 @@ from app.domain.transitions import ACTIONS
 from app.errors import Refusal, UnknownAction
 from app.services.reads.batches import MOST_AT_ONCE
 from app.ui.access import order, page
+from app.ui.action_form import reason_of
 from app.ui.batches import ListQuery
 from app.web.services import services
 
@@ -63,7 +64,7 @@ def preview() -> str:
 @page(routes, "POST", "/batches/bulk/apply", roles=OPERATORS)
 def apply() -> str:
     """Request the action for each batch, and show each answer."""
-    action, reason = _action(), request.form.get("reason", "").strip()
+    action, reason = _action(), reason_of(request.form)
     chosen = Chosen.read()[:MOST_AT_ONCE]
     answers = list(_answers(action, reason, chosen))
     return render_template("bulk/answers.html", action=action, answers=answers, left=chosen[len(answers) :])

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, current_app, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.domain.documents import media_type, usable_name
+from app.domain.documents import media_type, usable_media_type, usable_name
 from app.domain.roles import OPERATORS
 from app.errors import Refusal
 from app.services.input import edits
@@ -25,12 +25,14 @@ def files(batch_id: int) -> str:
     return render_template("new_batch/files.html", batch=batch, documents=documents)
 
 
-@page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS, is_upload=True)
 def add(batch_id: int) -> Any:
     """Add the body as a document with the name `?name=`; answer with a sentence about the outcome."""
     name = request.args.get("name", "")
     if not usable_name(name):
         return jsonify(message="The file's name has to be 1 to 500 characters."), 422
+    if not usable_media_type(request.args.get("type", "")):
+        return jsonify(message="The file's media type has to be one line of up to 200 characters."), 422
     try:
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}
@@ -45,7 +47,7 @@ def add(batch_id: int) -> Any:
     return jsonify(message=message, documents=batch["input"]["documents"], left_out=bool(twins)), 201
 
 
-@page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS)
+@page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS, is_upload=True)
 def known(batch_id: int) -> Any:
     """List those of the named files that the batch has already, so that the script does not send them again."""
     body = request.get_json(silent=True)

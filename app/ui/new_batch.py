@@ -57,7 +57,7 @@ def show_preview() -> str:
     )
 
 
-@page(routes, "POST", "/batches/new/lines", roles=OPERATORS)
+@page(routes, "POST", "/batches/new/lines", roles=OPERATORS, is_upload=True)
 def create_of_lines() -> Any:
     """Create a batch from JSON lines, each a ready-made task; a refusal names the bad lines by their number."""
     name = request.args.get("name", "").strip()

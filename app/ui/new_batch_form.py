@@ -73,30 +73,36 @@ def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
-    """Read the prompts; empty ones are left out."""
-    found = []
+    """Read the prompts; empty ones are left out. Too many of them, or too large schemas, are not read any further."""
     columns = [form.getlist(f"prompt_{name}") for name in ("name", "text", "system", "schema")]
-    for number, (name, text, system, schema) in enumerate(zip(*columns, strict=False), 1):
-        if not any(each.strip() for each in (name, text, system, schema)):
-            continue
-        at = f"prompt_{{}}_{number}"
-        if not text.strip():
-            errors[at.format("text")] = f"Prompt {number} needs a text."
-        for column, value in (("text", text), ("system", system)):
-            _plain(value, at.format(column), errors)
-        found.append(
-            {
-                "name": _name(name, at.format("name"), errors, rules.LONGEST_NAME),
-                "text": text,
-                "system": system if system.strip() else None,
-                "schema": _schema(schema, at.format("schema"), errors),
-            }
-        )
-    if len(found) > rules.MOST_PROMPTS:
+    rows = [
+        (number, row) for number, row in enumerate(zip(*columns, strict=False), 1) if any(each.strip() for each in row)
+    ]
+    if len(rows) > rules.MOST_PROMPTS:
         errors["prompts"] = f"A batch can have at most {rules.MOST_PROMPTS} prompts."
-    if objection := objection_together(prompt["schema"] for prompt in found):
+        return []
+    schemas = {number: _object(row[-1], f"prompt_schema_{number}", errors) for number, row in rows}
+    if objection := objection_together(schemas.values()):
         errors["prompts"] = f"The prompts: {objection}."
-    return found
+        return []
+    return [_prompt(number, row[:-1], schemas[number], errors) for number, row in rows]
+
+
+def _prompt(number: int, row: tuple[str, ...], schema: dict[str, Any] | None, errors: dict[str, str]) -> dict[str, Any]:
+    name, text, system = row
+    at = f"prompt_{{}}_{number}"
+    if not text.strip():
+        errors[at.format("text")] = f"Prompt {number} needs a text."
+    for column, value in (("text", text), ("system", system)):
+        _plain(value, at.format(column), errors)
+    if schema is not None and (objection := objection_to_schema(schema)):
+        errors[at.format("schema")] = f"{_label(at.format('schema'))} {objection}."
+    return {
+        "name": _name(name, at.format("name"), errors, rules.LONGEST_NAME),
+        "text": text,
+        "system": system if system.strip() else None,
+        "schema": schema,
+    }
 
 
 def models(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
@@ -150,13 +156,6 @@ def _description(value: str, errors: dict[str, str]) -> str | None:
 def _plain(value: str, at: str, errors: dict[str, str]) -> None:
     if "\0" in value:
         errors[at] = f"{_label(at)} has a NUL character, which cannot be stored."
-
-
-def _schema(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
-    schema = _object(value, at, errors)
-    if schema is not None and (objection := objection_to_schema(schema)):
-        errors[at] = f"{_label(at)} {objection}."
-    return schema
 
 
 def _object(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:

@@ -68,12 +68,19 @@ def _messages(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[di
             "name": each["name"] or f"prompt {number}",
             "messages": [
                 {"role": message["role"], "content": _cut(message["content"])}
-                for message in templates.messages(each["text"], shown, name or "[its name]", None, each["system"])
+                for message in _rendered(each, shown, name or "[its name]")
             ],
         }
         for number, each in enumerate(prompts, 1)
     ]
     return {"sample_name": name, "sample_unread": unread, "rendered": rendered}
+
+
+def _rendered(prompt: dict[str, Any], text: str, name: str) -> list[dict[str, str]]:
+    try:
+        return templates.messages(prompt["text"], text, name, None, prompt["system"])
+    except templates.PromptTooLarge as error:
+        return [{"role": "too large", "content": str(error)}]
 
 
 def _cut(text: str) -> str:

@@ -16,6 +16,12 @@ def wants_json() -> bool:
     return request.accept_mimetypes.best == "application/json"
 
 
+def check_query() -> None:
+    """Refuse an address with a NUL character, which no database can search for. Raises Invalid."""
+    if wrong := [name for name, value in request.args.items(multi=True) if "\0" in value]:
+        raise Invalid("The address has a NUL character.", errors={name: ["has a NUL character"] for name in wrong})
+
+
 def cursor(name: str) -> int | None:
     """Read a list's cursor; None, which is the list's beginning, for any text that is not a number."""
     return plain_number(request.args.get(name, ""))

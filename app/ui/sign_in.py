@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import structlog
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.domain.roles import Role
@@ -11,11 +12,13 @@ from app.ui.access import begin_session, end_session, page, signed_in
 from app.web.services import services
 
 routes = Blueprint("ui_sign_in", __name__)
+log = structlog.get_logger()
 
 # Browsers drop control characters and read a backslash as a slash: both could hide the name of another host.
 _OURS = re.compile(r"/(?!/)[^\s\\\x00-\x1f\x7f]*")
 _WRONG = "This token is not valid. It may be mistyped, expired or revoked."
 _USED = "This link was used before, or has expired. To get a new one, run: python -m app.cli sign-in-link"
+_TOO_OFTEN = "Too many wrong tokens came from your address. Try again in {seconds} s."
 _WORKERS_OWN = "This is a worker's token. It can lease and report tasks, but not open pages."
 
 
@@ -30,10 +33,17 @@ def form() -> Any:
 @page(routes, "POST", "/sign-in", roles=None)
 def sign_in() -> Any:
     """Begin a session, or show why the token or link was refused."""
+    throttle, address = services().sign_in_throttle, str(request.remote_addr)
+    if seconds := throttle.wait_seconds(address):
+        log.warning("sign_in_throttled", remote=address)
+        return _form(_TOO_OFTEN.format(seconds=seconds)), 429, {"Retry-After": str(seconds)}
     caller, refusal = _caller()
     if caller is None:
+        throttle.failed(address)
+        log.warning("sign_in_failed", path=request.path, remote=address)
         return _form(refusal), 401
     begin_session(caller)
+    log.info("signed_in", actor=caller.name, remote=address)
     return redirect(_next(request.form.get("next")), 303)
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.domain.roles import ADMINS, Role
 from app.errors import Invalid
-from app.ui.access import page
+from app.ui.access import order, page
 from app.ui.query import cursor
 from app.web.services import services
 
@@ -27,7 +27,7 @@ def index() -> str:
 def make() -> Any:
     """Create a token, and show its secret this one time."""
     try:
-        made = services().tokens.create(_name(), _role(), _expires_at())
+        made = services().tokens.create(_name(), _role(), _expires_at(), actor=order().actor)
     except Invalid as refusal:
         return _index(refusal=refusal.detail), 422
     return _index(made=made)
@@ -36,7 +36,7 @@ def make() -> Any:
 @page(routes, "POST", "/tokens/<ident:token_id>/revoke", roles=ADMINS)
 def revoke(token_id: int) -> Any:
     """Revoke a token: within a second, every process refuses it."""
-    services().tokens.revoke(token_id)
+    services().tokens.revoke(token_id, order().actor)
     return redirect(url_for("ui_tokens.index"), 303)
 
 
@@ -48,7 +48,7 @@ def _index(**outcome: Any) -> str:
 
 def _name() -> str:
     name = request.form.get("name", "").strip()
-    if not 1 <= len(name) <= MAX_NAME:
+    if not 1 <= len(name) <= MAX_NAME or "\0" in name:
         raise Invalid(f"A token needs a name of 1 to {MAX_NAME} characters: it is the actor of the audit trail.")
     return name
 

@@ -1,5 +1,6 @@
 """Server-sent events: answers that stay open. Each occupies a thread, so they are few, and each ends after a while."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,20 +12,28 @@ from app.web.services import services
 
 MOST_STREAMS = 4  # open at the same time in this process
 STREAM_SECONDS = 25.0  # then the browser connects again: an open stream must not delay a shutdown
+LOOK_SECONDS = 0.25  # between two looks at the reader's token: a stream ends within a second after it was revoked
 _places = threading.BoundedSemaphore(MOST_STREAMS)
 
 
-def stream(new_events: Callable[[], Iterator[str]], every_seconds: float) -> Response:
-    """Open a stream that sends the events of `new_events`, called every `every_seconds`. Raises Busy."""
+def stream(new_events: Callable[[], Iterator[str]], every_seconds: float, is_allowed: Callable[[], bool]) -> Response:
+    """Open a stream that sends the events of `new_events`, called every `every_seconds`, while `is_allowed`.
+
+    Raises Busy.
+    """
     if not _places.acquire(blocking=False):
         raise Busy("This process has as many open streams as it allows.")
-    response = Response(stream_with_context(_events(new_events, every_seconds)), content_type="text/event-stream")
+    response = Response(
+        stream_with_context(_events(new_events, every_seconds, is_allowed)), content_type="text/event-stream"
+    )
     response.call_on_close(_places.release)
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _events(new_events: Callable[[], Iterator[str]], every_seconds: float) -> Iterator[str]:
+def _events(
+    new_events: Callable[[], Iterator[str]], every_seconds: float, is_allowed: Callable[[], bool]
+) -> Iterator[str]:
     deadline, stopping = time.monotonic() + STREAM_SECONDS, services().queue.stopping
     yield "retry: 1000\n\n"
     while time.monotonic() < deadline:
@@ -34,5 +43,6 @@ def _events(new_events: Callable[[], Iterator[str]], every_seconds: float) -> It
             yield event
         if not sent:
             yield ": still here\n\n"  # fails if the client has gone
-        if stopping.wait(every_seconds):
-            return
+        for _ in range(math.ceil(every_seconds / LOOK_SECONDS)):
+            if stopping.wait(LOOK_SECONDS) or not is_allowed():
+                return

@@ -1,18 +1,12 @@
-"""Reads the JSON of a model's answer and checks it against a JSON Schema. Pure functions."""
+"""Reads the JSON of a model's answer and checks it against a JSON Schema."""
 
 from typing import Any
 
-from jsonschema import SchemaError
-from jsonschema.exceptions import best_match
-from jsonschema.validators import Draft202012Validator, validator_for
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
+from app.worker import schema_check
 from app.worker.found_json import find_json
+from app.worker.schema_check import BadSchema
 from app.worker.task import TaskFailed
 
-_NO_SCHEMAS: Registry[Any] = Registry()  # a schema may refer to itself; references to other schemas are not fetched
-MAX_CHARACTERS = 600
 CUT_OFF = "length"  # the finish_reason of an answer that reached the limit of its tokens
 
 
@@ -48,16 +42,8 @@ def check_result(result: dict[str, Any], schema: Any) -> dict[str, Any]:
 
 
 def mismatch(value: Any, schema: Any) -> str | None:
-    """Explain where and why a value does not match; None when it does. Raises TaskFailed for an invalid schema."""
+    """Explain where and why a value does not match; None when it does. Raises TaskFailed for an unusable schema."""
     try:
-        kind = validator_for(schema, default=Draft202012Validator)
-        kind.check_schema(schema)
-        error = best_match(kind(schema, registry=_NO_SCHEMAS).iter_errors(value))
-    except (SchemaError, Unresolvable) as error:
-        raise TaskFailed("bad_schema", f"The prompt's schema is not a JSON Schema: {error}", retryable=False) from error
-    if error is None:
-        return None
-    message = error.message
-    if len(message) > MAX_CHARACTERS:  # keep both ends: it begins with the value and ends with the problem
-        message = f"{message[: MAX_CHARACTERS // 2]} ... {message[-MAX_CHARACTERS // 2 :]}"
-    return f"The answer does not match the schema at {error.json_path}: {message}"
+        return schema_check.mismatch(value, schema)
+    except BadSchema as error:
+        raise TaskFailed("bad_schema", str(error), retryable=False) from error

@@ -39,9 +39,9 @@ def test_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract 6: settings are the environment's."""
-    given = ["sqlite:////tmp/x.db", "0.0.0.0", "5001", "secret", "100", "30", "3", "0"]
+    given = ["sqlite:////tmp/x.db", "0.0.0.0", "5001", "a secret of admins", "100", "30", "3", "0"]
     for name, value in zip(SETTINGS, given, strict=True):
         monkeypatch.setenv(name, value)
     config = Config.from_environment()
-    assert (config.database_url, config.host, config.port, config.admin_token) == (given[0], given[1], 5001, "secret")
+    assert (config.database_url, config.host, config.port, config.admin_token) == (given[0], given[1], 5001, given[3])
     assert (config.lock_timeout_ms, config.request_ttl_s, config.workers, config.embedded_worker) == (100, 30, 3, False)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.domain.failures import MESSAGES
-from app.domain.leases import POISONED
+from app.domain.leases import POISONED, TOO_LARGE
 from app.errors import Refusal
 from tests.docs.refusals import every_refusal
 from tests.support.server import ROOT
@@ -37,6 +37,6 @@ def test_every_failure_code_of_a_batch_is_there() -> None:
     assert codes_of("Failures of a batch") == set(MESSAGES)
 
 
-def test_the_service_s_own_failure_of_a_task_is_there() -> None:
+def test_the_service_s_own_failures_of_a_task_are_there() -> None:
     """Contract 5: a lease that runs out for the last time fails the task with the code `poisoned`."""
-    assert codes_of("Failures of a task") == {POISONED}
+    assert codes_of("Failures of a task") == {POISONED, TOO_LARGE}

@@ -25,7 +25,7 @@ def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
         cwd=ROOT,
-        env={**kept, "HOST": "127.0.0.1", "ADMIN_TOKEN": "a", "EMBEDDED_WORKER": "0", **settings},
+        env={**kept, "HOST": "127.0.0.1", "ADMIN_TOKEN": "a long admin token", "EMBEDDED_WORKER": "0", **settings},
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,

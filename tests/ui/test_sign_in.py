@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.services import Services
+from app.services.access.sessions import Sessions
+from app.services.access.tokens import TokenStore
 from config import Config
 from tests.support.client import ApiClient
 from tests.support.waiting import LIMIT_SECONDS
@@ -65,7 +67,9 @@ def test_a_script_is_told_and_not_led(stranger: FlaskClient) -> None:
 
 
 def test_a_link_is_good_once(app: Flask, services: Services) -> None:
-    app.extensions["interlock"] = replace(services, tokens=type(services.tokens)(services.engine, "secret"))
+    tokens = TokenStore(services.engine, "secret")
+    sessions = Sessions(services.engine, tokens)
+    app.extensions["interlock"] = replace(services, tokens=tokens, sessions=sessions)
     first, second = app.test_client(), app.test_client()
     code = services.sign_in_links.make()
     assert "signs you in as admin" in first.get(f"/sign-in?code={code}").get_data(as_text=True)  # to look is not to use

@@ -7,6 +7,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from app.domain.answer_schemas import objection_to_schema, objection_together
+from app.domain.documents import usable_media_type
 
 
 class Plain(fields.String):
@@ -16,6 +17,16 @@ class Plain(fields.String):
         text = super()._deserialize(value, attr, data, **kwargs)
         if "\0" in text:
             raise ma.ValidationError("has a NUL character")
+        return text
+
+
+class MediaType(Plain):
+    """A media type, which has to fit into a header."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not usable_media_type(text):
+            raise ma.ValidationError("has to be one line")
         return text
 
 
@@ -35,6 +46,20 @@ class Number(fields.Float):
         if isinstance(value, str | bool):
             raise self.make_error("invalid", input=value)
         return float(super()._deserialize(value, attr, data, **kwargs))
+
+
+class Items(fields.List[Any]):
+    """A list of `least` to `most` items, whose length is checked before its items are read."""
+
+    def __init__(self, item: fields.Field[Any], most: int, least: int = 0, **kwargs: Any) -> None:
+        self._length = validate.Length(least or None, most)
+        super().__init__(item, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        found: list[Any] = super()._deserialize(value, *args, **kwargs)
+        return found
 
 
 class JsonObject(fields.Dict):
@@ -64,7 +89,7 @@ def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
 def check_together(schemas: Iterable[Mapping[str, Any] | None]) -> None:
     """Check that a batch's schemas are together small enough. Raises ValidationError."""
     if objection := objection_together(schemas):
-        raise ma.ValidationError(objection)
+        raise ma.ValidationError(objection, "prompts")
 
 
 class Taken(ma.Schema):

@@ -8,7 +8,19 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields, validate
 
-from app.api.schemas.fields import AnswerSchema, Flag, JsonObject, Number, Plain, Taken, check_together, short, whole
+from app.api.schemas.fields import (
+    AnswerSchema,
+    Flag,
+    Items,
+    JsonObject,
+    MediaType,
+    Number,
+    Plain,
+    Taken,
+    check_together,
+    short,
+    whole,
+)
 from app.domain import documents
 from app.domain import new_batch as rules
 from app.domain.documents import OnUnreadable, objection_to_pattern
@@ -32,7 +44,7 @@ class DocumentBody(Taken):
 
     name = short(documents.LONGEST_NAME)
     text = Plain()
-    media_type = short(200)
+    media_type = MediaType(validate=validate.Length(1, documents.LONGEST_MEDIA_TYPE))
     folder = short(documents.LONGEST_NAME)
 
     @ma.validates_schema
@@ -54,7 +66,7 @@ class DocumentBody(Taken):
 class ReplaceDocumentBody(Taken):
     name = short(documents.LONGEST_NAME)
     text = Plain(required=True)
-    media_type = short(200, load_default="text/plain")
+    media_type = MediaType(load_default="text/plain", validate=validate.Length(1, documents.LONGEST_MEDIA_TYPE))
 
 
 class PromptBody(Taken):
@@ -91,26 +103,24 @@ class OptionsBody(Taken):
 
 
 class DocumentsBody(Taken):
-    documents = fields.List(
-        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, rules.MOST_DOCUMENTS)
-    )
+    documents = Items(fields.Nested(DocumentBody), rules.MOST_DOCUMENTS, least=1, required=True)
 
 
 class BatchBody(Taken):
     name = short(rules.LONGEST_NAME, required=True)
     description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
-    documents = fields.List(
-        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=rules.MOST_DOCUMENTS)
-    )
-    prompts = fields.List(
-        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=rules.MOST_PROMPTS)
-    )
-    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=rules.MOST_MODELS))
+    documents = Items(fields.Nested(DocumentBody), rules.MOST_DOCUMENTS, load_default=list)
+    prompts = Items(fields.Nested(PromptBody), rules.MOST_PROMPTS, load_default=list)
+    models = Items(fields.Nested(ModelBody), rules.MOST_MODELS, load_default=list)
     options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
 
-    @ma.validates("prompts")
-    def schemas_small_enough(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
-        check_together(prompt.get("schema") for prompt in prompts)  # an invalid prompt may have no schema
+    @ma.pre_load
+    def schemas_small_enough(self, data: Any, **_: Any) -> Any:
+        """Check the size of all schemas before any of them is checked, which takes far longer."""
+        prompts = data.get("prompts") if isinstance(data, dict) else None
+        found = [each.get("schema") for each in prompts if isinstance(each, dict)] if isinstance(prompts, list) else []
+        check_together(schema for schema in found if isinstance(schema, dict))
+        return data
 
 
 class NameQuery(Taken):
@@ -195,12 +205,12 @@ class LeaseRef(Taken):
 class HeartbeatBody(Taken):
     worker = short(200)
     lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
-    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+    leases = Items(fields.Nested(LeaseRef), MOST_LEASES, required=True)
 
 
 class ReleaseBody(Taken):
     worker = short(200)
-    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+    leases = Items(fields.Nested(LeaseRef), MOST_LEASES, required=True)
 
 
 class TaskError(Taken):
@@ -254,7 +264,7 @@ def _is_plain_completion(item: Any) -> bool:
     )
 
 
-class ReportItems(fields.List[Any]):
+class ReportItems(Items):
     """A list of ReportItem. The schema takes a third of a bulk report's time, so plain completions bypass it."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
@@ -265,7 +275,7 @@ class ReportItems(fields.List[Any]):
 
 
 class ReportBody(Taken):
-    reports = ReportItems(fields.Nested(ReportItem), required=True, validate=validate.Length(max=MOST_LEASES))
+    reports = ReportItems(fields.Nested(ReportItem), MOST_LEASES, required=True)
 
 
 # --- tokens

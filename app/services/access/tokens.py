@@ -8,7 +8,8 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, insert, or_, select, update
+import structlog
+from sqlalchemy import Engine, Select, and_, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app import db
@@ -18,19 +19,20 @@ from app.domain.times import rfc3339
 from app.errors import Invalid, NotFound
 from app.models import ApiToken
 
+log = structlog.get_logger()
+
 PREFIX = "ilk_"
 TRUSTED_SECONDS = 0.5  # within a second, every process refuses a revoked token
 MOST_TRUSTED = 10_000
 ADMIN = "admin"  # the name of the caller with ADMIN_TOKEN
 ADMIN_ID = 0  # the id of ADMIN_TOKEN, which is not in the database
 
-_tokens = db.table_of(ApiToken)
-_LIVE = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(
+TOKENS = _tokens = db.table_of(ApiToken)
+IS_LIVE = and_(
     _tokens.c.revoked_at.is_(None),
     or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
 )
-_BY_HASH = _LIVE.where(_tokens.c.sha256 == bindparam("key"))
-_BY_ID = _LIVE.where(_tokens.c.id == bindparam("key"))
+_BY_HASH = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(IS_LIVE, _tokens.c.sha256 == bindparam("key"))
 
 
 @dataclass(frozen=True)
@@ -47,25 +49,26 @@ class TokenStore:
 
     def __init__(self, engine: Engine, admin_token: str | None = None) -> None:
         self._engine = engine
-        self._admin = _hash(admin_token) if admin_token else None
-        self._trusted: dict[str | int, tuple[Caller, float]] = {}
+        self._admin = hash_of(admin_token) if admin_token else None
+        self._trusted: dict[str, tuple[Caller, float]] = {}
 
     def caller(self, secret: str) -> Caller | None:
         """Find the caller with this secret; None if it is unknown, expired or revoked."""
-        sha256 = _hash(secret)
+        sha256 = hash_of(secret)
         if self._admin and compare_digest(sha256, self._admin):
             return self.admin()
-        return self._find(_BY_HASH, sha256)
-
-    def holder(self, token_id: int) -> Caller | None:
-        """Find the caller whose token has this id, for sessions, which have only the id; None as for `caller`."""
-        return self.admin() if token_id == ADMIN_ID else self._find(_BY_ID, token_id)
+        return self.find(_BY_HASH, sha256)
 
     def admin(self) -> Caller | None:
         """Return the caller with ADMIN_TOKEN; None if it is not set."""
         return Caller(ADMIN, Role.ADMIN) if self._admin else None
 
-    def _find(self, statement: Select[Any], key: str | int) -> Caller | None:
+    def forget(self, key: str) -> None:
+        """Look up anew what was found by this key."""
+        self._trusted.pop(key, None)
+
+    def find(self, statement: Select[Any], key: str) -> Caller | None:
+        """Find the caller whom `statement` gives for a key, which is a hash; trust it for TRUSTED_SECONDS."""
         trusted = self._trusted.get(key)
         if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
             return trusted[0]
@@ -81,7 +84,9 @@ class TokenStore:
         self._trusted[key] = (caller, looked_up_at)
         return caller
 
-    def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:
+    def create(
+        self, name: str, role: str, expires_at: datetime | None = None, record: Any = None, actor: str = SYSTEM
+    ) -> dict[str, Any]:
         """Create a token; only this answer has its secret, in `token`. Raises Invalid."""
         if name == ADMIN or name.split(":")[0] == SYSTEM:
             raise Invalid(f"The name {name!r} is reserved for the service.", errors={"name": ["is reserved"]})
@@ -93,7 +98,7 @@ class TokenStore:
             values = {
                 "name": name,
                 "role": Role(role),
-                "sha256": _hash(secret),
+                "sha256": hash_of(secret),
                 "created_at": now,
                 "expires_at": expires_at,
             }
@@ -104,6 +109,7 @@ class TokenStore:
             answer = {**_view(token_id, name, role, now, expires_at), "token": secret}
             if record:
                 record(connection, answer)
+        log.info("token_created", token_id=token_id, name=name, role=role, actor=actor)
         return answer
 
     def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
@@ -120,7 +126,7 @@ class TokenStore:
                 for row in connection.execute(statement)
             ]
 
-    def revoke(self, token_id: int) -> None:
+    def revoke(self, token_id: int, actor: str = SYSTEM) -> None:
         """Revoke a token: within a second, every process refuses it. Raises NotFound."""
         with transaction(self._engine) as connection:
             statement = (
@@ -130,10 +136,12 @@ class TokenStore:
             )
             if connection.execute(statement).rowcount != 1:
                 raise NotFound("token", token_id)
+        log.info("token_revoked", token_id=token_id, actor=actor)
         self._trusted.clear()
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """Hash a secret as the database has it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -6,25 +6,52 @@ A prompt is rendered when its task is leased: the text is stored once for a docu
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, select
+from sqlalchemy import BigInteger, Connection, Text, bindparam, case, cast, func, select
 
 from app import db
 from app.domain import prompts
 from app.domain.leases import TaskKind
+from app.domain.prompts import PromptTooLarge
 from app.models import Document, Model, Prompt, ReadyTask, Task
+
+NO_LIMIT = 2**62
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _of_batches = bindparam("batch_ids", expanding=True, type_=BigInteger)
+_room = bindparam("room", type_=BigInteger)
+
+
+def _read(text: Any, order: Any) -> tuple[Any, Any]:
+    """Select a text if the texts before it leave room for its beginning, else NULL; and whether it is read.
+
+    So the database sends no text for which the answer has no room. Lengths and the room are in characters.
+    """
+    length = func.coalesce(func.length(cast(text, Text)), 0)
+    is_read = func.sum(length).over(order_by=order) - length < _room
+    return case((is_read, text)).label(text.key), is_read.label("is_read")
+
+
 _DOCUMENTS = select(
-    Document.id, Document.name, Document.media_type, Document.text, Document.path, Document.folder
+    Document.id,
+    Document.name,
+    Document.media_type,
+    *_read(Document.text, Document.id),
+    Document.path,
+    Document.folder,
 ).where(Document.id.in_(_ids))
 _NAMES = select(Document.id, Document.name).where(Document.id.in_(_ids))
-_STAGED = select(Task.id, Task.result).where(Task.id.in_(_ids))
+_STAGED = select(Task.id, *_read(Task.result, Task.id)).where(Task.id.in_(_ids))
 _PROMPTS = select(db.table_of(Prompt)).where(Prompt.batch_id.in_(_of_batches))
 _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Model.params).where(
     Model.batch_id.in_(_of_batches)
 )
-_READY = select(ReadyTask.number, ReadyTask.custom_id, ReadyTask.method, ReadyTask.url, ReadyTask.body).where(
+_READY = select(
+    ReadyTask.number,
+    ReadyTask.custom_id,
+    ReadyTask.method,
+    ReadyTask.url,
+    *_read(ReadyTask.body, ReadyTask.number),
+).where(
     ReadyTask.batch_id == bindparam("batch_id"),
     # Without this range, a planner that has no statistics yet reads the whole batch and filters it.
     ReadyTask.number.between(bindparam("first"), bindparam("last")),
@@ -32,27 +59,35 @@ _READY = select(ReadyTask.number, ReadyTask.custom_id, ReadyTask.method, ReadyTa
 )
 
 
-def payloads(connection: Connection, tasks: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Make the payload of each leased task of one batch, in order."""
+Payload = dict[str, Any] | PromptTooLarge | None
+
+
+def payloads(connection: Connection, tasks: Iterable[Any], room: int = NO_LIMIT) -> Iterator[Payload]:
+    """Make the payload of each leased task of one batch, in order.
+
+    Texts are read up to about `room` characters, and always the first one. It is None for a task whose text was not
+    read, and a PromptTooLarge for a task that can have no payload.
+    """
     rows = list(tasks)
     staging = [row for row in rows if row.kind == TaskKind.STAGE]
     ready = [row for row in rows if row.ready_number is not None]
     rendered = [row for row in rows if row.staging_task_id is not None]
-    documents = {row.id: row for row in _of(connection, _DOCUMENTS, (row.document_id for row in staging))}
-    lines = _ready_lines(connection, ready)
-    analysis = _Analysis(connection, rendered)
+    documents = {row.id: row for row in _of(connection, _DOCUMENTS, (row.document_id for row in staging), room=room)}
+    lines = _ready_lines(connection, ready, room)
+    analysis = _Analysis(connection, rendered, room)
     for row in rows:
         if row.ready_number is not None:
             yield lines[row.ready_number]
         elif row.kind == TaskKind.STAGE:
-            yield _staging_payload(documents[row.document_id])
+            document = documents[row.document_id]
+            yield _staging_payload(document) if document.is_read else None
         else:
             yield analysis.payload(row)
 
 
-def _of(connection: Connection, statement: Any, ids: Iterable[int]) -> list[Any]:
+def _of(connection: Connection, statement: Any, ids: Iterable[int], **values: int) -> list[Any]:
     wanted = sorted(set(ids))
-    return list(connection.execute(statement, {"ids": wanted})) if wanted else []
+    return list(connection.execute(statement, {"ids": wanted, **values})) if wanted else []
 
 
 def _staging_payload(document: Any) -> dict[str, Any]:
@@ -63,40 +98,50 @@ def _staging_payload(document: Any) -> dict[str, Any]:
     return {"document": named, "content_url": f"/api/documents/{document.id}/content"}
 
 
-def _ready_lines(connection: Connection, ready: list[Any]) -> dict[int, dict[str, Any]]:
+def _ready_lines(connection: Connection, ready: list[Any], room: int) -> dict[int, Payload]:
     if not ready:
         return {}
     numbers = [row.ready_number for row in ready]
     values = {"batch_id": ready[0].batch_id, "numbers": numbers, "first": min(numbers), "last": max(numbers)}
+    found = connection.execute(_READY, {**values, "room": room})
     return {
         row.number: {"custom_id": row.custom_id, "method": row.method, "url": row.url, "body": row.body}
-        for row in connection.execute(_READY, values)
+        if row.is_read
+        else None
+        for row in found
     }
 
 
 class _Analysis:
     """Renders the prompts of some analysis tasks over their staged texts."""
 
-    def __init__(self, connection: Connection, rows: list[Any]) -> None:
+    def __init__(self, connection: Connection, rows: list[Any], room: int) -> None:
         batch_ids = {"batch_ids": sorted({row.batch_id for row in rows})}
         self._names = {row.id: row.name for row in _of(connection, _NAMES, (r.document_id for r in rows))}
-        self._staged = {row.id: row.result for row in _of(connection, _STAGED, (r.staging_task_id for r in rows))}
+        staged = _of(connection, _STAGED, (r.staging_task_id for r in rows), room=room)
+        self._staged = {row.id: row.result for row in staged if row.is_read}
         self._prompts = {row.number: row for row in connection.execute(_PROMPTS, batch_ids)} if rows else {}
         self._models = {row.number: row for row in connection.execute(_MODELS, batch_ids)} if rows else {}
 
-    def payload(self, row: Any) -> dict[str, Any]:
+    def payload(self, row: Any) -> Payload:
+        staged = self._staged.get(row.staging_task_id)
+        if staged is None:
+            return None
         name, prompt, model = (
             self._names[row.document_id],
             self._prompts[row.prompt_number],
             self._models[row.model_number],
         )
-        staged = self._staged[row.staging_task_id]
+        try:
+            messages = prompts.messages(prompt.text, staged["text"], name, staged.get("metadata"), prompt.system)
+        except PromptTooLarge as error:
+            return error
         payload = {
             "document": {"id": row.document_id, "name": name},
             "prompt": prompt.name,
             "connection": model.connection,
             "model": model.model,
             "params": model.params,
-            "messages": prompts.messages(prompt.text, staged["text"], name, staged.get("metadata"), prompt.system),
+            "messages": messages,
         }
         return payload if prompt.schema is None else {**payload, "schema": prompt.schema}

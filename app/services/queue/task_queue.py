@@ -16,9 +16,13 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading, transaction
+from app.domain.leases import TOO_LARGE
+from app.domain.prompts import PromptTooLarge
 from app.domain.task_endings import LeaseEvent
 from app.domain.times import rfc3339
 from app.domain.turns import Turns
+from app.domain.usage import CallUsage
+from app.errors import Unauthenticated
 from app.metrics import LEASES
 from app.services.queue import held_leases, leasing
 from app.services.queue.held_leases import Answers, Lease
@@ -26,7 +30,7 @@ from app.services.queue.leasing import Candidate
 from app.services.queue.payloads import payloads
 from app.services.queue.worker_sightings import Sightings
 from app.services.task import task_rows
-from app.services.task.endings import Endings
+from app.services.task.endings import Endings, Kept
 
 MOST_BYTES = 32 * 1024 * 1024  # of payload in one answer; at least one task is given
 MOST_BATCHES = 8  # that one lease takes from
@@ -66,11 +70,13 @@ class TaskQueue:
         wait_seconds: float = 0,
         batch_id: int | None = None,
         record: Record | None = None,
+        is_allowed: Callable[[], bool] = lambda: True,
     ) -> list[dict[str, Any]]:
         """Lease up to `max_tasks` tasks, waiting up to `wait_seconds` for the first one.
 
         It waits less when as many callers wait already as this process has room for, or when the process stops.
-        `record` is called in the transaction of the lease, if a task was leased.
+        `record` is called in the transaction of the lease, if a task was leased. While it waits, it leases nothing
+        unless `is_allowed`, which looks at the caller's token again. Raises Unauthenticated.
         """
         request = LeaseRequest(worker, max_tasks, lease_seconds, batch_id)
         deadline = time.monotonic() + wait_seconds
@@ -80,6 +86,8 @@ class TaskQueue:
             return leased
         try:
             while not leased and time.monotonic() < deadline and not self.stopping.wait(POLL_SECONDS):
+                if not is_allowed():
+                    raise Unauthenticated("The token was revoked or has expired.")
                 leased = self._lease(request, record)
         finally:
             self._waiting.release()
@@ -166,26 +174,43 @@ class _Answer:
         return self._request.max_tasks - len(self.tasks) if self._bytes < MOST_BYTES else 0
 
     def add(self, candidate: Candidate, amount: int) -> int:
-        """Lease up to `amount` tasks of a batch and add those for which there is room; return how many."""
+        """Lease up to `amount` tasks of a batch and add those for which there is room; return how many.
+
+        A task whose prompt is too large ends FAILED. The sweeper settles its batch.
+        """
         seconds = self._request.lease_seconds or candidate.lease_seconds
         expires_at = self.endings.now + timedelta(seconds=seconds)
         rows = leasing.lease(self._connection, candidate, amount, self._request.worker, expires_at, self.endings)
-        granted = size = 0
-        for row, payload in zip(rows, payloads(self._connection, rows), strict=True):
+        granted, size, too_large = 0, 0, {}
+        left = {row.id for row in rows}
+        for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
+            if payload is None:
+                continue
+            if isinstance(payload, PromptTooLarge):
+                too_large[row.id] = str(payload)
+                left.remove(row.id)
+                continue
             size += len(orjson.dumps(payload))
             if granted and size > MOST_BYTES:
                 break
             self.tasks.append(_leased(row, payload, expires_at))
+            left.remove(row.id)
             granted += 1
         self._bytes += size
-        if granted < len(rows):
-            self._hand_back([row.id for row in rows[granted:]])
+        self._end(left, too_large)
         return granted
 
-    def _hand_back(self, task_ids: list[int]) -> None:
-        surplus, _ = task_rows.hold(self._connection, task_ids)
-        for task in surplus.values():
-            self.endings.end(task, LeaseEvent.RELEASED)
+    def _end(self, left: set[int], too_large: dict[int, str]) -> None:
+        """Hand back the tasks for which there was no room, and fail those whose prompt is too large."""
+        if not left and not too_large:
+            return
+        held, _ = task_rows.hold(self._connection, [*left, *too_large])
+        for task in held.values():
+            if task.id in left:
+                self.endings.end(task, LeaseEvent.RELEASED)
+            else:
+                error = {"code": TOO_LARGE, "message": too_large[task.id]}
+                self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
 
 
 def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str, Any]:

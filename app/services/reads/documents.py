@@ -7,15 +7,16 @@ from sqlalchemy import Engine, select
 
 from app import db
 from app.db import reading
-from app.errors import NotFound
+from app.errors import Forbidden, NotFound
 from app.models import Document
 from app.services.batch.batch_rows import look
+from app.services.reads.tasks import is_being_staged
 
 MOST_NAMES = 500
 
 _documents = db.table_of(Document)
 _LISTED = select(*(_documents.c[name] for name in ("id", "number", "name", "media_type", "size_bytes", "sha256")))
-_CONTENT = select(_documents.c.name, _documents.c.media_type, _documents.c.content, _documents.c.text)
+_CONTENT = select(*(_documents.c[name] for name in ("batch_id", "name", "media_type", "content", "text")))
 
 
 class Documents:
@@ -39,10 +40,17 @@ class Documents:
             rows = connection.execute(statement).mappings().all()
         return [dict(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else None
 
-    def content(self, document_id: int) -> Any:
-        """Read an uploaded document: a row of `name`, `media_type`, and `content` or `text`. Raises NotFound."""
+    def content(self, document_id: int, for_worker: bool = False) -> Any:
+        """Read an uploaded document: a row of `name`, `media_type`, and `content` or `text`.
+
+        A worker reads it only while a task to stage it is leased. Raises NotFound, Forbidden.
+        """
         with reading(self._engine) as connection:
             row = connection.execute(_CONTENT.where(_documents.c.id == document_id)).one_or_none()
+            if row is not None:
+                look(connection, row.batch_id)
+            if row is not None and for_worker and not is_being_staged(connection, document_id):
+                raise Forbidden("A worker may read a document only while it holds the task to stage it.")
         if row is None or (row.content is None and row.text is None):  # the file is in a folder of the workers
             raise NotFound("content of document", document_id)
         return row

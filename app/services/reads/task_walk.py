@@ -6,7 +6,7 @@ that bound, its cursor goes on from the last row that was read. `Wanted.by_id` h
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, literal_column, select, tuple_, union_all
@@ -159,8 +159,8 @@ def _id_of(cursor: str | None) -> int:
 def _time_and_id(cursor: str) -> tuple[datetime, int]:
     at, _, number = cursor.rpartition("_")
     try:
-        return datetime.fromisoformat(at), _id_of(number)
-    except ValueError as error:
+        return datetime.fromisoformat(at).astimezone(UTC), _id_of(number)
+    except (ValueError, OverflowError) as error:  # a time of year 1 may have none in UTC
         raise _unknown_cursor() from error
 
 

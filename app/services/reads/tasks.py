@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, literal_column, select
 
 from app import db
 from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
-from app.domain.leases import TaskKind
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import LateResult, Task
@@ -27,6 +27,11 @@ _tasks = db.table_of(Task)
 _late = db.table_of(LateResult)
 _but_result = [each for each in _tasks.c if each is not _tasks.c.result]
 WHOLE_TASKS = named_tasks(*_but_result, _tasks.c.result)
+# A literal: both databases use the partial index only when its condition stands in the statement.
+_IS_LEASED = Task.status == literal_column(repr(str(TaskStatus.LEASED)))
+_IS_BEING_STAGED = select(
+    exists().where(_IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
+)
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 LISTED_TASKS = named_tasks(*_but_result, case((_may_be_left_out, _tasks.c.result)).label("result"))
@@ -93,6 +98,11 @@ class TaskPage:
     next_cursor: str | None
 
 
+def is_being_staged(connection: Connection, document_id: int) -> bool:
+    """Whether a worker has leased the task that stages a document."""
+    return bool(connection.execute(_IS_BEING_STAGED, {"document_id": document_id}).scalar_one())
+
+
 class Tasks:
     """Reads tasks."""
 
@@ -117,11 +127,14 @@ class Tasks:
     def show(self, task_id: str) -> dict[str, Any]:
         """Show a task whole, with its result, its error and its late results. Raises NotFound."""
         with reading(self._engine) as connection:
-            return self._shown(connection, self._row(connection, task_id))
+            row = self._row(connection, task_id)
+            look(connection, row.batch_id)
+            return self._shown(connection, row)
 
     def with_payload(self, batch_id: int, task_id: str) -> dict[str, Any]:
         """Show a batch's task: the `task` whole, its `batch`, and the `payload` that its worker is given.
 
+        If its prompt is too large to be given to a worker, the payload has only an `error`.
         Raises NotFound.
         """
         with reading(self._engine) as connection:
@@ -129,7 +142,8 @@ class Tasks:
             row = self._row(connection, task_id)
             if row.batch_id != batch_id:
                 raise NotFound("task", task_id)
-            (payload,) = payloads(connection, [row])
+            (made,) = payloads(connection, [row])
+            payload = made if isinstance(made, dict) else {"error": str(made)}
             return {"batch": batch_view(batch, facts), "task": self._shown(connection, row), "payload": payload}
 
     def _row(self, connection: Connection, task_id: str) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.leases import TaskKind, TaskStatus
-from app.domain.usage import Usage
+from app.domain.usage import MOST_COUNTED, Usage
 
 SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
@@ -22,12 +22,18 @@ _ADDED = (
 )  # fmt: skip
 
 
+def bounded_sum(table: str, name: str) -> str:
+    """Write in SQL what a counter is after an addition: it stops at MOST_COUNTED and never overflows."""
+    old, added = f"{table}.{name}", f"excluded.{name}"
+    return f"CASE WHEN {old} > {MOST_COUNTED} - {added} THEN {MOST_COUNTED} ELSE {old} + {added} END"
+
+
 def _add_to(shard: str) -> TextClause:
     return text(f"""
         INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
         VALUES (:batch_id, :run, :kind, {shard}, {", ".join(f":{name}" for name in _ADDED)}, :now)
         ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
-            {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _ADDED)}, touched_at = excluded.touched_at
+            {", ".join(f"{name} = {bounded_sum('c', name)}" for name in _ADDED)}, touched_at = excluded.touched_at
     """).bindparams(bindparam("now", type_=db.UtcTime))
 
 

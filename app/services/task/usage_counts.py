@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from app import db
 from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
-from app.services.task.task_counts import SHARDS
+from app.services.task.task_counts import SHARDS, bounded_sum
 
 # Batch id, run, number of the prompt, number of the model; the last two are 0 for a ready-made task.
 UsageKey = tuple[int, int, int, int]
@@ -21,7 +21,7 @@ _ADDED = ("attempts", "failures", "timed", "unpriced", "input_tokens", "output_t
 _INTO = f"INSERT INTO usage_counts AS u ({', '.join(_KEY)}, shard, {', '.join(_ADDED)})"
 _ON_CONFLICT = f"""
 ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
-    {", ".join(f"{name} = u.{name} + excluded.{name}" for name in _ADDED)}
+    {", ".join(f"{name} = {bounded_sum('u', name)}" for name in _ADDED)}
 """
 _COLUMNS = (*_KEY, *_ADDED)
 _ADD_POSTGRESQL = text(

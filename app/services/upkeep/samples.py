@@ -4,7 +4,9 @@ The sweeper takes them from the counters, so leases and reports do not wait for 
 every second sample is deleted and the next ones come half as often, so the samples stay spread over the whole run.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
@@ -38,19 +40,28 @@ _RENUMBER = update(_samples).where(_of_run).values(number=(_samples.c.number + 1
 
 
 def sample(engine: Engine) -> int:
-    """Take a sample of every run at work whose last sample is old enough, and return how many were taken.
+    """Take a sample of every run at work whose last sample is old enough, and return how many were taken."""
+    samples = due(engine)
+    for take in samples:
+        take()
+    return len(samples)
+
+
+def due(engine: Engine) -> list[Callable[[], None]]:
+    """Return a function for each run at work whose last sample is old enough: it takes the next sample.
 
     Two processes may do it at once.
     """
     with reading(engine) as connection:
         now = db.now(connection)
-        due = [row for row in connection.execute(_AT_WORK) if _is_due(row, now)]
-        sums = sums_of(connection, [row.id for row in due])
-    if due:
-        with transaction(engine) as connection:
-            rows = [{**_place(connection, row), "at": now, **sums[row.id]} for row in due]
-            connection.execute(insert(_samples), rows)
-    return len(due)
+        rows = [row for row in connection.execute(_AT_WORK) if _is_due(row, now)]
+        sums = sums_of(connection, [row.id for row in rows])
+    return [partial(_take, row, engine, {"at": now, **sums[row.id]}) for row in rows]
+
+
+def _take(run: Any, engine: Engine, values: dict[str, Any]) -> None:
+    with transaction(engine) as connection:
+        connection.execute(insert(_samples), {**_place(connection, run), **values})
 
 
 def _is_due(row: Any, now: datetime) -> bool:

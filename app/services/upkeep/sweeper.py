@@ -2,22 +2,24 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, sample the progress, and delete
-stored answers and sightings of workers that are too old.
+stored answers, sightings of workers and sessions that are too old.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from sqlalchemy import Engine
 
 from app.db import reading, transaction
 from app.domain import transitions
+from app.domain.facts import Facts
 from app.errors import Refusal
-from app.services.access import idempotency
+from app.services.access import idempotency, sessions
 from app.services.batch import request_queue
-from app.services.batch.batch_rows import look_at_unsettled
+from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.queue import expiry, worker_sightings
@@ -72,19 +74,21 @@ class Sweeper:
                 log.exception("sweeper_failed")
         self._leadership.give_up()
 
-    def _attempt(self, step: Callable[[], None]) -> None:
+    def _attempt(self, step: Callable[[], object]) -> None:
+        """Do a step, or what it does for one batch: if that fails, the others are done all the same."""
+        name, of = _named(step)
         try:
             step()
         except Refusal as refusal:  # busy, or the database is not available
-            log.warning("sweep_step_refused", step=step.__name__, reason=refusal.detail)
+            log.warning("sweep_step_refused", step=name, of=of, reason=refusal.detail)
         except Exception:
-            log.exception("sweep_step_failed", step=step.__name__)
+            log.exception("sweep_step_failed", step=name, of=of)
 
     def _requests(self) -> None:
         with reading(self._engine) as connection:
             waiting = request_queue.batches_with_requests(connection)
         for batch_id in waiting:
-            self._batches.apply_requests(batch_id)
+            self._attempt(partial(self._batches.apply_requests, batch_id))
         if waiting:
             with transaction(self._engine) as connection:
                 request_queue.expire(connection)
@@ -101,16 +105,22 @@ class Sweeper:
             if amount < expiry.SLICE:
                 break
         for batch_id in ended:
-            self._batches.settle(batch_id)
+            self._attempt(partial(self._batches.settle, batch_id))
 
     def _phases(self) -> None:
         with reading(self._engine) as connection:
-            looked_at = [(*seen, is_unsettled(connection, *seen)) for seen in look_at_unsettled(connection)]
-        for batch, facts, unsettled in looked_at:
-            if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
-                self._write_tasks(batch.id)
-            elif unsettled:
-                self._batches.settle(batch.id)
+            seen = look_at_unsettled(connection)
+        for batch, facts in seen:
+            self._attempt(partial(self._phase, batch, facts))
+
+    def _phase(self, batch: BatchRecord, facts: Facts) -> None:
+        if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
+            self._write_tasks(batch.id)
+            return
+        with reading(self._engine) as connection:
+            unsettled = is_unsettled(connection, batch, facts)
+        if unsettled:
+            self._batches.settle(batch.id)
 
     def _write_tasks(self, batch_id: int) -> None:
         deadline = time.monotonic() + SLICES_SECONDS
@@ -120,7 +130,8 @@ class Sweeper:
     def _sample(self) -> None:
         if time.monotonic() - self._sampled_at > samples.SAMPLE_SECONDS:
             self._sampled_at = time.monotonic()
-            samples.sample(self._engine)
+            for take in samples.due(self._engine):
+                self._attempt(take)
 
     def _delete_old(self) -> None:
         if time.monotonic() - self._deleted_at > DELETE_SECONDS:
@@ -128,3 +139,12 @@ class Sweeper:
             with transaction(self._engine) as connection:
                 idempotency.forget_old(connection)
                 worker_sightings.forget_old(connection)
+                sessions.forget_old(connection)
+
+
+def _named(step: Callable[[], object]) -> tuple[str, str | None]:
+    """Name a step for the log, and what it is done for."""
+    if isinstance(step, partial):
+        of = step.args[0]
+        return step.func.__name__, str(getattr(of, "id", of))
+    return step.__name__, None
