@@ -9,6 +9,7 @@ from app.schema import Readiness
 from app.services.access.sign_in_links import SignInLinks
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
+from app.services.clock import Clock
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -22,6 +23,7 @@ class Services:
     """The services of one process."""
 
     engine: Engine
+    clock: Clock
     batches: BatchService
     queue: TaskQueue
     reads: Reads
@@ -39,6 +41,7 @@ def build(config: Config) -> Services:
     batches = BatchService(engine, config.request_ttl_s, sightings)
     return Services(
         engine=engine,
+        clock=Clock(engine),
         batches=batches,
         queue=TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings),
         reads=Reads.on(engine, sightings),
