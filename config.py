@@ -1,11 +1,13 @@
 """The settings: their environment variables, defaults and limits. See docs/operating.md."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from environs import Env, ValidationError, validate
 
+MOST_PROXIES = 10
 VAR = Path(__file__).parent / "var"
 SHORTEST_ADMIN_TOKEN = 16
 
@@ -13,6 +15,20 @@ SHORTEST_ADMIN_TOKEN = 16
 def _long_enough(admin_token: str) -> None:
     if 0 < len(admin_token) < SHORTEST_ADMIN_TOKEN:
         raise ValidationError(f"The admin token has to have at least {SHORTEST_ADMIN_TOKEN} characters.")
+
+
+def _check_proxies(text: str) -> None:
+    if text.isdecimal() and int(text) <= MOST_PROXIES:
+        return
+    try:
+        for each in text.split(","):
+            if each.strip().isdecimal():  # ipaddress would read a number as an address
+                raise ValueError(each)
+            ip_network(each.strip())
+    except ValueError as error:
+        raise ValidationError(
+            f"Has to be a number, 0..{MOST_PROXIES}, or addresses with commas between them."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Config:
     sweeper: bool = True
     max_body_bytes: int = 64 * 1024 * 1024
     max_jsonl_bytes: int = 2 * 1024 * 1024 * 1024
+    trusted_proxies: str = "0"
     log_level: str = "INFO"
 
     @classmethod
@@ -48,6 +65,7 @@ class Config:
             "sweeper": env.bool("SWEEPER", cls.sweeper),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
             "max_jsonl_bytes": env.int("MAX_JSONL_BYTES", cls.max_jsonl_bytes, validate=validate.Range(1024)),
+            "trusted_proxies": env.str("TRUSTED_PROXIES", cls.trusted_proxies, validate=_check_proxies),
             "log_level": env.str(
                 "LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),

@@ -15,6 +15,7 @@ def create_app(config: "Config") -> "Flask":
 
     from app import api, ui, web
     from app.services import build
+    from app.web import trusted_proxies
     from app.web.services import EXTENSION
 
     app = Flask(__name__, static_folder=None)
@@ -23,6 +24,7 @@ def create_app(config: "Config") -> "Flask":
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
     app.url_map.strict_slashes = False
     app.extensions[EXTENSION] = build(config)
+    trusted_proxies.register(app, config.trusted_proxies)
     web.register(app)
     api.register(app)
     ui.register(app, config.admin_token, config.port)

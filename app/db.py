@@ -34,7 +34,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from app import prepared_statements
+from app import prepared_statements, read_only
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -125,6 +125,8 @@ def make_engine(config: Config) -> Engine:
         pool_timeout=5,
         pool_use_lifo=True,
         connect_args={
+            # After a failover the old server may still answer, but it takes no change. The URL may say something else.
+            "target_session_attrs": url.query.get("target_session_attrs", "read-write"),
             "connect_timeout": 5,
             "options": f"-c lock_timeout={config.lock_timeout_ms} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
             "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c jit=off",
@@ -136,6 +138,7 @@ def make_engine(config: Config) -> Engine:
         },
     )
     prepared_statements.listen(engine)
+    read_only.listen(engine)
     return engine
 
 
@@ -182,6 +185,8 @@ def translated_errors() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) in LOCK_FAILURES:
             raise Locked("Another transaction holds the lock.") from error
+        if read_only.is_read_only(error):
+            raise Unavailable(read_only.DETAIL) from error
         if "database is locked" in str(error.orig):  # SQLite allows one writer at a time
             raise Busy("Another transaction locked the database for too long.") from error
         if isinstance(error, OperationalError) or error.connection_invalidated:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db import reading, translated_errors
 from app.errors import Unavailable
+from app.read_only import require_writable
 
 _ROOT = Path(__file__).parent.parent
 _CURRENT = text("SELECT version_num FROM alembic_version")
@@ -46,6 +47,7 @@ class Readiness:
         """Explain what is missing before requests can be served, or return None. Raises Unavailable."""
         try:
             with reading(self._engine) as connection:
+                require_writable(connection)
                 current = connection.execute(_CURRENT).scalar_one_or_none()
         except Unavailable as error:
             if "alembic_version" in str(error.__cause__):

@@ -39,12 +39,13 @@ from app.web.services import services
 from app.web.spooling import spooled_body
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
+_LINES = {"type": "string", "description": "An OpenAI Batch input line for each task; it may be compressed with gzip"}
 _CREATE = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": BatchBody},
-            JSON_LINES: {"schema": {"type": "string", "description": "An OpenAI Batch input line for each task"}},
+            **{each: {"schema": _LINES} for each in JSON_LINES},
         },
     },
     "parameters": [

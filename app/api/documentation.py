@@ -6,7 +6,7 @@ from typing import Any
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, send_from_directory
+from flask import Blueprint, Flask, Response, json, request, send_from_directory
 from flask_smorest.utils import prepare_response
 
 from app.api.problems import PROBLEM_JSON
@@ -15,15 +15,15 @@ from app.api.schemas.shown import ProblemSchema
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Interlock API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/api/docs/assets/swagger-ui.css">
-<link rel="icon" href="/api/docs/assets/favicon-32x32.png"></head>
+<link rel="stylesheet" href="{root}/api/docs/assets/swagger-ui.css">
+<link rel="icon" href="{root}/api/docs/assets/favicon-32x32.png"></head>
 <body><div id="page"></div>
-<script src="/api/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/api/docs/start.js"></script></body></html>
+<script src="{root}/api/docs/assets/swagger-ui-bundle.js"></script>
+<script src="{root}/api/docs/start.js"></script></body></html>
 """
-START = """window.ui = SwaggerUIBundle({
-  url: "/api/openapi.json", dom_id: "#page", validatorUrl: null, deepLinking: true
-});
+START = """window.ui = SwaggerUIBundle({{
+  url: "{root}/api/openapi.json", dom_id: "#page", validatorUrl: null, deepLinking: true
+}});
 """
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
@@ -53,6 +53,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     def _register_error_handlers(self) -> None:
         """Register none: app.api.problems answers the errors of every path."""
 
+    def _openapi_json(self) -> Response:
+        served = {"servers": [{"url": request.script_root}]} if request.script_root else {}
+        text = json.dumps({**self.spec.to_dict(), **served}, indent=2, sort_keys=False)
+        return Response(text, mimetype="application/json")
+
     def _register_responses(self) -> None:
         for status in HTTPStatus:
             response: dict[str, Any] = {"description": status.phrase}
@@ -73,12 +78,16 @@ def document(app: Flask) -> Api:
 
 @routes.get("")
 def page() -> Response:
-    return Response(PAGE, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
+    return Response(
+        PAGE.format(root=request.script_root),
+        content_type="text/html; charset=utf-8",
+        headers={"Content-Security-Policy": POLICY},
+    )
 
 
 @routes.get("/start.js")
 def start() -> Response:
-    return Response(START, content_type="text/javascript; charset=utf-8")
+    return Response(START.format(root=request.script_root), content_type="text/javascript; charset=utf-8")
 
 
 @routes.get("/assets/<path:name>")

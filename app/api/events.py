@@ -50,7 +50,7 @@ def events() -> Response:
 
 
 def _resume_at(last_event_id: str | None) -> datetime:
-    now = datetime.now(UTC)
+    now = services().clock.read()  # changes have times of the same clock
     event_id = plain_number(last_event_id or "", _MOST_DIGITS)
     if event_id:
         # Go back here too: a change that was decided before that event may have been committed after it.

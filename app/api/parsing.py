@@ -10,6 +10,7 @@ from webargs.flaskparser import FlaskParser
 
 from app.domain.json_text import writable_json
 from app.errors import Invalid, NotJson, UnsupportedMediaType
+from app.web.content_encoding import refuse_compressed
 
 _ETAG = re.compile(r'"(\d{1,9})"')
 
@@ -31,6 +32,7 @@ def json_body(req: Request) -> Any:
     """Read a JSON body. Raises UnsupportedMediaType, TooLarge, NotJson, Invalid."""
     if not req.is_json:
         raise UnsupportedMediaType(f"Send application/json, not {req.mimetype or 'a body without a Content-Type'}.")
+    refuse_compressed()
     body = req.get_data()
     req.stream.read(1)  # a body without a Content-Length was cut at the limit silently: this raises 413
     try:

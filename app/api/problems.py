@@ -21,7 +21,7 @@ def problem(status: int, code: str, title: str, detail: str, facts: Mapping[str,
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.path,
+        "instance": request.script_root + request.path,
         "code": code,
         **(facts or {}),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, stream_with_context
+from flask import Response, stream_with_context, url_for
 from marshmallow import fields
 
 from app.api.replies import reply
@@ -46,8 +46,12 @@ def report(query: Mapping[str, Any], batch_id: int) -> Response:
     found, run, cursor = services().run_report, query["run"], query["cursor"]
     if query["format"] == "csv":
         named = {"Content-Disposition": f'attachment; filename="batch-{batch_id}.csv"'}
-        lines = csv_lines(found.lines(batch_id, run))
+        lines = csv_lines(found.lines(batch_id, run), _address)
         return Response(stream_with_context(lines), content_type=f"{CSV}; charset=utf-8", headers=named)
     if cursor is not None:
         return reply(found.further_page(batch_id, run, query["limit"], cursor))
     return reply(found.first_page(batch_id, run, query["limit"]))
+
+
+def _address(task_id: str) -> str:
+    return url_for("tasks.show", task_id=task_id, _external=True)

@@ -1,6 +1,7 @@
 """The workers' protocol: lease, heartbeat, report, release; and one task with all its details."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import Response
@@ -14,6 +15,8 @@ from app.api.schemas.shown import LeasedTask, ReportedSchema, list_of
 from app.api.schemas.taken import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
 from app.domain.roles import READERS, WORKERS
+from app.domain.times import rfc3339
+from app.errors import Refusal
 from app.services.queue.reports import Report
 from app.web.services import services
 
@@ -28,6 +31,15 @@ def _leased(tasks: list[dict[str, Any]]) -> Response:
 
 def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(lease["task_id"], lease["lease_token"]) for lease in body["leases"]]
+
+
+@routes.after_request
+def add_time(response: Response) -> Response:
+    """Add the time of the clock by which leases run out. A worker's clock may be wrong, and so may this machine's."""
+    if response.status_code == 200:
+        with suppress(Refusal):
+            response.headers["Database-Time"] = rfc3339(services().clock.now())
+    return response
 
 
 @routes.call("POST", "/lease", WORKERS, refuses=[503], body=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from app.api.access import current_caller
 from app.api.idempotency import recorder
@@ -18,7 +18,7 @@ routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who m
 
 
 def _created(token: Mapping[str, Any]) -> Response:
-    return reply(token, 201, Location=f"/api/tokens/{token['id']}")
+    return reply(token, 201, Location=f"{request.script_root}/api/tokens/{token['id']}")
 
 
 @routes.call("POST", "", ADMINS, body=True)

@@ -7,15 +7,17 @@ from flask import request
 
 from app.domain.documents import media_type, usable_name
 from app.errors import Invalid
+from app.web.content_encoding import refuse_compressed
 from app.web.spooling import spooled_body
 
 MOST_FILES = 1_000
-JSON_LINES = "application/jsonl"
+JSON_LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines", "application/jsonlines")
 _TAKES_LINES = "batches.create"  # the endpoint whose body may be as large as MAX_JSONL_BYTES
 
 
 def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
-    """Read the `files` of a multipart body, 1 to `most`, as documents. Raises Invalid."""
+    """Read the `files` of a multipart body, 1 to `most`, as documents. Raises Invalid, UnsupportedMediaType."""
+    refuse_compressed()
     files = request.files.getlist("files")
     # A part without a name is None here, hence str().
     others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})
@@ -39,7 +41,7 @@ def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
 
 def has_lines() -> bool:
     """Whether the body is JSON lines, sent to the endpoint that accepts them."""
-    return request.mimetype == JSON_LINES and request.endpoint == _TAKES_LINES
+    return request.mimetype in JSON_LINES and request.endpoint == _TAKES_LINES
 
 
 def body_hash() -> str:

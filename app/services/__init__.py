@@ -11,6 +11,7 @@ from app.services.access.sign_in_links import SignInLinks
 from app.services.access.throttle import Throttle
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
+from app.services.clock import Clock
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -24,6 +25,7 @@ class Services:
     """The services of one process."""
 
     engine: Engine
+    clock: Clock
     batches: BatchService
     queue: TaskQueue
     reads: Reads
@@ -44,6 +46,7 @@ def build(config: Config) -> Services:
     tokens = TokenStore(engine, config.admin_token)
     return Services(
         engine=engine,
+        clock=Clock(engine),
         batches=batches,
         queue=TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings),
         reads=Reads.on(engine, sightings),

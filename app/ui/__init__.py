@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, url_for
+from flask import Blueprint, Flask, request, url_for
 
 from app.ui import (
     actions,
@@ -47,6 +47,7 @@ def register(app: Flask, admin_token: str | None, port: int) -> None:
     assets.app_url_defaults(_name_version)
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # a changed file gets another address
     app.jinja_env.globals["asset"] = lambda name: url_for("ui.static", filename=name)
+    app.jinja_env.globals["root"] = lambda: request.script_root
     app.context_processor(visitor)
     guard(assets)
     show_unrouted(app)

@@ -28,6 +28,9 @@ class _Sessions(SecureCookieSessionInterface):
         # The API uses no cookies: it reads none and sets none.
         return None if request.path.startswith("/api/") else super().open_session(app, request)
 
+    def get_cookie_path(self, app: Flask) -> str:
+        return request.script_root or "/"  # another service of the same host does not get the cookie
+
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
 

@@ -95,6 +95,6 @@ def curl(batch_id: int, action: str, version: int, context: Mapping[str, Any]) -
         f"-H {shlex.quote(f'If-Match: {chr(34)}{version}{chr(34)}')}",
         "-H 'Content-Type: application/json'",
         f"-d {shlex.quote(orjson.dumps(body).decode())}",
-        shlex.quote(f"{request.host_url}api/batches/{batch_id}/action"),
+        shlex.quote(f"{request.url_root}api/batches/{batch_id}/action"),
     )
     return " \\\n  ".join(parts)

@@ -41,7 +41,7 @@ def _present(batch_id: int) -> dict[str, Any]:
 def now(batch_id: int) -> str:
     """Show the part of a batch's page that changes."""
     pulse = services().reads.batch_page.pulse(batch_id)
-    key = ("now", batch_id, pulse.changed, may_operate())
+    key = ("now", request.script_root, batch_id, pulse.changed, may_operate())
 
     def render() -> str:
         return render_template("batch/_now.html", **_present(batch_id), is_fragment=True)

@@ -43,7 +43,7 @@ def index() -> str:
     query, after = ListQuery.of(request.args), cursor("after")
     if not is_fragment():
         return _render("batches/list.html", query, after)
-    key = ("list", request.host, query, after, may_operate(), services().reads.audit.newest())
+    key = ("list", request.url_root, query, after, may_operate(), services().reads.audit.newest())
     return fragments().shared(key, None, lambda: _render("batches/_list.html", query, after))
 
 

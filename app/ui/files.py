@@ -11,6 +11,7 @@ from app.errors import Refusal
 from app.services.input import edits
 from app.services.reads.documents import MOST_NAMES
 from app.ui.access import order, page
+from app.web.content_encoding import refuse_compressed
 from app.web.services import services
 
 routes = Blueprint("ui_files", __name__)
@@ -34,6 +35,7 @@ def add(batch_id: int) -> Any:
     if not usable_media_type(request.args.get("type", "")):
         return jsonify(message="The file's media type has to be one line of up to 200 characters."), 422
     try:
+        refuse_compressed()
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}
         batch = edits.add_documents(services().batches, batch_id, [document], order())

@@ -1,8 +1,10 @@
-"""How figures look on a page: amounts, money, time spans, shares, the segments of a bar. Reads only the clock."""
+"""How figures look on a page: amounts, money, spans, shares, segments of a bar. Ages follow the database's clock."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
+
+from app.web.services import services
 
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -55,7 +57,7 @@ def span(seconds: float | None) -> str:
 
 def age(at: str) -> str:
     """Write how long ago a time (RFC 3339) was."""
-    return span(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()))
+    return span(max(0.0, (services().clock.now() - datetime.fromisoformat(at)).total_seconds()))
 
 
 def per_second(rate: float) -> str:

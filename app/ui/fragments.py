@@ -33,8 +33,8 @@ class Fragments:
     def shared(self, key: Hashable, moved: Hashable, render: Callable[[], str]) -> str:
         """Give the fragment that is kept under `key`, or render it.
 
-        `key` holds everything that must never be shown late, such as a version. `moved` holds what may be shown late by
-        FRESH_SECONDS; None means that it is not known.
+        `key` holds what must never be shown late, such as a version, and the root of the links. `moved` holds
+        what may be shown late by FRESH_SECONDS; None means that it is not known.
         """
         now, kept = time.monotonic(), self._kept.get(key)
         is_unmoved = kept is not None and moved is not None and moved == kept.moved

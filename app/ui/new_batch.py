@@ -45,7 +45,7 @@ def create() -> Any:
         return _form(request.form, {}, refusal.detail), refusal.status
     files = url_for("ui_files.files", batch_id=batch["id"])
     if wants_json():
-        return jsonify(batch_id=batch["id"], files=files, batch=f"/batches/{batch['id']}"), 201
+        return jsonify(batch_id=batch["id"], files=files, batch=url_for("ui_batch.show", batch_id=batch["id"])), 201
     return redirect(files, 303)
 
 
@@ -76,7 +76,7 @@ def create_of_lines() -> Any:
         return jsonify(message=refusal.detail, lines=lines), refusal.status
     except Refusal as refusal:
         return _message(refusal.detail, refusal.status)
-    return jsonify(batch_id=batch["id"], batch=f"/batches/{batch['id']}"), 201
+    return jsonify(batch_id=batch["id"], batch=url_for("ui_batch.show", batch_id=batch["id"])), 201
 
 
 def _message(message: str, status: int, errors: dict[str, str] | None = None) -> tuple[Response, int]:

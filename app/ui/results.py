@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
@@ -103,8 +103,12 @@ def jsonl(batch_id: int) -> Response:
 
 @page(routes, "GET", f"{BATCH}/report.csv", roles=READERS)
 def csv(batch_id: int) -> Response:
-    """Download the report of a run as CSV, the same lines as in the API."""
-    lines = csv_lines(services().run_report.lines(batch_id, run_in_query()))
+    """Download the report of a run as CSV, the same lines as in the API; a cell that is cut names the task's page."""
+
+    def address(task_id: str) -> str:
+        return url_for("ui_tasks.task", batch_id=batch_id, task_id=task_id, _external=True)
+
+    lines = csv_lines(services().run_report.lines(batch_id, run_in_query()), address)
     return _download(lines, "text/csv; charset=utf-8", f"batch-{batch_id}.csv")
 
 

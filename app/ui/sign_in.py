@@ -69,5 +69,5 @@ def _form(refusal: str = "") -> str:
 
 
 def _next(path: str | None) -> str:
-    """Return the path if it is one of our pages, else the list of batches."""
-    return path if path and _OURS.fullmatch(path) else url_for("ui_batches.index")
+    """Return the address of a path that is one of our pages, else of the list of batches."""
+    return f"{request.script_root}{path}" if path and _OURS.fullmatch(path) else url_for("ui_batches.index")

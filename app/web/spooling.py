@@ -5,8 +5,9 @@ from typing import IO
 
 from flask import Flask, current_app, g, request
 
+from app.web.content_encoding import uncompressed
+
 SPOOL_BYTES = 4 * 1024 * 1024  # a smaller body stays in memory
-_CHUNK_BYTES = 1024 * 1024
 
 
 def register(app: Flask) -> None:
@@ -15,14 +16,15 @@ def register(app: Flask) -> None:
 
 
 def spooled_body() -> IO[bytes]:
-    """Return the request's body as a file at its beginning; the body may have up to MAX_JSONL_BYTES.
+    """Return the request's body, uncompressed, as a file at its beginning; it may have up to MAX_JSONL_BYTES.
 
-    The first call reads the body; it raises RequestEntityTooLarge.
+    The first call reads the body; it raises RequestEntityTooLarge, UnsupportedMediaType, Invalid.
     """
     if "spool" not in g:
-        request.max_content_length = current_app.config["MAX_JSONL_BYTES"]
+        most_bytes: int = current_app.config["MAX_JSONL_BYTES"]
+        request.max_content_length = most_bytes
         spool = g.spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed by _close
-        while chunk := request.stream.read(_CHUNK_BYTES):
+        for chunk in uncompressed(most_bytes):
             spool.write(chunk)
     body: IO[bytes] = g.spool
     body.seek(0)

@@ -136,9 +136,11 @@ class Client:
 
 
 def _seconds_left(expires_at: str | None, response: requests.Response) -> float:
-    """Compute the rest of a lease by the service's clock: this machine's clock may be wrong."""
+    """Compute the rest of a lease by the clock of the service's database: this machine's clock may be wrong."""
     if not expires_at:
         return 0.0
+    if at := response.headers.get("Database-Time"):
+        return max((datetime.fromisoformat(expires_at) - datetime.fromisoformat(at)).total_seconds(), 0.0)
     answered_at = response.headers.get("Date")
     now = parsedate_to_datetime(answered_at) if answered_at else datetime.now(UTC)
     left = (datetime.fromisoformat(expires_at) - now).total_seconds()

@@ -33,8 +33,9 @@ CONTENT = {
     "GET /api/documents/{document_id}/content": "application/octet-stream",
     "GET /api/events": "text/event-stream",
 }
+JSON_LINES = {f"application/{name}" for name in ("jsonl", "x-ndjson", "x-jsonlines", "jsonlines")}
 BODIES = {
-    "POST /api/batches": {"application/json", "application/jsonl"},
+    "POST /api/batches": {"application/json", *JSON_LINES},
     "POST /api/batches/{batch_id}/documents": {"application/json", "multipart/form-data"},
     "PUT /api/batches/{batch_id}/documents/{document_id}": {"application/json", "multipart/form-data"},
 }

@@ -39,7 +39,7 @@ def csv_of(client: ApiClient, batch_id: int, query: str = "") -> list[dict[str, 
     assert answer.status_code == 200
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="batch-{batch_id}.csv"'
-    text = answer.get_data().decode("utf-8")
+    text = answer.get_data().decode("utf-8-sig")
     assert text.endswith("\r\n")
     head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert tuple(head) == COLUMNS
@@ -182,8 +182,8 @@ def test_csv_is_streamed(client: ApiClient, service: Services, monkeypatch: pyte
             read += 1
             yield row
 
-    lines = csv_lines(counted())
-    assert next(lines).startswith(b"task_id,custom_id,")
+    lines = csv_lines(counted(), str)
+    assert next(lines).startswith(b"\xef\xbb\xbftask_id,custom_id,")
     assert read == 1
     assert len(b"".join(lines).splitlines()) == 5
     assert read == 6

@@ -195,7 +195,7 @@ def test_downloads_are_those_of_the_api(client: ApiClient, viewer: FlaskClient) 
     table = viewer.get(f"/batches/{batch_id}/report.csv")
     assert table.headers["Content-Disposition"] == f'attachment; filename="batch-{batch_id}.csv"'
     assert table.data == client.get(f"/api/batches/{batch_id}/report?format=csv").data
-    assert next(csv.reader(io.StringIO(table.get_data(as_text=True)))) == list(COLUMNS)
+    assert next(csv.reader(io.StringIO(table.data.decode("utf-8-sig")))) == list(COLUMNS)
 
 
 def test_each_page_asks_the_database_as_often_for_many_as_for_few(

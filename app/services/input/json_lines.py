@@ -1,12 +1,13 @@
 """Reads ready-made tasks from JSON lines: from disk, in small portions, naming every bad line by its number."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import orjson
 
 from app.domain.endpoints import objection_to_url
-from app.domain.json_text import writable_json
+from app.domain.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.errors import Invalid, TooLarge
 from app.services.input.ready_tasks import ReadyTasks
 
@@ -17,6 +18,11 @@ _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
 _MOST_QUOTED = 200  # characters of a line in a message about it
+# By the byte order mark, or by the zeros that their ASCII characters have.
+_OTHER_ENCODINGS = (
+    (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[^\0]\0\0\0|\0\0\0[^\0]", re.DOTALL), "UTF-32"),
+    (re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0|\0[^\0]", re.DOTALL), "UTF-16"),
+)
 Raw = list[tuple[int, bytes]]
 
 
@@ -47,6 +53,7 @@ class BadLines:
 
 def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
     """Read the lines of `body` into `tasks`. Raises Invalid, which names bad lines, and TooLarge for a long line."""
+    _refuse_other_encodings(body)
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}
@@ -64,6 +71,15 @@ def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
         raise bad.refusal()
 
 
+def _refuse_other_encodings(body: IO[bytes]) -> None:
+    """Refuse UTF-16 and UTF-32 in one sentence: each of their lines would be a bad line. Raises Invalid."""
+    begin = body.read(4)
+    body.seek(0)
+    if name := next((name for pattern, name in _OTHER_ENCODINGS if pattern.match(begin)), None):
+        errors = {"line 1": [f"is in {name}, not in UTF-8"]}
+        raise Invalid(f"The body is in {name}; send it in UTF-8. Nothing was stored.", errors=errors)
+
+
 def _parts(body: IO[bytes]) -> Iterator[Raw]:
     """Iterate over the lines that are not empty, with their numbers, in portions that fit into memory."""
     part: Raw = []
@@ -71,7 +87,7 @@ def _parts(body: IO[bytes]) -> Iterator[Raw]:
     for number, line in enumerate(iter(lambda: body.readline(LINE_BYTES + 1), b""), 1):
         if len(line) > LINE_BYTES:
             raise TooLarge(f"Line {number} is longer than {LINE_BYTES} bytes.")
-        if line.strip():
+        if line.removeprefix(BYTE_ORDER_MARK).strip():
             part.append((number, line))
             size += len(line)
         if len(part) >= _TOGETHER_LINES or size >= _TOGETHER_BYTES:
@@ -101,6 +117,8 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
         raise _BadLine(objection)
     if data["body"].get("stream"):
         raise _BadLine("body.stream has to be false or left out: answers are not streamed")
+    if number := too_large_integer(line):
+        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {_cut(number)}; send it as a string")
     return data
 
 

@@ -7,8 +7,10 @@ from typing import IO, Protocol
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.errors import Unavailable
+from app.read_only import require_writable
+
 _LOCK = text("SELECT pg_try_advisory_lock(hashtext('interlock'), hashtext('sweeper'))")
-_ALIVE = text("SELECT 1")
 
 
 class Leadership(Protocol):
@@ -28,16 +30,23 @@ class PostgresLeadership:
     def held(self) -> bool:
         try:
             if self._connection is not None:
-                self._connection.execute(_ALIVE)
+                require_writable(self._connection)
                 return True
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            if connection.execute(_LOCK).scalar_one():
-                self._connection = connection
-                return True
-            connection.close()
-        except SQLAlchemyError:
+            return self._try_to_lead()
+        except (SQLAlchemyError, Unavailable):
             self.give_up()
         return False
+
+    def _try_to_lead(self) -> bool:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            require_writable(connection)
+            if connection.execute(_LOCK).scalar_one():
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                connection.close()
+        return self._connection is not None
 
     def give_up(self) -> None:
         if self._connection is not None:

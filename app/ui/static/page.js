@@ -22,7 +22,7 @@
   document.body.addEventListener("htmx:beforeRequest", () => say(""));
   document.body.addEventListener("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;
-    if (status === 401) location.assign("/sign-in");
+    if (status === 401) location.assign(`${document.documentElement.dataset.root}/sign-in`);
     else say(responseText);
   });
   document.body.addEventListener("htmx:sendError", () => say("The service does not answer. Your request was not carried out, or not yet."));
