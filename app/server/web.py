@@ -18,13 +18,14 @@ from app import create_app
 from app.server.address import base_url
 from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
 from app.server.embedded_worker import EmbeddedWorker
+from app.server.web_process import WebProcess
 from app.services import Services
 from config import Config
 
 log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
-KEEPALIVE_SECONDS = 5
+KEEPALIVE_SECONDS = 75  # longer than the 60 s for which load balancers keep a connection
 STALLED_SECONDS = 60  # a web process whose main loop stood still that long is replaced
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the heartbeat files of web processes must not wait for a disk
 
@@ -51,7 +52,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         settings = {
             "bind": f"fd://{self._listener}",
             "workers": self.config.workers,
-            "worker_class": "gthread",
+            "worker_class": WebProcess,
             "threads": self.config.threads,
             "worker_tmp_dir": str(MEMORY_FOLDER) if os.access(MEMORY_FOLDER, os.W_OK) else None,
             "timeout": STALLED_SECONDS,
