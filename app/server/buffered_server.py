@@ -42,16 +42,18 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def overdue(self, now: float, keepalive_seconds: float) -> bool:
         """Whether this connection has to be closed: its client is too slow, or was silent for too long."""
+        silent_seconds: float = now - self.last_activity
         if self.total_outbufs_len:
-            return now - self.last_activity > READER_SECONDS
+            return silent_seconds > READER_SECONDS
         if self.requests:  # the application is at work
             return False
         if self.began_at is None or self.request is None:
-            return now - self.last_activity > keepalive_seconds
+            return silent_seconds > keepalive_seconds
         if not self.request.headers_finished:
             return now - self.began_at > HEAD_SECONDS
         seconds = now - self.began_at
-        return seconds > BODY_SECONDS and self.request.body_bytes_received < seconds * BODY_BYTES_PER_SECOND
+        body_bytes: int = self.request.body_bytes_received
+        return seconds > BODY_SECONDS and body_bytes < seconds * BODY_BYTES_PER_SECOND
 
 
 class BufferedServer(TcpWSGIServer):  # type: ignore[misc]
