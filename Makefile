@@ -1,4 +1,4 @@
-# Everything a developer or operator does, one word each. `make` alone lists the words.
+# The commands for developers and operators. `make` without a command lists them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,19 +9,25 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench screenshots clean
+.PHONY: help run demo test soak check bench screenshots clean
 
-help: ## list the words
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(RUN_STAMP) ## set up what is missing and start the service at http://127.0.0.1:5000 (HOST, PORT)
+run: $(RUN_STAMP) ## install what is missing and start the service at http://127.0.0.1:5000 (HOST, PORT)
 	@exec $(PY) -m app.cli serve
 
-demo: $(RUN_STAMP) ## see a batch through, on the running service or on one of its own
+demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a temporary one
 	@exec $(PY) -m app.cli demo $(ARGS)
 
 test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
 	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+soak: $(DEV_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
+	@SOAK=1 exec $(PY) -m pytest -n 2 --dist worksteal -m "soak or hypothesis" $(ARGS)
+
+# The tests start hundreds of processes, each of which would compile the program again.
+test soak: export PYTHONDONTWRITEBYTECODE :=
 
 check: $(DEV_STAMP) ## check format, lint, types and the rules of the architecture
 	$(PY) -m ruff format --check .
@@ -32,11 +38,11 @@ check: $(DEV_STAMP) ## check format, lint, types and the rules of the architectu
 bench: $(DEV_STAMP) ## measure the service (ARGS="--help")
 	@exec $(PY) -m bench $(ARGS)
 
-screenshots: $(DEV_STAMP) ## take the pictures in docs/images of a real service
+screenshots: $(DEV_STAMP) ## take the pictures in docs/images from a running service
 	@exec $(PY) -m bench.screenshots
 
-clean: ## remove the virtual environment and all caches; keep ./var, the data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the virtual environment and all caches; keep the data in ./var
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
 $(PY):

@@ -1,4 +1,4 @@
-"""The settings, read from the environment once: names, defaults and limits. See docs/operating.md."""
+"""The settings: their environment variables, defaults and limits. See docs/operating.md."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ class Config:
     request_ttl_s: int = 60
     workers: int = 1
     threads: int = 16
+    keepalive_seconds: int = 75
     embedded_worker: bool = True
     sweeper: bool = True
     max_body_bytes: int = 64 * 1024 * 1024
@@ -27,7 +28,7 @@ class Config:
 
     @classmethod
     def from_environment(cls) -> "Config":
-        """Read and check every setting; raises environs.EnvValidationError naming all wrong ones at once."""
+        """Read and check all settings. Raises environs.EnvValidationError, which names every wrong one."""
         env = Env(eager=False)
         values: dict[str, Any] = {
             "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),
@@ -38,6 +39,7 @@ class Config:
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),
             "threads": env.int("THREADS", cls.threads, validate=validate.Range(2, 256)),
+            "keepalive_seconds": env.int("KEEPALIVE_SECONDS", cls.keepalive_seconds, validate=validate.Range(1, 3600)),
             "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
             "sweeper": env.bool("SWEEPER", cls.sweeper),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),

@@ -1,7 +1,7 @@
-"""The WSGI application, for a server of your own. `make run` does not need it: see app/server.py.
+"""The WSGI application, for a WSGI server of your choice. `make run` does not use it: see app/server.
 
-Such a server runs neither migrations (`python -m app.cli migrate`) nor the sweeper: start
-`app.extensions["interlock"].sweeper` in each of its processes after the fork, or let another `serve` sweep.
+Such a server does not migrate the database: run `python -m app.cli migrate`. It does not start the sweeper either:
+start `application.extensions["interlock"].sweeper` in each of its processes after the fork, or run `serve` as well.
 """
 
 from app import create_app

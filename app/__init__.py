@@ -1,4 +1,4 @@
-"""Interlock: the one place that decides what state a batch is in."""
+"""Interlock: the service that decides what state a batch is in."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def create_app(config: "Config") -> "Flask":
-    """Make the web application on the database of `config`. Starts no thread."""
-    # Imported here: whoever imports app.worker or app.services must not load the web edge.
+    """Make the web application on the database of `config`; start no thread."""
+    # Imported here: importing app.worker or app.services must not load Flask.
     from flask import Flask
 
-    from app import api, ui
+    from app import api, ui, web
     from app.services import build
     from app.web.services import EXTENSION
 
@@ -23,6 +23,7 @@ def create_app(config: "Config") -> "Flask":
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
     app.url_map.strict_slashes = False
     app.extensions[EXTENSION] = build(config)
+    web.register(app)
     api.register(app)
     ui.register(app, config.admin_token, config.port)
     return app

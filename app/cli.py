@@ -1,6 +1,6 @@
-"""The command line, `python -m app.cli`: runs the service and does what needs no running one.
+"""The command line, `python -m app.cli`: runs the service, and administers its database.
 
-It knows the services and nothing of HTTP; `demo` alone talks to a running service, as any client would.
+Only `demo` uses HTTP, as any other client does. The other commands use the services directly.
 """
 
 import sys
@@ -20,30 +20,30 @@ from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
 from app.server.address import CannotListen
-from app.server.leaving import metrics_folder
-from app.server.on_loan import NoService, service_on_loan
+from app.server.cleanup import metrics_folder
+from app.server.demo_service import NoService, service_for_demo
 from config import Config
 
 if TYPE_CHECKING:
     from app.services import Services
 
-# The services are imported where they are used: they count metrics, and `serve` has to make the folder for those
-# before anything imports prometheus_client.
+# The services are imported inside the commands: they import prometheus_client, and `serve` must make the folder for
+# the metrics before that.
 
-console = Console(width=None if sys.stdout.isatty() else 160)  # rows stay rows in a pipe
+console = Console(width=None if sys.stdout.isatty() else 160)  # in a pipe, wide enough that rows are not wrapped
 TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 TOKEN_COLUMNS = ("id", "name", "role", "created_at", "expires_at")
 
 
 class PlainErrors(click.Group):
-    """A group whose commands answer what was foreseen to go wrong with one sentence and exit code 1."""
+    """A group of commands that report every expected error in one sentence, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except EnvValidationError as error:
-            said: Any = error.error_messages  # setting -> sentences
-            wrong = [f"{name}: {' '.join(sentences)}" for name, sentences in said.items()]
+            messages: Any = error.error_messages  # sentences by the name of the setting
+            wrong = [f"{name}: {' '.join(sentences)}" for name, sentences in messages.items()]
             raise click.ClickException(f"Wrong settings: {'; '.join(wrong)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise click.ClickException(f"Wrong settings: DATABASE_URL: {error}") from error
@@ -58,7 +58,7 @@ class PlainErrors(click.Group):
 
 @contextmanager
 def services() -> Iterator["Services"]:
-    """Build the services from the environment for one command."""
+    """Build the services for one command, with the settings of the environment."""
     from app.services import build
 
     config = Config.from_environment()
@@ -73,25 +73,25 @@ def services() -> Iterator["Services"]:
 
 @click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Interlock owns the state of every batch. Settings come from the environment: see docs/operating.md."""
+    """Interlock decides the state of every batch. Settings are environment variables: see docs/operating.md."""
 
 
 @cli.command()
 def serve() -> None:
     """Migrate the database and run the service, until SIGTERM or Ctrl-C.
 
-    Listens on HOST:PORT with WORKERS processes, and runs one queue worker unless EMBEDDED_WORKER=0.
+    It listens on HOST:PORT with WORKERS processes, and runs one queue worker unless EMBEDDED_WORKER=0.
     """
     config = Config.from_environment()
     with metrics_folder():
-        from app.server.process import serve as serve_until_stopped
+        from app.server.serve import serve as serve_until_stopped
 
         serve_until_stopped(config)
 
 
 @cli.command(name="sign-in-link")
 def sign_in_link() -> None:
-    """Print an address of the running service that signs a browser in as admin, once and within an hour."""
+    """Print an address that signs a browser in as admin of the running service, once and within an hour."""
     from app.server.sign_in_link import sign_in_url
 
     with db.translated_errors():
@@ -100,9 +100,9 @@ def sign_in_link() -> None:
 
 @cli.command()
 @click.argument("revision", default="head")
-@click.option("--down", is_flag=True, help="Go down to REVISION instead of up.")
+@click.option("--down", is_flag=True, help="Migrate down to REVISION instead of up.")
 def migrate(revision: str, down: bool) -> None:
-    """Bring the database to REVISION (default: the newest). `serve` does so by itself."""
+    """Migrate the database to REVISION (default: the newest). `serve` does this at its start."""
     config = Config.from_environment()
     with db.translated_errors():
         schema.migrate(config.database_url, revision, downgrade=down)
@@ -111,7 +111,7 @@ def migrate(revision: str, down: bool) -> None:
 
 @cli.command()
 def verify() -> None:
-    """Check every batch against the audit log and the table; exit with 1 if anything contradicts."""
+    """Check every batch against its audit trail and the transition table; exit with 1 if they contradict."""
     from app.services.upkeep.verify import verify as find_contradictions
 
     with services() as built:
@@ -125,15 +125,17 @@ def verify() -> None:
 
 @cli.command()
 @click.option("--url", envvar="INTERLOCK_URL", help="The service to use. Default: INTERLOCK_URL, or HOST:PORT.")
-@click.option("--token", envvar="INTERLOCK_TOKEN", help="An operator's token. Better by INTERLOCK_TOKEN.")
+@click.option(
+    "--token", envvar="INTERLOCK_TOKEN", help="An operator's token. INTERLOCK_TOKEN is better: `ps` shows options."
+)
 def demo(url: str | None, token: str | None) -> None:
-    """Send sample documents through stage and run; print results and audit trail.
+    """Stage and run a batch of sample documents; print its results and its audit trail.
 
-    Uses the service at --url, or the one that answers at HOST:PORT, or starts one for the time of the demo.
+    It uses the service at --url, or the service at HOST:PORT; if none answers there, it starts a temporary one.
     """
-    from app.demo import demo as run_demo
+    from app.demo.run import run_demo
 
-    with service_on_loan(url, token, Config.from_environment()) as found:
+    with service_for_demo(url, token, Config.from_environment()) as found:
         exit_code = run_demo(found.url, found.token, console)
     sys.exit(exit_code)
 
@@ -145,10 +147,10 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What the bearer may do.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What the token allows.")
 @click.option("--expires-at", type=TIMES, metavar="TIME", help="In UTC, as 2027-01-31T12:00:00. Default: never.")
 def create(name: str, role: str, expires_at: datetime | None) -> None:
-    """Create a token for NAME and print its secret, which is shown this once."""
+    """Create a token for NAME and print it. It is not shown again."""
     with services() as built:
         made = built.tokens.create(name, role, expires_at and expires_at.replace(tzinfo=UTC))
     click.echo(made["token"])
@@ -156,7 +158,7 @@ def create(name: str, role: str, expires_at: datetime | None) -> None:
 
 @tokens.command(name="list")
 def list_tokens() -> None:
-    """List the tokens, without their secrets."""
+    """List the tokens without their secrets."""
     from app.server.worker_token import each_token
 
     with services() as built:
@@ -170,7 +172,7 @@ def list_tokens() -> None:
 @tokens.command()
 @click.argument("token_id", type=int)
 def revoke(token_id: int) -> None:
-    """Revoke the token TOKEN_ID: it is refused from the next second on."""
+    """Revoke the token TOKEN_ID. Within a second, the service refuses it."""
     with services() as built:
         built.tokens.revoke(token_id)
     click.echo(f"Token {token_id} is revoked.")

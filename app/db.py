@@ -1,7 +1,7 @@
-"""The database: one engine for each dialect, transactions, the database's clock.
+"""The database: its engine, its transactions and its clock.
 
-PostgreSQL is production, SQLite the embedded default. Everything that differs between them in kind, and not
-just in a word of SQL, stands here. Nothing here knows what a batch is.
+PostgreSQL is for production; SQLite is the embedded default. What differs between them, except for details of SQL, is
+here. Nothing here knows what a batch is.
 """
 
 import time
@@ -34,7 +34,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from app import prepared
+from app import prepared_statements
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -43,7 +43,7 @@ SQLITE_WAIT_SECONDS = 5
 LOCK_FAILURES = ("55P03", "40P01", "40001")  # lock not available, deadlock, serialization failure
 T = TypeVar("T")
 
-# PostgreSQL refuses two CHECKs of one name in a schema: every constraint is named after its table.
+# PostgreSQL does not allow two CHECKs with the same name in a schema: constraints are named after their tables.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -58,7 +58,7 @@ class Base(DeclarativeBase):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time on both databases (SQLite keeps no zone)."""
+    """An aware UTC time on both databases. SQLite itself stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -76,12 +76,12 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def table_of(model: type[Base]) -> Table:
-    """The table of a model, for statements that need no ORM."""
+    """Return the table of a model, for statements without the ORM."""
     return cast(Table, model.__table__)
 
 
 class stored_bytes(FunctionElement[int]):
-    """How many bytes a value takes up; PostgreSQL tells without reading it from where long values lie."""
+    """The size of a stored value in bytes. PostgreSQL knows it without reading a long value from its TOAST table."""
 
     inherit_cache = True
     type = Integer()
@@ -97,11 +97,11 @@ def _(element: Any, compiler: Any, **more: Any) -> str:
     return f"length({compiler.process(element.clauses, **more)})"
 
 
-BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for INTEGER
 
 
 def make_engine(config: Config) -> Engine:
-    """Make the engine for `config.database_url`. `postgresql://` is served by psycopg2."""
+    """Make the engine for `config.database_url`. `postgresql://` uses psycopg2."""
     url = make_url(config.database_url)
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
@@ -117,7 +117,7 @@ def make_engine(config: Config) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         **options,
-        isolation_level="READ COMMITTED",  # said in so many words: the loser of a race has to see 0 rows
+        isolation_level="READ COMMITTED",  # set explicitly: an UPDATE that loses a race must see 0 rows
         pool_size=config.threads + 4,
         max_overflow=4,
         pool_timeout=5,
@@ -133,18 +133,18 @@ def make_engine(config: Config) -> Engine:
             "tcp_user_timeout": 5000,
         },
     )
-    prepared.listen(engine)
+    prepared_statements.listen(engine)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    connection.isolation_level = None  # the driver begins no transactions: _begin_sqlite does
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred BEGIN answers a stale write with "database is locked"; IMMEDIATE waits for its turn.
+    # After a deferred BEGIN, a write may fail with "database is locked". BEGIN IMMEDIATE waits for the lock.
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -155,9 +155,9 @@ def is_postgresql(connection: Connection) -> bool:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """Open a write transaction: committed at the end, rolled back on any exception.
+    """Open a write transaction: it is committed at the end, or rolled back on any exception.
 
-    Raises Busy when a lock is not to be had in time, Unavailable when the database is away.
+    Raises Busy when a lock is not free in time, and Unavailable when the database does not answer.
     """
     with translated_errors(), engine.begin() as connection:
         yield connection
@@ -165,30 +165,30 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a connection for reads alone: each statement is a snapshot of its own, and none waits for writers."""
+    """Open a connection for reading. Each statement sees its own snapshot and waits for no writer."""
     with translated_errors(), engine.connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn what the driver raises about locks and lost connections into the project's refusals."""
+    """Convert the driver's errors about locks and lost connections into the refusals of app/errors.py."""
     try:
         yield
     except PoolTimeout as error:
         raise Busy("Every database connection is in use.") from error
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) in LOCK_FAILURES:
-            raise Locked("Somebody else holds a lock on it.") from error
-        if "database is locked" in str(error.orig):  # SQLite has one writer and no queue of requests
-            raise Busy("Another writer had the database for too long.") from error
+            raise Locked("Another transaction holds the lock.") from error
+        if "database is locked" in str(error.orig):  # SQLite allows one writer at a time
+            raise Busy("Another transaction locked the database for too long.") from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise Unavailable("The database does not answer.") from error
         raise
 
 
-def patiently(work: Callable[[], T], seconds: float = 5.0) -> T:
-    """Do a transaction again while locks are in its way, for at most `seconds`; then raise Locked."""
+def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:
+    """Repeat a transaction while it raises Locked, for at most `seconds`. Then raise Locked."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -202,7 +202,7 @@ _CLOCK = select(func.clock_timestamp(type_=UtcTime))
 
 
 def now(connection: Connection) -> datetime:
-    """Read the database's clock, by which leases go. The embedded database's clock is this machine's."""
+    """Read the clock of the database: it decides when leases expire. For SQLite it is the clock of this machine."""
     if is_postgresql(connection):
         return connection.execute(_CLOCK).scalar_one()
     return datetime.now(UTC)

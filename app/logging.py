@@ -1,6 +1,6 @@
-"""Logging: structlog over the standard library, one JSON line an event on stderr, plain text on a terminal.
+"""Logging: structlog on top of the standard library. One line of JSON for each event on stderr; text on a terminal.
 
-What is bound to structlog's context variables (the edge binds `request_id` and `actor`) is in every line.
+Every line contains the values in structlog's context variables, such as `request_id` and `actor` of a request.
 Secrets are never written: see `hide_secrets`.
 """
 
@@ -14,13 +14,13 @@ import structlog
 from structlog.types import EventDict, Processor
 
 SECRET_KEYS = frozenset({"token", "secret", "authorization", "admin_token", "lease_token", "password", "cookie"})
-# Bearer tokens and passwords in URLs also hide inside sentences and tracebacks.
+# Messages and tracebacks may contain bearer tokens and passwords in URLs, too.
 SECRET_TEXT = re.compile(r"(?i)(bearer\s+)[^\s'\"]+|(://[^:/@\s]+:)[^@\s]+(?=@)")
 HIDDEN = "[hidden]"
 
 
 def hide_secrets(_: object, __: str, event: EventDict) -> EventDict:
-    """Replace secrets by `[hidden]`: values of telling names, bearer tokens, passwords in URLs."""
+    """Replace secrets by `[hidden]`: values under the names in SECRET_KEYS, bearer tokens, passwords in URLs."""
     return {key: HIDDEN if key in SECRET_KEYS else _hidden(value) for key, value in event.items()}
 
 
@@ -35,7 +35,7 @@ def _hidden(value: object) -> object:
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Write to whatever sys.stderr is at the moment: a daemon or a test may have replaced it since."""
+    """Writes to the present sys.stderr: a daemon or a test may replace it at any time."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -50,7 +50,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def configure(level: str) -> None:
-    """Send every log line of this process, the libraries' too, to stderr in one form. May be called again."""
+    """Send all log lines of this process and its libraries to stderr in one format. May be called again."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

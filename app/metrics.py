@@ -1,4 +1,4 @@
-"""What is counted for Prometheus; with PROMETHEUS_MULTIPROC_DIR set, over all processes of the server."""
+"""The metrics for Prometheus. With PROMETHEUS_MULTIPROC_DIR set, they cover all processes of the server."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ class _Batches(Collector):
 
 
 def exposition(count_by_state: Callable[[], Mapping[str, int]]) -> tuple[bytes, str]:
-    """Give all metrics in Prometheus' text format, and its content type. `count_by_state` counts the batches."""
+    """Return all metrics in Prometheus' text format, and its content type. `count_by_state` counts the batches."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The schema of the database: migrate it, and say whether it is up to date. Only this module knows the migrations."""
+"""Migrates the schema of the database and checks whether it is up to date. No other module knows the migrations."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ _NO_TABLES = "The database has no tables yet: run the migrations."
 
 
 def migrate(database_url: str, revision: str = "head", downgrade: bool = False) -> None:
-    """Bring the database to `revision`: upwards, or downwards with `downgrade`.
+    """Migrate the database to `revision`: up, or down with `downgrade`.
 
-    A database that a later release has migrated is left as it is. Raises Unavailable.
+    A database that a later release has migrated is not changed. Raises Unavailable.
     """
     settings = _settings()
     settings.attributes["database_url"] = database_url
@@ -34,7 +34,7 @@ def migrate(database_url: str, revision: str = "head", downgrade: bool = False) 
 
 
 class Readiness:
-    """Compares the database's migration with the newest one of this code."""
+    """Compares the migration of the database with the newest migration of this code."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -43,7 +43,7 @@ class Readiness:
         self._earlier = {script.revision for script in scripts.walk_revisions()} - {self.head}
 
     def missing(self) -> str | None:
-        """Say what is missing before requests can be served, or None. Raises Unavailable."""
+        """Explain what is missing before requests can be served, or return None. Raises Unavailable."""
         try:
             with reading(self._engine) as connection:
                 current = connection.execute(_CURRENT).scalar_one_or_none()
@@ -53,7 +53,7 @@ class Readiness:
             raise
         except DBAPIError:
             return _NO_TABLES
-        # A revision that this code does not know is a later one: migrations work with the code of the release before.
+        # An unknown revision belongs to a later release. Its migrations work with the code of the release before it.
         if current is None or current in self._earlier:
             return f"The database is at migration {current}, this code needs {self.head}: run the migrations."
         return None

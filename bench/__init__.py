@@ -1,5 +1,5 @@
-"""`python -m bench`: measures the service as it is deployed, beside what the database alone can do.
+"""`python -m bench`: measures the service as it is deployed, and compares it with the database alone.
 
-Ratios of alternating rounds are what counts; absolute figures belong to a machine and its hour. Every row counts
-in the database afterwards what was answered: a figure whose rows do not add up is an error, not a figure.
+Compare the ratios of alternating rounds: absolute figures depend on the machine and on its load. After each
+measurement, the rows in the database are counted. If they do not match the answers, the benchmark fails.
 """

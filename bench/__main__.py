@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 import click
 
 from app.logging import configure
-from bench.bare import find_pgbench
-from bench.calls import WrongAnswer
+from bench.api_caller import WrongAnswer
+from bench.deployment import DoesNotAddUp
 from bench.load import BadLoad, NoLoadGenerator, find_wrk
 from bench.machine import machine
 from bench.options import Bench
+from bench.pgbench import find_pgbench
 from bench.progress import Progress
 from bench.results import Result, table, write_markdown
 from bench.rows import actions, jsonl, leases, pace, pages, reports, routes, sizes, statements, watchers
-from bench.scene import DoesNotAddUp
 from tests.support.postgres import NoPostgres, private_postgres
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ _MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for n
 
 @contextmanager
 def one_interruption() -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into KeyboardInterrupt, and let nothing disturb the clearing up after it."""
+    """Raise KeyboardInterrupt at the first Ctrl-C or SIGTERM, and ignore further ones during the clean-up."""
 
     def interrupt(*_: Any) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -55,24 +55,37 @@ def one_interruption() -> Iterator[None]:
 @click.command(
     epilog=f"\b\nRows:\n{_MEANING}", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often to measure each.")
-@click.option("--seconds", type=click.IntRange(1, 600), default=5, show_default=True, help="How long, each time.")
 @click.option(
-    "--scale", type=click.FloatRange(0.001, 10), default=1.0, help="Times the batches' size; 0.1: a quick look."
+    "--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How many times each row is measured."
 )
 @click.option(
-    "--tasks", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="Of the batch of row `pages`."
+    "--seconds", type=click.IntRange(1, 600), default=5, show_default=True, help="Length of each measurement."
 )
-@click.option("--only", "names", type=click.Choice(list(ROWS)), multiple=True, help="This row; may be given again.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table there as well.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.001, 10),
+    default=1.0,
+    help="Factor for the sizes of batches; 0.1 for a quick look.",
+)
+@click.option(
+    "--tasks",
+    type=click.IntRange(1_000),
+    default=1_000_000,
+    show_default=True,
+    help="Tasks in the large batch of the row `pages`.",
+)
+@click.option(
+    "--only", "names", type=click.Choice(list(ROWS)), multiple=True, help="Measure only this row. May be repeated."
+)
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this file, too.")
 def bench(rounds: int, seconds: int, scale: float, tasks: int, names: tuple[str, ...], markdown: Path | None) -> None:
-    """Measure the service on a private PostgreSQL, fsync on, as `serve` runs it with WORKERS=2.
+    """Measure the service on a private PostgreSQL with fsync, as `serve` runs it with WORKERS=2.
 
-    The table goes to stdout, progress to stderr. A floor that is missed is printed, and is no error; answers and rows
-    that do not add up are one. A FILE with the lines `bench:begin` and `bench:end` (as HTML comments, see
-    docs/performance.md) gets the table between them.
+    The table goes to stdout, progress to stderr. A missed floor is shown in the table, and is not an error. Answers
+    that do not match the rows in the database are an error. A FILE with the lines `bench:begin` and `bench:end` (as
+    HTML comments, see docs/performance.md) gets the table between them.
     """
-    configure("ERROR")  # some rows run the application in this process: its lines are not the benchmark's
+    configure("ERROR")  # some rows run the application in this process: hide its log lines
     try:
         find_wrk()
         find_pgbench()
@@ -80,10 +93,10 @@ def bench(rounds: int, seconds: int, scale: float, tasks: int, names: tuple[str,
             run = Bench(postgres_url, Progress(), rounds, seconds, scale, tasks)
             about = machine(run)
             results = [result for name in names or ROWS for result in ROWS[name](run)]
-    except (NoLoadGenerator, NoPostgres, BadLoad, DoesNotAddUp, WrongAnswer) as broken:
-        raise click.ClickException(str(broken)) from broken
+    except (NoLoadGenerator, NoPostgres, BadLoad, DoesNotAddUp, WrongAnswer) as error:
+        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("Interrupted; everything is stopped and cleared away.", err=True)
+        click.echo("Interrupted. Everything is stopped and cleaned up.", err=True)
         raise SystemExit(INTERRUPTED) from None
     block = f"{about}\n\n{table(results)}"
     click.echo(block)

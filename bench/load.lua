@@ -1,11 +1,11 @@
--- The load: takes its requests from a file, one a line, and says at the end what was answered.
+-- The script of wrk: reads its requests from a file, one in each line, and prints counts of the answers at the end.
 --
--- A line is PATH <tab> BODY [<tab> BODY ...]; an empty body makes it a GET. Each thread has lines of its own (all of
--- them, if there are fewer lines than threads) and walks them in order: pass 1 sends the first body, pass 2 the
--- second, and so on round. After `seconds`, or after `passes`, it sends nothing more that counts, waits for the answers
--- that are out, and stops: every request that reached the service is counted.
+-- A line is PATH <tab> BODY [<tab> BODY ...]; an empty body makes it a GET. Each thread has its own lines (all lines, if
+-- there are fewer lines than threads) and sends them in order: the first body in pass 1, the second in pass 2, and so
+-- on, starting again after the last. After `seconds`, or after `passes`, it sends no more requests that count, waits for
+-- the open answers, and stops. So every request that reached the service is counted.
 --
--- Arguments: FILE SECONDS PASSES THREADS (PASSES 0: no end). The token is in the environment: BENCH_TOKEN.
+-- Arguments: FILE SECONDS PASSES THREADS (PASSES 0: no limit). The token is in the environment: BENCH_TOKEN.
 
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long seconds; long micros; } bench_time; int gettimeofday(bench_time *at, void *zone);")
@@ -32,7 +32,7 @@ local function split(line)
 end
 
 local requests, position, pass, idle = {}, 0, 1, nil
-local looked_at, counts_idle = false, false
+local inspected, counts_idle = false, false
 
 function init(args)
   seconds, passes = tonumber(args[2]), tonumber(args[3])
@@ -52,12 +52,12 @@ function init(args)
     end
   end
   idle = wrk.format("GET", IDLE, {})
-  sent, answered, done_well, queued, other, said, first_at, last_at, ended = 0, 0, 0, 0, 0, "", 0, 0, 0
+  sent, answered, done_well, queued, other, example, first_at, last_at, ended = 0, 0, 0, 0, 0, "", 0, 0, 0
 end
 
 function request()
-  if number == 0 and not looked_at then
-    looked_at = true  -- wrk asks thread 0 once before it begins, to look at the request, and does not send it
+  if number == 0 and not inspected then
+    inspected = true  -- at the start, wrk takes one request of thread 0 to inspect it, and does not send it
     return idle
   end
   local at = now()
@@ -84,7 +84,7 @@ function response(status, headers, body)
     elseif status == 202 then queued = queued + 1
     else
       other = other + 1
-      if said == "" then said = status .. " " .. body:sub(1, 300):gsub('[%c"\\]', " ") end
+      if example == "" then example = status .. " " .. body:sub(1, 300):gsub('[%c"\\]', " ") end
     end
   end
   if ended == 1 and answered == sent then wrk.thread:stop() end
@@ -99,7 +99,7 @@ function done(summary, latency, _)
     total.ok = total.ok + thread:get("done_well")
     total.queued = total.queued + thread:get("queued")
     total.other = total.other + thread:get("other")
-    if example == "" then example = thread:get("said") end
+    if example == "" then example = thread:get("example") end
     first = math.min(first, thread:get("first_at"))
     last = math.max(last, thread:get("last_at"))
   end

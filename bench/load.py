@@ -1,4 +1,4 @@
-"""The load generator, wrk, in a process of its own: runs it on a list of requests and reads what it counted."""
+"""Runs the load generator wrk on a list of requests, and reads its counts."""
 
 import json
 import os
@@ -13,22 +13,22 @@ from bench.options import CONNECTIONS, LOAD_THREADS
 from tests.support.server import LiveServer
 
 SCRIPT = Path(__file__).with_name("load.lua")
-LAST_ANSWERS_SECONDS = 1  # after the measured time, for the answers that are still out
+LAST_ANSWERS_SECONDS = 1  # after the measured time, for the last answers
 START_SECONDS = 30
 ANSWER_TIMEOUT_SECONDS = 30
 
 
 class NoLoadGenerator(RuntimeError):
-    """A program that makes load is missing; the sentence says how to get it."""
+    """A program that generates load is missing. The message says how to install it."""
 
 
 class BadLoad(RuntimeError):
-    """Some requests were not answered as they should have been."""
+    """Some requests failed, or had no answer."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk counted. `ok` are the answers 200, `queued` the 202."""
+    """The counts of one run of wrk. `ok` counts the answers 200, `queued` the answers 202."""
 
     sent: int
     answered: int
@@ -55,14 +55,14 @@ def find_wrk() -> str:
 
 
 def request_line(path: str, *bodies: object) -> str:
-    """Write a request for `load`: a GET without a body, else a POST of each JSON body in turn."""
+    """Write a request for `load`: a GET without bodies, else a POST of each JSON body in turn."""
     return "\t".join([path, *(json.dumps(body) for body in bodies)]) if bodies else f"{path}\t"
 
 
 def load(server: LiveServer, role: str, lines: Iterable[str], seconds: int, once: bool = False) -> Load:
-    """Send the requests in turn over 8 connections for so many seconds; with `once`, each at most once.
+    """Send the requests in turn over 8 connections for the given seconds; with `once`, each at most once.
 
-    Raises BadLoad when one is answered neither 200 nor 202, or not at all.
+    Raises BadLoad when a request has no answer, or an answer that is neither 200 nor 202.
     """
     with tempfile.NamedTemporaryFile("w", prefix="interlock-load-", suffix=".tsv") as requests:
         requests.writelines(f"{line}\n" for line in lines)
@@ -78,12 +78,12 @@ def load(server: LiveServer, role: str, lines: Iterable[str], seconds: int, once
             capture_output=True,
             text=True,
             timeout=whole + START_SECONDS,
-            start_new_session=True,  # Ctrl-C reaches the benchmark alone, which then ends its children
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which then ends its child processes
         )
     result = next((line for line in ran.stdout.splitlines() if line.startswith("RESULT ")), None)
     if ran.returncode or result is None:
         raise BadLoad(f"wrk ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
     counted = Load(**json.loads(result.removeprefix("RESULT ")))
     if counted.other or counted.errors or counted.answered != counted.sent:
-        raise BadLoad(f"Not every request was answered well: {counted}")
+        raise BadLoad(f"Some requests failed: {counted}")
     return counted

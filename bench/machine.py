@@ -1,4 +1,4 @@
-"""On what the figures were measured."""
+"""The machine on which the figures were measured."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def _processor() -> str:
 
 
 def machine(bench: Bench) -> str:
-    """Say in a few lines on what, when and how was measured, and how busy the machine was with other work."""
+    """Describe the machine, the time and the settings of the measurement, and the load average before it."""
     with closing(psycopg2.connect(f"{bench.postgres_url}/postgres")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), current_setting('fsync')")
         version, fsync = cursor.fetchone() or ("", "")

@@ -1,4 +1,4 @@
-"""How much memory a process took at its height, above what it had before; read from Linux."""
+"""Measures the peak memory of processes, compared with the memory before. Linux only."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ RESET_PEAK = "5"
 
 @dataclass
 class Memory:
-    """Megabytes that the largest of the processes grew by; known at the end of the block."""
+    """`grown_mb`: by how many megabytes the process that grew most has grown. Set at the end of the block."""
 
     grown_mb: float = field(default=0.0)
 
@@ -23,8 +23,8 @@ def _kilobytes(pid: int, name: str) -> int:
 
 
 @contextmanager
-def watched(pids: Sequence[int]) -> Iterator[Memory]:
-    """Watch processes while the block lasts: their peak is the kernel's own, so that nothing falls between looks."""
+def measured_memory(pids: Sequence[int]) -> Iterator[Memory]:
+    """Measure processes during the block. The kernel itself records the peak, so that none is missed."""
     memory = Memory()
     before = {}
     for pid in pids:

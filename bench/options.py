@@ -1,18 +1,18 @@
-"""What the caller of the benchmark may choose, and what every row is given."""
+"""The options of the benchmark, which every row receives, and its constants."""
 
 from dataclasses import dataclass
 
 from bench.progress import Progress
 
 CONNECTIONS = 8
-LOAD_THREADS = 2  # of wrk and of pgbench alike
-CLIENTS = 4  # processes that lease and report
+LOAD_THREADS = 2  # of wrk and of pgbench
+WORKER_PROCESSES = 4  # worker processes
 WEB_PROCESSES = 2
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One run of the benchmark: a private PostgreSQL, how often and how long to measure, and where to say so."""
+    """One run of the benchmark: its PostgreSQL, where to print progress, and how often and how long to measure."""
 
     postgres_url: str
     progress: Progress

@@ -1,4 +1,4 @@
-"""What the benchmark is doing, on stderr, so that nobody has to guess whether it hangs."""
+"""Prints on stderr what the benchmark is doing, so that it does not seem to hang."""
 
 import sys
 import time
@@ -11,14 +11,14 @@ class Progress:
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
-        self._said_at = 0.0
+        self._printed_at = 0.0
 
     def say(self, sentence: str) -> None:
         """Print a line."""
-        self._said_at = time.monotonic()
-        print(f"{self._said_at - self._begun:7.1f} s  {sentence}", file=sys.stderr, flush=True)
+        self._printed_at = time.monotonic()
+        print(f"{self._printed_at - self._begun:7.1f} s  {sentence}", file=sys.stderr, flush=True)
 
     def count(self, noun: str, done: int, total: int) -> None:
-        """Print how far something long has come, at most every two seconds."""
-        if time.monotonic() - self._said_at >= EVERY_SECONDS:
+        """Print the progress of a long step, at most every two seconds."""
+        if time.monotonic() - self._printed_at >= EVERY_SECONDS:
             self.say(f"  {noun}: {done:,} of {total:,}")

@@ -1,4 +1,4 @@
-"""The figures as a table of Markdown, for the terminal and for docs/performance.md."""
+"""Writes the figures as a Markdown table, for the terminal and for docs/performance.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ HEADER = ("what", "measured", "beside it", "ratio", "floor", "")
 
 @dataclass(frozen=True)
 class Result:
-    """One row: the figures in words; `value` is held against `at_least` or `at_most` where there is a floor."""
+    """One row of the table. `value`, or else `ratio`, is compared with `at_least` or `at_most`, if there is a floor."""
 
     what: str
     measured: str
@@ -18,11 +18,11 @@ class Result:
     ratio: float | None = None
     at_least: float | None = None
     at_most: float | None = None
-    value: float | None = None  # what the floor is about, where it is not the ratio
+    value: float | None = None  # compared with the floor instead of the ratio
 
     @property
     def passes(self) -> bool | None:
-        """Whether the floor is kept; None where there is none."""
+        """Whether the floor is reached; None without a floor."""
         value = self.ratio if self.value is None else self.value
         if value is None or (self.at_least is None and self.at_most is None):
             return None
@@ -52,7 +52,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def write_markdown(path: Path, block: str) -> None:
-    """Put the block between the markers of a file; a file without them, or none, becomes the block alone."""
+    """Write the block between the markers of a file. A file without markers, or a new file, gets only the block."""
     text = path.read_text() if path.exists() else ""
     if BEGIN in text and END in text:
         before, after = text.split(BEGIN, 1)[0], text.split(END, 1)[1]

@@ -1,4 +1,4 @@
-"""Alternating rounds: what is compared is measured in turns, so that a slow minute slows both sides of a ratio."""
+"""Alternating rounds: both sides of a ratio are measured in turns, so that a slow minute of the machine slows both."""
 
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -9,7 +9,7 @@ Measure = Callable[[], float]
 
 
 def alternate(measures: Mapping[str, Measure], rounds: int, progress: Progress) -> dict[str, list[float]]:
-    """Measure each once a round, every other round in the opposite order; return what each gave, by round."""
+    """Measure each once in every round, with the order reversed in every second round; return the figures by round."""
     found: dict[str, list[float]] = {name: [] for name in measures}
     names = list(measures)
     for number in range(1, rounds + 1):
@@ -21,5 +21,5 @@ def alternate(measures: Mapping[str, Measure], rounds: int, progress: Progress) 
 
 
 def ratio(over: list[float], under: list[float]) -> float:
-    """The median of the rounds' own ratios."""
+    """Compute the median of the ratios of the rounds."""
     return median(a / b for a, b in zip(over, under, strict=True))

@@ -1,4 +1,7 @@
-"""The pictures in docs/images: of a service with the demo's batch, light and dark: `python -m bench.screenshots`."""
+"""Takes the pictures in docs/images, light and dark, of a service with the demo's batch.
+
+Run as `python -m bench.screenshots`.
+"""
 
 import sys
 import tempfile
@@ -7,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
-from app.demo import demo
+from app.demo.run import run_demo
 from tests.support.chromium import launched
 from tests.support.server import running_server
 
@@ -16,17 +19,17 @@ SIZE = {"width": 1200, "height": 860}
 BATCH = 1  # the demo's: the database is fresh
 PICTURES = {"batches": "/", "batch": f"/batches/{BATCH}", "results": f"/batches/{BATCH}/results"}
 SCHEMES = ("light", "dark")
-SETTLED_MS = 1_500  # after which fragments are fetched and lines are drawn
+SETTLED_MS = 1_500  # until the page has loaded its fragments and drawn its charts
 
 
 def screenshots() -> int:
-    """Take them all. Returns 0, or 1 when the demo did not get through."""
+    """Take all pictures. Return 0, or 1 when the demo fails."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="interlock-screenshots-") as folder,
         running_server(f"sqlite:///{Path(folder, 'interlock.db')}", EMBEDDED_WORKER="1") as server,
     ):
-        if demo(server.url, server.tokens["admin"], Console(stderr=True)):
+        if run_demo(server.url, server.tokens["admin"], Console(stderr=True)):
             return 1
         with server.session() as http:
             made = http.post(f"{server.url}/api/tokens", json={"name": "ada", "role": "operator"})

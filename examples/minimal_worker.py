@@ -1,4 +1,4 @@
-"""A whole worker in plain Python: lease a task, work on it, report what came of it. See docs/workers.md.
+"""A whole worker in plain Python: lease a task, work on it, report the outcome. See docs/workers.md.
 
 INTERLOCK_URL=http://127.0.0.1:5000 INTERLOCK_TOKEN=... python examples/minimal_worker.py
 """
@@ -16,7 +16,7 @@ logging.basicConfig(level="INFO", format="%(message)s")
 
 
 def post(call: str, body: dict) -> requests.Response:
-    """Ask until there is an answer: to send a report twice is safe, to lose it is not."""
+    """Repeat the call until there is an answer. It is safe to send a report twice."""
     while True:
         try:
             response = session.post(f"{URL}/api/tasks/{call}", json=body, timeout=60)

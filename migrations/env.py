@@ -1,7 +1,7 @@
-"""How migrations run: on DATABASE_URL, or on the URL that the caller passes in the Alembic config.
+"""Runs migrations on DATABASE_URL, or on the URL that the caller passes in the Alembic config.
 
-A migration never waits long for a lock: on a busy table it fails and is run again, rather than stop the
-traffic.
+A migration never waits long for a lock: on a busy table it fails and can be run again. Otherwise it would block all
+other transactions on that table.
 """
 
 from alembic import context
@@ -20,7 +20,7 @@ def run(connection) -> None:  # type: ignore[no-untyped-def]
     with connection.begin():
         if is_postgresql(connection):
             connection.execute(text("SET LOCAL statement_timeout = 0"))
-            # Two processes that start at once: the second waits, and finds the work done.
+            # Of two processes that start together, the second waits here and then finds nothing to do.
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('interlock'), hashtext('migrations'))"))
             connection.execute(text("SET LOCAL lock_timeout = '5s'"))

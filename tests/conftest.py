@@ -4,23 +4,31 @@
 One private PostgreSQL serves the whole run: under pytest-xdist its controller starts it for all workers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from app import create_app, logging
+from app import create_app, db, logging
 from app.services import Services, build
 from app.services.batch.batch_service import BatchService
 from app.services.queue.task_queue import TaskQueue
+from app.ui.fragments import prepare_fragments
 from config import Config
 from tests.support import databases
 from tests.support.client import ApiClient, api_client
+from tests.support.databases import NewDatabase
+from tests.support.effort import SOAK, load_profile
+from tests.support.engines import engine_for
+from tests.support.memory import memory_folder
 from tests.support.postgres import NoPostgres, private_postgres
-from tests.support.server import ROLES, LiveServer, running_server
+from tests.support.row_locks import HoldRow, row_locks
+from tests.support.server import ROLES, LiveServer, Shared, SharedServers, StartServer, running_server
 
 OPENED = pytest.StashKey[ExitStack]()
 POSTGRES_URL = pytest.StashKey[str]()
@@ -44,11 +52,20 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_configure() -> None:
     logging.configure("INFO")
+    load_profile()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if OPENED in config.stash:
         config.stash[OPENED].close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each race several times in `make soak`: `@pytest.mark.soak(rounds=100)`."""
+    rounds = [mark.kwargs["rounds"] for mark in metafunc.definition.iter_markers("soak") if "rounds" in mark.kwargs]
+    if SOAK and rounds:
+        metafunc.fixturenames.append("soak_round")
+        metafunc.parametrize("soak_round", range(rounds[0]))
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +99,12 @@ def postgres_url(postgres_pool: databases.PostgresPool) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def new_database(postgres_pool: databases.PostgresPool, sqlite_pool: databases.SqlitePool) -> NewDatabase:
+    """Give a fresh migrated database of a kind for as long as a block lasts: for what several tests use."""
+    return lambda kind: sqlite_pool.database(again=False) if kind == "sqlite" else postgres_pool.database()
+
+
 @pytest.fixture
 def empty_postgres_url(postgres_server: str) -> Iterator[str]:
     """A PostgreSQL database without a table."""
@@ -89,10 +112,17 @@ def empty_postgres_url(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def sqlite_pool(sqlite_template: Path) -> Iterator[databases.SqlitePool]:
+    with memory_folder("interlock-sqlite-") as folder:
+        yield databases.SqlitePool(sqlite_template, folder)
+
+
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(request: pytest.FixtureRequest, sqlite_pool: databases.SqlitePool) -> Iterator[str]:
     """A fresh migrated SQLite database."""
-    return databases.sqlite_database(sqlite_template, tmp_path)
+    with sqlite_pool.database(again="start_server" not in request.fixturenames) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -100,6 +130,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh migrated database, once of each kind."""
     url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
     return url
+
+
+@pytest.fixture
+def locked_url(postgres_url: str) -> str:
+    """The database in which `hold_row` locks rows: SQLite has no row locks."""
+    return postgres_url
+
+
+@pytest.fixture
+def hold_row(locked_url: str) -> HoldRow:
+    """Lock a batch's row from a connection of another program, as somebody at psql would."""
+    return row_locks(locked_url)
 
 
 @pytest.fixture
@@ -136,11 +178,28 @@ def _push_request_context() -> None:
     """Override pytest-flask's: it keeps one request open for a whole test; each of ours shall have its own."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _engines_are_used_again() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(db, "make_engine", engine_for)
+        yield
+
+
+@cache
+def _application(settings: Config) -> Flask:
+    return create_app(settings)
+
+
 @pytest.fixture
 def app(config: Config) -> Iterator[Flask]:
-    made = create_app(config)
+    """The application on the test's database. Its routes and pages are made once: they take longer than most tests."""
+    made = _application(replace(config, database_url="sqlite://"))
+    settings = dict(made.config)
+    made.extensions["interlock"] = build(config)
+    prepare_fragments(made)
     yield made
     made.extensions["interlock"].engine.dispose()
+    made.config.update(settings)
 
 
 @pytest.fixture
@@ -150,10 +209,23 @@ def client(app: Flask, tokens: dict[str, str]) -> ApiClient:
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., LiveServer]]:
+def start_server() -> Iterator[StartServer]:
     """Start server processes, `start_server(database_url, workers=2, SWEEPER="0")`; all end with the test."""
     with ExitStack() as running:
         yield lambda *args, **kwargs: running.enter_context(running_server(*args, **kwargs))
+
+
+@pytest.fixture(scope="session")
+def shared_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
+    """Start a server on a kind of database, `shared_servers("sqlite", workers=2)`, or give the one that runs."""
+    with ExitStack() as running:
+
+        @cache
+        def start(kind: str, workers: int = 1) -> Shared:
+            url = running.enter_context(new_database(kind))
+            return Shared(running.enter_context(running_server(url, workers)), url)
+
+        yield start
 
 
 @pytest.fixture

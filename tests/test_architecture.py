@@ -20,13 +20,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "domain": {"errors"},
     "logging": set(),
-    "prepared": set(),
-    "db": {"prepared", "errors", "config"},
+    "prepared_statements": set(),
+    "db": {"prepared_statements", "errors", "config"},
     "metrics": set(),
     "schema": {"db", "errors"},
     "models": {"db", "domain"},
     "services": {"domain", "models", "errors", "db", "schema", "metrics", "config"},
-    "web": EDGES,
+    "web": EDGES | {"metrics"},
     "api": EDGES | {"metrics", "web"},
     "ui": EDGES | {"web"},
     "server": EDGES | {"", "db", "schema", "logging", "config"},
@@ -48,11 +48,36 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "": {"task", "access", "queue", "batch", "reads", "input", "run_report", "upkeep"},  # builds them all
 }
 MAX_MODULES_OF_A_SERVICE = 13
+# table -> the modules of app/services/reads that select from it: first the reader of the noun, which shapes its rows,
+# then those that only need it for another noun
+READERS: dict[str, tuple[str, ...]] = {
+    "AuditRow": ("audit",),
+    "Batch": ("batches", "audit", "requests", "known_models", "progress"),
+    "Document": ("documents",),
+    "LateResult": ("tasks",),
+    "Model": ("known_models", "batch_page", "failed_tasks"),
+    "ProgressSample": ("progress",),
+    "Prompt": ("batch_page",),
+    "ReadyTask": ("results",),
+    "StateChangeRequest": ("requests",),
+    "Task": ("tasks", "task_walk", "results", "failed_tasks", "workers"),
+    "TaskCounts": ("progress",),
+    "UsageCounts": ("progress", "known_models"),
+    "WorkerSighting": ("workers",),
+}
 MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
-# BatchService, which inserts the row, and the module through which it updates the row and its audit log as one.
-STATE_WRITERS = {"services/batch/batch_service.py", "services/batch/changes.py"}
+# The one module that inserts and updates a batch's row, each time with its audit row.
+STATE_WRITERS = {"services/batch/changes.py"}
+# What ends or renews a lease, with its count; what starts one; and what inserts new tasks.
+TASK_ENDER = "services/task/endings.py"
+TASK_WRITERS = {
+    TASK_ENDER,
+    "services/queue/leasing.py",
+    "services/task/run_tasks.py",
+    "services/task/analysis_tasks.py",
+}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 EXCUSE = "longer than"  # a docstring that says so says why
 
@@ -77,7 +102,7 @@ def imported_modules(tree: ast.Module) -> Iterator[str]:
 
 
 def imported_layer(module: str) -> str | None:
-    """`app.services.reads.queries.one` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
+    """`app.services.reads.tasks.Tasks` -> services; `app.create_app` -> '' (the factory); `orjson` -> None."""
     top, _, rest = module.partition(".")
     if top == "config":
         return "config"
@@ -144,12 +169,46 @@ def test_a_folder_of_services_imports_only_what_it_may(service: Path) -> None:
 @pytest.mark.parametrize("folder", sorted(filter(None, SERVICES_MAY_IMPORT)))
 def test_a_folder_of_services_is_small_and_says_what_it_is_for(folder: str) -> None:
     modules = sorted((ROOT / "app" / "services" / folder).glob("*.py"))
-    assert len(modules) - 1 <= MAX_MODULES_OF_A_SERVICE
+    assert len(modules) <= MAX_MODULES_OF_A_SERVICE, "with __init__.py"
     docstring = ast.get_docstring(ast.parse((modules[0]).read_text()))
     assert modules[0].name == "__init__.py"
     assert docstring
     assert docstring.count("\n") == 0
     assert docstring.endswith(".")
+
+
+def tables_of(tree: ast.Module) -> set[str]:
+    """The tables that a module names, by their classes in app.models."""
+    modules = set(imported_modules(tree))
+    assert "app.models" not in modules, "import the classes by name"
+    return {module.rpartition(".")[2] for module in modules if module.startswith("app.models.")}
+
+
+@pytest.mark.parametrize("reader", sorted((ROOT / "app" / "services" / "reads").glob("*.py")), ids=name_of)
+def test_each_noun_has_one_reader(reader: Path) -> None:
+    allowed = {table for table, readers in READERS.items() if reader.stem in readers}
+    assert tables_of(ast.parse(reader.read_text())) == allowed
+
+
+def shapes_in(tree: ast.Module) -> set[str]:
+    """The functions of a module that make the row shape of a noun."""
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.endswith("_view")}
+
+
+def test_a_row_shape_is_made_in_one_place() -> None:
+    made = [name for path in SOURCES for name in shapes_in(ast.parse(path.read_text())) if not name.startswith("_")]
+    assert sorted(made) == sorted(set(made))
+
+
+def test_an_edge_takes_no_shape_and_no_statement_from_the_readers(path: Path, tree: ast.Module) -> None:
+    taken = [each for each in imported_modules(tree) if each.startswith("app.services.reads.")]
+    if layer_of(path) in {"api", "ui"}:
+        assert not [each for each in taken if each.endswith(("_view", "_TASKS"))]
+
+
+@pytest.mark.parametrize("source", ["from app.models import AuditRow", "from app.models.audit import AuditRow as Row"])
+def test_the_search_for_readers_finds(source: str) -> None:
+    assert tables_of(ast.parse(source)) == {"AuditRow"}
 
 
 def test_folders_of_services_import_in_no_circle() -> None:
@@ -179,12 +238,12 @@ def test_a_module_says_what_it_is_for_and_is_short(path: Path, tree: ast.Module)
             assert node.body[-1].end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
 
 
-def names_of_batches(tree: ast.Module) -> set[str]:
-    """Find the names that stand for the table of batches in a module: imports and assignments included."""
-    names = {"Batch", "batches"}
+def names_of_table(tree: ast.Module, model: str, table: str) -> set[str]:
+    """Find the names that stand for a table in a module: imports and assignments included."""
+    names = {model, table}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            names |= {alias.asname for alias in node.names if alias.name == "Batch" and alias.asname}
+            names |= {alias.asname for alias in node.names if alias.name == model and alias.asname}
         if isinstance(node, ast.Assign) and plain_name(node.value) in names:
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
@@ -198,24 +257,39 @@ def plain_name(node: ast.expr) -> str:
     return source
 
 
-def writes_of_batches(tree: ast.Module) -> Iterator[str]:
-    """Find what would change a batch's row: Core statements, ORM objects and attributes, SQL text."""
-    batches, verbs = names_of_batches(tree), {"insert", "update", "delete"}
+def writes_of_table(tree: ast.Module, model: str, table: str) -> Iterator[str]:
+    """Find what would change a row of a table: Core statements, ORM objects, SQL text."""
+    names, verbs = names_of_table(tree, model, table), {"insert", "update", "delete"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func).rpartition(".")[2]
-            to_argument = called in verbs and node.args and plain_name(node.args[0]) in batches
-            of_table = isinstance(node.func, ast.Attribute) and plain_name(node.func.value) in batches
-            if to_argument or (called in verbs and of_table) or called == "Batch":
+            to_argument = called in verbs and node.args and plain_name(node.args[0]) in names
+            of_table = isinstance(node.func, ast.Attribute) and plain_name(node.func.value) in names
+            if to_argument or (called in verbs and of_table) or called == model:
                 yield ast.unparse(node)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == "state":
-            yield ast.unparse(node)
     for text in texts(tree):
-        if re.search(r"(?i)\b(update(\s+only)?|insert\s+into|delete\s+from|truncate)\s+batches\b", text.value):
+        if re.search(rf"(?i)\b(update(\s+only)?|insert\s+into|delete\s+from|truncate)\s+{table}\b", text.value):
             yield text.value
 
 
-def test_only_batch_service_writes_a_batch(path: Path, tree: ast.Module) -> None:
+def writes_of_batches(tree: ast.Module) -> Iterator[str]:
+    """Find what would change a batch's row; the ORM attribute `state` included."""
+    yield from writes_of_table(tree, "Batch", "batches")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == "state":
+            yield ast.unparse(node)
+
+
+def writes_of_tasks(tree: ast.Module) -> Iterator[str]:
+    return writes_of_table(tree, "Task", "tasks")
+
+
+def updates_of_tasks(tree: ast.Module) -> list[str]:
+    """Those writes of tasks that are no INSERT."""
+    return [each for each in writes_of_tasks(tree) if not re.search(r"(?i)\binsert\b", each)]
+
+
+def test_only_changes_writes_a_batch(path: Path, tree: ast.Module) -> None:
     if name_of(path) not in STATE_WRITERS:
         assert list(writes_of_batches(tree)) == []
 
@@ -225,9 +299,46 @@ def test_the_writers_do_write(name: str) -> None:
     assert list(writes_of_batches(ast.parse((ROOT / "app" / name).read_text())))
 
 
-def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) -> None:
-    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert any(name.endswith("LockedBatch") for name in calls) == (name_of(path) == "services/batch/batch_service.py")
+# what writes a batch, and the one module that calls it
+CALLERS = {
+    "LockedBatch": "services/batch/decision.py",
+    "write_creation": "services/batch/decision.py",
+    "write_change": "services/batch/locked_batch.py",
+}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_what_writes_a_batch_has_one_caller(path: Path, tree: ast.Module, name: str) -> None:
+    called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert called.count(name) == (name_of(path) == CALLERS[name])
+
+
+def test_only_one_module_ends_a_task(path: Path, tree: ast.Module) -> None:
+    """A lease is started in one module and ended or renewed in one; new tasks are inserted; nothing else writes one."""
+    if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
+        return  # it cannot; and the worker's Task is another class
+    if name_of(path) not in TASK_WRITERS:
+        assert list(writes_of_tasks(tree)) == []
+    elif name_of(path) not in (TASK_ENDER, "services/queue/leasing.py"):
+        assert updates_of_tasks(tree) == []
+
+
+@pytest.mark.parametrize("name", sorted(TASK_WRITERS))
+def test_the_writers_of_tasks_do_write(name: str) -> None:
+    assert list(writes_of_tasks(ast.parse((ROOT / "app" / name).read_text())))
+
+
+def test_the_end_of_a_task_is_decided_for_its_writer_alone(path: Path, tree: ast.Module) -> None:
+    """The rule is asked where the row and its count are written, and nowhere else."""
+    deciding = {"app.domain.task_endings.decide", "app.domain.leases.backoff_seconds"} & set(imported_modules(tree))
+    assert not deciding or name_of(path) in (TASK_ENDER, "domain/task_endings.py")
+
+
+def test_a_lease_only_starts_where_it_is_counted() -> None:
+    source = (ROOT / "app" / "services" / "queue" / "leasing.py").read_text()
+    (update,) = re.findall(r"UPDATE tasks SET status = (.+?),", source)
+    assert update == "'{TaskStatus.LEASED}'"
+    assert "counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED" in source
 
 
 @pytest.mark.parametrize(
@@ -247,6 +358,29 @@ def test_batch_service_alone_makes_locked_batches(path: Path, tree: ast.Module) 
 )
 def test_the_search_for_writers_finds(source: str) -> None:
     assert list(writes_of_batches(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(Task).where(Task.id == 1).values(status='FAILED')",
+        "update(db.table_of(Task))",
+        "_tasks = db.table_of(Task)\nSQL = _tasks.update()",
+        "from app.models import Task as T\nsa.update(T)",
+        "text('UPDATE tasks SET status = :status')",
+        "text('update only tasks SET attempt = 0')",
+        "SQL = f'WITH w AS (SELECT 1) UPDATE tasks SET {_SET} FROM w'",
+        "connection.execute(sa.delete(models.Task))",
+    ],
+)
+def test_the_search_for_updates_of_tasks_finds(source: str) -> None:
+    assert updates_of_tasks(ast.parse(source))
+
+
+@pytest.mark.parametrize("source", ["insert(Task).from_select(names, rows)", "text('INSERT INTO tasks (id) SELECT 1')"])
+def test_an_insert_of_tasks_is_a_write_but_no_update(source: str) -> None:
+    assert list(writes_of_tasks(ast.parse(source)))
+    assert updates_of_tasks(ast.parse(source)) == []
 
 
 def lists_of_states(tree: ast.Module) -> Iterator[str]:

@@ -27,10 +27,10 @@ def on_database(database_url: str, monkeypatch: pytest.MonkeyPatch, run: Run) ->
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_says_what_it_does(run: Run, command: list[str]) -> None:
-    said = run(*command, "--help")
-    assert said.exit_code == 0
-    assert said.output.startswith("Usage: ")
-    assert len(said.output.splitlines()[2].strip()) > 20
+    shown = run(*command, "--help")
+    assert shown.exit_code == 0
+    assert shown.output.startswith("Usage: ")
+    assert len(shown.output.splitlines()[2].strip()) > 20
 
 
 def test_migrate_goes_down_and_up_again(on_database: Run, services) -> None:
@@ -75,7 +75,7 @@ def test_tokens_are_listed_without_their_secrets(on_database: Run) -> None:
     [
         (["tokens", "create", "x", "--role", "king"], "'king' is not one of"),
         (["tokens", "create", "x"], "Missing option '--role'"),
-        (["tokens", "create", "x", "--role", "viewer", "--expires-at", "1999-01-01"], "expired already"),
+        (["tokens", "create", "x", "--role", "viewer", "--expires-at", "1999-01-01"], "expires_at is in the past"),
         (["tokens", "revoke", "4711"], "There is no token 4711."),
     ],
 )
@@ -102,11 +102,11 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
         connection.execute(text(statement))
     unsound = on_database("verify")
     assert unsound.exit_code == 1
-    assert "the counts of a run are those of its tasks" in unsound.stdout
+    assert "the counts of a run equal the numbers of its tasks" in unsound.stdout
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"PORT": "http"}, "Wrong settings: PORT: "),
         ({"DATABASE_URL": "nonsense"}, "Wrong settings: DATABASE_URL: "),
@@ -114,9 +114,9 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
         ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "The database does not answer."),
     ],
 )
-def test_wrong_settings_are_one_sentence(run: Run, monkeypatch, settings: dict[str, str], said: str) -> None:
+def test_wrong_settings_are_one_sentence(run: Run, monkeypatch, settings: dict[str, str], message: str) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     wrong = run("migrate")
     assert wrong.exit_code == 1
-    assert wrong.stderr.startswith(f"Error: {said}")
+    assert wrong.stderr.startswith(f"Error: {message}")

@@ -1,4 +1,4 @@
-"""Log lines: one form for our own and the libraries', and no secrets."""
+"""Log lines: the project and its libraries write the same format, without secrets."""
 
 import json
 import logging
@@ -61,7 +61,7 @@ def test_secrets_are_hidden_inside_sentences_and_tracebacks(capsys, text: str) -
     try:
         raise ValueError(text)
     except ValueError:
-        structlog.get_logger("app.z").exception("it said %s", text)
+        structlog.get_logger("app.z").exception("it failed with %s", text)
     written = capsys.readouterr().err
     assert "ValueError" in written
     assert "s3cret" not in written

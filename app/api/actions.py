@@ -1,4 +1,4 @@
-"""Actions: what may be asked of a batch, the request itself, and the requests that wait in line."""
+"""Actions: which ones a batch allows, the request for one, and the requests that wait in the queue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 from flask import Response, url_for
 from marshmallow import fields
 
-from app.api.access import OPERATORS, READERS, order
-from app.api.answers import DecisionSchema, QueuedSchema, RequestSchema, list_of
+from app.api.access import order
+from app.api.idempotency import recorder
 from app.api.parsing import if_match
 from app.api.problems import problem
-from app.api.replies import etag, recorder, reply
+from app.api.replies import etag, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import ActionBody, Page
+from app.api.schemas.shown import DecisionSchema, QueuedSchema, RequestSchema, list_of
+from app.api.schemas.taken import ActionBody, Page
+from app.domain.roles import OPERATORS, READERS
 from app.errors import titles
 from app.services.batch.orders import Answer
 from app.web.services import services
@@ -25,13 +27,13 @@ routes = Routes("actions", __name__, url_prefix="/api", description="Requests fo
 @routes.response(200, DecisionSchema)
 @routes.alt_response(202, schema=QueuedSchema, success=True, description="The batch is locked: the request is queued")
 def act(body: Mapping[str, Any], batch_id: int) -> Response:
-    """Ask for an action. The service decides, and answers yes, no with the reason, or that you are in line."""
-    asked = order(recorder(_rendered), if_version=if_match(), dry_run=body["dry_run"], context=body["context"])
-    return _rendered(services().batches.decide(batch_id, body["action"], asked))
+    """Request an action. The answer is the change, a refusal with its reason, or a place in the request queue."""
+    requested = order(recorder(_rendered), if_version=if_match(), dry_run=body["dry_run"], context=body["context"])
+    return _rendered(services().batches.decide(batch_id, body["action"], requested))
 
 
 def _rendered(answer: Answer) -> Response:
-    """Give an answer of BatchService its status and headers."""
+    """Make the response of an answer of BatchService."""
     if answer["success"]:
         return reply(answer, ETag=etag(answer["batch"]))
     if answer["success"] is None:
@@ -44,7 +46,7 @@ def _rendered(answer: Answer) -> Response:
 @routes.call("GET", f"{BATCH}/actions", READERS, refuses=[404])
 @routes.response(200, list_of("actions", fields.Dict(), paged=False))
 def actions(batch_id: int) -> Response:
-    """Say of each action whether it is allowed now, and if not, why not."""
+    """List each action: whether it is allowed now, and the reason if it is not."""
     return reply({"actions": services().batches.actions(batch_id)})
 
 
@@ -52,14 +54,12 @@ def actions(batch_id: int) -> Response:
 @routes.arguments(Page(), location="query")
 @routes.response(200, list_of("requests", RequestSchema))
 def requests(query: Mapping[str, Any], batch_id: int) -> Response:
-    """List the requests that met a locked batch, and what became of them."""
-    rows = services().queries.requests(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    keys = {view["id"]: seq for seq, view in rows}
-    return page("requests", [view for _, view in rows], query["limit"], lambda row: keys[row["id"]])
+    """List the requests that found the batch locked, and their outcomes."""
+    return page("requests", *services().reads.requests.page(batch_id, query["limit"], query["cursor"] or 0))
 
 
 @routes.call("GET", "/requests/<string(maxlength=64):request_id>", READERS, refuses=[404])
 @routes.response(200, RequestSchema)
 def request_of(request_id: str) -> Response:
-    """Show what became of a queued request."""
-    return reply(services().queries.request(request_id))
+    """Show a queued request and its outcome."""
+    return reply(services().reads.requests.show(request_id))

@@ -1,20 +1,19 @@
-"""Batches: create, list, show, add documents, rename, archive, and what came of them."""
+"""Batches: create, list, show, edit, archive; their documents, tasks, results and audit trail."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from flask import Response, request, stream_with_context, url_for
+from flask import Response, request, url_for
 from marshmallow import fields
 
-from app.api.access import OPERATORS, READERS, WORKERS, order
-from app.api.answers import AuditSchema, BatchSchema, DocumentSchema, list_of
-from app.api.field_kinds import Taken
-from app.api.json_lines import JSON_LINES, has_lines, spooled_body
+from app.api.access import order
+from app.api.idempotency import recorder
 from app.api.parsing import if_match, json_body, load
-from app.api.replies import etag, nothing, recorder, reply
+from app.api.replies import etag, nothing, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas import (
+from app.api.schemas.fields import Taken
+from app.api.schemas.shown import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.schemas.taken import (
     BatchBody,
     BatchesQuery,
     DocumentsBody,
@@ -25,25 +24,32 @@ from app.api.schemas import (
     ResultsQuery,
     TasksQuery,
 )
-from app.api.uploads import uploaded_documents
+from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
+from app.domain.leases import TaskStatus
+from app.domain.roles import OPERATORS, READERS, WORKERS
 from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.services.input import edits
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
+from app.services.reads.batches import Filter, Sort
+from app.services.reads.task_walk import Wanted
+from app.web.json_lines import NDJSON, stream_lines
 from app.web.services import services
+from app.web.spooling import spooled_body
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
-NDJSON = "application/x-ndjson"
 _CREATE = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": BatchBody},
-            JSON_LINES: {"schema": {"type": "string", "description": "One OpenAI Batch input line a task"}},
+            JSON_LINES: {"schema": {"type": "string", "description": "An OpenAI Batch input line for each task"}},
         },
     },
-    "parameters": [{"in": "query", "name": "name", "schema": {"type": "string"}, "description": "With JSON lines"}],
+    "parameters": [
+        {"in": "query", "name": "name", "schema": {"type": "string"}, "description": "The name, with JSON lines only"}
+    ],
 }
 
 
@@ -68,7 +74,7 @@ def _shown(batch: Mapping[str, Any]) -> Response:
 @routes.doc(**_CREATE)
 @routes.response(201, BatchSchema)
 def create() -> Response:
-    """Create a batch: SAVED, at version 1."""
+    """Create a batch, in state SAVED and at version 1."""
     new = order(recorder(_created))
     if has_lines():
         named = load(NameQuery(), request.args)
@@ -87,30 +93,29 @@ def create() -> Response:
 @routes.response(200, list_of("batches", BatchSchema))
 def index(query: Mapping[str, Any]) -> Response:
     """List batches, newest first."""
-    state = BatchState(query["state"]) if query["state"] else None
-    rows = services().queries.batches(state, query["name"], query["limit"] + 1, query["cursor"])
-    return page("batches", rows, query["limit"], lambda row: row["id"])
+    wanted = Filter(BatchState(query["state"]) if query["state"] else None, query["name"] or "")
+    return page("batches", *services().reads.batches.page(wanted, Sort.NEWEST, query["cursor"], query["limit"]))
 
 
 @routes.call("GET", BATCH, READERS, refuses=[404])
 @routes.response(200, BatchSchema)
 def show(batch_id: int) -> Response:
     """Show a batch; its ETag is its version."""
-    return _shown(services().queries.batch(batch_id))
+    return _shown(services().reads.batches.show(batch_id))
 
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)
 @routes.arguments(RenameBody())
 @routes.response(200, BatchSchema)
 def rename(body: Mapping[str, Any], batch_id: int) -> Response:
-    """Rename a batch, or describe it anew."""
+    """Change a batch's name, its description, or both."""
     return _shown(edits.rename(services().batches, batch_id, body, order(if_version=if_match())))
 
 
 @routes.call("DELETE", BATCH, OPERATORS, refuses=[404, 409, 412, 503])
 @routes.response(204)
 def archive(batch_id: int) -> Response:
-    """Archive a batch: it is gone for every caller, but its audit trail stays."""
+    """Archive a batch: no caller finds it any more, but its audit trail stays readable."""
     edits.archive(services().batches, batch_id, order(if_version=if_match()))
     return nothing()
 
@@ -119,7 +124,7 @@ def archive(batch_id: int) -> Response:
 @routes.doc(**_json_or_files(DocumentsBody))
 @routes.response(201, BatchSchema)
 def add_documents(batch_id: int) -> Response:
-    """Add documents to a batch that is SAVED, as files or inline."""
+    """Add documents, as files or inline, to a batch in state SAVED."""
     if request.mimetype == "multipart/form-data":
         documents = uploaded_documents()
     else:
@@ -132,66 +137,61 @@ def add_documents(batch_id: int) -> Response:
 @routes.arguments(Page(), location="query")
 @routes.response(200, list_of("documents", DocumentSchema))
 def documents(query: Mapping[str, Any], batch_id: int) -> Response:
-    """List a batch's documents, without what is in them."""
-    rows = services().queries.documents(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    return page("documents", rows, query["limit"], lambda row: row["number"])
+    """List a batch's documents, without their content."""
+    return page("documents", *services().reads.documents.page(batch_id, query["limit"], query["cursor"] or 0))
 
 
 @routes.call("PUT", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 409, 412, 503], body=True)
 @routes.doc(**_json_or_files(ReplaceDocumentBody))
 @routes.response(200, BatchSchema)
 def replace_document(batch_id: int, document_id: int) -> Response:
-    """Replace a document of a batch that is SAVED, by a file or inline; earlier runs keep what they read."""
+    """Replace a document of a batch in state SAVED, by a file or inline; earlier runs keep the one they read."""
     if request.mimetype == "multipart/form-data":
         (document,) = uploaded_documents(most=1)
     else:
         document = load(ReplaceDocumentBody(), json_body(request))
-    told = order(if_version=if_match())
-    return _shown(edits.replace_document(services().batches, batch_id, document_id, document, told))
+    new = order(if_version=if_match())
+    return _shown(edits.replace_document(services().batches, batch_id, document_id, document, new))
 
 
 @routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])
 @routes.arguments(Page(), location="query")
 @routes.response(200, list_of("audit", AuditSchema))
 def audit(query: Mapping[str, Any], batch_id: int) -> Response:
-    """List who changed what, oldest first; of an archived batch too."""
-    rows = services().queries.audit(batch_id, query["limit"] + 1, query["cursor"] or 0)
-    return page("audit", rows, query["limit"], lambda row: row["version"])
+    """List the audit trail, oldest row first; of an archived batch too."""
+    return page("audit", *services().reads.audit.page(batch_id, query["limit"], query["cursor"]))
 
 
 @routes.call("GET", f"{BATCH}/tasks", READERS, refuses=[404])
 @routes.arguments(TasksQuery(), location="query")
 @routes.response(200, list_of("tasks", fields.Dict()))
 def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
-    """List the tasks of a run, the present one's unless told."""
-    rows = services().queries.tasks(batch_id, query["status"], query["run"], query["limit"] + 1, query["cursor"] or 0)
-    return page("tasks", rows, query["limit"], lambda row: row["id"])
+    """List the tasks of a run in the order of their ids; without `run`, of the current one."""
+    status = TaskStatus(query["status"]) if query["status"] else None
+    wanted = Wanted(run=query["run"], status=status, by_id=True)
+    after = str(query["cursor"]) if query["cursor"] else None
+    found = services().reads.tasks.page(batch_id, wanted, query["limit"], after)
+    return page("tasks", found.tasks, found.next_cursor)
 
 
 @routes.call("GET", f"{BATCH}/results", READERS, refuses=[404])
 @routes.arguments(ResultsQuery(), location="query")
 @routes.response(200, {"type": "string"}, content_type=NDJSON)
 def results(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Stream the finished analysis tasks of a run, one JSON line each, in the order of their ids.
+    """Stream the finished analysis tasks of a run as JSON lines, in the order of their ids.
 
-    `openai` gives the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
+    Format `openai` has the completed ones as lines of an OpenAI Batch output file, `openai-errors` the failed ones.
     """
-    rows = services().queries.results(batch_id, query["run"], query["format"])
-
-    def lines() -> Iterator[bytes]:
-        for row in rows:
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    return Response(stream_with_context(lines()), content_type=NDJSON)
+    return stream_lines(services().reads.results.lines(batch_id, query["run"], query["format"]))
 
 
 @routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[404])
 @routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def document_content(document_id: int) -> Response:
     """Download a document as it was uploaded."""
-    document = services().queries.document_content(document_id)
+    document = services().reads.documents.content(document_id)
     content = document.content if document.content is not None else document.text.encode()
-    # Never shown in place: an uploaded page must not run under this origin.
+    # A browser must never display it: an uploaded page must not run under this origin.
     response = Response(content, content_type="application/octet-stream")
     response.headers["X-Media-Type"] = document.media_type.encode("ascii", "replace").decode()
     response.headers["Content-Disposition"] = "attachment"

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the routes and schemas themselves, and its page, which loads nothing from outside."""
+"""The OpenAPI document, generated from routes and schemas, and its page, which loads nothing from other hosts."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -9,8 +9,8 @@ import flask_swagger_ui
 from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest.utils import prepare_response
 
-from app.api.answers import ProblemSchema
 from app.api.problems import PROBLEM_JSON
+from app.api.schemas.shown import ProblemSchema
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Interlock API</title>
@@ -46,12 +46,12 @@ routes = Blueprint("documentation", __name__, url_prefix="/api/docs")
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
-    """smorest's collector of routes, with our one shape of error in every operation."""
+    """The collector of routes, with our shape of errors in every operation."""
 
     ERROR_SCHEMA = ProblemSchema
 
     def _register_error_handlers(self) -> None:
-        """Leave errors to app.api.problems, which answers those of every path."""
+        """Register none: app.api.problems answers the errors of every path."""
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:
@@ -66,7 +66,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
 
 def document(app: Flask) -> Api:
-    """Make the API whose blueprints are documented."""
+    """Make the API; the blueprints registered on it are documented."""
     app.config.update(SETTINGS)
     return Api(app)
 

@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from app.api.access import READERS
 from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas import DiagramQuery
+from app.api.schemas.taken import DiagramQuery
 from app.domain import diagram
+from app.domain.ids import plain_number
+from app.domain.roles import READERS
 from app.domain.times import rfc3339
 from app.web.services import services
 from app.web.streams import stream
@@ -19,7 +20,8 @@ from app.web.streams import stream
 routes = Routes("service", __name__, url_prefix="/api", description="The service itself")
 
 POLL_SECONDS = 0.5
-OVERLAP = timedelta(seconds=5)  # commits are not in the order of their times: look back that far
+OVERLAP = timedelta(seconds=5)  # commits come in another order than their times: each look goes back that far
+_MOST_DIGITS = 17  # of an event's id, which is a time in microseconds
 _FORMATS = {
     "application/json": {"schema": {"type": "object"}},
     "text/plain": {"schema": {"type": "string", "description": "A Mermaid diagram"}},
@@ -31,7 +33,7 @@ _FORMATS = {
 @routes.arguments(DiagramQuery(), location="query")
 @routes.doc(responses={"200": {"description": "The table", "content": _FORMATS}})
 def state_machine(query: Mapping[str, Any]) -> Response:
-    """Give the transition table, as JSON, as a mermaid diagram or as a picture."""
+    """Show the transition table as JSON, as a Mermaid diagram or as a picture."""
     if query["format"] == "mermaid":
         return Response(diagram.as_mermaid(), content_type="text/plain; charset=utf-8")
     if query["format"] == "svg":
@@ -42,30 +44,31 @@ def state_machine(query: Mapping[str, Any]) -> Response:
 @routes.call("GET", "/events", READERS, refuses=[503])
 @routes.response(200, {"type": "string"}, content_type="text/event-stream")
 def events() -> Response:
-    """Stream changes of batches. A change may come twice: `version` tells."""
+    """Stream changes of batches. A change may come twice; `batch_id` and `version` identify it."""
     return stream(_Changes(_resume_at(request.headers.get("Last-Event-ID"))).new, POLL_SECONDS)
 
 
 def _resume_at(last_event_id: str | None) -> datetime:
     now = datetime.now(UTC)
-    if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 18:
-        # Looks back too: what was decided before that event may have been committed after it.
-        return max(datetime.fromtimestamp(int(last_event_id) / 1e6, UTC), now - timedelta(hours=1)) - OVERLAP
+    event_id = plain_number(last_event_id or "", _MOST_DIGITS)
+    if event_id:
+        # Go back here too: a change that was decided before that event may have been committed after it.
+        return max(datetime.fromtimestamp(event_id / 1e6, UTC), now - timedelta(hours=1)) - OVERLAP
     return now
 
 
 class _Changes:
-    """Those from a time on; each is told once."""
+    """The changes from a time on; each is sent once."""
 
     def __init__(self, since: datetime) -> None:
         self._begun = self._since = since
-        self._told: set[tuple[int, int]] = set()
-        self._queries = services().queries
+        self._sent: set[tuple[int, int]] = set()
+        self._audit = services().reads.audit
 
     def new(self) -> Iterator[str]:
-        for row in self._queries.changes_since(max(self._since - OVERLAP, self._begun)):
-            if (row.batch_id, row.version) not in self._told:
-                self._told.add((row.batch_id, row.version))
+        for row in self._audit.feed(max(self._since - OVERLAP, self._begun)):
+            if (row.batch_id, row.version) not in self._sent:
+                self._sent.add((row.batch_id, row.version))
                 self._since = max(self._since, row.at)
                 yield _event(row)
 

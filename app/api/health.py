@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it is ready, and what it counts. For machines; without a token."""
+"""Liveness, readiness and metrics, for machines. They need no token."""
 
 from flask import Blueprint, Response
 
@@ -12,13 +12,13 @@ routes = Blueprint("health", __name__)
 
 @routes.get("/healthz")
 def healthz() -> Response:
-    """The process answers."""
+    """Answer that the process is alive."""
     return reply({"status": "ok"})
 
 
 @routes.get("/readyz")
 def readyz() -> Response:
-    """The database answers and has every migration of this code; else 503 and why."""
+    """Answer 200 if the database answers and has every migration of this code; else 503 with the reason."""
     try:
         missing = services().readiness.missing()
     except Refusal as refusal:
@@ -28,6 +28,6 @@ def readyz() -> Response:
 
 @routes.get("/metrics")
 def metrics() -> Response:
-    """Counts and timings for Prometheus."""
-    body, content_type = exposition(services().queries.batches_by_state)
+    """Answer counts and timings in the format of Prometheus."""
+    body, content_type = exposition(services().reads.batches.counts)
     return Response(body, content_type=content_type)

@@ -1,4 +1,4 @@
-"""What comes in: JSON bodies and queries held against schemas, headers read. Whatever is off is refused, by name."""
+"""Reads JSON bodies, queries and headers, and checks them against schemas. A refusal names each wrong field."""
 
 import re
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ _ETAG = re.compile(r'"(\d{1,9})"')
 
 
 class Parser(FlaskParser):
-    """Reads bodies with orjson, and refuses unknown fields in queries as in bodies."""
+    """Reads bodies with orjson, and refuses unknown fields in bodies and in queries."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}  # noqa: RUF012
 
@@ -23,7 +23,7 @@ class Parser(FlaskParser):
         return json_body(req)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        (within,) = error.messages_dict.values()  # by location, which is one
+        (within,) = error.messages_dict.values()  # by location, of which there is one
         raise invalid(ma.ValidationError(within))
 
 
@@ -32,7 +32,7 @@ def json_body(req: Request) -> Any:
     if not req.is_json:
         raise UnsupportedMediaType(f"Send application/json, not {req.mimetype or 'a body without a Content-Type'}.")
     body = req.get_data()
-    req.stream.read(1)  # a body without a Content-Length was cut at the limit without a word: 413 here
+    req.stream.read(1)  # a body without a Content-Length was cut at the limit silently: this raises 413
     try:
         return writable_json(body)
     except orjson.JSONDecodeError as error:
@@ -40,7 +40,7 @@ def json_body(req: Request) -> Any:
 
 
 def load(schema: ma.Schema, data: Any) -> Any:
-    """Hold data against a schema. Raises Invalid."""
+    """Check data against a schema, and return what it loads. Raises Invalid."""
     try:
         return schema.load(data)
     except ma.ValidationError as error:
@@ -48,7 +48,7 @@ def load(schema: ma.Schema, data: Any) -> Any:
 
 
 def invalid(error: ma.ValidationError) -> Invalid:
-    """Name each field that is wrong, as a refusal."""
+    """Make the refusal that names each wrong field."""
     errors: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     fields = sorted(_paths(errors))
     return Invalid(f"Not valid: {'; '.join(fields[:5])}{' ...' if len(fields) > 5 else ''}", errors=errors)
@@ -61,7 +61,7 @@ def _paths(errors: Any, path: str = "") -> list[str]:
 
 
 def if_match() -> int | None:
-    """Read the If-Match header: the version it names, None for no header or `*`. Raises Invalid."""
+    """Read the version in the If-Match header; None without the header or for `*`. Raises Invalid."""
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None

@@ -1,4 +1,4 @@
-"""The one shape of an error: `application/problem+json` (RFC 9457), made of a refusal at one place."""
+"""Error answers of the API, all of them `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def problem(status: int, code: str, title: str, detail: str, facts: Mapping[str, Any] | None = None) -> Response:
-    """Make the answer of a refusal; `facts` stand beside the members of the RFC."""
+    """Make an error answer; `facts` are further members of its body."""
     body = {
         "type": f"urn:interlock:problem:{code}",
         "title": title,
@@ -25,12 +25,12 @@ def problem(status: int, code: str, title: str, detail: str, facts: Mapping[str,
         "code": code,
         **(facts or {}),
     }
-    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # an index in a list names what is wrong there
+    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # in `errors`, the index of a list's item is a key
     return Response(text, status=status, content_type=PROBLEM_JSON)
 
 
 def problem_of(refusal: Refusal) -> Response:
-    """Make the answer of a raised refusal."""
+    """Make the answer for a refusal."""
     response = problem(refusal.status, refusal.code, refusal.title, refusal.detail, refusal.facts)
     if refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
@@ -39,7 +39,7 @@ def problem_of(refusal: Refusal) -> Response:
     return response
 
 
-# What the framework raises by itself, in our words.
+# Errors that the framework raises have the codes of our refusals.
 _KNOWN: dict[int, type[Refusal]] = {
     400: NotJson,
     401: Unauthenticated,
@@ -51,7 +51,7 @@ _KNOWN: dict[int, type[Refusal]] = {
 
 
 def problem_of_http(error: HTTPException) -> Response:
-    """Make the answer of an error that Flask or Werkzeug raised."""
+    """Make the answer for an error that Flask or Werkzeug raised."""
     status = error.code or 500
     known = _KNOWN.get(status)
     code = known.code if known else error.name.lower().replace(" ", "_")
@@ -63,14 +63,14 @@ def problem_of_http(error: HTTPException) -> Response:
 
 
 def problem_of_fault(error: Exception) -> Response:
-    """Answer a fault of ours: what went wrong is in the log, under the request's id."""
+    """Make the answer for an unexpected exception, and log it; the log has the request's id."""
     log.exception("request_failed", path=request.path, error=repr(error))
-    detail = "The service made an error. It is logged under this answer's X-Request-Id."
+    detail = "An unexpected error occurred. The log has it under this answer's X-Request-Id."
     return problem(500, "internal_error", "The service failed", detail)
 
 
 def answer_problems(app: Flask) -> None:
-    """Send every refusal, of every path, through this module."""
+    """Answer every error of an application with this module, whatever the path."""
     app.register_error_handler(Refusal, problem_of)
     app.register_error_handler(HTTPException, problem_of_http)
     app.register_error_handler(Exception, problem_of_fault)

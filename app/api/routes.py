@@ -1,6 +1,6 @@
-"""How a route is declared: method, path, the roles that may call it, and the refusals it may answer, at one place.
+"""Declares routes: method, path, the roles that may call it, and the error codes that it may answer.
 
-From this come the check of the token, Idempotency-Key on every POST, and the operation in the OpenAPI document.
+The check of the token, Idempotency-Key on every POST and the operation in the OpenAPI document follow from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,48 +10,53 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from flask import Response, current_app
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import Map, UnicodeConverter
 
 from app.api.access import auth
+from app.api.idempotency import KEY, once
 from app.api.parsing import Parser
-from app.api.replies import KEY, once, reply
+from app.api.replies import reply
 from app.domain.roles import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
 BATCH = "/batches/<ident:batch_id>"
 _BODY_REFUSALS = (400, 413, 415, 422)
+_CALLS_BESIDE_TASKS = ("lease", "heartbeat", "release", "report")  # /api/tasks/<call>
 _KEY_PARAMETER = {
     "in": "header",
     "name": KEY,
-    "schema": {"type": "string", "maxLength": 255},
-    "description": "The same key, caller and body within 24 h gets the first answer again.",
+    # what `str.isprintable` accepts of the Latin-1 text of a header: no control characters, no NBSP, no soft hyphen
+    "schema": {"type": "string", "maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u00a0\u00ad]+$"},
+    "description": "A repeated call with the same key, token and body gets the first answer again, for 24 h.",
 }
 _IF_MATCH_PARAMETER = {
     "in": "header",
     "name": "If-Match",
-    "schema": {"type": "string"},
-    "description": "The ETag of the batch as you saw it: another version is 412.",
+    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'},
+    "description": "The ETag that you saw, or *: if the batch has another version by now, the answer is 412.",
 }
 
 
-class Ident(IntegerConverter):
-    """An id in a path: plain digits, no more than a database's integer holds. Anything else is no path: 404."""
+class TaskId(UnicodeConverter):
+    """A task's id in a path: any word but the names of the calls that have no task in their path.
 
-    regex = r"[0-9]{1,18}"  # a `max` alone answers 405 where a path has several methods
+    Without the exception, /api/tasks/lease would have a GET: the task named "lease".
+    """
 
     def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=10**18 - 1)
+        super().__init__(url_map, maxlength=64)
+        self.regex = rf"(?!(?:{'|'.join(_CALLS_BESIDE_TASKS)})\Z){self.regex}"
 
 
 class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A blueprint whose routes say who may call them."""
+    """A blueprint whose routes name the roles that may call them."""
 
     ARGUMENTS_PARSER = Parser()
 
     def call(
         self, method: str, rule: str, roles: Sequence[Role] | None, refuses: Sequence[int] = (), body: bool = False
     ) -> Callable[[View], Callable[..., Response]]:
-        """Declare a route for `roles` (None: anybody); `refuses` lists the further codes of contract 5."""
+        """Declare a route for `roles` (None: no token needed); `refuses` lists further error codes of contract 5."""
         codes = {*refuses, *(_BODY_REFUSALS if body else ()), 422, *((401, 403, 503) if roles else ())}
         if method == "POST":
             codes.add(409)  # an Idempotency-Key whose first request is still being decided
@@ -61,11 +66,11 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
                 "security": [{"token": []}] if roles else [],
                 "responses": {str(code): HTTPStatus(code).name for code in sorted(codes)},
             }
-            # A list in `doc` takes the place of what the other decorators said: theirs is said again.
-            said = getattr(view, "_apidoc", {})
-            queries = [each for each in said.get("arguments", {}).get("parameters", ()) if each["in"] == "query"]
+            # A list in `doc` replaces the lists of the other decorators: repeat theirs.
+            documented = getattr(view, "_apidoc", {})
+            queries = [each for each in documented.get("arguments", {}).get("parameters", ()) if each["in"] == "query"]
             more["parameters"] = [
-                *said.get("manual_doc", {}).get("parameters", ()),
+                *documented.get("manual_doc", {}).get("parameters", ()),
                 *queries,
                 *([_KEY_PARAMETER] if method == "POST" and roles else []),
                 *([_IF_MATCH_PARAMETER] if 412 in codes else []),
@@ -92,7 +97,6 @@ def _guard(view: Callable[..., Any], method: str, roles: Sequence[Role] | None) 
     return checked
 
 
-def page(noun: str, rows: Sequence[Any], limit: int, key: Callable[[Any], Any]) -> Response:
-    """Answer a page of `rows`, of which one more than `limit` was read to know whether there is a next one."""
-    shown = rows[:limit]
-    return reply({noun: shown, "next_cursor": str(key(shown[-1])) if len(rows) > limit else None})
+def page(noun: str, rows: Sequence[Any], next_cursor: Any) -> Response:
+    """Answer a page of a list under its noun; `next_cursor` is None on the last page."""
+    return reply({noun: rows, "next_cursor": None if next_cursor is None else str(next_cursor)})

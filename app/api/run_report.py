@@ -1,20 +1,21 @@
-"""The report of a run: JSON in pages, or CSV for spreadsheets, streamed."""
+"""The report of a run: JSON in pages, or a stream of CSV for spreadsheets."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, stream_with_context
+from flask import Response
 from marshmallow import fields
 
-from app.api.access import READERS
-from app.api.answers import Shown
 from app.api.replies import reply
 from app.api.routes import BATCH, Routes
-from app.api.schemas import ReportQuery
-from app.services.run_report.report_csv import csv_lines
+from app.api.schemas.taken import ReportQuery
+from app.api.schemas.views import Shown
+from app.domain.roles import READERS
+from app.web.csv import csv_lines
+from app.web.downloads import download
 from app.web.services import services
 
-routes = Routes("run_report", __name__, url_prefix="/api", description="What became of a run, put together")
+routes = Routes("run_report", __name__, url_prefix="/api", description="The report of a run")
 CSV = "text/csv"
 
 
@@ -39,15 +40,13 @@ _FORMATS = {
 @routes.arguments(ReportQuery(), location="query")
 @routes.doc(responses={"200": {"description": "The report", "content": _FORMATS}})
 def report(query: Mapping[str, Any], batch_id: int) -> Response:
-    """Report a run: sums by model and prompt, how far models agree, and what was answered, document by document.
+    """Report a run: sums by model and prompt, how far the models agree, and the answers, document by document.
 
-    The sums stand on the first page; a page after a cursor has the documents alone. CSV has no pages.
+    Only the first page has the sums; a page after a cursor has documents alone. CSV has no pages.
     """
     found, run, cursor = services().run_report, query["run"], query["cursor"]
     if query["format"] == "csv":
-        named = {"Content-Disposition": f'attachment; filename="batch-{batch_id}.csv"'}
-        lines = csv_lines(found.lines(batch_id, run))
-        return Response(stream_with_context(lines), content_type=f"{CSV}; charset=utf-8", headers=named)
+        return download(csv_lines(found.lines(batch_id, run)), f"{CSV}; charset=utf-8", f"batch-{batch_id}.csv")
     if cursor is not None:
         return reply(found.further_page(batch_id, run, query["limit"], cursor))
     return reply(found.first_page(batch_id, run, query["limit"]))

@@ -1,4 +1,4 @@
-"""The workers' protocol: lease, heartbeat, report, release; and a task shown whole."""
+"""The workers' protocol: lease, heartbeat, report, release; and one task with all its details."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
-from app.api.access import READERS, WORKERS
-from app.api.answers import LeasedTask, ReportedSchema, list_of
-from app.api.replies import recorder, reply
+from app.api.idempotency import recorder
+from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
+from app.api.schemas.shown import LeasedTask, ReportedSchema, list_of
+from app.api.schemas.taken import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
+from app.domain.roles import READERS, WORKERS
 from app.services.queue.reports import Report
 from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
 _LEASES = list_of("leases", fields.Dict(), paged=False)
-TASK = "/<string(maxlength=64):task_id>"
+TASK = "/<task:task_id>"
 
 
 def _leased(tasks: list[dict[str, Any]]) -> Response:
@@ -32,7 +33,7 @@ def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 @routes.arguments(LeaseBody())
 @routes.response(200, list_of("tasks", LeasedTask, paged=False))
 def lease(body: Mapping[str, Any]) -> Response:
-    """Lease tasks; with `wait_seconds` wait for the first one. Empty when there is nothing to do."""
+    """Lease tasks; with `wait_seconds`, wait for the first one. The list is empty when there is nothing to do."""
     return _leased(services().queue.lease(**body, record=recorder(_leased)))
 
 
@@ -64,7 +65,7 @@ def complete(body: Mapping[str, Any], task_id: str) -> Response:
 @routes.arguments(FailBody())
 @routes.response(200, ReportedSchema)
 def fail(body: Mapping[str, Any], task_id: str) -> Response:
-    """Report that a task failed: to be tried again, for good, or critically for the whole batch."""
+    """Report that a task failed: it may be tried again, or failed for good, or the whole batch fails with it."""
     return _report_one(Report(task_id=task_id, outcome=Outcome.FAILED, **body))
 
 
@@ -82,8 +83,8 @@ def _report_one(report: Report) -> Response:
 @routes.response(200, list_of("reports", fields.Dict(), paged=False))
 def report(body: Mapping[str, Any]) -> Response:
     """Report up to 1000 tasks, each judged by itself, in order."""
-    taken = [Report(**{**item, "outcome": Outcome(item["outcome"])}) for item in body["reports"]]
-    verdicts, _ = services().batches.report(taken)
+    received = [Report(**{**item, "outcome": Outcome(item["outcome"])}) for item in body["reports"]]
+    verdicts, _ = services().batches.report(received)
     return reply(
         {
             "reports": [
@@ -99,5 +100,5 @@ def report(body: Mapping[str, Any]) -> Response:
 @routes.call("GET", TASK, READERS, refuses=[404])
 @routes.response(200, {"type": "object"})
 def show(task_id: str) -> Response:
-    """Show a task whole, with its result, error and late results."""
-    return reply(services().queries.task(task_id))
+    """Show a task with its result, error and late results."""
+    return reply(services().reads.tasks.show(task_id))

@@ -1,15 +1,16 @@
-"""Tokens, for admins: make (the secret is shown once), list, revoke."""
+"""Tokens, for admins: create (the answer shows the secret once), list, revoke."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
 
-from app.api.access import ADMINS
-from app.api.answers import TokenSchema, list_of
-from app.api.replies import nothing, recorder, reply
+from app.api.idempotency import recorder
+from app.api.replies import nothing, reply
 from app.api.routes import Routes, page
-from app.api.schemas import Page, TokenBody
+from app.api.schemas.shown import TokenSchema, list_of
+from app.api.schemas.taken import Page, TokenBody
+from app.domain.roles import ADMINS
 from app.web.services import services
 
 routes = Routes("tokens", __name__, url_prefix="/api/tokens", description="Who may call")
@@ -23,7 +24,7 @@ def _created(token: Mapping[str, Any]) -> Response:
 @routes.arguments(TokenBody())
 @routes.response(201, TokenSchema)
 def create(body: Mapping[str, Any]) -> Response:
-    """Make a token; its secret is in this answer alone."""
+    """Create a token; only this answer has its secret."""
     return _created(services().tokens.create(**body, record=recorder(_created)))
 
 
@@ -31,14 +32,15 @@ def create(body: Mapping[str, Any]) -> Response:
 @routes.arguments(Page(), location="query")
 @routes.response(200, list_of("tokens", TokenSchema))
 def index(query: Mapping[str, Any]) -> Response:
-    """List the live tokens, without their secrets."""
-    rows = services().tokens.list(query["limit"] + 1, query["cursor"] or 0)
-    return page("tokens", rows, query["limit"], lambda row: row["id"])
+    """List the tokens that are not revoked, without their secrets."""
+    limit = query["limit"]
+    rows = services().tokens.list(limit + 1, query["cursor"] or 0)
+    return page("tokens", rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
 
 
 @routes.call("DELETE", "/<ident:token_id>", ADMINS, refuses=[404])
 @routes.response(204)
 def revoke(token_id: int) -> Response:
-    """Revoke a token: refused from the next second on, in every process."""
+    """Revoke a token: within a second, every process refuses it."""
     services().tokens.revoke(token_id)
     return nothing()

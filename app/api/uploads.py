@@ -1,28 +1,31 @@
-"""Bodies that are files: multipart uploads, and what a body of any kind says, as a hash."""
+"""Bodies that are files: multipart uploads and JSON lines; and the hash of a body of any kind."""
 
 import hashlib
 from typing import Any, cast
 
 from flask import request
 
-from app.api.json_lines import has_lines, spooled_body
-from app.domain.files import media_type, usable_name
+from app.domain.documents import media_type, usable_name
 from app.errors import Invalid
+from app.web.spooling import spooled_body
 
 MOST_FILES = 1_000
+JSON_LINES = "application/jsonl"
+_TAKES_LINES = "batches.create"  # the endpoint whose body may be as large as MAX_JSONL_BYTES
 
 
 def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
-    """Read the `files` of a multipart body as documents, 1 to `most`. Raises Invalid."""
+    """Read the `files` of a multipart body, 1 to `most`, as documents. Raises Invalid."""
     files = request.files.getlist("files")
-    others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})  # a part may have none
+    # A part without a name is None here, hence str().
+    others = sorted(str(name) for name in (set(request.files) | set(request.form)) - {"files"})
     if others or not files or len(files) > most:
-        wrong: dict[str, Any] = {name: ["is not known here"] for name in others}
+        wrong: dict[str, Any] = {name: ["is not a known part"] for name in others}
         wrong = wrong or {"files": [f"has to hold {f'1 to {most} files' if most > 1 else 'one file'}"]}
-        raise Invalid("Send the files as multipart parts named `files`.", errors=wrong)
+        raise Invalid("Send the files as multipart parts with the name `files`.", errors=wrong)
     unnamed = [index for index, file in enumerate(files) if not usable_name(file.filename)]
     if unnamed:
-        wrong = {"files": {index: ["needs a file name of 1 to 500 characters"] for index in unnamed}}
+        wrong = {"files": {index: ["has to have a file name of 1 to 500 characters"] for index in unnamed}}
         raise Invalid("A file has no usable name.", errors=wrong)
     return [
         {
@@ -34,8 +37,13 @@ def uploaded_documents(most: int = MOST_FILES) -> list[dict[str, Any]]:
     ]
 
 
+def has_lines() -> bool:
+    """Whether the body is JSON lines, sent to the endpoint that accepts them."""
+    return request.mimetype == JSON_LINES and request.endpoint == _TAKES_LINES
+
+
 def body_hash() -> str:
-    """Hash the body as the caller means it: of multipart, the parts, since the boundary differs each time."""
+    """Hash the body's content: of multipart, the parts, because the boundary differs each time."""
     if request.mimetype == "multipart/form-data":
         sums = []
         for name, file in request.files.items(multi=True):

@@ -1,14 +1,14 @@
-"""What the context of an action says to the batch itself: read here, written along with the action's own change.
+"""The keys of an action's context that change the batch: read and checked here, written together with the action.
 
-A context is the caller's own and free, but for the keys of `PARSERS`: each action that has one reads its keys, and
-leaves the others alone.
+All other keys of a context are the caller's own. `PARSERS` has the actions that read keys.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.domain import reuse
-from app.domain.inputs import MOST_COST, MOST_TOKENS, nanos
+from app.domain.money import MOST_COST, nanos
+from app.domain.usage import MOST_TOKENS
 from app.errors import Invalid
 
 Context = Mapping[str, Any]
@@ -16,13 +16,13 @@ Columns = dict[str, Any]  # of the batch's row
 
 
 def columns_of(action: str, context: Context) -> Columns:
-    """Give the columns that `action` with this context changes. Raises Invalid, naming the key."""
+    """Read the columns that `action` sets with this context. Raises Invalid, naming the key."""
     parser = PARSERS.get(action)
     return parser(context) if parser else {}
 
 
 def limits_of(context: Context) -> Columns:
-    """Read limits that are set anew; null is no limit, and one that is not named stays as it is."""
+    """Read new limits: null removes a limit, and a limit that is not named stays as it is."""
     columns: Columns = {}
     if "max_cost" in context:
         columns["max_cost_nanos"] = nanos(_number(context, "max_cost", MOST_COST))
@@ -34,16 +34,16 @@ def limits_of(context: Context) -> Columns:
 
 
 def reuse_of(context: Context) -> Columns:
-    """Read what a new run takes from earlier ones."""
-    return {"reuse": reuse.said(context)}
+    """Read which earlier results a new run reuses."""
+    return {"reuse": reuse.parse(context)}
 
 
-# action -> what reads its context
+# action -> the function that reads its context
 PARSERS: dict[str, Callable[[Context], Columns]] = {"stage": reuse_of, "restage": reuse_of, "resume": limits_of}
 
 
 def refused(key: str, objection: str) -> Invalid:
-    """Make the refusal of a context's key."""
+    """Make the refusal of one key of a context."""
     return Invalid(f"context.{key} {objection}.", errors={"context": {key: [objection]}})
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema that a prompt may give for its answers: judged when the batch is made, not when money was spent."""
+"""The JSON Schema of a prompt's answers: checked when the batch is created, before it costs money."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,26 +11,26 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, UnknownDialect, specification_with
 
 MOST_SCHEMA_BYTES = 64 * 1024
-MOST_SCHEMAS_BYTES = 256 * 1024  # of a batch: the check of a schema takes 1 s for each 100 KiB
+MOST_SCHEMAS_BYTES = 256 * 1024  # of a batch; checking 100 KiB takes 1 s
 _LONGEST_MESSAGE = 300
 _REFERENCES = ("$ref", "$dynamicRef")
 
 
 def objection_to_schema(schema: dict[str, Any]) -> str | None:
-    """Say why an object is no valid JSON Schema, whole in itself (2020-12, unless its `$schema` says otherwise)."""
+    """Say why an object is not a valid, self-contained JSON Schema (2020-12, unless it has a `$schema`); else None."""
     if size_of(schema) > MOST_SCHEMA_BYTES:
         return f"is larger than {MOST_SCHEMA_BYTES} bytes"
     try:
         return _objection(schema)
     except SchemaError as error:
-        return f"is no JSON Schema: at {error.json_path}, {_cut(error.message)}"
+        return f"is not a JSON Schema: at {error.json_path}, {_cut(error.message)}"
     except (RecursionError, OverflowError, ValueError) as error:
-        # Of what checks schemas: nested too deeply, a pattern that repeats too often, an address that is none.
-        return f"is no JSON Schema that can be used: {_cut(str(error))}"
+        # The checker raises these: nested too deeply, a pattern with too many repetitions, an invalid address.
+        return f"is not a usable JSON Schema: {_cut(str(error))}"
 
 
 def objection_together(schemas: Iterable[Mapping[str, Any] | None]) -> str | None:
-    """Hold the schemas of a batch to the size that is soon checked."""
+    """Say why the schemas of a batch are together too large to be checked quickly; else None."""
     if sum(size_of(schema) for schema in schemas if schema) > MOST_SCHEMAS_BYTES:
         return f"their schemas together are larger than {MOST_SCHEMAS_BYTES} bytes"
     return None
@@ -44,12 +44,12 @@ def size_of(schema: Mapping[str, Any]) -> int:
 def _objection(schema: dict[str, Any]) -> str | None:
     dialect = schema.get("$schema")
     if dialect is not None and not (isinstance(dialect, str) and _is_known(dialect)):
-        return "$schema names no version of JSON Schema that is known here"
+        return "$schema is not a known version of JSON Schema"
     validator_for(schema, default=Draft202012Validator).check_schema(schema)
     resource = Resource.from_contents(schema, default_specification=DRAFT202012)
     resolver = Registry().with_resource("", resource).resolver_with_root(resource)
     dangling = next(_dangling(resource, resolver), None)
-    return None if dangling is None else f"refers to {_cut(dangling)}, which is not in it; nothing is fetched"
+    return None if dangling is None else f"refers to {_cut(dangling)}, which it does not contain; nothing is fetched"
 
 
 def _is_known(dialect: str) -> bool:
@@ -60,7 +60,7 @@ def _is_known(dialect: str) -> bool:
 
 
 def _dangling(resource: Any, resolver: Any) -> Iterator[str]:
-    """Find what is referred to and is not there."""
+    """Find the references whose target does not exist."""
     if isinstance(resource.contents, dict):
         for reference in filter(None, map(resource.contents.get, _REFERENCES)):
             try:

@@ -1,7 +1,7 @@
-"""Answers: what of a worker's result is the answer, when two answers are equal, and which number is the score.
+"""Answers: which part of a worker's result is the answer, when two answers are equal, and what the score is.
 
-A prompt that has a JSON Schema is answered in JSON, any other in text. The score is the property of that name, where
-the schema says that it is a number.
+A prompt with a JSON Schema is answered in JSON, any other prompt in text. The score is the property `score` of the
+answer, if the schema declares it as a number.
 """
 
 import json
@@ -13,7 +13,7 @@ _NUMBERS = {"number", "integer"}
 
 
 def answer_of(result: Mapping[str, Any] | None, in_json: bool) -> Any:
-    """Find the answer in a result: `json` or `text`, or else whatever a handler of one's own said; None if nothing."""
+    """Find the answer in a result: `json` or `text`, else the other fields, as a custom handler gives them, or None."""
     if result is None:
         return None
     for name in ("json", "text") if in_json else ("text", "json"):
@@ -23,14 +23,14 @@ def answer_of(result: Mapping[str, Any] | None, in_json: bool) -> Any:
 
 
 def comparable(answer: Any, in_json: bool) -> tuple[bool, str]:
-    """Write equal answers alike: equal JSON, or text that differs in nothing but white space and case."""
+    """Give a form that is the same for equal answers: equal JSON, or text that differs only in white space and case."""
     if isinstance(answer, str) and not in_json:
         return False, " ".join(answer.split()).casefold()
     return True, json.dumps(_plain(answer), sort_keys=True)
 
 
 def _plain(value: Any) -> Any:
-    """Write 1.0 as 1: to JSON Schema they are one number, and models write either."""
+    """Write 1.0 as 1: they are the same number in JSON Schema, and models write both."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -39,13 +39,13 @@ def _plain(value: Any) -> Any:
 
 
 def has_score(schema: Mapping[str, Any] | None) -> bool:
-    """Say whether a valid schema has a property `score` that is a number."""
+    """Whether a valid schema has a property `score` that is a number."""
     score = ((schema or {}).get("properties") or {}).get(SCORE)
     kind = score.get("type") if isinstance(score, Mapping) else None
     return bool(_NUMBERS & {kind} if isinstance(kind, str) else _NUMBERS & set(kind or ()))
 
 
 def score_of(answer: Any) -> int | float | None:
-    """Read the score of an answer to a prompt that has one; None where it is missing or no number."""
+    """Read the score of an answer to a prompt that has one; None if it is missing or not a number."""
     score = answer.get(SCORE) if isinstance(answer, dict) else None
     return score if isinstance(score, int | float) and not isinstance(score, bool) else None

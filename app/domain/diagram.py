@@ -1,15 +1,23 @@
-"""The state machine for readers: as a dict for the API, as Mermaid, as SVG. All of it comes from the table."""
+"""The state machine as a dict for the API, as Mermaid, and as SVG: all of them are derived from the table."""
 
 from typing import Any
 
 from app.domain import transitions
 from app.domain.picture.svg import as_svg as as_svg
-from app.domain.state_traits import ENDS_OF_RUN, leased_kinds, reported_kinds
-from app.domain.transitions import INITIAL, TABLE, BatchState, Kind, Transition
+from app.domain.transitions import (
+    ENDS_OF_RUN,
+    INITIAL,
+    TABLE,
+    BatchState,
+    Kind,
+    Transition,
+    leased_kinds,
+    reported_kinds,
+)
 
 
 def rule(transition: Transition) -> str | None:
-    """The guard's rule in words, or None where there is no guard."""
+    """Give the guard's rule as a phrase, or None if there is no guard."""
     return " ".join((transition.guard.__doc__ or "").split()) or None
 
 
@@ -49,7 +57,7 @@ def as_dict() -> dict[str, Any]:
 
 
 def as_mermaid() -> str:
-    """Write the table as a Mermaid state diagram; an event is marked as one."""
+    """Write the table as a Mermaid state diagram; events are marked."""
     lines = ["stateDiagram-v2", "    direction LR", f"    [*] --> {INITIAL}"]
     for row in TABLE:
         note = " (event)" if row.kind is Kind.EVENT else ""

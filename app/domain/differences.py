@@ -1,4 +1,4 @@
-"""Where two answers differ, word by word: for people who compare what two models said. Pure text in, pieces out."""
+"""Where two answers differ, word by word, for people who compare the answers of two models."""
 
 import re
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import NamedTuple
 
-MOST_WORDS = 2_000  # of an answer: the search takes the product of both
+MOST_WORDS = 2_000  # of an answer: the time grows with the product of both lengths
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 class In(StrEnum):
-    """In which of the two a piece stands."""
+    """Which of the two texts has a piece."""
 
     BOTH = "both"
     FIRST = "first"
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 
 def differences(first: str, second: str) -> list[Piece] | None:
-    """Split two texts into the pieces that both have and those that one has alone; None where they are too long."""
+    """Split two texts into pieces that both have and pieces that only one has; None if a text is too long."""
     one, other = _WORD.findall(first), _WORD.findall(second)
     if max(len(one), len(other)) > MOST_WORDS:
         return None

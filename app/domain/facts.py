@@ -1,4 +1,4 @@
-"""What a guard may know of a batch: counted facts, read under the batch's lock."""
+"""The facts that a guard may use: counts of a batch, read under the batch's lock."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ from app.domain.usage import Usage
 
 @dataclass(frozen=True)
 class Counts:
-    """How many tasks of one kind of the present run are in each status.
+    """The tasks of one kind in the present run, counted by status.
 
-    `critical` counts within `failed`, `skipped` within `completed`; `found` are those that a folder added.
+    `critical` is a part of `failed`, `skipped` a part of `completed`; `found` counts the tasks that a folder added.
     """
 
     queued: int = 0
@@ -26,7 +26,7 @@ class Counts:
 
     @property
     def written(self) -> int:
-        """Those made of the batch's own input, in slices."""
+        """How many tasks were made of the batch's own input; they are written in slices."""
         return self.total - self.found
 
     @property
@@ -36,7 +36,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Facts:
-    """`documents`, `prompts`, `models` and `ready_tasks` are the batch's input; the rest is its present run."""
+    """`documents`, `prompts`, `models` and `ready_tasks` count the batch's input; the rest is of its present run."""
 
     documents: int = 0
     prompts: int = 0
@@ -51,5 +51,5 @@ class Facts:
 
     @property
     def all_tasks_written(self) -> bool:
-        """Whether `stage` has written every task row of the run (it may do so in slices)."""
+        """Whether every task row of the run is written; they are written in slices."""
         return self.staging.written >= self.documents and self.analysis.total >= self.ready_tasks

@@ -1,6 +1,6 @@
-"""How a run fails: the failure codes, and which of them the facts call for.
+"""The failures of a run: their codes and messages, and the rule that finds the failure from the facts.
 
-The order of the checks is the order of precedence. Pure: facts in, failure out.
+The order of the checks is the order of precedence.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.domain.facts import Facts
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a batch is FAILED: a stable code, a sentence, and the task that did it where one task did."""
+    """Why a batch is FAILED: a stable code, a sentence, and the task that caused it, if one task did."""
 
     code: str
     message: str
@@ -20,14 +20,14 @@ class Failure:
 CANCELLED = "cancelled"
 MESSAGES = {
     "staging_failed": "A document could not be staged.",
-    "nothing_to_analyse": "Nothing came out of staging: no document yielded text to analyse.",
+    "nothing_to_analyse": "Staging made no analysis tasks: no document contained text to analyse.",
     "staging_timeout": "Staging made no progress for {facts.idle_seconds:.0f} s: no lease and no report.",
     "critical_error": "A worker reported a critical error.",
     "failure_limit": "{facts.analysis.failed} tasks failed; the limit is {facts.max_failed_tasks}.",
     "all_tasks_failed": "All {facts.analysis.failed} tasks of the run failed.",
     CANCELLED: "Cancelled on request.",
 }
-BLAMES_TASK = {"staging_failed": "STAGE", "critical_error": "ANALYZE"}  # code -> kind of the task to name
+CAUSED_BY_TASK = {"staging_failed": "STAGE", "critical_error": "ANALYZE"}  # code -> kind of the task that caused it
 
 
 def _failure(code: str, facts: Facts) -> Failure:
@@ -35,12 +35,12 @@ def _failure(code: str, facts: Facts) -> Failure:
 
 
 def cancelled(facts: Facts) -> Failure:
-    """The failure of a batch that a caller gave up."""
+    """Make the failure of a batch that a caller cancelled."""
     return _failure(CANCELLED, facts)
 
 
 def staging_failure(facts: Facts) -> Failure | None:
-    """Say why staging cannot succeed, or None while it can."""
+    """Find the reason why staging cannot succeed, or None while it can."""
     if facts.staging.failed:
         return _failure("staging_failed", facts)
     if facts.all_tasks_written and not facts.staging.open and not facts.analysis.total:
@@ -52,7 +52,7 @@ def staging_failure(facts: Facts) -> Failure | None:
 
 
 def run_failure(facts: Facts) -> Failure | None:
-    """Say why the run cannot succeed, or None while it can."""
+    """Find the reason why the run cannot succeed, or None while it can."""
     tasks = facts.analysis
     if tasks.critical:
         return _failure("critical_error", facts)

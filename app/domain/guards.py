@@ -1,6 +1,6 @@
-"""The guards of the transition table: each says in words what stands against it, or None when nothing does.
+"""The guards of the transition table: each returns its objection to a transition as a phrase, or None.
 
-A guard's docstring is its rule, as diagrams and docs print it.
+The docstring of a guard is its rule, as diagrams and docs print it.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ def staging_is_done(facts: Facts) -> str | None:
         return "the tasks are still being written"
     if not_done := facts.staging.total - facts.staging.completed:
         return f"staging tasks that are not completed: {not_done}"
-    return None if facts.analysis.total else "nothing came out of staging"
+    return None if facts.analysis.total else "staging made no analysis tasks"
 
 
 def staging_is_broken(facts: Facts) -> str | None:
-    """a staging task is FAILED, nothing came out of staging, or it made no progress for too long"""
-    return None if staging_failure(facts) else "staging goes on"
+    """a staging task is FAILED, staging made no analysis tasks, or it made no progress for too long"""
+    return None if staging_failure(facts) else "staging can still succeed"
 
 
 def has_active_tasks(facts: Facts) -> str | None:
@@ -52,4 +52,4 @@ def run_is_done(facts: Facts) -> str | None:
 
 def run_is_broken(facts: Facts) -> str | None:
     """a worker reported a critical error, the failure limit is exceeded, or every task failed"""
-    return None if run_failure(facts) else "the run is sound"
+    return None if run_failure(facts) else "the run can still succeed"

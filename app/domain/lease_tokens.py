@@ -1,16 +1,44 @@
-"""Which lease tokens of a task are current, used or unknown, and what follows for a report with one.
+"""Lease tokens: their format, which of a task's tokens are current, used or unknown, and what follows for a report.
 
-A task keeps its last token and what it was used for, and every earlier one as "token:outcome:answer ", so that
-a report sent twice is recognised for ever, and a result that comes too late is kept rather than thrown away.
-Pure: no clock, no database.
+A task keeps its last token and what it was used for, and beside it every earlier one. A report that is sent twice
+is thus always recognised, and a result that comes too late is kept, not thrown away. Pure: no clock, no database.
+
+A token is "nonce.task id.attempt". The earlier tokens are one text of entries "token:used for:answer ", each with
+the space at its end. SQL writes both when it leases a task; the expressions for that stand here, beside the parsers.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from app.domain.leases import OPEN, Outcome, TaskStatus
+from app.domain.leases import OPEN, RELEASED, Outcome, TaskStatus
 
-RELEASED = "released"  # what a token was used for when its task was handed back
+_IN_TOKEN, _IN_ENTRY, _AFTER_ENTRY = ".", ":", " "
+
+
+def token_sql(nonce: str, task_id: str, attempt: str) -> str:
+    """Write the SQL expression of a new token, from the expressions of its parts."""
+    return f"{nonce} || '{_IN_TOKEN}' || {task_id} || '{_IN_TOKEN}' || {attempt}"
+
+
+def token_attempt(token: str) -> int:
+    """Read the attempt for which a token was given out."""
+    return int(token.rsplit(_IN_TOKEN, 1)[1])
+
+
+def entry_sql(token: str, used_for: str, answer: str) -> str:
+    """Write the SQL expression of an earlier token's entry, from those of its parts; the last two may be null."""
+    return (
+        f"{token} || '{_IN_ENTRY}' || coalesce({used_for}, '') || '{_IN_ENTRY}' || coalesce({answer}, '')"
+        f" || '{_AFTER_ENTRY}'"
+    )
+
+
+def entries(past: str) -> Iterator[tuple[str, str, str]]:
+    """Read the earlier tokens, each with what it was used for and what was answered ('' for nothing)."""
+    for entry in past.split(_AFTER_ENTRY)[:-1]:
+        token, used_for, answer = entry.split(_IN_ENTRY)
+        yield token, used_for, answer
 
 
 class Standing(Enum):
@@ -36,11 +64,7 @@ class Tokens:
         """Find what a token was used for and what was answered ('' for nothing); None if it was never given out."""
         if token == self.last:
             return self.outcome or "", self.answer or ""
-        for entry in self.past.split():
-            given, outcome, answer = entry.split(":")
-            if given == token:
-                return outcome, answer
-        return None
+        return next(((used_for, answer) for given, used_for, answer in entries(self.past) if given == token), None)
 
     def is_current(self, token: str) -> bool:
         """Whether the token still holds the task: not leased again, not reported, not handed back, not finished."""
@@ -55,9 +79,9 @@ class Judgement:
 
 
 def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -> Judgement:
-    """Judge a report by its token; `objection` says why the batch takes no report of this task now, if so.
+    """Judge a report by its token; `objection` is why the batch takes no report of this task now, or None.
 
-    A repeated report is recognised first, whatever has become of the batch.
+    A repeated report is recognised first, in whatever state its batch is now.
     """
     use = tokens.use_of(token)
     if use is None:
@@ -75,8 +99,3 @@ def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -
     if objection:
         return Judgement(Standing.LATE, objection)
     return Judgement(Standing.CURRENT)
-
-
-def token_attempt(token: str) -> int:
-    """Read the attempt that a token was given out for: it ends in it."""
-    return int(token.rsplit(".", 1)[1])

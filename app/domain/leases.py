@@ -1,4 +1,4 @@
-"""What a task goes through: its statuses, its attempts, and how long a failed one waits."""
+"""The words for tasks and leases, and how long a task waits after a failed attempt."""
 
 from enum import StrEnum
 
@@ -16,12 +16,13 @@ class TaskStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a worker reports of a task."""
+    """How a worker reports that a lease ended."""
 
     COMPLETED = "completed"
     FAILED = "failed"
 
 
+RELEASED = "released"  # what a lease token was used for when its task was handed back
 OPEN = (TaskStatus.QUEUED, TaskStatus.LEASED)
 FINISHED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
 POISONED = "poisoned"  # the error code of a task that used up its attempts without a report

@@ -1,18 +1,18 @@
-"""The limits of a batch: what a run may cost before the breaker pauses it. Pure: what was used in, a crossing out."""
+"""The limits of a batch: how much a run may use before the breaker pauses it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.usage import ConnectionCalls, Usage
 
-FEWEST_ATTEMPTS = 20  # over a connection before its share of failures says anything
+FEWEST_ATTEMPTS = 20  # calls of a connection; with fewer, its share of failures means nothing
 
 
 @dataclass(frozen=True)
 class Limits:
-    """None is no limit."""
+    """The limits of one batch; None means no limit."""
 
     max_cost_nanos: int | None = None
     max_tokens: int | None = None
@@ -21,7 +21,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Which limit is crossed, what it allows, what was used, and all of it in words."""
+    """A limit that is crossed: what it allows, what was used, and the reason as a sentence."""
 
     limit: str
     allowed: float | None
@@ -31,13 +31,13 @@ class Crossing:
 
     @property
     def context(self) -> dict[str, Any]:
-        """The figures, as the audit row keeps them."""
+        """The figures for the context of the audit row."""
         of = {"connection": self.connection} if self.limit == "max_failure_rate" else {}
         return {"limit": self.limit, "allowed": self.allowed, "used": self.used, **of}
 
 
 def crossed(usage: Usage, limits: Limits, calls: Iterable[ConnectionCalls] = ()) -> Crossing | None:
-    """Find the first limit that a run has crossed: money, then tokens, then failures by connection; or None."""
+    """Find the first limit that a run has crossed: cost, then tokens, then failures by connection; or None."""
     if limits.max_cost_nanos is not None and usage.cost_nanos >= limits.max_cost_nanos:
         used, allowed = cost(usage.cost_nanos), cost(limits.max_cost_nanos)
         reason = f"The run has cost {_money(used)}; its limit (max_cost) is {_money(allowed)}."

@@ -1,10 +1,11 @@
-"""What may be said of a batch when it is made: how long its names are, how many parts it has, and its options."""
+"""The bounds of a new batch: lengths of its names, numbers of its parts, and its options."""
 
 from dataclasses import dataclass
 
-from app.domain.inputs import MOST_COST, MOST_TOKENS
+from app.domain.money import MOST_COST
+from app.domain.usage import MOST_TOKENS
 
-LONGEST_NAME = 200  # of a batch, a prompt, a connection, a model
+LONGEST_NAME = 200  # of a batch, a prompt, a connection or a model
 LONGEST_DESCRIPTION = 10_000
 MOST_DOCUMENTS = 10_000  # in one call
 MOST_PROMPTS = 100
@@ -15,7 +16,7 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Amount:
-    """An option that is a number within bounds; where its default is None, None may be said: no limit."""
+    """An option that is a number within bounds. If its default is None, it may be None: no limit."""
 
     least: float
     most: float
@@ -23,13 +24,13 @@ class Amount:
     whole: bool = True
 
     def read(self, text: str) -> float | None:
-        """Read what somebody wrote; nothing is the default. Raises ValueError with what is wrong, in words."""
+        """Read a number from text; empty text is the default. Raises ValueError with a message for people."""
         if not text.strip():
             return self.default
         try:
             value = int(text) if self.whole else float(text)
         except ValueError as error:
-            raise ValueError(f"{text.strip()[:40]!r} is no {'whole ' if self.whole else ''}number") from error
+            raise ValueError(f"{text.strip()[:40]!r} is not a {'whole ' if self.whole else ''}number") from error
         if not self.least <= value <= self.most:
             raise ValueError(f"has to be {self.least:,} to {self.most:,}")
         return value

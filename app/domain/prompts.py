@@ -1,9 +1,9 @@
-"""Prompts: what a model is sent for a document. Pure text in, messages out.
+"""Prompts: renders templates to the messages that a model gets for a document.
 
-A template knows three kinds of placeholder: `{document}` (the document's text), `{name}` (its name), and
-`{metadata.author}` (what staging found out about it; `{metadata.origin.page}` looks inside an object). What the
-metadata does not have is empty: documents of one batch differ in what is known of them. Every other brace stays as
-it is, for prompts hold JSON; `{{document}}` stands for the literal word in single braces, and so do the others.
+A template has three kinds of placeholder: `{document}` (the document's text), `{name}` (its name), and
+`{metadata.author}` (a value that staging found; `{metadata.origin.page}` looks inside an object). A value that the
+metadata does not have is empty, because the documents of a batch differ in their metadata. All other braces stay as
+they are, because prompts may contain JSON. Double braces are an escape: `{{document}}` renders as `{document}`.
 """
 
 import json
@@ -13,19 +13,19 @@ from typing import Any
 
 METADATA = "metadata."
 _WORD = r"(document|name|metadata(?:\.[\w-]+)+)"
-# One pass over the template alone: what a document says is never read as a placeholder.
+# One pass over the template only: the text of a document is never searched for placeholders.
 PLACEHOLDER = re.compile(rf"\{{\{{{_WORD}\}}\}}|\{{{_WORD}\}}")
 
 
 def placeholders(*templates: str | None) -> set[str]:
-    """Find what is filled in in these templates: all that an answer depends on beside the templates themselves."""
+    """Find the placeholders in templates: besides the templates, an answer depends on nothing else."""
     return {found[2] for each in templates if each for found in PLACEHOLDER.finditer(each) if found[2]}
 
 
 def value_of(metadata: Any, placeholder: str) -> str:
-    """Write the value that `metadata.a.b` stands for: text as it is, anything else as JSON, nothing as nothing.
+    """Write the value of `metadata.a.b`: text as it is, another value as JSON, a missing value as empty text.
 
-    The metadata is what a worker said: where it is no object, it has nothing.
+    Metadata comes from a worker: if it is not an object, all its values are missing.
     """
     value = metadata
     for key in placeholder.removeprefix(METADATA).split("."):
@@ -53,7 +53,7 @@ def messages(
 ) -> list[dict[str, str]]:
     """Make the chat messages of one task: the rendered `system` text if there is one, then the rendered prompt.
 
-    Where neither has `{document}`, the text follows the prompt after a blank line: it is never silently left out.
+    If neither contains `{document}`, the text is added to the prompt after a blank line: it is never left out.
     """
     content = render(template, text, name, metadata)
     if "document" not in placeholders(template, system):
@@ -63,5 +63,5 @@ def messages(
 
 
 def filled_in(words: Iterable[str], name: str, metadata: Any) -> dict[str, str]:
-    """Give what these placeholders stand for in a document, its text aside: with it, all that an answer depends on."""
+    """Return the values of these placeholders for a document, except its text."""
     return {word: name if word == "name" else value_of(metadata, word) for word in words if word != "document"}

@@ -1,4 +1,4 @@
-"""What becomes of a request that met a locked batch."""
+"""The status of a request that was queued because its batch was locked."""
 
 from enum import StrEnum
 

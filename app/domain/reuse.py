@@ -1,7 +1,7 @@
-"""What a new run does again, and what it takes from the runs before it: the context of `stage` and `restage`.
+"""Which answers of earlier runs a new run reuses: the keys `reuse` and `redo` in a context of `stage` or `restage`.
 
-`{"reuse": "none"}` does all again, `{"redo": {"models": [...], "prompts": [...], "status": [...]}}` a part: the tasks
-that match every list that is given. Nothing said, nothing is done again that has an answer.
+`{"reuse": "none"}` repeats every task. `{"redo": {"models": [...], "prompts": [...], "status": [...]}}` repeats those
+that match every given list. With neither key, every task that has an answer reuses it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,14 +17,14 @@ MOST_NAMED = 20  # names in a refusal
 
 @dataclass(frozen=True)
 class Redo:
-    """What is done again though it has an answer; a list that is None asks for nothing."""
+    """The tasks that are repeated although they have an answer; a list that is None matches every task."""
 
     models: frozenset[str] | None = None
     prompts: frozenset[str] | None = None
     status: frozenset[str] | None = None
 
     def takes(self, prompt: str, connection: str, model: str) -> bool:
-        """Say whether the tasks of a prompt with a model are done again, their status aside."""
+        """Check whether the tasks of a prompt and a model are repeated, apart from their status."""
         of_model = self.models is None or not self.models.isdisjoint((model, f"{connection}/{model}"))
         return of_model and (self.prompts is None or prompt in self.prompts)
 
@@ -32,48 +32,48 @@ class Redo:
 _LISTS = tuple(Redo.__dataclass_fields__)
 
 
-def said(context: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read what a context says of reuse, as it is kept for the run; None is to reuse all. Raises Invalid."""
+def parse(context: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read `reuse` and `redo` of a context, as the batch's row keeps them; None reuses all. Raises Invalid."""
     reuse, redo = context.get("reuse"), context.get("redo")
     if reuse is not None and reuse != NONE:
-        _refuse("reuse", f'has to be "{NONE}", or not there')
+        _refuse("reuse", f'has to be "{NONE}" or absent')
     if redo is None:
         return None if reuse is None else {"reuse": NONE}
     if reuse is not None:
-        _refuse("redo", f'does not go with reuse "{NONE}", which does all again')
+        _refuse("redo", f'cannot be combined with reuse "{NONE}", which repeats every task')
     if not isinstance(redo, Mapping):
-        _refuse("redo", "is not an object")
+        _refuse("redo", "has to be an object")
     if unknown := sorted(str(name) for name in set(redo) - set(_LISTS)):
-        _refuse("redo", "is not known here", unknown[0])
+        _refuse("redo", "is unknown", unknown[0])
     if not redo:
-        _refuse("redo", f"has to hold {', '.join(_LISTS)}, or some of them")
+        _refuse("redo", f"has to have at least one of {', '.join(_LISTS)}")
     for name, value in redo.items():
         if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-            _refuse("redo", "has to be a list of texts, and not an empty one", name)
+            _refuse("redo", "has to be a list of strings that is not empty", name)
     _check_names("status", redo.get("status"), list(TaskStatus))
     return {"redo": dict(redo)}
 
 
 def check(redo: Redo | None, prompts: Iterable[str], models: Iterable[tuple[str, str]]) -> None:
-    """Refuse names that a batch does not have; `models` are pairs of connection and model. Raises Invalid."""
+    """Check that a batch has the named prompts and models (pairs of connection and model). Raises Invalid."""
     if redo:
         known = {name for connection, model in models for name in (model, f"{connection}/{model}")}
         _check_names("models", redo.models, known)
         _check_names("prompts", redo.prompts, set(prompts))
 
 
-def redo_of(kept: Mapping[str, Any] | None) -> Redo | None:
-    """Read what is kept for a run: what it does again, or None where it reuses all."""
-    if kept is None:
+def redo_of(column: Mapping[str, Any] | None) -> Redo | None:
+    """Read the column `reuse` of a batch: the tasks that its run repeats, or None if it reuses all."""
+    if column is None:
         return None
-    lists = kept.get("redo") or {}
+    lists = column.get("redo") or {}
     return Redo(**{name: frozenset(lists[name]) for name in _LISTS if name in lists})
 
 
 def _check_names(name: str, given: Collection[str] | None, known: Collection[str]) -> None:
     if unknown := sorted(set(given or ()) - set(known)):
         there = ", ".join(sorted(known)[:MOST_NAMED]) or "none"
-        _refuse("redo", f"does not know {unknown[0]!r}; there is: {there}", name)
+        _refuse("redo", f"has the unknown name {unknown[0]!r}; the known names are: {there}", name)
 
 
 def _refuse(field: str, what: str, within: str | None = None) -> NoReturn:

@@ -1,8 +1,13 @@
-"""How a time is written for callers."""
+"""Times in answers."""
 
 from datetime import UTC, datetime
+from typing import overload
 
 
+@overload
+def rfc3339(at: datetime) -> str: ...
+@overload
+def rfc3339(at: None) -> None: ...
 def rfc3339(at: datetime | None) -> str | None:
     """Write a time as RFC 3339 in UTC, such as `2026-11-26T05:56:01.5Z`; None stays None."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,8 +1,8 @@
-"""The transition table: every state of a batch, and every way from one to another.
+"""The transition table: every state of a batch, and every transition between them.
 
-This is the only place where these rules stand. Guards, database constraints and triggers, buttons,
-diagrams, API enums, docs and tests are derived from `TABLE`; it is validated when it is imported.
-It knows nothing of the web, the database, the clock or the environment.
+This is the only place for these rules. Guards, database constraints and triggers, buttons, diagrams, API enums, docs
+and tests are derived from `TABLE`, which is validated when it is imported. This module does not use the web, the
+database, the clock or the environment.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class BatchState(StrEnum):
 
 
 class Kind(StrEnum):
-    """Who may pull a trigger: a caller (action), BatchService itself (event), or an editor (edit)."""
+    """Who makes a change: a caller requests an action, BatchService raises an event, a caller makes an edit."""
 
     ACTION = "action"
     EVENT = "event"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """One trigger: from any of `sources` to `target`, if `guard` has no objection."""
+    """One trigger: it leads from any of `sources` to `target`, if `guard` has no objection."""
 
     trigger: str
     kind: Kind
@@ -48,10 +48,10 @@ INITIAL = BatchState.SAVED
 SAVED, STAGING, STAGED, ANALYZING, PAUSED, COMPLETED, FAILED = BatchState
 ACTION, EVENT, EDIT = Kind
 
-# In the order of a batch's life. A guard is a function over counted facts; its docstring is its rule.
+# In the order of a batch's life. A guard is a function of counted facts; its docstring is its rule.
 TABLE: tuple[Transition, ...] = (
     Transition("stage", ACTION, (SAVED,), STAGING, guards.has_work, "read the documents and make the tasks"),
-    Transition("staging_completed", EVENT, (STAGING,), STAGED, guards.staging_is_done, "all is staged"),
+    Transition("staging_completed", EVENT, (STAGING,), STAGED, guards.staging_is_done, "every document is staged"),
     Transition("staging_failed", EVENT, (STAGING,), FAILED, guards.staging_is_broken, "staging cannot succeed"),
     Transition("run", ACTION, (STAGED,), ANALYZING, guards.always, "hand the tasks to the workers"),
     Transition(
@@ -60,10 +60,10 @@ TABLE: tuple[Transition, ...] = (
         (ANALYZING,),
         PAUSED,
         guards.has_active_tasks,
-        "lease no more; let work in flight end",
+        "lease no more tasks; tasks in flight may finish",
     ),
-    Transition("resume", ACTION, (PAUSED,), ANALYZING, guards.always, "lease again"),
-    Transition("cancel", ACTION, (ANALYZING, PAUSED), FAILED, guards.always, "give the run up"),
+    Transition("resume", ACTION, (PAUSED,), ANALYZING, guards.always, "lease tasks again"),
+    Transition("cancel", ACTION, (ANALYZING, PAUSED), FAILED, guards.always, "end the run as FAILED"),
     Transition("tasks_finished", EVENT, (ANALYZING,), COMPLETED, guards.run_is_done, "every task has ended"),
     Transition("critical_error", EVENT, (ANALYZING,), FAILED, guards.run_is_broken, "the run cannot succeed"),
     Transition("restage", ACTION, (COMPLETED, FAILED), STAGING, guards.always, "begin the next run, or retry"),
@@ -85,39 +85,40 @@ REPLACE_DOCUMENT = Edit("replace_document", (SAVED,))
 RENAME = Edit("rename", tuple(BatchState))
 ARCHIVE = Edit("archive", (SAVED, COMPLETED, FAILED))
 
-# What entering a state does to the batch's times. `started_at` is the first entry of a run: resume keeps it.
+# The time that a batch gets when it enters a state. `started_at` is the first entry of a run: resume keeps it.
 ENTRY_TIMES = {STAGED: "staged_at", ANALYZING: "started_at", COMPLETED: "finished_at", FAILED: "finished_at"}
-BEGINS_RUN = frozenset({STAGING})  # entering it counts a new run
-CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it forgets failure and times
+BEGINS_RUN = frozenset({STAGING})  # entering it begins the next run
+CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it clears failure and times
 
-# Where work is handed out and where its reports count, by the kind of task.
+# The states in which tasks are leased, and those in which their reports count, by kind of task.
 LEASES_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING})}
 REPORTS_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING, PAUSED})}
+ENDS_OF_RUN = tuple(state for state in BatchState if ENTRY_TIMES.get(state) == "finished_at")
 
 
 class TableError(ValueError):
-    """The table contradicts itself; the service does not start with it."""
+    """The table is inconsistent; the service does not start with it."""
 
 
 def validate(table: Iterable[Transition]) -> dict[str, Transition]:
-    """Return the table by trigger; raise TableError on double triggers, unknown or unreachable states."""
+    """Index the table by trigger. Raises TableError for duplicate triggers and for unknown or unreachable states."""
     by_trigger: dict[str, Transition] = {}
     for row in table:
         if row.trigger in by_trigger:
-            raise TableError(f"trigger {row.trigger!r} stands twice")
+            raise TableError(f"trigger {row.trigger!r} occurs twice")
         if row.kind not in (ACTION, EVENT):
             raise TableError(f"trigger {row.trigger!r} is neither action nor event")
         unknown = [s for s in (*row.sources, row.target) if s not in set(BatchState)]
         if unknown:
             raise TableError(f"trigger {row.trigger!r} names unknown states: {unknown}")
         if not row.sources or len(set(row.sources)) != len(row.sources):
-            raise TableError(f"trigger {row.trigger!r} names no state to start from, or one twice")
+            raise TableError(f"trigger {row.trigger!r} has no source state, or has one twice")
         by_trigger[row.trigger] = row
     reached = {INITIAL}
     while grown := {t.target for t in by_trigger.values() if reached & set(t.sources)} - reached:
         reached |= grown
     if missing := set(BatchState) - reached:
-        raise TableError(f"no way leads to {sorted(missing)}")
+        raise TableError(f"no transition leads to {sorted(missing)}")
     return by_trigger
 
 
@@ -130,7 +131,7 @@ LEGAL_PAIRS = tuple(dict.fromkeys((source, t.target) for t in TABLE for source i
 def resolve(trigger: str, state: BatchState, kind: Kind = ACTION) -> Transition:
     """Find the transition that `trigger` makes from `state`.
 
-    Raises UnknownAction for a word that is no trigger of this kind, StateRefused where the table has no such row.
+    Raises UnknownAction if no trigger of this kind has that name, StateRefused if it does not start from `state`.
     """
     row = BY_TRIGGER.get(trigger)
     if row is None or row.kind is not kind:
@@ -141,7 +142,7 @@ def resolve(trigger: str, state: BatchState, kind: Kind = ACTION) -> Transition:
 
 
 def decide(trigger: str, state: BatchState, facts: Facts, kind: Kind = ACTION) -> Transition:
-    """As `resolve`, and ask the guard as well: raises GuardRefused with its objection."""
+    """Find the transition as `resolve` does, and check its guard. Also raises GuardRefused, with the objection."""
     row = resolve(trigger, state, kind)
     if objection := row.guard(facts):
         raise GuardRefused(trigger, state, objection)
@@ -149,7 +150,7 @@ def decide(trigger: str, state: BatchState, facts: Facts, kind: Kind = ACTION) -
 
 
 def can(trigger: str, state: BatchState, facts: Facts) -> tuple[bool, str]:
-    """Say whether an action is allowed now, and if not, why not ('' where it is)."""
+    """Check whether an action is allowed now: True and '', or False and the reason."""
     try:
         decide(trigger, state, facts)
     except (UnknownAction, StateRefused, GuardRefused) as refusal:
@@ -158,7 +159,7 @@ def can(trigger: str, state: BatchState, facts: Facts) -> tuple[bool, str]:
 
 
 def due(state: BatchState, facts: Facts) -> Transition | None:
-    """Find the event that the facts call for in `state`, or None."""
+    """Find the event that is due in `state` with these facts, or None."""
     rows = (t for t in TABLE if t.kind is EVENT and state in t.sources)
     return next((t for t in rows if t.guard(facts) is None), None)
 
@@ -167,3 +168,13 @@ def allowed(state: BatchState, facts: Facts) -> list[str]:
     """List the actions that are allowed now, in the table's order."""
     rows = (t for t in TABLE if t.kind is ACTION and state in t.sources)
     return [t.trigger for t in rows if t.guard(facts) is None]
+
+
+def leased_kinds(state: BatchState) -> list[str]:
+    """List the kinds of task that are leased while a batch is in `state`."""
+    return [kind for kind, states in LEASES_IN.items() if state in states]
+
+
+def reported_kinds(state: BatchState) -> list[str]:
+    """List the kinds of task whose reports count while a batch is in `state`."""
+    return [kind for kind, states in REPORTS_IN.items() if state in states]

@@ -1,10 +1,9 @@
-"""Whose turn it is: shares the leases of one server process fairly among batches, by weight.
+"""Which batch is next: shares the leases of one server process among batches, in proportion to their weights.
 
 Stride scheduling (C. A. Waldspurger and W. E. Weihl, "Stride Scheduling: Deterministic Proportional-Share
-Resource Management", MIT/LCS/TM-528, 1995): each batch has a pass, the smallest is next, and what it is granted
-moves its pass on by grants / weight. A batch that left while it was ahead of its share finds itself ahead when it
-comes back, so that coming and going gains nothing. It knows no database and no clock; a restart forgets it all
-without harm.
+Resource Management", MIT/LCS/TM-528, 1995): each batch has a number, its pass. The batch with the smallest pass
+is next, and each lease it gets raises its pass by 1 / weight. A batch that leaves while it is ahead of its share is
+still ahead when it comes back: leaving gains nothing. Knows no database and no clock; a restart may forget all of it.
 """
 
 from collections.abc import Container, Mapping
@@ -12,29 +11,29 @@ from heapq import heapreplace
 from threading import Lock
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = 0, 9
-STRIDE = 2520  # what one lease costs at weight 1; divisible by every weight, so that passes are exact integers
+STRIDE = 2520  # a lease at weight 1 raises the pass by it; divisible by every weight, so that passes are exact integers
 
 
 def weight(priority: int) -> int:
-    """How many leases a batch of this priority (0..9) gets for one of priority 0."""
+    """How many leases a batch of this priority (0..9) gets while one of priority 0 gets one."""
     return min(max(priority, LOWEST_PRIORITY), HIGHEST_PRIORITY) + 1
 
 
 class Turns:
-    """Batches take turns: a batch of a million tasks does not make a batch of ten wait.
+    """Batches take turns: a batch of ten tasks does not wait for a batch of a million.
 
-    1. `share` says whom to lease for, and how much. 2. The caller leases. 3. `charge` tells what was granted;
-    a batch that had less than its share is charged for what it had. Safe to use from several threads.
+    1. `share` decides from which batches to lease, and how many tasks. 2. The caller leases. 3. The caller passes the
+    number of tasks it got to `charge`, which may be less than the share. Safe to use from several threads.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._passes: dict[int, int] = {}
-        self._weights: dict[int, int] = {}  # of the present candidates
-        self._now = 0  # the virtual time: the pass of a batch that had exactly its share, always
+        self._weights: dict[int, int] = {}  # of the current candidates
+        self._now = 0  # the virtual time: the pass of a batch that always got exactly its share
 
     def order(self, candidates: Mapping[int, int]) -> list[int]:
-        """List the batches (id -> priority 0..9) whose turn is nearest first."""
+        """Sort the batches (id -> priority 0..9), the next one first."""
         with self._lock:
             self._admit(candidates)
             return self._in_order(candidates)
@@ -42,8 +41,8 @@ class Turns:
     def share(self, candidates: Mapping[int, int], amount: int, most_batches: int = 8) -> list[tuple[int, int]]:
         """Split `amount` leases among the candidates (id -> priority 0..9): pairs of batch id and quota >= 1.
 
-        The quotas add up to `amount`; at most `most_batches` batches get one, those with the smallest pass.
-        Nothing is charged: call `charge` with what was granted.
+        The quotas add up to `amount`. At most `most_batches` batches get one: those with the smallest passes.
+        This charges nothing: call `charge` with the number of tasks that were leased.
         """
         with self._lock:
             self._admit(candidates)
@@ -59,14 +58,14 @@ class Turns:
             return [(batch_id, quota) for batch_id, quota in quotas.items() if quota]
 
     def charge(self, batch_id: int, granted: int) -> None:
-        """Move a batch's pass on by `granted` leases; no harm if it is no candidate any more."""
+        """Raise a batch's pass by `granted` leases; a batch that is not a candidate any more is ignored."""
         with self._lock:
             if batch_id in self._weights:
                 self._passes[batch_id] += granted * STRIDE // self._weights[batch_id]
                 self._now += granted * STRIDE // sum(self._weights.values())
 
     def _admit(self, candidates: Mapping[int, int]) -> None:
-        """Let newcomers begin now, without credit for the time before; forget who left and is not ahead."""
+        """Start new batches at the present time, without credit for the past; forget those that left, unless ahead."""
         present = [self._passes[batch_id] for batch_id in candidates if batch_id in self._passes]
         self._now = max(self._now, min(present, default=0))
         self._passes = {b: p for b, p in self._passes.items() if b in candidates or p > self._now}
@@ -75,6 +74,6 @@ class Turns:
         self._weights = {batch_id: weight(priority) for batch_id, priority in candidates.items()}
 
     def _in_order(self, candidates: Container[int]) -> list[int]:
-        """Sort by pass; of two with the same, whoever came last is first, so that nobody waits to begin."""
+        """Sort by pass; of two with the same pass the newer batch is first, so that a new batch begins at once."""
         latest_first = [batch_id for batch_id in reversed(self._passes) if batch_id in candidates]
         return sorted(latest_first, key=self._passes.__getitem__)

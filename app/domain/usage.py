@@ -1,11 +1,12 @@
-"""What model calls use: tokens, money, time. Read from what a worker says of one call, and added up for a run."""
+"""What model calls use: tokens, money, time. A worker reports it for one call; it is added up for a run."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.inputs import NANOS
+from app.domain.money import NANOS
 
-# Of one call. What is larger is no measurement; and a sum of 64 bits has room for a batch of the largest.
+MOST_TOKENS = 2**53  # the highest limit that a batch may have: every reader of JSON holds it exactly
+# Limits for one call. A larger value is not a measurement; and 64 bits have room for the sum over a large batch.
 MOST_CALL_TOKENS = 10**9
 MOST_CALL_COST = 100_000
 MOST_CALL_MS = 2**31 - 1
@@ -25,27 +26,27 @@ class Usage:
 
     @property
     def amounts(self) -> dict[str, int]:
-        """What is added up, by the names of the columns."""
+        """The amounts that are added up, by the names of their columns."""
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost_nanos": self.cost_nanos}
 
 
 @dataclass(frozen=True)
 class CallUsage(Usage):
-    """What one call used; `latency_ms` is None where the worker did not say it."""
+    """What one call used; `latency_ms` is None where the worker did not report it."""
 
     latency_ms: int | None = None
 
     @classmethod
     def of(cls, answer: Any) -> "CallUsage":
-        """Read the `usage` of a result or error. What is no non-negative number within bounds is read as absent."""
-        said = answer.get("usage") if isinstance(answer, dict) else None
-        if not isinstance(said, dict):
+        """Read the `usage` of a result or error. A value that is not a number from 0 to its limit counts as absent."""
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        if not isinstance(usage, dict):
             return cls()
         return cls(
-            input_tokens=_whole(said.get("input_tokens"), MOST_CALL_TOKENS) or 0,
-            output_tokens=_whole(said.get("output_tokens"), MOST_CALL_TOKENS) or 0,
-            cost_nanos=_whole(said.get("cost"), MOST_CALL_COST, NANOS) or 0,
-            latency_ms=_whole(said.get("latency_ms"), MOST_CALL_MS),
+            input_tokens=_whole(usage.get("input_tokens"), MOST_CALL_TOKENS) or 0,
+            output_tokens=_whole(usage.get("output_tokens"), MOST_CALL_TOKENS) or 0,
+            cost_nanos=_whole(usage.get("cost"), MOST_CALL_COST, NANOS) or 0,
+            latency_ms=_whole(usage.get("latency_ms"), MOST_CALL_MS),
         )
 
 
@@ -53,11 +54,11 @@ class CallUsage(Usage):
 class ConnectionCalls:
     """The calls over one connection in a run: attempts that were reported, and how many of them failed."""
 
-    connection: str | None  # None: ready-made tasks, which name no connection
+    connection: str | None  # None for ready-made tasks, which name no connection
     attempts: int
     failures: int
 
 
-def _whole(said: Any, most: int, unit: int = 1) -> int | None:
-    number = isinstance(said, int | float) and not isinstance(said, bool)
-    return round(said * unit) if number and 0 <= said <= most else None
+def _whole(value: Any, most: int, unit: int = 1) -> int | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(value * unit) if is_number and 0 <= value <= most else None

@@ -5,10 +5,12 @@ from app.models.access import ApiToken, IdempotencyKey, SignInLink
 from app.models.audit import AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.progress import ProgressSample
-from app.models.task import LateResult, Task, TaskCounts, UsageCounts
+from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
 
 __all__ = [
+    "IS_FAILED",
+    "IS_LEASED",
     "ApiToken",
     "AuditRow",
     "Base",

@@ -1,69 +1,86 @@
-"""A batch, and the input it is made of. Its row holds what was decided of it, nothing per task."""
+"""A batch and its input. The row of a batch holds what was decided about it, and nothing per task.
+
+The columns of a batch are typed here and nowhere else: records of a batch and writes of a batch follow from them.
+"""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, CheckConstraint, Dialect, ForeignKey, Index, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
-from app.domain.inputs import OnUnreadable
+from app.domain.documents import OnUnreadable
 from app.domain.transitions import INITIAL, BatchState
 
 
 def one_of(column: str, words: Any) -> str:
-    """SQL that holds a column to a list of words, taken from an enum or a table."""
+    """Write the SQL condition that a column has one of these words."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+class StateName(TypeDecorator[BatchState]):
+    """A state of a batch, stored as its name."""
+
+    impl = String(16)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, _: Dialect) -> BatchState | None:
+        return None if value is None else BatchState(value)
+
+
+FIXED = {"fixed": True}  # marks a column that no change writes after the creation
 
 
 class Batch(Base):
     __tablename__ = "batches"
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, info=FIXED)
     name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(16), default=INITIAL)
+    state: Mapped[BatchState] = mapped_column(StateName, default=INITIAL)
     version: Mapped[int] = mapped_column(default=1)
     run: Mapped[int] = mapped_column(default=0)
 
-    # How much input there is: guards ask it under the lock, and input changes only by edits of this row.
+    # The amounts of input: guards read them under the lock, so input changes only together with this row.
     document_count: Mapped[int] = mapped_column(default=0)
-    prompt_count: Mapped[int] = mapped_column(default=0)
-    model_count: Mapped[int] = mapped_column(default=0)
-    ready_task_count: Mapped[int] = mapped_column(default=0)
+    prompt_count: Mapped[int] = mapped_column(default=0, info=FIXED)
+    model_count: Mapped[int] = mapped_column(default=0, info=FIXED)
+    ready_task_count: Mapped[int] = mapped_column(default=0, info=FIXED)
 
-    max_attempts: Mapped[int] = mapped_column(default=3)
-    lease_seconds: Mapped[int] = mapped_column(default=60)
-    max_failed_tasks: Mapped[int | None]
-    priority: Mapped[int] = mapped_column(default=0)
-    staging_timeout_seconds: Mapped[int] = mapped_column(default=3600)
-    # Where a run is paused: billionths of the currency of the prices, tokens in and out, failed share of a connection.
+    max_attempts: Mapped[int] = mapped_column(default=3, info=FIXED)
+    lease_seconds: Mapped[int] = mapped_column(default=60, info=FIXED)
+    max_failed_tasks: Mapped[int | None] = mapped_column(info=FIXED)
+    priority: Mapped[int] = mapped_column(default=0, info=FIXED)
+    staging_timeout_seconds: Mapped[int] = mapped_column(default=3600, info=FIXED)
+    # The limits at which a run is paused: billionths of the currency of the prices; input and output tokens together;
+    # the share of failed calls of one connection.
     max_cost_nanos: Mapped[int | None] = mapped_column(BigId)
     max_tokens: Mapped[int | None] = mapped_column(BigId)
     max_failure_rate: Mapped[float | None]
-    on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL)
-    # What the stage or restage of the present run said of earlier results: None is to reuse all that fit.
+    on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL, info=FIXED)
+    # Which earlier results the present run reuses, as its stage or restage requested; None means all that fit.
     reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     failure_code: Mapped[str | None] = mapped_column(String(64))
     failure_message: Mapped[str | None] = mapped_column(Text)
     failure_task_id: Mapped[int | None] = mapped_column(BigId)
 
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, info=FIXED)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
     staged_at: Mapped[datetime | None] = mapped_column(UtcTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
     archived_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
-    # Every UPDATE names the version it read and raises it by 1; 0 rows is StaleDataError.
+    # Every UPDATE names the version that it read and raises it by 1; if it matches no row, it raises StaleDataError.
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
         CheckConstraint(one_of("state", BatchState), name="state"),
         CheckConstraint("version >= 1 AND run >= 0", name="counters"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         CheckConstraint(one_of("on_unreadable", OnUnreadable), name="on_unreadable"),
-        # "Batches in this state, newest first", and the live ones for leases and the sweeper.
+        # Lists "batches in this state, newest first", and finds the active batches for leases and the sweeper.
         Index("ix_batches_by_state", "state", "id"),
     )
 
@@ -78,24 +95,27 @@ class Document(Base):
     __tablename__ = "documents"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    batch_id: Mapped[int] = mapped_column(BigId)  # no foreign key: a folder's report inserts, and never waits
-    number: Mapped[int | None]  # from 1, without gaps: staging goes on after the last one. None: found in a folder
-    run: Mapped[int | None]  # that found it in a folder; None for the batch's own, which every run has
+    batch_id: Mapped[int] = mapped_column(
+        BigId
+    )  # no foreign key: the report of a folder inserts rows, and must not wait for the batch's lock
+    number: Mapped[int | None]  # from 1, without gaps: staging continues after the last. None: found in a folder
+    run: Mapped[int | None]  # the run that found it in a folder; None for the batch's own, which every run reads
     name: Mapped[str] = mapped_column(String(500))
     media_type: Mapped[str] = mapped_column(String(200))
     text: Mapped[str | None] = mapped_column(Text)  # given inline
     content: Mapped[bytes | None] = mapped_column(LargeBinary)  # or uploaded as a file
-    path: Mapped[str | None] = mapped_column(Text)  # or found by a worker, under its root
+    path: Mapped[str | None] = mapped_column(Text)  # or found by a worker below its root
     folder: Mapped[str | None] = mapped_column(Text)  # or a pattern of such paths, which staging resolves
     parent_id: Mapped[int | None] = mapped_column(BigId)  # the folder that a path was found in
     size_bytes: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)  # of this content: a document may be replaced
+    created_at: Mapped[datetime] = mapped_column(UtcTime)  # when it got this content: a document may be replaced
 
     __table_args__ = (
         CheckConstraint(ONE_SOURCE, name="one_source"),
         Index("uq_documents_number", "batch_id", "number", unique=True),
-        # Equal content is read once: of a folder's files by this, of the batch's own (run is null) under its lock.
+        # Equal content is read once. This index ensures it for the files of a folder; for the batch's own documents
+        # (run is null) the batch's lock does.
         Index("uq_documents_content", "batch_id", "run", "sha256", unique=True),
     )
 
@@ -112,7 +132,7 @@ class Prompt(Base):
 
 
 class Model(Base):
-    """One model to ask: a connection that the worker knows, and the model's name there."""
+    """A model that the batch calls: a connection that the worker knows, and the name of the model there."""
 
     __tablename__ = "models"
 

@@ -1,7 +1,7 @@
 """How the database defends itself: triggers, made from the transition table, for both dialects.
 
-They refuse, whoever writes: a change of state that is no row of the table, an UPDATE of a batch that does not
-raise its version by exactly 1, a batch that does not begin at the beginning, and any change of the audit log.
+They refuse, from any client: a change of state that is not in the table, an UPDATE of a batch that does not raise its
+version by exactly 1, a new batch in any state but the first, and any change of an audit row.
 """
 
 from app.domain.transitions import INITIAL, LEGAL_PAIRS
@@ -92,10 +92,10 @@ SQLITE = (
 
 
 def create(dialect: str) -> tuple[str, ...]:
-    """The statements that raise the defences."""
+    """The statements that create the triggers."""
     return POSTGRESQL if dialect == "postgresql" else SQLITE
 
 
 def drop(dialect: str) -> tuple[str, ...]:
-    """The statements that take them down. SQLite drops a table's triggers along with it."""
+    """The statements that drop the triggers. SQLite drops those of a table with the table."""
     return POSTGRESQL_DROP if dialect == "postgresql" else ()

@@ -1,4 +1,4 @@
-"""How a run went, over time: sums as they stood at a moment, for charts and for the rate. No rule reads them."""
+"""The progress of a run over time: its sums at one moment, for charts and for the rate. No rule reads them."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from app.db import Base, BigId, UtcTime
 class ProgressSample(Base):
     __tablename__ = "progress_samples"
 
-    # The key is also the order in which a chart reads them, and the last one is found by it.
+    # A chart reads them in the order of this key, and the last one is found by it.
     batch_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcTime, primary_key=True)
@@ -19,6 +19,6 @@ class ProgressSample(Base):
     finished: Mapped[int] = mapped_column(BigId)  # analysis tasks that are COMPLETED or FAILED
     attempts: Mapped[int] = mapped_column(BigId)  # calls that were reported
     failures: Mapped[int] = mapped_column(BigId)  # of the attempts
-    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: whose latency was said
+    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: those with a latency
     latency_ms: Mapped[int] = mapped_column(BigId)  # added up
     cost_nanos: Mapped[int] = mapped_column(BigId)

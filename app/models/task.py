@@ -1,13 +1,13 @@
-"""A task of a run, what came of it, and the counters from which progress is read.
+"""A task of a run, its outcome, and the counters from which progress is read.
 
-No foreign key to `batches`: the key check of an insert or of a report would wait for whoever holds the
-batch's row from outside, and a report never waits.
+There is no foreign key to `batches`: its check, at an insert or a report, would wait for any session that holds the
+batch's row, and a report never waits.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String, Text, text
+from sqlalchemy import JSON, CheckConstraint, Index, String, Text, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -17,6 +17,11 @@ from app.models.batch import one_of
 
 def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+def _has(status: TaskStatus) -> str:
+    """Write the condition of a partial index over the tasks of one status."""
+    return f"status = '{status}'"
 
 
 _CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
@@ -30,7 +35,7 @@ class Task(Base):
     run: Mapped[int]
     kind: Mapped[str] = mapped_column(String(8))
     status: Mapped[str] = mapped_column(String(10), default=TaskStatus.QUEUED)
-    attempt: Mapped[int] = mapped_column(default=0)  # counted when leased
+    attempt: Mapped[int] = mapped_column(default=0)  # raised by each lease
     critical: Mapped[bool] = mapped_column(default=False)
 
     document_id: Mapped[int | None] = mapped_column(BigId)
@@ -39,21 +44,21 @@ class Task(Base):
     model_number: Mapped[int | None]
     ready_number: Mapped[int | None]
 
-    available_at: Mapped[datetime] = mapped_column(UtcTime)  # not leased before
+    available_at: Mapped[datetime] = mapped_column(UtcTime)  # it is not leased earlier
     lease_token: Mapped[str | None] = mapped_column(String(64))  # the last one given out
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
     leased_by: Mapped[str | None] = mapped_column(String(200))
     # What the last token was used for, and the status answered then; null while it is current.
     lease_outcome: Mapped[str | None] = mapped_column(String(10))
     lease_answer: Mapped[str | None] = mapped_column(String(10))
-    # Earlier tokens, each "token:outcome:answer ": known for ever, so that no paid answer is unknown.
+    # The earlier tokens, as app.domain.lease_tokens writes them: kept for ever, so that no paid answer is unknown.
     past_leases: Mapped[str] = mapped_column(Text, default="")
 
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
-    # SHA-256 of what is asked: tasks with one key have one answer, whichever run paid for it.
+    # SHA-256 of the question: tasks with equal keys share one answer, whichever run paid for it.
     content_key: Mapped[str | None] = mapped_column(String(64))
     reused_from: Mapped[int | None] = mapped_column(BigId)  # the task whose answer this is
     # What all attempts together used; the latency is the last one's.
@@ -65,13 +70,13 @@ class Task(Base):
     __table_args__ = (
         CheckConstraint(one_of("kind", TaskKind), name="kind"),
         CheckConstraint(one_of("status", TaskStatus), name="status"),
-        # The next task to lease. In an order of its own: ordered by id alone, the planner walks the primary key.
-        Index("ix_tasks_queued", "batch_id", "run", "kind", "available_at", "id", **_only("status = 'QUEUED'")),
+        # The next task to lease. With `available_at`: ordered by id alone, the planner walks the primary key.
+        Index("ix_tasks_queued", "batch_id", "run", "kind", "available_at", "id", **_only(_has(TaskStatus.QUEUED))),
         # Leases that ran out, for the sweeper.
-        Index("ix_tasks_leased", "lease_expires_at", **_only("status = 'LEASED'")),
-        # The task to blame.
-        Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only("status = 'FAILED'")),
-        # The newest answer to a question: one look, however often it was asked.
+        Index("ix_tasks_leased", "lease_expires_at", **_only(_has(TaskStatus.LEASED))),
+        # The task that made its batch FAILED.
+        Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only(_has(TaskStatus.FAILED))),
+        # The newest answer to a question, in one step however many tasks have it.
         Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
         # The answers to a document, by prompt and model: rows of a run's report.
         Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
@@ -80,11 +85,16 @@ class Task(Base):
     )
 
 
-class TaskCounts(Base):
-    """How many tasks of a run are in each status, spread over shards so that no two reporters meet.
+# These two conditions for queries. SQLite uses a partial index only if the statement contains its condition as text.
+IS_LEASED = Task.status == literal_column(f"'{TaskStatus.LEASED}'")
+IS_FAILED = Task.status == literal_column(f"'{TaskStatus.FAILED}'")
 
-    One row of a shard may be negative; their sum is exact at every commit, since each transaction that
-    changes a task's status changes one shard along with it.
+
+class TaskCounts(Base):
+    """How many tasks of a run are in each status, in shards, so that two reporters do not wait for one row.
+
+    The row of one shard may be negative. The sum is exact at every commit, since each transaction that changes a
+    task's status changes the row of one shard too.
     """
 
     __tablename__ = "task_counts"
@@ -98,16 +108,16 @@ class TaskCounts(Base):
     completed: Mapped[int] = mapped_column(BigId)
     failed: Mapped[int] = mapped_column(BigId)
     critical: Mapped[int] = mapped_column(BigId)
-    skipped: Mapped[int] = mapped_column(BigId)  # documents left out, within `completed`
-    found: Mapped[int] = mapped_column(BigId)  # tasks of documents that a folder added
+    skipped: Mapped[int] = mapped_column(BigId)  # of `completed`: documents left out
+    found: Mapped[int] = mapped_column(BigId)  # tasks of documents found in folders
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)
-    touched_at: Mapped[datetime] = mapped_column(UtcTime)  # the last lease or report: staging's time-out asks
+    touched_at: Mapped[datetime] = mapped_column(UtcTime)  # the last lease or report: staging's time-out reads it
 
 
 class UsageCounts(Base):
-    """What one prompt with one model used in a run, sharded as TaskCounts are; ready-made tasks have 0 and 0."""
+    """What one prompt with one model used in a run, in shards as TaskCounts; ready-made tasks have 0 for both."""
 
     __tablename__ = "usage_counts"
 
@@ -118,7 +128,7 @@ class UsageCounts(Base):
     shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempts: Mapped[int] = mapped_column(BigId)  # that were reported
     failures: Mapped[int] = mapped_column(BigId)  # of the attempts
-    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: whose latency was said
+    timed: Mapped[int] = mapped_column(BigId)  # of the attempts: those with a latency
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)
     cost_nanos: Mapped[int] = mapped_column(BigId)
@@ -126,7 +136,7 @@ class UsageCounts(Base):
 
 
 class LateResult(Base):
-    """A result that changed nothing, kept because somebody paid for it."""
+    """A result that came too late to count, kept because it was paid for."""
 
     __tablename__ = "late_results"
 

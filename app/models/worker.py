@@ -1,4 +1,4 @@
-"""Who works: each worker by the name it gives when it leases. Written beside the queue, never within a lease."""
+"""The workers, each by the name it gives when it leases. Never written in the transaction of a lease."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.db import Base, BigId, UtcTime
 
 
 class WorkerSighting(Base):
-    """When a worker was last heard of, and what it did since it was first: as of some seconds ago."""
+    """When a worker was first and last seen, and what it did between: some seconds behind."""
 
     __tablename__ = "worker_sightings"
 
@@ -18,9 +18,9 @@ class WorkerSighting(Base):
     last_seen_at: Mapped[datetime] = mapped_column(UtcTime)
     leased: Mapped[int] = mapped_column(BigId)  # tasks given to it
     completed: Mapped[int] = mapped_column(BigId)  # reports that counted
-    failed: Mapped[int] = mapped_column(BigId)  # of them: attempts that failed, tried again or not
-    # Reports that counted in the last minute it was heard in, and in the one before: its rate.
-    minute: Mapped[int] = mapped_column(BigId)  # since 1970
+    failed: Mapped[int] = mapped_column(BigId)  # reports of failed attempts that counted
+    # Reports that counted in the last minute in which it was seen, and in the minute before: its rate.
+    minute: Mapped[int] = mapped_column(BigId)  # counted from 1970
     minute_reports: Mapped[int] = mapped_column(BigId)
     previous_reports: Mapped[int] = mapped_column(BigId)
 

@@ -1,10 +1,10 @@
 """The server: gunicorn in this process, its web processes, and one embedded queue worker.
 
-How it starts, in this order, so that what fails does so in one sentence, and before anything is changed:
-1. it makes a folder for the metrics of its processes, 2. takes the port, 3. migrates the database,
-4. finds or makes the admin token and the worker's token, 5. forks the web processes.
-Each of these makes its own application, engine and sweeper: none of them survives a fork.
+The start, in this order, so that a problem is reported in one sentence before anything has changed:
+1. make a folder for the metrics of all processes, 2. open the port, 3. migrate the database,
+4. find or make the admin's token and the worker's token, 5. fork the web processes.
+Each web process makes its own application, database engine and sweeper: none of these works after a fork.
 
-How it stops, on SIGTERM or Ctrl-C: first the embedded worker, which hands back and reports over the API that
-still answers; then the web processes finish the requests they have, within GRACE_SECONDS.
+The stop, on SIGTERM or Ctrl-C: first the embedded worker, which releases its leases and sends its reports over the
+API; then the web processes, which finish their open requests within GRACE_SECONDS.
 """

@@ -1,4 +1,4 @@
-"""The admin's token when ADMIN_TOKEN is unset: made at the first start, kept in a file that its owner alone reads."""
+"""The admin's token if ADMIN_TOKEN is not set: made at the first start, in a file that only its owner can read."""
 
 import os
 import secrets
@@ -12,14 +12,14 @@ ADMIN_TOKEN_FILE = VAR / "admin-token"
 
 
 def with_admin_token(config: Config) -> Config:
-    """Fill in the admin token from its file when ADMIN_TOKEN is unset; the first start makes the file."""
+    """Set the admin token from its file if ADMIN_TOKEN is not set. The first start makes the file."""
     if config.admin_token:
         return config
     return replace(config, admin_token=read_admin_token() or _make_admin_token())
 
 
 def read_admin_token() -> str | None:
-    """Read the admin token that an earlier start left in ./var, or None."""
+    """Read the admin token that an earlier start wrote to ./var; None if there is none."""
     try:
         return ADMIN_TOKEN_FILE.read_text().strip() or None
     except FileNotFoundError:
@@ -29,8 +29,8 @@ def read_admin_token() -> str | None:
 def _make_admin_token() -> str:
     ADMIN_TOKEN_FILE.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=ADMIN_TOKEN_FILE.parent, prefix=".admin-token-") as draft:
-        draft.write(f"{secrets.token_urlsafe(32)}\n")  # the draft's mode is 0600 from the start
+        draft.write(f"{secrets.token_urlsafe(32)}\n")  # a temporary file has mode 0600 from the start
         draft.flush()
-        with suppress(FileExistsError):  # of two servers that start at once, one wins
-            os.link(draft.name, ADMIN_TOKEN_FILE)  # whole or not at all
+        with suppress(FileExistsError):  # another server started at the same time and was faster
+            os.link(draft.name, ADMIN_TOKEN_FILE)  # atomic: a half-written file is never read
     return ADMIN_TOKEN_FILE.read_text().strip()

@@ -25,6 +25,7 @@ BODY_BYTES_PER_SECOND = 8 * 1024
 READER_SECONDS = 10
 MOST_CONNECTIONS = 2_000
 HEAD_BYTES = 64 * 1024
+ANSWER_BYTES = 64 * 1024 * 1024  # of an answer that its reader has not taken, before its thread has to wait
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
@@ -75,6 +76,7 @@ class BufferedServer(TcpWSGIServer):  # type: ignore[misc]
             ident="",
             cleanup_interval=1,
             connection_limit=MOST_CONNECTIONS,
+            outbuf_high_watermark=ANSWER_BYTES,
             max_request_header_size=HEAD_BYTES,
             max_request_body_size=most_body_bytes + 1,
             asyncore_use_poll=True,

@@ -1,4 +1,4 @@
-"""The queue worker that `serve` runs beside the web processes: one child process, watched and started again.
+"""The queue worker that `serve` runs beside the web processes: a child process that is restarted when it dies.
 
 It is a client of the API like any other worker. Nothing here knows what a batch is.
 """
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import structlog
 
-from app.server.leaving import die_with_parent
+from app.server.cleanup import die_with_parent
 
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).parent.parent.parent
 FIRST_RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 60.0
-SOUND_AFTER_SECONDS = 60.0  # a process that lived this long has earned a quick restart
-NOT_THE_WORKERS = {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
+HEALTHY_AFTER_SECONDS = 60.0  # a process that ran this long is restarted quickly
+WITHHELD = {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 class EmbeddedWorker:
-    """`watch` starts the process, and again after it died; `stop` lets it hand back what it holds."""
+    """`watch` starts the process, and restarts it after its death. `stop` lets it release its leases first."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._environment = {k: v for k, v in os.environ.items() if k not in NOT_THE_WORKERS}
+        self._environment = {k: v for k, v in os.environ.items() if k not in WITHHELD}
         self._environment |= {"INTERLOCK_URL": url, "INTERLOCK_TOKEN": token}
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -33,7 +33,7 @@ class EmbeddedWorker:
         self._wait_seconds = FIRST_RESTART_SECONDS
 
     def watch(self) -> None:
-        """Start the process if there is none and its time has come. To be called about once a second."""
+        """Start the process if none runs and its restart is due. Call this about once a second."""
         now = time.monotonic()
         if self._process is not None:
             if self._process.poll() is None:
@@ -43,7 +43,7 @@ class EmbeddedWorker:
             self._start(now)
 
     def stop(self, timeout_seconds: float) -> None:
-        """Ask the process to end, and kill it when it has not ended in time."""
+        """Ask the process to end, and kill it if it does not end in time."""
         process, self._process = self._process, None
         self._start_at = float("inf")
         if process is None or process.poll() is not None:
@@ -52,20 +52,20 @@ class EmbeddedWorker:
         try:
             process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            log.warning("the embedded worker did not end in time and is killed", pid=process.pid)
+            log.warning("embedded_worker_killed", pid=process.pid)
             process.kill()
             process.wait()
 
     def _plan_restart(self, now: float) -> None:
-        if now - self._started_at > SOUND_AFTER_SECONDS:
+        if now - self._started_at > HEALTHY_AFTER_SECONDS:
             self._wait_seconds = FIRST_RESTART_SECONDS
         self._process = None
         self._start_at = now + self._wait_seconds
-        log.warning("the embedded worker died", restart_seconds=self._wait_seconds)
+        log.warning("embedded_worker_died", restart_seconds=self._wait_seconds)
         self._wait_seconds = min(self._wait_seconds * 2, RESTART_LIMIT_SECONDS)
 
     def _start(self, now: float) -> None:
-        # A session of its own: Ctrl-C on the terminal reaches the server alone, which then stops it in order.
+        # In its own session: Ctrl-C on a terminal reaches only the server, which then stops the worker in order.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app.worker"],
             cwd=ROOT,
@@ -75,4 +75,4 @@ class EmbeddedWorker:
             preexec_fn=die_with_parent,  # safe: the watching process has one thread
         )
         self._started_at = now
-        log.info("the embedded worker is started", pid=self._process.pid)
+        log.info("embedded_worker_started", pid=self._process.pid)

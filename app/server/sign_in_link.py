@@ -1,4 +1,4 @@
-"""The address that signs the admin in: printed at each start of a server, and whenever somebody on its machine asks."""
+"""The address that signs the admin in. `serve` prints one at its start, and `sign-in-link` prints another."""
 
 from app.server.address import base_url
 from app.services import build
@@ -6,9 +6,9 @@ from config import Config
 
 
 def sign_in_url(config: Config) -> str:
-    """Make an address that is good once, and for an hour."""
+    """Make an address that is valid once, within an hour."""
     services = build(config)
     try:
         return f"{base_url(config)}/sign-in?code={services.sign_in_links.make()}"
     finally:
-        services.engine.dispose()  # its connections must not be shared across the fork
+        services.engine.dispose()  # processes must not share its connections after a fork

@@ -1,4 +1,4 @@
-"""The embedded worker's token: made at each start of its server, revoked at its end."""
+"""The token of the embedded worker: made when its server starts, revoked when it stops."""
 
 import socket
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ from config import Config
 
 
 def worker_token(config: Config) -> str:
-    """Make a fresh token for the embedded worker of this server, and revoke one that its last run left."""
+    """Make a new token for the embedded worker of this server, and revoke any token of an earlier run."""
     with _tokens(config) as tokens:
         _revoke(tokens, _worker_name(config))
         return str(tokens.create(_worker_name(config), "worker")["token"])
 
 
 def revoke_worker_token(config: Config) -> None:
-    """Revoke the token of the embedded worker, which is gone. If that fails, the next start does it."""
+    """Revoke the token of the embedded worker, which has ended. If that fails, the next start revokes it."""
     with suppress(Busy, Unavailable), _tokens(config) as tokens:
         _revoke(tokens, _worker_name(config))
 
 
 def each_token(tokens: TokenStore) -> Iterator[dict[str, Any]]:
-    """List every token that is not revoked, page by page."""
+    """Yield every token that is not revoked. Reads them page by page."""
     after = 0
     while page := tokens.list(limit=200, after=after):
         yield from page
@@ -33,7 +33,7 @@ def each_token(tokens: TokenStore) -> Iterator[dict[str, Any]]:
 
 
 def _worker_name(config: Config) -> str:
-    # Two servers on one database have a worker each: a name says whose it is.
+    # Two servers may use one database: the name says whose worker it is.
     return f"embedded-worker@{socket.gethostname()[:60]}:{config.port}"
 
 
@@ -43,7 +43,7 @@ def _tokens(config: Config) -> Iterator[TokenStore]:
     try:
         yield services.tokens
     finally:
-        services.engine.dispose()  # its connections must not be shared across the fork
+        services.engine.dispose()  # processes must not share its connections after a fork
 
 
 def _revoke(tokens: TokenStore, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The HTML edge: pages for operators. It holds no rule and no state: it asks the services and shows what they said."""
+"""The pages for operators, as HTML. They decide nothing and keep no state: they call the services and show answers."""
 
 import hashlib
 import secrets
@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, url_for
 
 from app.ui import (
     actions,
+    audit_trail,
     batch,
     batches,
     bulk,
@@ -22,7 +23,6 @@ from app.ui import (
     sign_in,
     tasks,
     tokens,
-    trail,
     workers,
 )
 from app.ui.access import prepare_sessions, visitor
@@ -32,8 +32,8 @@ from app.ui.problems import guard, show_unrouted
 _STATIC = Path(__file__).parent / "static"
 _YEAR_SECONDS = 365 * 24 * 3600
 _PAGES = (
-    actions, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks, tokens, trail,
-    workers,
+    actions, audit_trail, batch, batches, bulk, files, live, machine, new_batch, requests, results, sign_in, tasks,
+    tokens, workers,
 )  # fmt: skip
 
 for each in _PAGES:
@@ -41,11 +41,11 @@ for each in _PAGES:
 
 
 def register(app: Flask, admin_token: str | None, port: int) -> None:
-    """Put the pages on an application; sessions are good for whoever has the same admin token."""
+    """Put the pages on an application; its sessions are valid on every server with the same admin token."""
     prepare_sessions(app, _session_key(admin_token), port)
     assets = Blueprint("ui", __name__, static_folder="static", static_url_path="/static", template_folder="templates")
     assets.app_url_defaults(_name_version)
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # a changed file has another address
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # a changed file gets another address
     app.jinja_env.globals["asset"] = lambda name: url_for("ui.static", filename=name)
     app.context_processor(visitor)
     guard(assets)
@@ -58,9 +58,9 @@ def register(app: Flask, admin_token: str | None, port: int) -> None:
 
 @lru_cache(maxsize=8)
 def _session_key(admin_token: str | None) -> bytes:
-    """Derive the key that signs sessions: every server with this admin token has it, and a new token ends them all.
+    """Derive the key that signs sessions: the same on every server with this token; another token ends all sessions.
 
-    Slowly, since the token may be a word that somebody chose: a cookie must not help to guess it (RFC 7914).
+    The derivation is slow (RFC 7914), because a person may have chosen the token: a cookie must not help to guess it.
     """
     if not admin_token:
         return secrets.token_bytes(32)

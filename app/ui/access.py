@@ -1,4 +1,4 @@
-"""Who is signed in: a session keeps the id of a token, which is looked up for each page, and nothing else."""
+"""Who is signed in, and who may see a page. A session has only the id of a token, which every request looks up."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -10,14 +10,12 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from wtforms import ValidationError
 
-from app.domain.roles import Role
+from app.domain.roles import ADMINS, OPERATORS, READERS, Role
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order
+from app.ui.query import is_fragment
 from app.web.services import services
 
-READERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-OPERATORS = (Role.OPERATOR, Role.ADMIN)
-ADMINS = (Role.ADMIN,)
 SESSION_HOURS = 12
 
 _TOKEN_ID = "token_id"  # noqa: S105 - the name of a field
@@ -27,7 +25,7 @@ View = Callable[..., Any]
 
 class _Sessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        # The API knows no cookie: none is read there, and none is set.
+        # The API uses no cookies: it reads none and sets none.
         return None if request.path.startswith("/api/") else super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:
@@ -35,7 +33,7 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
-    """Sign sessions with `key`; two services on one host have a cookie each, since cookies know no ports."""
+    """Sign sessions with `key`. The port is in the cookie's name, because cookies of one host ignore ports."""
     app.secret_key = key
     app.session_interface = _Sessions()
     app.config.update(
@@ -43,16 +41,16 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
-        WTF_CSRF_CHECK_DEFAULT=False,  # pages alone: the API takes no cookie
-        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_CHECK_DEFAULT=False,  # only pages check it: the API uses no cookies
+        WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session
     )
     _csrf.init_app(app)
 
 
 def signed_in() -> Caller | None:
-    """Find who is signed in, or None: the token may be revoked or expired since."""
+    """Return who is signed in; None without a session, or if its token was revoked or has expired."""
     if "visitor" not in g:
-        g.visitor = None  # a page that says that the database fails must not ask it again
+        g.visitor = None  # if the database fails, the error page must not query it again
         token_id = session.get(_TOKEN_ID)
         g.visitor = None if token_id is None else services().tokens.holder(token_id)
     found: Caller | None = g.visitor
@@ -61,7 +59,7 @@ def signed_in() -> Caller | None:
 
 def begin_session(caller: Caller) -> None:
     """Sign a caller in."""
-    session.clear()  # nothing of an earlier visitor stays
+    session.clear()  # remove the values of an earlier visitor
     session.permanent = True
     session[_TOKEN_ID] = caller.token_id
 
@@ -72,27 +70,27 @@ def end_session() -> None:
 
 
 def may_operate() -> bool:
-    """Whether the present visitor may ask for actions."""
+    """Whether the present visitor may request actions."""
     caller = signed_in()
     return caller is not None and caller.role in OPERATORS
 
 
 def visitor() -> dict[str, Any]:
-    """Tell every template who reads it, and what may be shown to them."""
+    """Give every template its visitor, and what the visitor may do."""
     caller = signed_in() if request.blueprint else None
     role = caller.role if caller else None
     return {"visitor": caller, "may_operate": role in OPERATORS, "may_manage": role in ADMINS}
 
 
 def order(**more: Any) -> Order:
-    """Make the order of the present request."""
+    """Make the order of the present request: its visitor, its id, and `more` fields of an Order."""
     caller = signed_in()
     assert caller is not None, "a page's view runs for a visitor who is signed in"  # noqa: S101
     return Order(actor=caller.name, role=caller.role, request_id=g.request_id, **more)
 
 
 def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None = READERS) -> Callable[[View], View]:
-    """Declare a view of a page for visitors with one of `roles` (None: for everyone), safe from forged forms."""
+    """Declare a view of a page for visitors with one of `roles` (None: no sign-in needed); refuse forged forms."""
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -110,7 +108,7 @@ def page(routes: Blueprint, method: str, rule: str, roles: Sequence[Role] | None
 
 
 def _refuse_forged() -> None:
-    """Raise CSRFError for a form of somebody else's. A script's header comes before the body, which may be long."""
+    """Raise CSRFError for a form from another site. A script sends its proof as a header: its body may be long."""
     token = request.headers.get("X-CSRFToken")
     try:
         if token:
@@ -125,7 +123,7 @@ def _turned_away(roles: Sequence[Role]) -> Response | None:
     caller = signed_in()
     if caller is None:
         wants_page = not request.accept_mimetypes or request.accept_mimetypes.accept_html
-        if request.method != "GET" or "HX-Request" in request.headers or not wants_page:
+        if request.method != "GET" or is_fragment() or not wants_page:
             abort(401)  # a script cannot follow to a form
         there = request.full_path.rstrip("?")
         return redirect(url_for("ui_sign_in.form", next=there), 303)  # type: ignore[return-value]

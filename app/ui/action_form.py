@@ -1,4 +1,4 @@
-"""What a form or a request says, put into the words of the service. Judges nothing: what is wrong is refused there."""
+"""Turns the fields of an action's dialog into the context of an action. The service validates the values."""
 
 import shlex
 from collections.abc import Mapping
@@ -10,45 +10,35 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain import action_contexts
 from app.domain.action_contexts import PARSERS
+from app.domain.ids import plain_number
 from app.errors import Invalid
 
 LIMITS = ("max_cost", "max_tokens", "max_failure_rate")
 REDO = ("models", "prompts", "status")
 LONGEST_REASON = 2_000
-MOST_DIGITS = 18  # of what a database takes for an integer
-
-
-def is_fragment() -> bool:
-    """Whether a script of the page asks, for a part of it; going back in a browser asks for the whole page."""
-    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
-
-
-def cursor(name: str) -> int | None:
-    """Read a list's cursor from the address; what is none asks for the list's beginning."""
-    said = request.args.get(name, "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
+MOST_VERSION_DIGITS = 9
 
 
 def takes_limits(action: str) -> bool:
-    """Whether an action's context may set limits anew."""
+    """Whether an action's context may change the batch's limits."""
     return PARSERS.get(action) is action_contexts.limits_of
 
 
 def takes_reuse(action: str) -> bool:
-    """Whether an action's context says what is asked again."""
+    """Whether an action's context may say which answers to reuse."""
     return PARSERS.get(action) is action_contexts.reuse_of
 
 
 def version_shown(form: Mapping[str, str]) -> int:
-    """Read the version that the page showed. Raises Invalid: no action is asked for without it."""
-    version = form.get("version", "")
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
+    """Read the version that the page showed. Raises Invalid: every action needs it."""
+    version = plain_number(form.get("version", ""), MOST_VERSION_DIGITS)
+    if version is None:
         raise Invalid("The form does not say which version it showed.", errors={"version": ["is missing"]})
-    return int(version)
+    return version
 
 
 def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:
-    """Make an action's context of its dialog's fields."""
+    """Make an action's context from the fields of its dialog."""
     context: dict[str, Any] = {}
     if reason := form.get("reason", "").strip()[:LONGEST_REASON]:
         context["reason"] = reason
@@ -60,13 +50,13 @@ def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:
 
 
 def _limits(form: "MultiDict[str, str]") -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for name in LIMITS:
         if f"no_{name}" in form:
-            said[name] = None
+            limits[name] = None
         elif value := form.get(name, "").strip():
-            said[name] = _number(value)
-    return said
+            limits[name] = _number(value)
+    return limits
 
 
 def _number(value: str) -> int | float | str:
@@ -75,7 +65,7 @@ def _number(value: str) -> int | float | str:
             return kind(value)
         except ValueError:
             continue
-    return value  # the service says what is wrong with it
+    return value  # the service refuses it with a reason
 
 
 def _reuse(form: "MultiDict[str, str]") -> dict[str, Any]:
@@ -88,7 +78,7 @@ def _reuse(form: "MultiDict[str, str]") -> dict[str, Any]:
 
 
 def curl(batch_id: int, action: str, version: int, context: Mapping[str, Any]) -> str:
-    """Write the call that asks the same, for a shell; the token stays in its variable."""
+    """Write the same request as a shell command; it takes the token from a variable."""
     body: dict[str, Any] = {"action": action, **({"context": context} if context else {})}
     parts = (
         "curl -X POST",

@@ -1,6 +1,6 @@
-"""Asking for an action: the dialog with what it would do, the asking itself, and a request that waits in line.
+"""Actions on a batch: the dialog with a preview of the effect, the action itself, and requests that are queued.
 
-Every answer is the service's own; the page's version goes with the click, and a batch that changed since is left alone.
+The action carries the version that the page showed: a batch that changed since then is refused.
 """
 
 from typing import Any
@@ -9,13 +9,14 @@ from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
 
 from app.domain.leases import FINISHED
+from app.domain.roles import OPERATORS, READERS
 from app.domain.transitions import ACTIONS, BY_TRIGGER
 from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
 from app.services.batch.orders import Answer
 from app.ui import action_form
-from app.ui.access import OPERATORS, READERS, order, page
-from app.ui.action_form import is_fragment
+from app.ui.access import order, page
 from app.ui.batch import whole_page
+from app.ui.query import is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_act", __name__, template_folder="templates")
@@ -29,7 +30,7 @@ def _checked(action: str) -> str:
 
 
 def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dict[str, Any]:
-    """Ask what an action would do, as its dialog stands; and write it as a call."""
+    """Rehearse an action with the values of its dialog, and write it as a curl command."""
     version, context = action_form.version_shown(values), action_form.context_of(action, values)
     rehearsal = order(if_version=version, dry_run=True, context=context)
     return {
@@ -43,19 +44,19 @@ def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dic
 
 @page(routes, "GET", _AN_ACTION, roles=OPERATORS)
 def dialog(batch_id: int, action: str) -> str:
-    """Show what an action would do, and ask for a reason: for a script, or on the batch's page where none ran yet."""
-    reading = services().batch_page
-    asks_reuse = action_form.takes_reuse(_checked(action))
-    told = _rehearsed(batch_id, action, request.args)
-    batch = told["answer"].get("batch") or {}
+    """Show the dialog of an action: as a fragment for htmx, or within the batch's page."""
+    reads = services().reads
+    takes_reuse = action_form.takes_reuse(_checked(action))
+    rehearsed = _rehearsed(batch_id, action, request.args)
+    batch = rehearsed["answer"].get("batch") or {}
     facts = {
-        **told,
+        **rehearsed,
         "batch": batch,
         "meaning": BY_TRIGGER[action].meaning,
         "reason": request.args.get("reason", ""),
         "limits": action_form.LIMITS if action_form.takes_limits(action) else (),
-        "breaker": reading.paused_by_breaker(batch_id) if action_form.takes_limits(action) else None,
-        "names": reading.names(batch_id) if asks_reuse and batch.get("run") else None,
+        "breaker": reads.audit.breaker_reason(batch_id) if action_form.takes_limits(action) else None,
+        "names": reads.batch_page.names(batch_id) if takes_reuse and batch.get("run") else None,
         "statuses": [str(status) for status in FINISHED],
     }
     return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)
@@ -63,13 +64,13 @@ def dialog(batch_id: int, action: str) -> str:
 
 @page(routes, "GET", f"{_AN_ACTION}/effect", roles=OPERATORS)
 def effect(batch_id: int, action: str) -> str:
-    """Show anew what an action would do, as the fields of its dialog stand."""
+    """Show what an action would do with the present values of its dialog."""
     return render_template("batch/_effect.html", **_rehearsed(batch_id, _checked(action), request.args))
 
 
 @page(routes, "POST", "/batches/<ident:batch_id>/act", roles=OPERATORS)
 def act(batch_id: int) -> Response:
-    """Ask for the action, and show what was answered."""
+    """Request the action, and show the answer."""
     action = request.form.get("action", "")
     try:
         version, context = action_form.version_shown(request.form), action_form.context_of(action, request.form)
@@ -81,18 +82,18 @@ def act(batch_id: int) -> Response:
 
 def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response:
     stale = answer.get("code") == VersionMismatch.code
-    told = {
+    decision = {
         "batch_id": batch_id,
         "action": action,
         "version": version,
         "answer": answer,
-        "changes": services().batch_page.changes_since(batch_id, version) if stale else [],
+        "changes": services().reads.audit.page(batch_id, after=version)[0] if stale else [],
     }
     if not is_fragment():
         status = {True: 200, None: 202}.get(answer["success"]) or answer["status"]
-        return make_response(whole_page(batch_id, told=told), status)
-    # A script swaps it into the page: to a browser a refusal is an answer like any other, and no error.
-    response = make_response(render_template("batch/_answer.html", told=told))
+        return make_response(whole_page(batch_id, decision=decision), status)
+    # htmx swaps only successful answers into the page, so a refusal has status 200 here.
+    response = make_response(render_template("batch/_answer.html", decision=decision))
     if answer.get("status") == Invalid.status:
         response.headers["HX-Retarget"] = "#dialog-error"
     else:
@@ -102,12 +103,12 @@ def _shown(batch_id: int, action: str, version: int, answer: Answer) -> Response
 
 @page(routes, "GET", "/batches/<ident:batch_id>/waiting/<string(maxlength=64):request_id>", roles=READERS)
 def waiting(batch_id: int, request_id: str) -> Response:
-    """Show where a request stands in line, or what became of it."""
+    """Show a queued request's place, or its outcome."""
     try:
-        asked = services().queries.request(request_id)
+        queued = services().reads.requests.show(request_id)
     except Refusal as refusal:
         return make_response(render_template("batch/_refusal.html", reason=refusal.detail))
-    response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, asked=asked))
-    if asked["finished_at"]:
+    response = make_response(render_template("batch/_waiting.html", batch_id=batch_id, queued=queued))
+    if queued["finished_at"]:
         response.headers["HX-Trigger"] = "acted"
     return response

@@ -1,4 +1,4 @@
-"""One batch: how it stands, the way it has gone, what may be asked of it, how it went over time."""
+"""The page of one batch: its state and progress, its path through the states, its actions and its charts."""
 
 from itertools import pairwise
 from typing import Any
@@ -7,14 +7,15 @@ import orjson
 from flask import Blueprint, Response, render_template, request
 
 from app.domain import diagram
+from app.domain.roles import READERS
 from app.domain.transitions import ACTIONS, BEGINS_RUN, BY_TRIGGER, INITIAL, Kind
-from app.ui.access import READERS, may_operate, page
+from app.ui.access import may_operate, page
+from app.ui.audit_trail import timeline_of
 from app.ui.fragments import fragments
-from app.ui.trail import trail_of
 from app.web.services import services
 
 routes = Blueprint("ui_batch", __name__, template_folder="templates")
-# What asks again for that which failed: the action that begins a run, and not a batch's first.
+# The action that tries failed tasks again: it begins a run that is not the batch's first.
 RETRY = next(
     each for each in ACTIONS if BY_TRIGGER[each].target in BEGINS_RUN and INITIAL not in BY_TRIGGER[each].sources
 )
@@ -27,19 +28,19 @@ def show(batch_id: int) -> str:
 
 
 def whole_page(batch_id: int, **more: Any) -> str:
-    """Render a batch's page; `more` is an action's dialog, or what it was answered. Raises NotFound."""
-    facts = {"batch_id": batch_id, "trail": trail_of(batch_id), "kinds": list(Kind), **_present(batch_id)}
+    """Render a batch's page; `more` is the dialog of an action, or its answer. Raises NotFound."""
+    facts = {"batch_id": batch_id, "timeline": timeline_of(batch_id), "kinds": list(Kind), **_present(batch_id)}
     return render_template("batch/page.html", **facts, **more)
 
 
 def _present(batch_id: int) -> dict[str, Any]:
-    return {"now": services().batch_page.present(batch_id), "retry": RETRY}
+    return {"now": services().reads.batch_page.present(batch_id), "retry": RETRY}
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
 def now(batch_id: int) -> str:
     """Show the part of a batch's page that changes."""
-    pulse = services().batch_page.pulse(batch_id)
+    pulse = services().reads.batch_page.pulse(batch_id)
     key = ("now", batch_id, pulse.changed, may_operate())
 
     def render() -> str:
@@ -50,10 +51,10 @@ def now(batch_id: int) -> str:
 
 @page(routes, "GET", "/batches/<ident:batch_id>/picture.svg", roles=READERS)
 def picture(batch_id: int) -> Response:
-    """Draw the states, the way that a batch has gone and where it stands."""
-    state, way = services().batch_page.way(batch_id)
-    response = Response(diagram.as_svg(state, way), content_type="image/svg+xml; charset=utf-8")
-    # Opened by itself, the picture keeps its own style; as an image in a page it needs no leave.
+    """Draw the states, with the path of a batch through them and its present state."""
+    state, path = services().reads.audit.path(batch_id)
+    response = Response(diagram.as_svg(state, path), content_type="image/svg+xml; charset=utf-8")
+    # Opened as a page of its own, the picture needs its own styles; as an image in a page it does not.
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     if "version" in request.args:  # the address changes with the batch
         response.headers["Cache-Control"] = "private, max-age=3600"
@@ -62,8 +63,8 @@ def picture(batch_id: int) -> Response:
 
 @page(routes, "GET", "/batches/<ident:batch_id>/moments", roles=READERS)
 def moments(batch_id: int) -> Response:
-    """Give the columns of the charts: times, calls a second, failures a second, milliseconds a call."""
-    taken = services().batch_page.moments(batch_id)
+    """Give the columns of the charts: time, calls a second, failures a second, milliseconds a call."""
+    taken = services().reads.batch_page.moments(batch_id)
     columns: list[list[float | None]] = [[], [], [], []]
     for before, after in pairwise(taken):
         seconds = (after.at - before.at).total_seconds()

@@ -1,15 +1,16 @@
-"""The list of batches: tabs of the states with their counts, search, order, pages."""
+"""The list of batches: a tab for each state with its count, search, sort order and pages."""
 
 from typing import Any, NamedTuple
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.reads.batches import MOST_AT_ONCE, Filter, Sort
 from app.ui import filters
-from app.ui.access import READERS, may_operate, page
-from app.ui.action_form import cursor, is_fragment
+from app.ui.access import may_operate, page
 from app.ui.fragments import fragments
+from app.ui.query import cursor, is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_batches", __name__, template_folder="templates")
@@ -17,21 +18,21 @@ for each in filters.FILTERS:
     routes.add_app_template_filter(each)
 
 
-class Asked(NamedTuple):
-    """What a reader of the list asked for; words that are none ask for nothing."""
+class ListQuery(NamedTuple):
+    """The filter and the sort order in an address or a form. Unknown values are ignored."""
 
     filter: Filter
     sort: Sort
 
     @classmethod
-    def of(cls, values: Any) -> "Asked":
+    def of(cls, values: Any) -> "ListQuery":
         state, sort = values.get("state", ""), values.get("sort", "")
         wanted = BatchState(state) if state in set(BatchState) else None
         name = values.get("name", "").strip()[:200]
         return cls(Filter(wanted, name), Sort(sort) if sort in set(Sort) else Sort.NEWEST)
 
-    def query(self, **changes: Any) -> dict[str, Any]:
-        """Give the query of an address that asks for the same, but for `changes`."""
+    def address_query(self, **changes: Any) -> dict[str, Any]:
+        """Give the query of an address for the same list, with `changes`."""
         kept = {"state": self.filter.state, "name": self.filter.name, "sort": self.sort, **changes}
         return {name: str(value) for name, value in kept.items() if value and value is not Sort.NEWEST}
 
@@ -39,23 +40,23 @@ class Asked(NamedTuple):
 @page(routes, "GET", "/", roles=READERS)
 def index() -> str:
     """Show a page of batches."""
-    asked, after = Asked.of(request.args), cursor("after")
+    query, after = ListQuery.of(request.args), cursor("after")
     if not is_fragment():
-        return _render("batches/list.html", asked, after)
-    key = ("list", request.host, asked, after, may_operate(), services().queries.last_change())
-    return fragments().shared(key, None, lambda: _render("batches/_list.html", asked, after))
+        return _render("batches/list.html", query, after)
+    key = ("list", request.host, query, after, may_operate(), services().reads.audit.newest())
+    return fragments().shared(key, None, lambda: _render("batches/_list.html", query, after))
 
 
-def _render(template: str, asked: Asked, after: int | None) -> str:
-    counts = services().batch_list.counts(asked.filter.name)
-    rows, following = services().batch_list.page(asked.filter, asked.sort, after)
-    matching = sum(counts.values()) if asked.filter.state is None else counts[asked.filter.state]
+def _render(template: str, query: ListQuery, after: int | None) -> str:
+    counts = services().reads.batches.counts(query.filter.name)
+    rows, next_cursor = services().reads.batches.page(query.filter, query.sort, after)
+    matching = sum(counts.values()) if query.filter.state is None else counts[query.filter.state]
     return render_template(
         template,
-        asked=asked,
+        query=query,
         after=after,
         batches=rows,
-        following=following,
+        next_cursor=next_cursor,
         counts=counts,
         matching=matching,
         sorts=list(Sort),

@@ -1,15 +1,16 @@
-"""The files of a batch that is SAVED: sent one by one, so that each is there or not, with the reason beside it."""
+"""The page on which files are added to a batch in state SAVED; a script sends them one by one."""
 
 from typing import Any
 
 from flask import Blueprint, current_app, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.domain.files import media_type, usable_name
+from app.domain.documents import media_type, usable_name
+from app.domain.roles import OPERATORS
 from app.errors import Refusal
 from app.services.input import edits
-from app.services.reads.known_models import MOST_NAMES
-from app.ui.access import OPERATORS, order, page
+from app.services.reads.documents import MOST_NAMES
+from app.ui.access import order, page
 from app.web.services import services
 
 routes = Blueprint("ui_files", __name__)
@@ -18,40 +19,40 @@ MOST_LISTED = 200
 
 @page(routes, "GET", "/batches/<ident:batch_id>/files", roles=OPERATORS)
 def files(batch_id: int) -> str:
-    """Show which files a batch has, and take more."""
-    batch = services().queries.batch(batch_id)
-    documents = services().queries.documents(batch_id, MOST_LISTED)
+    """Show the files that a batch has, and a form for more."""
+    batch = services().reads.batches.show(batch_id)
+    documents, _ = services().reads.documents.page(batch_id, MOST_LISTED)
     return render_template("new_batch/files.html", batch=batch, documents=documents)
 
 
 @page(routes, "POST", "/batches/<ident:batch_id>/files", roles=OPERATORS)
 def add(batch_id: int) -> Any:
-    """Add the body as a document named by `?name=`; say in a sentence what became of it."""
+    """Add the body as a document with the name `?name=`; answer with a sentence about the outcome."""
     name = request.args.get("name", "")
     if not usable_name(name):
-        return jsonify(told="The file has no name of 1 to 500 characters."), 422
+        return jsonify(message="The file's name has to be 1 to 500 characters."), 422
     try:
         content = request.get_data()
         document = {"name": name, "media_type": media_type(name, request.args.get("type")), "content": content}
         batch = edits.add_documents(services().batches, batch_id, [document], order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_CONTENT_LENGTH"]
-        return jsonify(told=f"{name} is larger than {most:,} bytes, the most that is taken."), 413
+        return jsonify(message=f"{name} is larger than the limit of {most:,} bytes."), 413
     except Refusal as refusal:
-        return jsonify(told=refusal.detail), refusal.status
+        return jsonify(message=refusal.detail), refusal.status
     twins = batch.get("duplicates")
-    told = f"Left out: {twins[0]['of']} has the same content." if twins else "Stored."
-    return jsonify(told=told, documents=batch["input"]["documents"], left_out=bool(twins)), 201
+    message = f"Left out: {twins[0]['of']} has the same content." if twins else "Stored."
+    return jsonify(message=message, documents=batch["input"]["documents"], left_out=bool(twins)), 201
 
 
 @page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS)
 def known(batch_id: int) -> Any:
-    """Tell which of the named files the batch has: those need not be sent again."""
+    """List those of the named files that the batch has already, so that the script does not send them again."""
     body = request.get_json(silent=True)
     names = body.get("names") if isinstance(body, dict) else None
     if not isinstance(names, list) or len(names) > MOST_NAMES or not all(isinstance(name, str) for name in names):
-        return jsonify(told=f"Send up to {MOST_NAMES} names."), 422
+        return jsonify(message=f"Send up to {MOST_NAMES} names."), 422
     try:
-        return jsonify(files=services().known_input.files(batch_id, [name for name in names if usable_name(name)]))
+        return jsonify(files=services().reads.documents.named(batch_id, [name for name in names if usable_name(name)]))
     except Refusal as refusal:
-        return jsonify(told=refusal.detail), refusal.status
+        return jsonify(message=refusal.detail), refusal.status

@@ -1,4 +1,4 @@
-"""How figures look on a page: amounts, money, time spans, shares, the segments of a bar. Asks nobody but the clock."""
+"""How figures look on a page: amounts, money, time spans, shares, the segments of a bar. Reads only the clock."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ class Segment(NamedTuple):
 
 
 def amount(number: float) -> str:
-    """Write a whole number with its thousands apart."""
+    """Write a whole number with separated thousands."""
     return f"{number:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def counted(number: float, noun: str) -> str:
-    """Write an amount with what it is of, in its number: "1 call", "2 calls"."""
+    """Write an amount with its noun in the singular or the plural: "1 call", "2 calls"."""
     return f"{amount(number)} {noun if number == 1 else noun + 's'}"
 
 
 def money(cost: float | None) -> str:
-    """Write a cost: two digits behind the point, more where it would else be nothing."""
+    """Write a cost with two decimals, or with two significant digits if it is below 0.01."""
     if cost is None:
         return "unknown"
     return f"{cost:,.2f}" if cost == 0 or cost >= 0.01 else f"{cost:.2g}"
@@ -53,12 +53,12 @@ def age(at: str) -> str:
 
 
 def per_second(rate: float) -> str:
-    """Write a rate, slow ones by the minute."""
+    """Write a rate by the second, or by the minute if it is slow."""
     return f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute"
 
 
 def counts_of(batch: Mapping[str, Any]) -> dict[str, int]:
-    """Give the counted tasks of the phase that a batch is in: of the analysis, or of the staging before it."""
+    """Count the tasks of the phase that a batch is in: those of the analysis, or of the staging before it."""
     analysis, staging = batch["progress"]["analysis"], batch["progress"]["staging"]
     if analysis["total"]:
         return {name: analysis[name] for name in ("completed", "leased", "queued", "failed")}
@@ -67,14 +67,14 @@ def counts_of(batch: Mapping[str, Any]) -> dict[str, int]:
 
 
 def percent(batch: Mapping[str, Any]) -> int:
-    """Say how much of the phase has ended, in whole percent; 100 only when all of it has."""
+    """Give the share of the phase's tasks that have ended, in whole percent; 100 only when all have."""
     counts = counts_of(batch)
     ended, total = counts["completed"] + counts["failed"], sum(counts.values())
     return ended * 100 // total if total else 0
 
 
 def segments(batch: Mapping[str, Any]) -> list[Segment]:
-    """Divide a bar among the statuses of a batch's tasks; whatever there is can be seen."""
+    """Divide a bar among the statuses of a batch's tasks; no segment is too small to be seen."""
     counts = {status: count for status, count in counts_of(batch).items() if count}
     total = sum(counts.values())
     widths = {status: max(LEAST_WIDTH, count * 100 / total) for status, count in counts.items()}

@@ -1,6 +1,6 @@
-"""Fragments that many watch: rendered once for all who are to see the same, and anew as soon as it changed.
+"""Fragments of pages, kept in memory: rendered once for all viewers of the same content, and again after a change.
 
-So fifty watchers of a batch at work cost little more than one.
+So fifty viewers of a batch at work cost little more than one.
 """
 
 import threading
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from flask import Flask, current_app
 
-FRESH_SECONDS = 1.9  # less than passes between a stream's word and its second one, which is answered anew
-KEPT_SECONDS = 30.0  # rates move with the clock alone
+FRESH_SECONDS = 1.9  # less than between the two events of a change, so the second event gets a new fragment
+KEPT_SECONDS = 30.0  # even when nothing happens, rates change with the clock
 MOST_KEPT = 256
 
 _EXTENSION = "interlock_fragments"
@@ -24,7 +24,7 @@ class _Kept(NamedTuple):
 
 
 class Fragments:
-    """Those of one process, the oldest of which make way."""
+    """The kept fragments of one process; when there are too many, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, _Kept] = {}
@@ -33,12 +33,12 @@ class Fragments:
     def shared(self, key: Hashable, moved: Hashable, render: Callable[[], str]) -> str:
         """Give the fragment that is kept under `key`, or render it.
 
-        In `key` stands what must never be shown late, like a version; `moved` is what may be, by FRESH_SECONDS, and
-        None where that is not known.
+        `key` holds everything that must never be shown late, such as a version. `moved` holds what may be shown late by
+        FRESH_SECONDS; None means that it is not known.
         """
         now, kept = time.monotonic(), self._kept.get(key)
-        stands_still = kept is not None and moved is not None and moved == kept.moved
-        if kept and now - kept.at < (KEPT_SECONDS if stands_still else FRESH_SECONDS):
+        is_unmoved = kept is not None and moved is not None and moved == kept.moved
+        if kept and now - kept.at < (KEPT_SECONDS if is_unmoved else FRESH_SECONDS):
             return kept.html
         html = render()
         with self._lock:
@@ -50,11 +50,11 @@ class Fragments:
 
 
 def prepare_fragments(app: Flask) -> None:
-    """Give an application its own."""
+    """Give an application its fragments."""
     app.extensions[_EXTENSION] = Fragments()
 
 
 def fragments() -> Fragments:
-    """Those of the present application."""
+    """Give the fragments of the present application."""
     found: Fragments = current_app.extensions[_EXTENSION]
     return found

@@ -1,4 +1,4 @@
-"""The state machine, drawn and explained from the table."""
+"""The page of the state machine: a picture and a table, both made from the transition table."""
 
 from flask import Blueprint, Response, render_template
 
@@ -7,18 +7,18 @@ from app.ui.access import page
 
 routes = Blueprint("ui_machine", __name__)
 
-PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a picture brings its own colours, and nothing else
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # the picture has its own styles
 
 
 @page(routes, "GET", "/machine")
 def show() -> str:
-    """Show every trigger: who may pull it, from where to where, on what condition."""
+    """Show every transition: its trigger, its states and its guard."""
     rows = [(row, diagram.rule(row)) for row in transitions.TABLE]
     return render_template("machine.html", rows=rows)
 
 
 @page(routes, "GET", "/machine.svg")
 def picture() -> Response:
-    """Draw it."""
+    """Answer the picture, as SVG."""
     headers = {"Content-Security-Policy": PICTURE_POLICY}
     return Response(diagram.as_svg(), content_type="image/svg+xml; charset=utf-8", headers=headers)

@@ -1,4 +1,4 @@
-"""The form of a new batch: what was filled in, read by the rules that the API has, each objection beside its field."""
+"""Reads the form of a new batch by the rules of the API; each error belongs to the id of its field."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,11 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain import new_batch as rules
 from app.domain.answer_schemas import objection_to_schema, objection_together
-from app.domain.files import usable_name
-from app.domain.inputs import OnUnreadable, objection_to_pattern
+from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
 from app.domain.json_text import writable_json
 from app.errors import Invalid
 
-# The options that the form offers, in its order; what it does not, has its default.
+# The options in the form, in its order; the other options have their defaults.
 OFFERED = (
     "max_attempts",
     "lease_seconds",
@@ -29,14 +28,14 @@ Form = MultiDict[str, str]
 
 @dataclass
 class NewBatch:
-    """What was filled in: the create body of contract 5, and what is wrong with it, by the id of its field."""
+    """The create body of contract 5, and the errors in it by the id of their field."""
 
     body: dict[str, Any]
     errors: dict[str, str] = field(default_factory=dict)
 
 
 def read(form: Form) -> NewBatch:
-    """Read a form. Where `errors` is not empty, the body is not to be used."""
+    """Read a form. If there are errors, the body is not usable."""
     errors: dict[str, str] = {}
     body = {
         "name": _name(form.get("name", ""), "name", errors, rules.LONGEST_NAME),
@@ -50,7 +49,7 @@ def read(form: Form) -> NewBatch:
 
 
 def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
-    """Read the pasted text and the folders; files come when the batch is there."""
+    """Read the pasted text and the folder patterns; files are uploaded once the batch exists."""
     found: list[dict[str, Any]] = []
     text = form.get("text", "")
     if text.strip():
@@ -61,7 +60,7 @@ def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
         found.append({"name": name, "text": text, "media_type": "text/plain"})
     patterns = [line.strip() for line in form.get("folders", "").splitlines() if line.strip()]
     if len(patterns) >= rules.MOST_DOCUMENTS:
-        errors["folders"] = f"There may be {rules.MOST_DOCUMENTS - 1:,} patterns at most."
+        errors["folders"] = f"A batch can have at most {rules.MOST_DOCUMENTS - 1:,} patterns."
     for pattern in patterns:
         if not usable_name(pattern):
             errors["folders"] = "A pattern has to be 1 to 500 characters."
@@ -72,7 +71,7 @@ def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
-    """Read the prompts; one in which nothing is filled in is none."""
+    """Read the prompts; empty ones are left out."""
     found = []
     columns = [form.getlist(f"prompt_{name}") for name in ("name", "text", "system", "schema")]
     for number, (name, text, system, schema) in enumerate(zip(*columns, strict=False), 1):
@@ -92,14 +91,14 @@ def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
             }
         )
     if len(found) > rules.MOST_PROMPTS:
-        errors["prompts"] = f"There may be {rules.MOST_PROMPTS} prompts at most."
+        errors["prompts"] = f"A batch can have at most {rules.MOST_PROMPTS} prompts."
     if objection := objection_together(prompt["schema"] for prompt in found):
-        errors["prompts"] = f"Of the prompts, {objection}."
+        errors["prompts"] = f"The prompts: {objection}."
     return found
 
 
 def models(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
-    """Read the models; one in which nothing is filled in is none."""
+    """Read the models; empty ones are left out."""
     found = []
     columns = [form.getlist(f"model_{name}") for name in ("connection", "model", "params")]
     for number, (connection, model, params) in enumerate(zip(*columns, strict=False), 1):
@@ -114,7 +113,7 @@ def models(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
             }
         )
     if len(found) > rules.MOST_MODELS:
-        errors["models"] = f"There may be {rules.MOST_MODELS} models at most."
+        errors["models"] = f"A batch can have at most {rules.MOST_MODELS} models."
     return found
 
 
@@ -134,49 +133,49 @@ def _options(form: Form, errors: dict[str, str]) -> dict[str, Any]:
 def _name(value: str, at: str, errors: dict[str, str], most: int) -> str:
     value = value.strip()
     if not 1 <= len(value) <= most or "\0" in value:
-        errors[at] = f"{_spoken(at)} has to be 1 to {most} characters."
+        errors[at] = f"{_label(at)} has to be 1 to {most} characters."
     return value
 
 
 def _description(value: str, errors: dict[str, str]) -> str | None:
     _plain(value, "description", errors)
     if len(value) > rules.LONGEST_DESCRIPTION:
-        errors["description"] = f"The description may have {rules.LONGEST_DESCRIPTION:,} characters at most."
+        errors["description"] = f"The description can have at most {rules.LONGEST_DESCRIPTION:,} characters."
     return value or None
 
 
 def _plain(value: str, at: str, errors: dict[str, str]) -> None:
     if "\0" in value:
-        errors[at] = f"{_spoken(at)} has a NUL character, which no database keeps."
+        errors[at] = f"{_label(at)} has a NUL character, which cannot be stored."
 
 
 def _schema(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
     schema = _object(value, at, errors)
     if schema is not None and (objection := objection_to_schema(schema)):
-        errors[at] = f"{_spoken(at)} {objection}."
+        errors[at] = f"{_label(at)} {objection}."
     return schema
 
 
 def _object(value: str, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
-    """Read a JSON object; nothing is None."""
+    """Read a JSON object; an empty field is None."""
     if not value.strip():
         return None
     try:
         found = writable_json(value.encode("utf-8", "replace"))
     except orjson.JSONDecodeError as error:
-        errors[at] = f"{_spoken(at)} is not JSON: {error}."
+        errors[at] = f"{_label(at)} is not JSON: {error}."
         return None
     except Invalid as refusal:
         errors[at] = refusal.detail
         return None
     if not isinstance(found, Mapping):
-        errors[at] = f"{_spoken(at)} has to be a JSON object, in braces."
+        errors[at] = f"{_label(at)} has to be a JSON object."
         return None
     return dict(found)
 
 
-def _spoken(at: str) -> str:
-    """`prompt_name_2` is "The name of prompt 2"."""
+def _label(at: str) -> str:
+    """Name a field in a sentence: `prompt_name_2` is "The name of prompt 2"."""
     if at.count("_") < 2:
         return f"The {at.replace('_', ' ')}"
     noun, column, number = at.split("_")

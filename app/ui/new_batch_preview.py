@@ -1,4 +1,4 @@
-"""What a new batch would make and send, before anything is saved: from what is filled in so far, right or wrong."""
+"""The preview of a new batch: the tasks it would make and the messages it would send, from a form half filled in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,20 @@ from typing import Any
 from app.domain import estimates
 from app.domain import prompts as templates
 from app.domain.estimates import Texts
+from app.domain.ids import plain_number
 from app.ui import new_batch_form
 from app.ui.new_batch_form import Form
 
 MOST_SHOWN = 4_000  # characters of a message
-BIGGEST_COUNT = 10**9  # of what the page says of its files
+BIGGEST_COUNT = 10**9  # the page counts its files and their characters itself
 
 
-def look(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Tell what the form would make; `known` are the models that earlier batches asked."""
-    unjudged: dict[str, str] = {}  # what is half written is judged when it is sent
-    documents = new_batch_form.documents(form, unjudged)
-    prompts = new_batch_form.prompts(form, unjudged)
-    models = new_batch_form.models(form, unjudged)
+def preview(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Describe what the form would make; `known` are the models that earlier batches used."""
+    ignored: dict[str, str] = {}  # errors are shown when the form is sent
+    documents = new_batch_form.documents(form, ignored)
+    prompts = new_batch_form.prompts(form, ignored)
+    models = new_batch_form.models(form, ignored)
     pasted = [each for each in documents if "text" in each]
     folders = len(documents) - len(pasted)
     files, readable, characters = (_count(form, f"files_{name}") for name in ("count", "texts", "characters"))
@@ -35,17 +36,16 @@ def look(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "input_tokens": tokens,
         "characters_a_token": estimates.CHARACTERS_A_TOKEN,
         "cost": _cost(models, known, tokens),
-        **_preview(form, pasted, prompts),
+        **_messages(form, pasted, prompts),
     }
 
 
 def _count(form: Form, name: str) -> int:
-    value = form.get(name, "")
-    return min(int(value), BIGGEST_COUNT) if value.isascii() and value.isdigit() and len(value) < 16 else 0
+    return min(plain_number(form.get(name, "")) or 0, BIGGEST_COUNT)
 
 
 def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: int) -> float | None:
-    """Estimate the cost by what a token cost with each model before; None where one is not known."""
+    """Estimate the cost from what a token cost with each model so far; None if one of them has no known cost."""
     prices: dict[tuple[str, str], float | None] = {
         (each["connection"], each["model"]): each["cost_a_token"] for each in known
     }
@@ -56,8 +56,8 @@ def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tok
     return sum(priced) * tokens / len(models)
 
 
-def _preview(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Render every prompt on the first document: a file comes before the pasted text, as it is picked last."""
+def _messages(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Render every prompt on the first document: the first picked file, or else the pasted text."""
     name, text = form.get("sample_name", ""), form.get("sample_text", "")
     if not name and pasted:
         name, text = pasted[0]["name"], pasted[0]["text"]

@@ -1,4 +1,4 @@
-"""What every answer of a page carries, and how a refusal looks there: one sentence, as a page or for a script."""
+"""Error answers of the pages, as a page, as a sentence or as JSON; and the headers of every page."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from app.errors import Refusal
+from app.ui.query import is_fragment, wants_json
 
 log = structlog.get_logger()
 
@@ -16,13 +17,13 @@ POLICY = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _SENTENCES = {
-    401: "You are not signed in, or no longer. Sign in and try again.",
+    401: "You are not signed in, or your session has ended. Sign in and try again.",
     404: "There is no such page.",
 }
 
 
 def guard(routes: Blueprint) -> None:
-    """Give the answers of a blueprint the headers of a page, and its errors the shape of one."""
+    """Give a blueprint's answers the headers of a page, and answer its errors as pages."""
     routes.after_request(_add_headers)
     routes.register_error_handler(Refusal, _of_refusal)
     routes.register_error_handler(HTTPException, _of_http)
@@ -30,7 +31,7 @@ def guard(routes: Blueprint) -> None:
 
 
 def show_unrouted(app: Flask) -> None:
-    """Show whoever browses to an address that leads nowhere a page; a program gets the API's shape of an error."""
+    """Answer unknown addresses with a page for browsers; programs get the API's error answers."""
 
     @app.before_request
     def show() -> Response | None:
@@ -59,19 +60,19 @@ def _of_http(error: HTTPException) -> Response:
         return make_response(error.response)
     status = error.code or 500
     if isinstance(error, CSRFError):
-        return _problem(status, "Not sent", "This form is too old, or came from elsewhere. Load the page again.")
+        return _problem(status, "Not sent", "This form is too old, or comes from another site. Load the page again.")
     return _problem(status, error.name, _SENTENCES.get(status) or error.description or error.name)
 
 
 def _of_fault(error: Exception) -> Response:
     log.exception("request_failed", path=request.path, error=repr(error))
-    return _problem(500, "The service failed", "The service made an error. It is logged under this request's id.")
+    return _problem(500, "The service failed", "An unexpected error occurred. The log has it under this request's id.")
 
 
 def _problem(status: int, title: str, detail: str) -> Response:
     facts: dict[str, Any] = {"status": status, "title": title, "detail": detail}
-    if request.accept_mimetypes.best == "application/json":
-        return make_response({"told": detail, **facts}, status)
-    if "HX-Request" in request.headers:
+    if wants_json():
+        return make_response({"message": detail, **facts}, status)
+    if is_fragment():
         return Response(detail, status=status, content_type="text/plain; charset=utf-8")
     return make_response(render_template("problem.html", **facts), status)

@@ -1,11 +1,13 @@
-"""The requests that met a locked batch: who waits, over all batches, and what became of those before."""
+"""The page of requests that met a locked batch: those of all batches that wait, and the outcomes of the others."""
 
 import re
 
 from flask import Blueprint, render_template, request
 
+from app.domain.roles import READERS
 from app.services.reads.requests import Place
-from app.ui.access import READERS, page
+from app.ui.access import page
+from app.ui.query import cursor, is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_requests", __name__)
@@ -15,20 +17,20 @@ _PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,9})")
 
 @page(routes, "GET", "/requests", roles=READERS)
 def requests() -> str:
-    """Show a page of those who wait and one of the newest outcomes; a part of it when htmx asks for it again."""
-    after, before = _place(request.args.get("after", "")), request.args.get("before", "")
-    known = before.isascii() and before.isdigit() and len(before) < 19
-    waiting = services().waiting_requests.waiting(LIMIT + 1, after)
-    outcomes = services().waiting_requests.outcomes(LIMIT + 1, int(before) if known else None)
-    template = "requests/_list.html" if request.headers.get("HX-Request") else "requests/requests.html"
+    """Show a page of the waiting requests and one of the newest outcomes; htmx gets the changing part alone."""
+    after, before = _place(request.args.get("after", "")), cursor("before")
+    reads = services().reads.requests
+    waiting, next_waiting = reads.waiting(LIMIT, after)
+    outcomes, next_outcomes = reads.outcomes(LIMIT, before)
+    template = "requests/_list.html" if is_fragment() else "requests/requests.html"
     return render_template(
         template,
-        waiting=[row for _, row in waiting[:LIMIT]],
-        outcomes=[row for _, row in outcomes[:LIMIT]],
-        next_waiting=".".join(map(str, waiting[LIMIT - 1][0])) if len(waiting) > LIMIT else None,
-        next_outcomes=outcomes[LIMIT - 1][0] if len(outcomes) > LIMIT else None,
+        waiting=waiting,
+        outcomes=outcomes,
+        next_waiting=".".join(map(str, next_waiting)) if next_waiting else None,
+        next_outcomes=next_outcomes,
         after=request.args.get("after", "") if after else "",
-        before=before if known else "",
+        before="" if before is None else before,
     )
 
 

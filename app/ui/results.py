@@ -1,33 +1,37 @@
-"""The pages of results: documents x prompts x models, the answers to one document beside each other, downloads."""
+"""The pages of results: the matrix of answers, the answers about one document side by side, the sums, downloads."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import orjson
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, Response, render_template, request
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
+from app.domain.ids import plain_number
+from app.domain.roles import READERS
 from app.errors import Invalid
-from app.services.run_report.report_csv import csv_lines
-from app.ui.access import READERS, page
-from app.ui.tasks import asked_run, runs_of, shown
+from app.ui.access import page
+from app.ui.query import is_fragment, number
+from app.ui.tasks import run_in_query, runs_of, shown
+from app.web.csv import csv_lines
+from app.web.downloads import download
+from app.web.json_lines import stream_lines
 from app.web.services import services
 
 routes = Blueprint("ui_results", __name__, template_folder="templates")
 DOCUMENTS_A_PAGE = 20
 COLUMNS_AT_FIRST = 6  # of the matrix, until others are chosen
-MOST_SUMMED = 5_000  # tasks that are read to sum a run up without being asked
+MOST_SUMMED = 5_000  # tasks of a run that is summed up in full when its page is opened
 BATCH = "/batches/<ident:batch_id>"
 
 
 @page(routes, "GET", f"{BATCH}/results", roles=READERS)
 def results(batch_id: int) -> str:
     """Show the answers of a run as a matrix, a page of documents."""
-    cursor = _number("cursor")
-    batch = services().queries.batch(batch_id)
-    wanted = {_column(said) for said in request.args.getlist("column")}
-    found = services().run_report.matrix(batch_id, asked_run(), DOCUMENTS_A_PAGE, cursor or 0, wanted, COLUMNS_AT_FIRST)
+    cursor = number("cursor")
+    batch = services().reads.batches.show(batch_id)
+    wanted = {_column(each) for each in request.args.getlist("column")}
+    report = services().run_report
+    found = report.matrix(batch_id, run_in_query(), DOCUMENTS_A_PAGE, cursor or 0, wanted, COLUMNS_AT_FIRST)
     columns = [{**column, "key": "{}.{}".format(*column["numbers"])} for column in found["columns"]]
     rows = [
         {**row, "cells": {f"{each['prompt_number']}.{each['model_number']}": each for each in row["answers"]}}
@@ -50,23 +54,23 @@ def results(batch_id: int) -> str:
 
 @page(routes, "GET", f"{BATCH}/results/sums", roles=READERS)
 def sums(batch_id: int) -> str:
-    """Sum a run up by model and prompt: the part of the page that is fetched after it, or a page of its own."""
+    """Sum up a run by model and prompt: as a part that htmx loads into the page of results, or as a page of its own."""
     most = None if request.args.get("all") else MOST_SUMMED
-    found = services().run_report.sums(batch_id, asked_run(), most)
-    if "HX-Request" in request.headers:
+    found = services().run_report.sums(batch_id, run_in_query(), most)
+    if is_fragment():
         return render_template("results/_sums.html", batch_id=batch_id, sums=found)
-    batch = services().queries.batch(batch_id)
+    batch = services().reads.batches.show(batch_id)
     return render_template("results/sums.html", batch=batch, batch_id=batch_id, run=found["run"], sums=found)
 
 
 @page(routes, "GET", f"{BATCH}/results/<ident:document_id>", roles=READERS)
 def compare(batch_id: int, document_id: int) -> str:
-    """Show what the models answered to one prompt about one document, beside each other."""
-    batch = services().queries.batch(batch_id)
-    found = services().run_report.document(batch_id, asked_run(), document_id, _number("prompt"))
+    """Show side by side what the models answered to one prompt about one document."""
+    batch = services().reads.batches.show(batch_id)
+    found = services().run_report.document(batch_id, run_in_query(), document_id, number("prompt"))
     answers = found["answers"]
     given = [each for each in answers if each["answer"] is not None]
-    wanted = _number("against")
+    wanted = number("against")
     base = next((each for each in given if each["model_number"] == wanted), given[0] if given else None)
     return render_template(
         "results/compare.html",
@@ -75,13 +79,13 @@ def compare(batch_id: int, document_id: int) -> str:
         document=found["document"],
         prompts=found["prompts"],
         prompt_number=found["prompt_number"],
-        answers=[{**each, **_beside(base, each)} for each in answers],
+        answers=[{**each, **_compared(base, each)} for each in answers],
         base=base,
     )
 
 
-def _beside(base: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
-    """Tell how an answer differs from the one it is held against: `pieces` is None where that is not to be said."""
+def _compared(base: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """Compare an answer with the base. `pieces` marks the differences; it is None without differences to mark."""
     text = None if other["answer"] is None else shown(other["answer"])
     if base is None or other is base or text is None or base["answer"] is None:
         return {"text": text, "pieces": None, "is_equal": None, "is_base": other is base}
@@ -93,37 +97,20 @@ def _beside(base: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any
 
 @page(routes, "GET", f"{BATCH}/results.jsonl", roles=READERS)
 def jsonl(batch_id: int) -> Response:
-    """Download the finished tasks of a run, a JSON line each, as the API streams them."""
-    rows = services().queries.results(batch_id, asked_run())
-
-    def lines() -> Iterator[bytes]:
-        for row in rows:
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    return _download(lines(), "application/x-ndjson", f"batch-{batch_id}.jsonl")
+    """Download the finished tasks of a run as JSON lines, the same lines as in the API."""
+    return stream_lines(services().reads.results.lines(batch_id, run_in_query()), f"batch-{batch_id}.jsonl")
 
 
 @page(routes, "GET", f"{BATCH}/report.csv", roles=READERS)
 def csv(batch_id: int) -> Response:
-    """Download every task of a run as a spreadsheet's line, as the API streams them."""
-    lines = csv_lines(services().run_report.lines(batch_id, asked_run()))
-    return _download(lines, "text/csv; charset=utf-8", f"batch-{batch_id}.csv")
+    """Download the report of a run as CSV, the same lines as in the API."""
+    lines = csv_lines(services().run_report.lines(batch_id, run_in_query()))
+    return download(lines, "text/csv; charset=utf-8", f"batch-{batch_id}.csv")
 
 
-def _download(lines: Iterator[bytes], content_type: str, name: str) -> Response:
-    named = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(stream_with_context(lines), content_type=content_type, headers=named)
-
-
-def _column(said: str) -> tuple[int, int]:
-    prompt, _, model = said.partition(".")
-    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in (prompt, model)):
+def _column(key: str) -> tuple[int, int]:
+    prompt, _, model = key.partition(".")
+    numbers = plain_number(prompt, 8), plain_number(model, 8)
+    if numbers[0] is None or numbers[1] is None:
         raise Invalid("A column is the numbers of a prompt and a model.", errors={"column": ["is unknown"]})
-    return int(prompt), int(model)
-
-
-def _number(name: str) -> int | None:
-    said = request.args.get(name) or ""
-    if said and not (said.isascii() and said.isdigit() and len(said) < 19):
-        raise Invalid(f"{name} is a number.", errors={name: ["is no number"]})
-    return int(said) if said else None
+    return numbers[0], numbers[1]

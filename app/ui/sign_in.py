@@ -1,4 +1,4 @@
-"""Sign-in with a token, or with a link that is good once; sign-out."""
+"""Sign-in with a token or with a link that can be used once; sign-out."""
 
 import re
 from typing import Any
@@ -12,16 +12,16 @@ from app.web.services import services
 
 routes = Blueprint("ui_sign_in", __name__)
 
-# Browsers drop control characters, and read a backslash as a slash: either may hide another host's name.
+# Browsers drop control characters and read a backslash as a slash: both could hide the name of another host.
 _OURS = re.compile(r"/(?!/)[^\s\\\x00-\x1f\x7f]*")
-_WRONG = "This token is not valid: mistyped, expired or revoked."
-_USED = "This link was used before, or is too old. The service prints a new one: python -m app.cli sign-in-link"
-_WORKERS_OWN = "This is a worker's token: it leases and reports, and opens no page."
+_WRONG = "This token is not valid. It may be mistyped, expired or revoked."
+_USED = "This link was used before, or has expired. To get a new one, run: python -m app.cli sign-in-link"
+_WORKERS_OWN = "This is a worker's token. It can lease and report tasks, but not open pages."
 
 
 @page(routes, "GET", "/sign-in", roles=None)
 def form() -> Any:
-    """Ask for a token; a link's code waits for one click, so that a program that looks ahead does not use it up."""
+    """Show the form. A link's code needs a click as well, so that a program that opens links does not use it up."""
     if signed_in() and "code" not in request.args:
         return redirect(_next(request.args.get("next")), 303)
     return _form()
@@ -29,7 +29,7 @@ def form() -> Any:
 
 @page(routes, "POST", "/sign-in", roles=None)
 def sign_in() -> Any:
-    """Begin a session, or say why not."""
+    """Begin a session, or show why the token or link was refused."""
     caller, refusal = _caller()
     if caller is None:
         return _form(refusal), 401
@@ -59,5 +59,5 @@ def _form(refusal: str = "") -> str:
 
 
 def _next(path: str | None) -> str:
-    """A page of ours, whatever the address says."""
+    """Return the path if it is one of our pages, else the list of batches."""
     return path if path and _OURS.fullmatch(path) else url_for("ui_batches.index")

@@ -1,4 +1,4 @@
-"""The pages of tasks: those of a batch, filtered and in pages, and one of them whole."""
+"""The pages of tasks: the list of a batch, filtered and in pages, and one task whole."""
 
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -8,15 +8,18 @@ from flask import Blueprint, render_template, request
 
 from app.domain.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.roles import READERS
 from app.errors import Invalid
-from app.services.reads.tasks import Wanted
-from app.ui.access import READERS, page
+from app.services.batch.batch_view import BatchView
+from app.services.reads.task_walk import Wanted
+from app.ui.access import page
+from app.ui.query import number
 from app.web.services import services
 
 routes = Blueprint("ui_tasks", __name__, template_folder="templates")
 A_PAGE = 50
-RUNS_OFFERED = 50  # the newest; an older one is asked for by its number in the address
-LONGEST_SHOWN = 100_000  # characters of a text on a page; whole it is in the download and in the API
+RUNS_OFFERED = 50  # the newest; an older run is named by its number in the address
+LONGEST_SHOWN = 100_000  # characters of a text on a page; the download and the API have the whole text
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -25,13 +28,15 @@ def tasks(batch_id: int) -> str:
     """List the tasks of a run, by kind, status and error code."""
     code = request.args.get("code") or None
     wanted = Wanted(
-        run=asked_run(),
+        run=run_in_query(),
         kind=_choice(TaskKind, "kind"),
         status=TaskStatus.FAILED if code else _choice(TaskStatus, "status"),
         code=code,
     )
     cursor = request.args.get("cursor") or None
-    found = services().task_pages.page(batch_id, wanted, A_PAGE, cursor)
+    reads = services().reads.tasks
+    found = reads.page(batch_id, wanted, A_PAGE, cursor)
+    counts = reads.counts(batch_id, found.run)
     kinds = [wanted.kind] if wanted.kind else list(TaskKind)
     return render_template(
         "tasks/list.html",
@@ -40,7 +45,7 @@ def tasks(batch_id: int) -> str:
         runs=runs_of(found.batch),
         wanted=wanted,
         kinds=list(TaskKind),
-        counts={status: sum(found.counts[kind][status] for kind in kinds) for status in TaskStatus},
+        counts={status: sum(counts[kind][status] for kind in kinds) for status in TaskStatus},
         tasks=found.tasks,
         next_cursor=found.next_cursor,
         is_first=cursor is None,
@@ -49,53 +54,50 @@ def tasks(batch_id: int) -> str:
 
 @page(routes, "GET", "/batches/<ident:batch_id>/tasks/<string(maxlength=64):task_id>", roles=READERS)
 def task(batch_id: int, task_id: str) -> str:
-    """Show one task: what was sent, what was answered, what it used, and what came too late."""
-    found = services().task_pages.task(batch_id, task_id)
-    asked, task = found["asked"], found["task"]
-    answer = answer_of(task["result"], in_json="schema" in asked)
+    """Show one task: what is sent, the answer, what the call used, and the late results."""
+    found = services().reads.tasks.with_payload(batch_id, task_id)
+    payload, task = found["payload"], found["task"]
+    answer = answer_of(task["result"], in_json="schema" in payload)
     return render_template(
         "tasks/task.html",
         batch=found["batch"],
         run=task["run"],
         task=task,
         answer=answer,
-        messages=messages_of(asked),
-        asked={name: value for name, value in asked.items() if name not in ("messages", "text", "schema")},
-        schema=asked.get("schema"),
-        text=asked.get("text"),
+        messages=messages_of(payload),
+        payload={name: value for name, value in payload.items() if name not in ("messages", "text", "schema")},
+        schema=payload.get("schema"),
+        text=payload.get("text"),
         shown=shown,
     )
 
 
-def asked_run() -> int | None:
-    """Read which run a page is asked for; None is the present one. Raises Invalid."""
-    said = request.args.get("run") or ""
-    if said and not (said.isascii() and said.isdigit() and len(said) < 9):
-        raise Invalid("A run is a number.", errors={"run": ["is no number"]})
-    return int(said) if said else None
+def run_in_query() -> int | None:
+    """Read the run in the address; None is the present one. Raises Invalid."""
+    return number("run", most_digits=8)
 
 
-def runs_of(batch: dict[str, Any]) -> list[int]:
-    """Name the runs to choose from, the newest first."""
+def runs_of(batch: BatchView) -> list[int]:
+    """List the runs to choose from, newest first."""
     return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
 
 
-def messages_of(asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """Find the chat messages in what a worker is given: its own, or those in the body of a ready-made line."""
-    body = asked.get("body")
-    found = asked.get("messages") or (body.get("messages") if isinstance(body, dict) else None)
+def messages_of(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find the chat messages in a payload: its own, or those in the body of a ready-made line."""
+    body = payload.get("body")
+    found = payload.get("messages") or (body.get("messages") if isinstance(body, dict) else None)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def shown(value: Any) -> str:
-    """Write a value for reading: text as it is, anything else as JSON in lines; a very long one is cut, and says so."""
+    """Write a value for reading: text as it is, anything else as indented JSON. A very long one is cut, and says so."""
     text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
     more = len(text) - LONGEST_SHOWN
     return f"{text[:LONGEST_SHOWN]}\n... and {more:,} characters more" if more > 0 else text
 
 
 def _choice(of: type[Choice], name: str) -> Choice | None:
-    said = request.args.get(name) or None
-    if said is not None and said not in list(of):
+    value = request.args.get(name) or None
+    if value is not None and value not in list(of):
         raise Invalid(f"{name} is one of: {', '.join(of)}.", errors={name: ["is unknown"]})
-    return of(said) if said is not None else None
+    return of(value) if value is not None else None

@@ -1,14 +1,14 @@
-"""Tokens: made, shown once, revoked. For admins."""
+"""The page of tokens, for admins: create (the secret is shown once), list, revoke."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from app.domain.roles import Role
+from app.domain.roles import ADMINS, Role
 from app.errors import Invalid
-from app.ui.access import ADMINS, page
-from app.ui.action_form import cursor
+from app.ui.access import page
+from app.ui.query import cursor
 from app.web.services import services
 
 routes = Blueprint("ui_tokens", __name__)
@@ -25,7 +25,7 @@ def index() -> str:
 
 @page(routes, "POST", "/tokens", roles=ADMINS)
 def make() -> Any:
-    """Make a token and show its secret, this once."""
+    """Create a token, and show its secret this one time."""
     try:
         made = services().tokens.create(_name(), _role(), _expires_at())
     except Invalid as refusal:
@@ -35,15 +35,15 @@ def make() -> Any:
 
 @page(routes, "POST", "/tokens/<ident:token_id>/revoke", roles=ADMINS)
 def revoke(token_id: int) -> Any:
-    """Revoke a token: whoever has it is refused within a second."""
+    """Revoke a token: within a second, every process refuses it."""
     services().tokens.revoke(token_id)
     return redirect(url_for("ui_tokens.index"), 303)
 
 
-def _index(**told: Any) -> str:
+def _index(**outcome: Any) -> str:
     rows = services().tokens.list(PAGE_ROWS + 1, cursor("after") or 0)
     further = rows[PAGE_ROWS - 1]["id"] if len(rows) > PAGE_ROWS else None
-    return render_template("tokens.html", rows=rows[:PAGE_ROWS], further=further, roles=list(Role), **told)
+    return render_template("tokens.html", rows=rows[:PAGE_ROWS], further=further, roles=list(Role), **outcome)
 
 
 def _name() -> str:
@@ -65,4 +65,4 @@ def _expires_at() -> datetime | None:
     try:
         return datetime.fromisoformat(given).replace(tzinfo=UTC) if given else None
     except ValueError:
-        raise Invalid("expires_at is no date and time.") from None
+        raise Invalid("expires_at has to be a date and time.") from None

@@ -1,11 +1,14 @@
-"""The workers: who was last seen when, what they hold, how fast they are, and what failed with them."""
+"""The page of workers: when each was last seen, what it holds, how fast it is, and which tasks failed with it."""
 
 from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from app.services.reads.workers import MOST_FAILURES, MOST_WORKERS
-from app.ui.access import READERS, page
+from app.domain.roles import READERS
+from app.services.reads.failed_tasks import MOST_FAILURES
+from app.services.reads.workers import MOST_WORKERS
+from app.ui.access import page
+from app.ui.query import is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_workers", __name__)
@@ -14,15 +17,15 @@ LONGEST_SEARCH = 200
 
 @page(routes, "GET", "/workers", roles=READERS)
 def workers() -> str:
-    """Show the workers last seen; a part of the page when htmx asks for it again."""
+    """Show the workers last seen; htmx gets the changing part alone."""
     name = request.args.get("name", "").strip()[:LONGEST_SEARCH].replace("\0", "")
-    found: dict[str, Any] = services().workers.seen(name or None)
-    template = "workers/_list.html" if request.headers.get("HX-Request") else "workers/workers.html"
+    found: dict[str, Any] = services().reads.workers.seen(name or None)
+    template = "workers/_list.html" if is_fragment() else "workers/workers.html"
     return render_template(
         template,
         **found,
         name=name,
-        failures=services().workers.failures(),
+        failures=services().reads.workers.failures(),
         most_failures=MOST_FAILURES,
         most_workers=MOST_WORKERS,
     )

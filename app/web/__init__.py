@@ -1,1 +1,14 @@
-"""What both edges, the API and the pages, stand on."""
+"""What the API and the pages share: what happens to every request, the services, ids in paths, uploads, streams."""
+
+from flask import Flask
+
+from app.web import request_ids, spooling, timings
+from app.web.ids import Ident
+
+
+def register(app: Flask) -> None:
+    """Put on an application what both edges stand on."""
+    app.url_map.converters["ident"] = Ident
+    request_ids.register(app)
+    spooling.register(app)
+    timings.register(app)

@@ -1,4 +1,4 @@
-"""Where a view, of the API or of a page, finds the services of its process."""
+"""The services of the application that answers the present request."""
 
 from flask import current_app
 
@@ -8,6 +8,6 @@ EXTENSION = "interlock"
 
 
 def services() -> Services:
-    """The services of the present application."""
+    """Return the services of the present application."""
     found: Services = current_app.extensions[EXTENSION]
     return found

@@ -1,6 +1,6 @@
-"""The queue worker: a client of the HTTP API like anyone's. It knows nothing of batches but what the API says.
+"""The queue worker: a client of the HTTP API. It knows only what the API answers.
 
-Authors of handlers need `Task` and `TaskFailed`; see docs/workers.md.
+Authors of handlers need `Task` and `TaskFailed`: see docs/workers.md.
 """
 
 from app.worker.task import Handler as Handler

@@ -1,28 +1,29 @@
-"""What work runs on: any `concurrent.futures.Executor`. Threads by default, for handlers that wait for a network."""
+"""Makes the executor that runs the tasks: any `concurrent.futures.Executor`. Threads are the default."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
 
-from app.worker.imports import imported
-from app.worker.processes import Processes
+from app.worker.named_functions import import_function
+from app.worker.process_executor import ProcessExecutor
 
 
 def make_executor(name: str, size: int, scheduler: str | None = None) -> Executor:
-    """Make an executor for `size` tasks at once: `threads`, `processes`, `dask` at the address of a scheduler, or
-    `module:function` called with the size.
+    """Make an executor for `size` tasks at the same time.
 
-    Raises ImportError with a sentence where there is no such function or package, OSError where no scheduler answers.
+    `name` is `threads`, `processes`, `dask` (with the address of its scheduler), or `module:function`: that function
+    is called with the size. Raises ImportError with a sentence when there is no such function or package, and OSError
+    when no scheduler answers.
     """
     if name == "threads":
         return ThreadPoolExecutor(size, thread_name_prefix="task")
     if name == "processes":
-        return Processes()
+        return ProcessExecutor()
     if name == "dask":
         try:
-            from app.worker.cluster import Cluster  # an extra: loaded by who asks for it
+            from app.worker.dask_executor import DaskExecutor  # its package is optional
         except ImportError as error:
             raise ImportError(f"dask needs the packages of requirements-dask.txt: {error}.") from error
-        return Cluster(scheduler or "")
-    factory = cast(Callable[[int], Executor], imported(name))
+        return DaskExecutor(scheduler or "")
+    factory = cast(Callable[[int], Executor], import_function(name))
     return factory(size)

@@ -1,26 +1,26 @@
-"""Which function does a task: by its kind, its connection and its model.
+"""Which function handles a task: chosen by the task's kind, its connection and its model.
 
-A handler is registered for a connection (`openai`) or for one model of it (`openai/gpt`); the closer one wins.
-Ready-made lines have no connection of their own: theirs is called `jsonl`.
+A handler is registered for a connection (`openai`) or for one model of a connection (`openai/gpt`). The handler of
+the model comes first. Ready-made tasks name no connection: theirs is called `jsonl`.
 """
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from app.worker.answers import fitting
 from app.worker.connections.settings import READY_MADE
+from app.worker.json_answers import check_result
 from app.worker.reports import Report, completed, of_exception
 from app.worker.task import Handler, Task, TaskFailed
 from app.worker.textstats.handler import textstats
 
-log = logging.getLogger(__name__)  # not structlog: this also runs in processes that are not set up for it
+log = logging.getLogger(__name__)  # not structlog: `perform` also runs in processes without its configuration
 
 BUILT_IN: dict[str, Handler] = {"local/textstats": textstats, f"{READY_MADE}/textstats": textstats}
 
 
 class Handlers:
-    """The registry of one worker. `analyze` adds to the built-in handlers, or replaces them."""
+    """The handlers of one worker. Those in `analyze` are added to the built-in ones, or replace them."""
 
     def __init__(self, stage: Handler, analyze: Mapping[str, Handler] | None = None) -> None:
         self._stage = stage
@@ -45,7 +45,7 @@ class Handlers:
 
 
 def connection_and_model(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """Read which model of which connection a task is for."""
+    """Read the connection and the model of a task."""
     if "connection" in payload:
         return str(payload["connection"]), str(payload.get("model", ""))
     body = payload.get("body")
@@ -53,14 +53,14 @@ def connection_and_model(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def perform(handler: Handler, task: Task) -> Report:
-    """Do a task and say what came of it. Runs on the executor, so perhaps in another process; raises nothing.
+    """Run a handler and return the report. It raises nothing. It runs on the executor, perhaps in another process.
 
-    An answer that does not fit the schema of its prompt is a failed attempt, whoever gave it.
+    A result that does not match the schema of its prompt is a failed attempt, whichever handler returned it.
     """
     try:
         result = handler(task)
         if isinstance(result, dict) and task.payload.get("schema") is not None:
-            result = fitting(result, task.payload["schema"])
+            result = check_result(result, task.payload["schema"])
         return completed(task, result)
     except TaskFailed as failure:
         return of_exception(task, failure)

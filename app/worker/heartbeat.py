@@ -1,4 +1,4 @@
-"""Renews leases well before they end, in bulk, and hears which tasks nobody wants any more."""
+"""Renews leases in bulk, well before they expire, and learns which of them the service revoked."""
 
 import threading
 import time
@@ -6,68 +6,68 @@ from collections.abc import Callable
 
 import structlog
 
-from app.worker.client import MOST_LEASES, Away, Client, Refused, Unwelcome
-from app.worker.held_leases import Desk, Lease
+from app.worker.client import MAX_LEASES, Client, Refused, Unauthorized, Unavailable
+from app.worker.held_leases import HeldLeases, Lease
 
 log = structlog.get_logger(__name__)
 
-LONGEST_NAP_SECONDS = 0.5  # also how late it notices a new, shorter lease
-SHORTEST_NAP_SECONDS = 0.05
-AGAIN_AFTER = 1 / 10  # of a lease's length, after a heartbeat without an answer
-LONGEST_AGAIN_SECONDS = 2.0
+MAX_WAIT_SECONDS = 0.5  # a new lease that is shorter than the others is noticed after this time at the latest
+MIN_WAIT_SECONDS = 0.05
+RETRY_AFTER = 1 / 10  # of a lease's length, after a heartbeat without a valid answer
+MAX_RETRY_SECONDS = 2.0
 
 
 class Heartbeat:
-    """`run` goes on until `stop` is set. An Unwelcome ends it: it is the caller's to see.
+    """`run` renews leases until `stop` is set. Raises Unauthorized.
 
-    `on_renewed` is called after leases were renewed: a task that had waited for that may begin.
+    It calls `on_renewed` after a renewal: a task whose lease had expired may be started then.
     """
 
     def __init__(
-        self, client: Client, desk: Desk, on_renewed: Callable[[], None], lease_seconds: int | None = None
+        self, client: Client, held: HeldLeases, on_renewed: Callable[[], None], lease_seconds: int | None = None
     ) -> None:
         self._client = client
-        self._desk = desk
+        self._held = held
         self._on_renewed = on_renewed
         self._lease_seconds = lease_seconds
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if due := self._desk.due():
-                for start in range(0, len(due), MOST_LEASES):
-                    self.renew(due[start : start + MOST_LEASES])
+            if due := self._held.due():
+                for start in range(0, len(due), MAX_LEASES):
+                    self.renew(due[start : start + MAX_LEASES])
             else:
-                self._desk.wait_until_due(LONGEST_NAP_SECONDS)
-            stop.wait(SHORTEST_NAP_SECONDS)
+                self._held.wait_until_due(MAX_WAIT_SECONDS)
+            stop.wait(MIN_WAIT_SECONDS)
 
     def renew(self, leases: list[Lease]) -> None:
-        """Renew these leases with one call. Raises Unwelcome."""
-        asked_at = time.monotonic()
+        """Renew these leases with one request. Raises Unauthorized."""
+        sent_at = time.monotonic()
         try:
             granted = self._client.heartbeat([lease.ref for lease in leases], self._lease_seconds)
-        except Unwelcome:
+        except Unauthorized:
             raise
-        except Away:
-            self._try_again_soon(leases)
+        except Unavailable:
+            self._retry_soon(leases)
             return
         except Refused as refusal:
             log.error("heartbeat_refused", reason=str(refusal), leases=len(leases))
-            self._try_again_soon(leases)
+            self._retry_soon(leases)
             return
         if len(granted.rows) != len(leases):
-            log.error("heartbeat_misunderstood", asked=len(leases), answered=len(granted.rows))
-            self._try_again_soon(leases)
+            log.error("heartbeat_malformed", leases=len(leases), answers=len(granted.rows))
+            self._retry_soon(leases)
             return
-        # By their order, not by task: one task may be here under two leases after an outage.
+        # Matched by order, not by task: after an outage, two leases of one task may be held.
         for lease, row, seconds in zip(leases, granted.rows, granted.lease_seconds, strict=True):
             if row.get("ok"):
-                lease.renewed(asked_at, seconds)
+                lease.extend(sent_at, seconds)
             else:
-                log.info("task_taken_away", task_id=lease.task.id, reason=row.get("reason"))
-                self._desk.taken_away(lease)
+                log.info("lease_revoked", task_id=lease.task.id, reason=row.get("reason"))
+                self._held.revoke(lease)
         self._on_renewed()
 
-    def _try_again_soon(self, leases: list[Lease]) -> None:
+    def _retry_soon(self, leases: list[Lease]) -> None:
         now = time.monotonic()
         for lease in leases:
-            lease.renew_at = now + min(lease.length_seconds * AGAIN_AFTER, LONGEST_AGAIN_SECONDS)
+            lease.renew_at = now + min(lease.length_seconds * RETRY_AFTER, MAX_RETRY_SECONDS)

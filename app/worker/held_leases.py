@@ -1,7 +1,7 @@
-"""What this worker holds: tasks that wait, tasks that run, answers not yet reported. Nothing else is in memory.
+"""The leases that this worker holds: waiting tasks, running tasks, and finished tasks whose report is not yet sent.
 
-A lease is here from its grant until its report is answered, it is handed back, or the service took it away.
-Every method may be called from any thread. No HTTP, no handlers.
+A lease is held from its grant until its report is answered, the lease is released, or the service revokes it.
+This module knows neither HTTP nor handlers.
 """
 
 import threading
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from app.worker.task import Task
 
-RENEW_AFTER = 1 / 3  # of a lease's length: two heartbeats may be lost before it ends
-RENEW_TOGETHER = 1 / 10  # of a lease's length: whoever is due so soon goes along
+RENEW_AFTER = 1 / 3  # of a lease's length: two heartbeats may be lost before the lease expires
+RENEW_TOGETHER = 1 / 10  # of a lease's length: leases that are due this soon are renewed in the same heartbeat
 
 
 @dataclass(eq=False)
 class Lease:
-    """A task held; the times are on the monotonic clock."""
+    """A leased task. Times are on the monotonic clock."""
 
     task: Task
     length_seconds: float
@@ -26,47 +26,52 @@ class Lease:
     renew_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.renewed(self.granted_at, self.length_seconds)
+        self.extend(self.granted_at, self.length_seconds)
 
-    def renewed(self, asked_at: float, length_seconds: float) -> None:
-        self.granted_at, self.length_seconds = asked_at, length_seconds
-        self.renew_at = asked_at + length_seconds * RENEW_AFTER
+    def extend(self, granted_at: float, length_seconds: float) -> None:
+        """Let the lease run for `length_seconds` from `granted_at`."""
+        self.granted_at, self.length_seconds = granted_at, length_seconds
+        self.renew_at = granted_at + length_seconds * RENEW_AFTER
 
     @property
     def ref(self) -> dict[str, str]:
-        """How the API names it."""
+        """The lease as the API names it."""
         return {"task_id": self.task.id, "lease_token": self.task.lease_token}
 
 
-class Desk:
-    """Holds at most `running` tasks that run and `waiting` that wait, and as many answers as `answers`."""
+class HeldLeases:
+    """Holds at most `running` running tasks, `waiting` waiting tasks, and `answers` leases in all.
+
+    Every method may be called from any thread.
+    """
 
     def __init__(self, running: int, waiting: int, answers: int) -> None:
-        self._most_running, self._most_waiting, self._most_answers = running, waiting, answers
+        self._max_running, self._max_waiting, self._max_answers = running, waiting, answers
         self._waiting: deque[Lease] = deque()
-        self._running: dict[str, Lease] = {}  # by lease token: a task may be leased twice after an outage
-        self._answered: dict[str, Lease] = {}
+        self._running: dict[str, Lease] = {}  # by lease token: after an outage, one task may be leased twice
+        self._answered: dict[str, Lease] = {}  # their reports wait in the outbox
         self._changed = threading.Condition()
         self._closed = False
 
-    def room(self) -> int:
-        """How many tasks may be leased now; 0 until enough have gone that asking in bulk pays."""
+    def capacity(self) -> int:
+        """Count the tasks to lease now. It is 0 while more than half of the waiting tasks are left: lease in bulk."""
         with self._changed:
-            return self._room()
+            return self._capacity()
 
-    def _room(self) -> int:
+    def _capacity(self) -> int:
         held = len(self._waiting) + len(self._running)
-        if self._closed or len(self._waiting) > self._most_waiting // 2:
+        if self._closed or len(self._waiting) > self._max_waiting // 2:
             return 0
-        room = self._most_running + self._most_waiting - held
-        return max(min(room, self._most_answers - held - len(self._answered)), 0)
+        free = self._max_running + self._max_waiting - held
+        return max(min(free, self._max_answers - held - len(self._answered)), 0)
 
-    def wait_for_room(self, timeout_seconds: float) -> bool:
+    def wait_for_capacity(self, timeout_seconds: float) -> bool:
+        """Wait until there is capacity; return False after the timeout."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._room() > 0, timeout_seconds)
+            return self._changed.wait_for(lambda: self._capacity() > 0, timeout_seconds)
 
     def add(self, leases: Iterable[Lease]) -> list[Lease]:
-        """Take leases in; they wait for their turn. A closed desk takes none: it gives them back."""
+        """Add waiting tasks. After `close` it adds none and returns them all."""
         with self._changed:
             if self._closed:
                 return list(leases)
@@ -74,10 +79,10 @@ class Desk:
             self._changed.notify_all()
             return []
 
-    def begin(self) -> Lease | None:
-        """Take the next task to run, or None. One whose lease has run out waits until it is renewed or taken away."""
+    def start_next(self) -> Lease | None:
+        """Mark the next waiting task as running and return it, or None. A task whose lease expired is passed over."""
         with self._changed:
-            if self._closed or len(self._running) >= self._most_running:
+            if self._closed or len(self._running) >= self._max_running:
                 return None
             now = time.monotonic()
             for lease in self._waiting:
@@ -87,8 +92,8 @@ class Desk:
                     return lease
             return None
 
-    def not_begun(self, lease: Lease) -> bool:
-        """Let a task that could not be begun wait again, before all others. A closed desk takes none."""
+    def put_back(self, lease: Lease) -> bool:
+        """Put a task that could not be started before the other waiting tasks. Return False after `close`."""
         with self._changed:
             if self._closed:
                 return False
@@ -97,23 +102,27 @@ class Desk:
             self._changed.notify_all()
             return True
 
-    def answered(self, lease: Lease) -> None:
-        """Note that a running task has its report, which is still to be sent."""
+    def mark_answered(self, lease: Lease) -> None:
+        """Mark a running task as finished. Its report is not yet sent."""
         with self._changed:
             if self._running.pop(lease.task.lease_token, None):
                 self._answered[lease.task.lease_token] = lease
             self._changed.notify_all()
 
-    def forget(self, lease_tokens: Iterable[str]) -> None:
-        """Let go of leases: reported, or not worth a report."""
+    def remove(self, lease_tokens: Iterable[str]) -> None:
+        """Remove running and finished tasks: they are reported or released, or need no report."""
         with self._changed:
             for token in lease_tokens:
                 self._running.pop(token, None)
                 self._answered.pop(token, None)
             self._changed.notify_all()
 
-    def taken_away(self, lease: Lease) -> None:
-        """The service wants no work on it any more: what waits goes, what runs is told, an answer is still sent."""
+    def revoke(self, lease: Lease) -> None:
+        """Renew a lease no more: the service revoked it.
+
+        A waiting task is removed. A running task is signalled by its `stopping` event. The report of a finished
+        task is still sent.
+        """
         with self._changed:
             lease.renew_at = float("inf")
             lease.task.stopping.set()
@@ -122,39 +131,40 @@ class Desk:
             self._changed.notify_all()
 
     def due(self) -> list[Lease]:
-        """List the leases to renew now, and those to renew soon; none while no lease is due."""
+        """List the leases to renew now. If any is due, the list includes those that are due soon."""
         with self._changed:
             now, held = time.monotonic(), list(self._held())
             if not any(lease.renew_at <= now for lease in held):
                 return []
             return [lease for lease in held if lease.renew_at <= now + lease.length_seconds * RENEW_TOGETHER]
 
-    def wait_until_due(self, longest_seconds: float) -> None:
-        """Wait until a lease may be due, but no longer than `longest_seconds`."""
+    def wait_until_due(self, max_seconds: float) -> None:
+        """Wait until a lease may be due, for at most `max_seconds`."""
         with self._changed:
             next_at = min((lease.renew_at for lease in self._held()), default=float("inf"))
-            self._changed.wait(min(max(next_at - time.monotonic(), 0.0), longest_seconds))
+            self._changed.wait(min(max(next_at - time.monotonic(), 0.0), max_seconds))
 
     def close(self) -> list[Lease]:
-        """Begin and lease nothing more; give out what has not begun, to be handed back."""
+        """Add and start no more tasks. Remove the waiting tasks and return them, so that they can be released."""
         with self._changed:
             self._closed = True
-            return self.give_out()
+            return self.take_waiting()
 
-    def give_out(self) -> list[Lease]:
-        """Give out what has not begun, to be handed back."""
+    def take_waiting(self) -> list[Lease]:
+        """Remove the waiting tasks and return them, so that they can be released."""
         with self._changed:
             waiting, self._waiting = list(self._waiting), deque()
             self._changed.notify_all()
             return waiting
 
     def wait_until_idle(self, deadline: float) -> list[Lease]:
-        """Wait until nothing runs, at most until `deadline` on the monotonic clock; list what still runs."""
+        """Wait until no task runs, at most until `deadline` on the monotonic clock; return those that still run."""
         with self._changed:
             self._changed.wait_for(lambda: not self._running, max(deadline - time.monotonic(), 0.0))
             return list(self._running.values())
 
     def counts(self) -> dict[str, int]:
+        """Count the waiting, the running and the finished tasks."""
         with self._changed:
             return {"waiting": len(self._waiting), "running": len(self._running), "unreported": len(self._answered)}
 

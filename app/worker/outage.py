@@ -1,4 +1,4 @@
-"""How long the service has been away, told in a log line now and then rather than at every attempt."""
+"""Logs how long the service is unavailable: one line every few seconds, not one for each failed call."""
 
 import threading
 import time
@@ -13,33 +13,40 @@ EVERY_SECONDS = 5.0
 
 
 class Outage:
-    """Shared by all threads that call the service. `describe` adds to each line what is waiting here."""
+    """Shared by all threads that call the service. `describe` gives further fields for each log line."""
 
     def __init__(self, url: str) -> None:
         self.describe: Callable[[], dict[str, Any]] = dict
         self._url = url
         self._lock = threading.Lock()
-        self._began_at: float | None = None  # on the monotonic clock, as the next one
-        self._told_at = float("-inf")
+        self._began_at: float | None = None  # both times are on the monotonic clock
+        self._logged_at: float | None = None
 
-    def goes_on(self, reason: str) -> None:
-        """Note a call that was not answered."""
+    def failed(self, reason: str) -> None:
+        """Note a call without an answer."""
         now = time.monotonic()
         with self._lock:
             if self._began_at is None:
                 self._began_at = now
-            away_seconds = round(now - self._began_at, 1)
-            if now - self._told_at < EVERY_SECONDS:
+            unavailable_seconds = round(now - self._began_at, 1)
+            if self._logged_at is not None and now - self._logged_at < EVERY_SECONDS:
                 return
-            self._told_at = now
-        log.warning("service_away", url=self._url, reason=reason, away_seconds=away_seconds, **self.describe())
+            self._logged_at = now
+        log.warning(
+            "service_unavailable",
+            url=self._url,
+            reason=reason,
+            unavailable_seconds=unavailable_seconds,
+            **self.describe(),
+        )
 
-    def over(self) -> None:
+    def ended(self) -> None:
         """Note a call that was answered."""
-        if self._began_at is None:
+        if self._began_at is None:  # without the lock: most calls end here
             return
         with self._lock:
             began_at, self._began_at = self._began_at, None
-            told, self._told_at = self._told_at > float("-inf"), float("-inf")
-        if told and began_at is not None:
-            log.info("service_back", url=self._url, away_seconds=round(time.monotonic() - began_at, 1))
+            logged, self._logged_at = self._logged_at is not None, None
+        if logged and began_at is not None:
+            unavailable_seconds = round(time.monotonic() - began_at, 1)
+            log.info("service_available", url=self._url, unavailable_seconds=unavailable_seconds)

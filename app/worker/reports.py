@@ -1,6 +1,6 @@
-"""What is sent about a task: its report as bytes of JSON, made once, so that every re-sending is the same.
+"""The report of a task, as the bytes of JSON that are sent. They are made once, so that each attempt sends the same.
 
-Whatever a handler returns or raises ends here as something that can be sent. Knows no HTTP.
+Any value that a handler returns and any exception that it raises becomes a report that can be sent. No HTTP here.
 """
 
 import math
@@ -12,41 +12,41 @@ import orjson
 from app.worker.task import Task, TaskFailed
 
 CODE_LENGTH, MESSAGE_LENGTH = 200, 2_000  # characters
-MOST_RETRY_AFTER_SECONDS = 86_400.0
-DEEPEST = 200  # levels of nesting; parsers at the other end have limits of their own
-INTEGERS = range(-(2**63), 2**64)  # what JSON parsers read without loss
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+MAX_DEPTH = 200  # levels of nesting; the parser of the service has a limit, too
+INTEGERS = range(-(2**63), 2**64)  # that JSON parsers read without loss
 
 
 @dataclass(frozen=True)
 class Report:
-    """An item of `POST /api/tasks/report`, ready to send; `answered` says whether it carries a result."""
+    """An item of `POST /api/tasks/report`, ready to send. `has_result` is False for a failure."""
 
     task_id: str
     lease_token: str
     body: bytes
-    answered: bool
+    has_result: bool
 
 
 def completed(task: Task, result: object) -> Report:
-    """Report a result; what is no JSON object becomes a failure that says so."""
+    """Report a result. A result that is not a JSON object becomes a failure."""
     if not isinstance(result, dict):
-        what = f"The handler returned {type(result).__name__}, not an object (dict)."
-        return failed(task, TaskFailed("bad_result", what, retryable=False))
+        message = f"The handler returned {type(result).__name__}, not an object (dict)."
+        return failed(task, TaskFailed("bad_result", message, retryable=False))
     try:
         body = _encode(task, outcome="completed", result=result)
     except (TypeError, ValueError, RecursionError) as error:
         return failed(task, TaskFailed("bad_result", f"The result cannot be sent as JSON: {error}", retryable=False))
-    return Report(task.id, task.lease_token, body, answered=True)
+    return Report(task.id, task.lease_token, body, has_result=True)
 
 
 def failed(task: Task, failure: TaskFailed) -> Report:
-    """Report a failure, its texts cut to what the API takes. A usage that is none is left out, and not the failure."""
-    code = _line(failure.code)[:CODE_LENGTH].strip() or "handler_error"
-    message = sendable(_line(failure.message))
+    """Report a failure. Its texts are cut to the API's limits; a usage that cannot be sent is left out."""
+    code = _text(failure.code)[:CODE_LENGTH].strip() or "handler_error"
+    message = _text(failure.message)
     if len(message) > MESSAGE_LENGTH:
         message = message[: MESSAGE_LENGTH - 4] + " ..."
     error: dict[str, Any] = {"code": code, "message": message}
-    said = {
+    fields = {
         "outcome": "failed",
         "retryable": bool(failure.retryable),
         "critical": bool(failure.critical),
@@ -54,28 +54,28 @@ def failed(task: Task, failure: TaskFailed) -> Report:
     }
     try:
         usage = {"usage": failure.usage} if isinstance(failure.usage, dict) else {}
-        body = _encode(task, error={**error, **usage}, **said)
+        body = _encode(task, error={**error, **usage}, **fields)
     except (TypeError, ValueError, RecursionError):
-        body = _encode(task, error=error, **said)
-    return Report(task.id, task.lease_token, body, answered=False)
+        body = _encode(task, error=error, **fields)
+    return Report(task.id, task.lease_token, body, has_result=False)
 
 
 def of_exception(task: Task, error: BaseException) -> Report:
-    """Report whatever a handler raised: what it did not say in a TaskFailed may be tried again."""
+    """Report an exception of a handler. Any exception but TaskFailed is retryable."""
     if isinstance(error, TaskFailed):
         return failed(task, error)
     return failed(task, TaskFailed("handler_error", f"{type(error).__name__}: {error}"))
 
 
 def sendable(value: Any, depth: int = 0) -> Any:
-    """Copy a JSON-like value so that it can be sent: lone surrogates become U+FFFD, huge integers text.
+    """Copy a JSON-like value so that it can be sent: lone surrogates become U+FFFD, huge integers become text.
 
-    Raises ValueError where it is nested too deeply or contains itself.
+    Raises ValueError when it is nested too deeply or contains itself.
     """
-    if depth > DEEPEST:
-        raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, str):
-        # UTF-16 joins the halves of a pair that stand side by side, and shows those that stand alone.
+        # Via UTF-16: the two halves of a pair are joined, and a lone half is replaced.
         return str(value) if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
         return {sendable(key, depth + 1): sendable(inner, depth + 1) for key, inner in value.items()}
@@ -94,12 +94,12 @@ def _encode(task: Task, **report: Any) -> bytes:
         return orjson.dumps(sendable(item), option=orjson.OPT_NON_STR_KEYS)
 
 
-def _line(text: object) -> str:
-    """Any text, even of a careless handler, without the NUL that no database takes in a text."""
-    return str(sendable(str(text))).replace("\0", "\ufffd")
+def _text(value: object) -> str:
+    """Make a text that can be sent and stored: databases accept no NUL character."""
+    return str(sendable(str(value))).replace("\0", "\ufffd")
 
 
 def _retry_after(seconds: float | None) -> dict[str, float]:
     if seconds is None or not math.isfinite(seconds):
         return {}
-    return {"retry_after_seconds": min(max(float(seconds), 0.0), MOST_RETRY_AFTER_SECONDS)}
+    return {"retry_after_seconds": min(max(float(seconds), 0.0), MAX_RETRY_AFTER_SECONDS)}

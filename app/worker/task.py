@@ -1,4 +1,4 @@
-"""What a handler gets and what it may raise. Plain values: they travel to other threads, processes and machines."""
+"""What a handler receives and what it may raise. Plain values: they are sent to other threads, processes, machines."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """One leased task. `payload` is as the API gives it; `run` and `attempt` count from 1."""
+    """A leased task. `payload` is as the API gives it; `run` and `attempt` are counted from 1."""
 
     id: str
     batch_id: int
@@ -21,7 +21,7 @@ class Task:
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody waits for the answer any more. In another process it stays False: events do not travel."""
+        """Whether the result is no longer needed. In another process it stays False: the event is not shared."""
         return self.stopping.is_set()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -35,10 +35,10 @@ Handler = Callable[[Task], dict[str, Any]]
 
 
 class TaskFailed(Exception):
-    """Raise it in a handler to report a failure in so many words.
+    """Raise it in a handler to report a failure.
 
-    `retryable` puts the task back in line while it has attempts left, after `retry_after_seconds` if given.
-    `critical` fails the whole batch. `usage` is what the attempt cost all the same, in the form of a result's.
+    `retryable` queues the task again while it has attempts left, after `retry_after_seconds` if given.
+    `critical` fails the whole batch. `usage` is what the failed attempt cost, in the form of a result's usage.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class TaskFailed(Exception):
         retry_after_seconds: float | None = None,
         usage: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, retryable, critical, retry_after_seconds, usage)  # all of it: it is pickled
+        # Every argument goes to Exception: that is how it is pickled.
+        super().__init__(code, message, retryable, critical, retry_after_seconds, usage)
         self.code = code
         self.message = message
         self.retryable = retryable

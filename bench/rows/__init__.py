@@ -1,1 +1,1 @@
-"""The rows of the table: each module measures something, by functions that take a Bench and give Results."""
+"""The rows of the table. Each function takes a Bench, measures something and returns Results."""

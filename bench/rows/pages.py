@@ -1,7 +1,7 @@
-"""What each page of the UI costs in the server, with 2,000 batches, one of them large: the application in this process.
+"""The time that the server needs for each page, with 2,000 batches of which one is large. The application runs here.
 
-Which pages there are, the application says: every GET of the UI that answers whole. What it streams (downloads, the
-feed) has no cost of a page. The empty page is the form to sign in, which reads nothing.
+The list of pages comes from the application: every GET of the UI with a complete answer. Streams (downloads, the feed)
+are left out. The empty page is the sign-in form, which reads nothing from the database.
 """
 
 import time
@@ -15,12 +15,12 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.services import Services
-from bench import making
-from bench.calls import WrongAnswer
+from bench import make_batches
+from bench.api_caller import WrongAnswer
+from bench.deployment import Deployment, deployed
 from bench.options import Bench
 from bench.results import Result
 from bench.rows.statements import counting
-from bench.scene import Scene, scene
 from config import Config
 from tests.support import signing_in
 
@@ -35,22 +35,22 @@ NO_PAGES = {"/sign-in", "/sign-out", "/live", "/live/<ident:batch_id>"}
 
 
 def pages(bench: Bench) -> list[Result]:
-    """Time each page of the UI in turns with an empty one, and count its queries."""
+    """Time each page of the UI in turns with an empty page, and count its queries."""
     batches = bench.size(BATCHES, least=20)
-    with scene(bench) as there:
-        making.many(bench, there, batches - 1)
-        batch_id = making.matrix(bench, there, max(1, bench.tasks // (PROMPTS * MODELS)), PROMPTS, MODELS)
-        _half_done(bench, there, batch_id)
-        with there.services.engine.begin() as connection:
+    with deployed(bench) as deployment:
+        make_batches.many(bench, deployment, batches - 1)
+        batch_id = make_batches.matrix(bench, deployment, max(1, bench.tasks // (PROMPTS * MODELS)), PROMPTS, MODELS)
+        _half_done(bench, deployment, batch_id)
+        with deployment.services.engine.begin() as connection:
             connection.exec_driver_sql("ANALYZE")
-        with _signed_in(there) as (app, client):
-            paths = list(_paths(bench, app, client, _samples(there, batch_id)))
+        with _signed_in(deployment) as (app, client):
+            paths = list(_paths(bench, app, client, _samples(deployment, batch_id)))
             return _measured(bench, app, client, paths)
 
 
-def _half_done(bench: Bench, there: Scene, batch_id: int) -> None:
+def _half_done(bench: Bench, deployment: Deployment, batch_id: int) -> None:
     """Fail some tasks over HTTP and complete half of the others by SQL."""
-    with there.caller("worker") as worker:
+    with deployment.caller("worker") as worker:
         wanted = {"worker": "bench", "batch_id": batch_id, "max_tasks": min(FAILED, bench.tasks // 10)}
         error = {"code": "timeout", "message": "The model server did not answer."}
         reports = [
@@ -64,13 +64,13 @@ def _half_done(bench: Bench, there: Scene, batch_id: int) -> None:
             for t in worker.post("/api/tasks/lease", wanted)["tasks"]
         ]
         worker.post("/api/tasks/report", {"reports": reports})
-    for done in making.completed_by_sql(there, batch_id, bench.tasks // 2, ANSWER):
+    for done in make_batches.complete_by_sql(deployment, batch_id, bench.tasks // 2, ANSWER):
         bench.progress.count("tasks completed by SQL", done, bench.tasks // 2)
 
 
 @contextmanager
-def _signed_in(there: Scene) -> Iterator[tuple[Flask, FlaskClient]]:
-    url = there.services.engine.url.render_as_string(hide_password=False)
+def _signed_in(deployment: Deployment) -> Iterator[tuple[Flask, FlaskClient]]:
+    url = deployment.services.engine.url.render_as_string(hide_password=False)
     app = create_app(Config(database_url=url, admin_token=ADMIN))
     services: Services = app.extensions["interlock"]
     try:
@@ -82,34 +82,36 @@ def _signed_in(there: Scene) -> Iterator[tuple[Flask, FlaskClient]]:
         services.engine.dispose()
 
 
-def _samples(there: Scene, batch_id: int) -> dict[str, Any]:
-    (task_id, document_id), *_ = there.rows(
+def _samples(deployment: Deployment, batch_id: int) -> dict[str, Any]:
+    (task_id, document_id), *_ = deployment.rows(
         f"SELECT id, document_id FROM tasks WHERE batch_id = {batch_id} AND kind = 'ANALYZE' ORDER BY id LIMIT 1"
     )
     return {
         "batch_id": batch_id,
         "task_id": task_id,
         "document_id": document_id,
-        "request_id": _waited(there, batch_id),
+        "request_id": _queued_request(deployment, batch_id),
         "action": "pause",
-        "version": there.rows(f"SELECT version FROM batches WHERE id = {batch_id}")[0][0],  # after the line above
+        "version": deployment.rows(f"SELECT version FROM batches WHERE id = {batch_id}")[0][
+            0
+        ],  # after the queued request has changed it
     }
 
 
-def _waited(there: Scene, batch_id: int) -> str:
-    """Ask for a pause while the row is held, so that it waits; resume the batch, and return the request's id."""
-    with there.caller() as caller:
-        with there.services.engine.begin() as connection:
+def _queued_request(deployment: Deployment, batch_id: int) -> str:
+    """Request a pause while the row is locked, so that it is queued; then resume the batch. Return the request's id."""
+    with deployment.caller() as caller:
+        with deployment.services.engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT 1 FROM batches WHERE id = {batch_id} FOR UPDATE")
-            asked = caller.post(f"/api/batches/{batch_id}/action", {"action": "pause"})
-        while caller.get(f"/api/requests/{asked['request_id']}")["status"] == "QUEUED":
+            queued = caller.post(f"/api/batches/{batch_id}/action", {"action": "pause"})
+        while caller.get(f"/api/requests/{queued['request_id']}")["status"] == "QUEUED":
             time.sleep(0.1)
         caller.act(batch_id, "resume")
-    return str(asked["request_id"])
+    return str(queued["request_id"])
 
 
 def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Walk the pages: each with its path. Raises WrongAnswer where one does not answer."""
+    """Yield each page: its rule and a path. Raises WrongAnswer if a page fails."""
     adapter = app.url_map.bind("localhost")
     for rule in sorted(app.url_map.iter_rules(), key=str):
         view = app.view_functions[rule.endpoint]
@@ -117,9 +119,11 @@ def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any
         if not is_page or str(rule) in NO_PAGES or "filename" in rule.arguments:
             continue
         if missing := rule.arguments - samples.keys():
-            bench.progress.say(f"left out, for there is no sample of {', '.join(sorted(missing))}: {rule}")
+            bench.progress.say(f"left out, since there is no sample of {', '.join(sorted(missing))}: {rule}")
             continue
-        shown = {"version"} if "action" in rule.arguments else set()  # what a page showed goes with each action
+        shown = (
+            {"version"} if "action" in rule.arguments else set()
+        )  # the form of an action sends the version that its page showed
         path = adapter.build(rule.endpoint, {name: samples[name] for name in rule.arguments | shown})
         answer = client.get(path)
         if answer.status_code >= 400:
@@ -133,13 +137,13 @@ def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any
 def _measured(bench: Bench, app: Flask, client: FlaskClient, paths: list[tuple[str, str]]) -> list[Result]:
     empty: list[float] = []
     took: dict[str, list[float]] = {rule: [] for rule, _ in paths}
-    visitor = app.test_client()  # not signed in: the empty page is a form
+    visitor = app.test_client()  # not signed in: gets the sign-in form
     calls = max(20, bench.rounds * CALLS_A_ROUND)
     for number in range(-1, calls):
         for rule, path in paths:
-            for times, who, asked in ((empty, visitor, signing_in.PATH), (took[rule], client, path)):
+            for times, caller, url in ((empty, visitor, signing_in.PATH), (took[rule], client, path)):
                 begun = time.perf_counter()
-                who.get(asked).get_data()
+                caller.get(url).get_data()
                 if number >= 0:
                     times.append((time.perf_counter() - begun) * 1_000)
         bench.progress.count("calls of each page", number + 1, calls)

@@ -1,28 +1,28 @@
-"""Single reports into one batch, beside the same spread over 1,000: is there a hot row?"""
+"""Single reports for one batch, compared with reports for 1,000 batches: shows whether there is a hot row."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from statistics import median
 from typing import Any
 
-from bench import making
+from bench import make_batches
+from bench.deployment import Deployment, DoesNotAddUp, deployed
 from bench.load import load, request_line
 from bench.options import Bench
 from bench.results import Result
 from bench.rounds import alternate, ratio
-from bench.scene import DoesNotAddUp, Scene, scene
 
 BATCHES = 1_000
-MOST_REPORTS_A_SECOND = 1_500  # for how many to lay tasks ready; a service that is faster ends its round early
+MAX_REPORTS_A_SECOND = 1_500  # tasks are prepared for this rate; with a faster service the round ends early
 FLOOR = 0.8
-MOST_LEASES = 1_000
+MAX_LEASES = 1_000
 LEASE_SECONDS = 3_600
 WARM_UP_SECONDS = 1
 _RESULT = {"text": "An answer.", "usage": {"input_tokens": 12, "output_tokens": 3}}
 
 
 class Leased:
-    """Tasks leased beforehand, handed to the load round by round; each is reported once."""
+    """Tasks that were leased before the measurement. Each is reported once."""
 
     def __init__(self, tasks: Iterable[Any]) -> None:
         self._lines = iter(
@@ -37,16 +37,16 @@ class Leased:
         return [line for line, _ in zip(self._lines, range(amount), strict=False)]
 
 
-def _lease(bench: Bench, there: Scene, batches: Sequence[int], each: int) -> list[list[Any]]:
+def _lease(bench: Bench, deployment: Deployment, batches: Sequence[int], each: int) -> list[list[Any]]:
     leased = []
-    with there.caller("worker") as caller:
+    with deployment.caller("worker") as caller:
         for number, batch_id in enumerate(batches):
             tasks: list[Any] = []
             while len(tasks) < each:
                 wanted = {
                     "worker": "bench",
                     "batch_id": batch_id,
-                    "max_tasks": min(MOST_LEASES, each - len(tasks)),
+                    "max_tasks": min(MAX_LEASES, each - len(tasks)),
                     "lease_seconds": LEASE_SECONDS,
                 }
                 tasks += caller.post("/api/tasks/lease", wanted)["tasks"]
@@ -55,37 +55,37 @@ def _lease(bench: Bench, there: Scene, batches: Sequence[int], each: int) -> lis
     return leased
 
 
-def _report(there: Scene, leased: Leased, seconds: int) -> float:
-    """Report single tasks for so many seconds; return them by the second. Raises DoesNotAddUp."""
+def _report(deployment: Deployment, leased: Leased, seconds: int) -> float:
+    """Report single tasks for the given seconds; return the reports per second. Raises DoesNotAddUp."""
     count = "SELECT count(*) FROM tasks WHERE status = 'COMPLETED'"
-    before = there.number(count)
-    done = load(there.server, "worker", leased.take(MOST_REPORTS_A_SECOND * seconds), seconds, once=True)
-    completed = there.number(count) - before
+    before = deployment.number(count)
+    done = load(deployment.server, "worker", leased.take(MAX_REPORTS_A_SECOND * seconds), seconds, once=True)
+    completed = deployment.number(count) - before
     if completed != done.ok:
         raise DoesNotAddUp(f"{done.ok} reports answered, but {completed} tasks completed")
     return done.per_second
 
 
 def single(bench: Bench) -> list[Result]:
-    """Complete tasks one by one, in one batch and over 1,000, in turns; no batch ends meanwhile."""
+    """Complete single tasks of one batch and of 1,000 batches in turns. No batch ends during this."""
     batches = bench.size(BATCHES, least=20)
-    amount = MOST_REPORTS_A_SECOND * (bench.rounds * bench.seconds + WARM_UP_SECONDS)
+    amount = MAX_REPORTS_A_SECOND * (bench.rounds * bench.seconds + WARM_UP_SECONDS)
     each = amount // batches + 1
-    with scene(bench) as there:
-        one = making.large(bench, there, amount + 1)
-        many = making.many(bench, there, batches, each + 1)
+    with deployed(bench) as deployment:
+        one = make_batches.large(bench, deployment, amount + 1)
+        many = make_batches.many(bench, deployment, batches, each + 1)
         bench.progress.say(f"leasing {2 * amount:,} tasks")
-        into_one = Leased(_lease(bench, there, [one], amount)[0])
-        # Neighbouring reports go to different batches.
-        turns = zip_longest(*_lease(bench, there, many, each))
+        into_one = Leased(_lease(bench, deployment, [one], amount)[0])
+        # Successive reports are for different batches.
+        turns = zip_longest(*_lease(bench, deployment, many, each))
         over_many = Leased(task for task in chain.from_iterable(turns) if task)
         bench.progress.say("single reports: into one batch and over many in turns")
         for leased in (into_one, over_many):
-            _report(there, leased, WARM_UP_SECONDS)
+            _report(deployment, leased, WARM_UP_SECONDS)
         found = alternate(
             {
-                "one": lambda: _report(there, into_one, bench.seconds),
-                "spread": lambda: _report(there, over_many, bench.seconds),
+                "one": lambda: _report(deployment, into_one, bench.seconds),
+                "spread": lambda: _report(deployment, over_many, bench.seconds),
             },
             bench.rounds,
             bench.progress,

@@ -1,23 +1,23 @@
-"""What a call costs before the service decides anything: an empty route, and one that reads a batch."""
+"""The cost of a call itself: an empty route, and a route that reads a batch."""
 
 from statistics import median
 
-from bench import making
+from bench import make_batches
+from bench.deployment import deployed
 from bench.load import load, request_line
 from bench.options import Bench
 from bench.results import Result
 from bench.rounds import alternate
-from bench.scene import scene
 
 
 def empty(bench: Bench) -> list[Result]:
-    """Ask an empty route, and a batch, on all connections."""
-    with scene(bench) as there:
-        batch_id = making.many(bench, there, 1)[0]
+    """GET an empty route, and a batch, on all connections."""
+    with deployed(bench) as deployment:
+        batch_id = make_batches.many(bench, deployment, 1)[0]
         bench.progress.say("an empty route and GET of a batch in turns")
 
         def get(path: str, seconds: int) -> float:
-            return load(there.server, "viewer", [request_line(path)], seconds).per_second
+            return load(deployment.server, "viewer", [request_line(path)], seconds).per_second
 
         found = alternate(
             {

@@ -1,9 +1,9 @@
-"""Does an action cost more on a large batch? And to look at one?
+"""Whether an action, or a GET, takes longer on a large batch.
 
-One batch of 200,000 tasks and one of 20 go through the same calls in turns: pause, resume, cancel, reset, each a
-single call on one connection. After a reset both are put back where they began, ANALYZING with the tasks they have,
-by SQL: along the transition table, one version and one audit row a step, as the triggers demand, but in the same run,
-since to stage 200,000 tasks anew for every cancel would take hours and measure nothing else.
+A batch of 200,000 tasks and one of 20 get the same calls in turns: pause, resume, cancel, reset, each a single call
+on one connection. After a reset, both become ANALYZING again with the tasks that they have. That is done by SQL, with
+one version and one audit row for each step, as the triggers require. To stage 200,000 tasks again after every cancel
+would take hours, and would measure nothing else.
 """
 
 import time
@@ -12,17 +12,17 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import making
-from bench.calls import Caller
+from bench import make_batches
+from bench.api_caller import Caller
+from bench.deployment import Deployment, deployed
 from bench.options import Bench
 from bench.results import Result
-from bench.scene import Scene, scene
 
 LARGE, SMALL = 200_000, 20
 CYCLES_A_ROUND = 20
 CEILING = 1.2
 ACTIONS = ("pause", "resume", "cancel", "reset")
-HELD_TO_CEILING = ("pause", "cancel", "reset")
+WITH_CEILING = ("pause", "cancel", "reset")
 _LIFE = (
     ("stage", "action", "SAVED", "STAGING", ""),
     ("staging_completed", "event", "STAGING", "STAGED", ", staged_at = now()"),
@@ -30,9 +30,9 @@ _LIFE = (
 )
 
 
-def _put_back(there: Scene, batches: tuple[int, ...]) -> None:
-    """Bring SAVED batches to ANALYZING with the tasks that they have."""
-    with there.services.engine.begin() as connection:
+def _analyze_again(deployment: Deployment, batches: tuple[int, ...]) -> None:
+    """Make SAVED batches ANALYZING, with the tasks that they have."""
+    with deployment.services.engine.begin() as connection:
         for batch_id in batches:
             for trigger, kind, source, target, times in _LIFE:
                 values = {"id": batch_id, "trigger": trigger, "kind": kind, "source": source, "target": target}
@@ -64,11 +64,11 @@ def _milliseconds(caller: Caller, batch_id: int, action: str) -> float:
 
 
 def sizes(bench: Bench) -> list[Result]:
-    """Time each action on both batches in turns, and a GET."""
+    """Time each action, and a GET, on both batches in turns."""
     tasks, cycles = bench.size(LARGE, least=2_000), max(3, bench.rounds * CYCLES_A_ROUND)
     took: dict[tuple[str, int], list[float]] = {}
-    with scene(bench) as there, there.caller() as caller:
-        small, large = making.many(bench, there, 1, SMALL)[0], making.large(bench, there, tasks)
+    with deployed(bench) as deployment, deployment.caller() as caller:
+        small, large = make_batches.many(bench, deployment, 1, SMALL)[0], make_batches.large(bench, deployment, tasks)
         bench.progress.say(f"actions on {tasks:,} tasks and on {SMALL} in turns")
         for cycle in range(-2, cycles):  # two to warm up
             for action in ("GET", *ACTIONS):
@@ -76,18 +76,18 @@ def sizes(bench: Bench) -> list[Result]:
                     spent = _milliseconds(caller, batch_id, action)
                     if cycle >= 0:
                         took.setdefault((action, batch_id), []).append(spent)
-            _put_back(there, (small, large))
+            _analyze_again(deployment, (small, large))
             bench.progress.count("cycles", cycle + 1, cycles)
     return [_result(action, took[action, large], took[action, small], tasks) for action in (*ACTIONS, "GET")]
 
 
 def _result(action: str, large: list[float], small: list[float], tasks: int) -> Result:
-    held: dict[str, Any] = {"at_most": CEILING} if action in HELD_TO_CEILING else {}
+    ceiling: dict[str, Any] = {"at_most": CEILING} if action in WITH_CEILING else {}
     what = "GET of a batch" if action == "GET" else action
     return Result(
         f"{what}: {tasks:,} tasks, beside {SMALL}",
         f"{median(large):.1f} ms",
         f"{median(small):.1f} ms",
         median(large) / median(small),
-        **held,
+        **ceiling,
     )

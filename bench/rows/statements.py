@@ -1,4 +1,4 @@
-"""How often each call goes to the database: counted on the application itself, run in this process."""
+"""How many statements each call sends to the database. The application runs in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from app import create_app
 from app.schema import migrate
 from app.services import Services
 from app.web.services import EXTENSION
-from bench.making import lines_of
+from bench.make_batches import lines_of
 from bench.options import Bench
 from bench.results import Result
 from config import Config
@@ -24,7 +24,7 @@ ADMIN = "counted-and-gone"
 
 @dataclass
 class Trips:
-    """Statements, and transactions: the driver sends a BEGIN and a COMMIT of its own for each of those."""
+    """Counts of statements and transactions. The driver sends a BEGIN and a COMMIT for each transaction."""
 
     statements: int = 0
     transactions: int = 0
@@ -40,7 +40,7 @@ def _amount(number: int, noun: str) -> str:
 
 @contextmanager
 def counting(engine: Engine) -> Iterator[Trips]:
-    """Count what is sent on an engine while the block runs."""
+    """Count what an engine sends while the block runs."""
     trips = Trips()
 
     def statement(*_: Any) -> None:
@@ -75,7 +75,7 @@ def statements(bench: Bench) -> list[Result]:
     with _application(bench) as (client, services):
         counted: list[Result] = []
 
-        def ask(path: str, body: Any, what: str | None = None) -> Any:
+        def call(path: str, body: Any, what: str | None = None) -> Any:
             with counting(services.engine) as trips:
                 response = client.post(path, json=body) if body is not None else client.get(path)
             assert response.status_code == 200, response.text
@@ -83,24 +83,24 @@ def statements(bench: Bench) -> list[Result]:
                 counted.append(Result(what, *trips.words()))
             return response.json
 
-        _call_each(ask, client)
+        _call_each(call, client)
     return counted
 
 
-def _call_each(ask: Callable[..., Any], client: ApiClient) -> None:
+def _call_each(call: Callable[..., Any], client: ApiClient) -> None:
     made = client.post("/api/batches?name=counted", data=lines_of(AT_ONCE + 3), content_type="application/jsonl")
     batch = made.headers["Location"]
     for action in ("stage", "run", "pause", "resume"):
-        ask(f"{batch}/action", {"action": action}, f"to the database: {action}" if action == "pause" else None)
-    ask(batch, None, "to the database: GET of a batch")
+        call(f"{batch}/action", {"action": action}, f"to the database: {action}" if action == "pause" else None)
+    call(batch, None, "to the database: GET of a batch")
     lease = {"worker": "bench", "batch_id": int(batch.rsplit("/", 1)[1]), "lease_seconds": 600}
-    single = ask("/api/tasks/lease", {**lease, "max_tasks": 1})["tasks"][0]
-    many = ask("/api/tasks/lease", {**lease, "max_tasks": AT_ONCE}, f"to the database: lease {AT_ONCE} of one batch")
+    single = call("/api/tasks/lease", {**lease, "max_tasks": 1})["tasks"][0]
+    many = call("/api/tasks/lease", {**lease, "max_tasks": AT_ONCE}, f"to the database: lease {AT_ONCE} of one batch")
     done: dict[str, Any] = {"result": {"text": "An answer."}}
     path = f"/api/tasks/{single['id']}/complete"
-    ask(path, {"lease_token": single["lease_token"], **done}, "to the database: a single report")
+    call(path, {"lease_token": single["lease_token"], **done}, "to the database: a single report")
     reports = [
         {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", **done}
         for task in many["tasks"]
     ]
-    ask("/api/tasks/report", {"reports": reports}, f"to the database: report {AT_ONCE}")
+    call("/api/tasks/report", {"reports": reports}, f"to the database: report {AT_ONCE}")

@@ -1,7 +1,7 @@
-"""The core: batches and their input, tasks, audit log, requests, tokens, and the database's defences.
+"""The first schema: batches and their input, tasks, audit rows, requests, tokens, and the database's defences.
 
-Words and pairs of states come from the tables they stand in: a later change of those comes with a migration
-that makes these constraints and triggers anew. Longer than 300 lines: a migration is the whole step, in one file.
+The constraints and triggers are generated from the enums and from the transition table. A later change of those needs
+a migration that makes them again. Longer than 300 lines: one migration is one file.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""Real work: documents of folders, prompts with system and schema, usage and its limits, answers found again.
+"""Documents of folders, prompts with system and schema, usage and its limits, reuse of earlier answers.
 
-What was stored before stays: its usage reads as nothing, and ready-made lines get the key that their answers are
-found by. The way back loses what the first step cannot keep: documents found in folders, or given as a folder.
+Stored rows stay. Their usage is empty, and ready-made tasks get the content key by which their answers are reused.
+The downgrade loses what the first schema cannot store: folders, and the documents found in them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from alembic import op
 
 from app.db import BigId, UtcTime
 from app.domain.content_keys import key_of_line
-from app.domain.inputs import OnUnreadable
+from app.domain.documents import OnUnreadable
 from app.models.batch import ONE_SOURCE, one_of
 
 revision = "0002"
@@ -20,13 +20,13 @@ down_revision = "0001"
 
 _USED = ("input_tokens", "output_tokens", "cost_nanos")
 _BACKFILL_LINES = 1000
-# As the first step's name came out: the convention was put on a name that had it already.
+# The name in the first migration: the naming convention was applied twice.
 _OLD_SOURCE, _OLD_TEXT_OR_CONTENT = "ck_documents_ck_documents_one_source", "(text IS NULL) <> (content IS NULL)"
 _FOUND = (("run", sa.Integer()), ("path", sa.Text()), ("folder", sa.Text()), ("parent_id", BigId))
 
 
 def _added() -> Iterator[tuple[str, sa.Column[Any]]]:
-    """Give the new columns, each with its table; a default is there for the rows that are there already."""
+    """Yield the new columns, each with its table. Their defaults are for the existing rows."""
     yield "batches", sa.Column("max_cost_nanos", BigId, nullable=True)
     yield "batches", sa.Column("max_tokens", BigId, nullable=True)
     yield "batches", sa.Column("max_failure_rate", sa.Double(), nullable=True)
@@ -51,7 +51,7 @@ def _count(name: str) -> sa.Column[Any]:
 def upgrade() -> None:
     for table, column in _added():
         op.add_column(table, column)
-    # In so many words: SQLite can add a column with its CHECK, but no CHECK to a table.
+    # As SQL: SQLite can add a column with a CHECK, but it cannot add a CHECK to a table.
     op.execute(
         f"ALTER TABLE batches ADD COLUMN on_unreadable VARCHAR(4) DEFAULT '{OnUnreadable.FAIL}' NOT NULL"
         f" CONSTRAINT ck_batches_on_unreadable CHECK ({one_of('on_unreadable', OnUnreadable)})"
@@ -90,7 +90,7 @@ def _make_usage_counts() -> None:
 
 
 def _documents(number_may_be_null: bool, *more: sa.schema.SchemaItem) -> sa.Table:
-    """Describe the table before a change: SQLite changes it by copying, and cannot tell its CHECK itself."""
+    """Describe the table before a change. SQLite changes a table by copying it, and cannot reflect its CHECK."""
     return sa.Table(
         "documents",
         sa.MetaData(),
@@ -146,7 +146,7 @@ def _key(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _drop_defaults() -> None:
-    """Leave no default behind where that costs nothing: whoever inserts says what. SQLite would copy each table."""
+    """Remove the defaults on PostgreSQL, since every INSERT gives these values. SQLite would copy each table."""
     if op.get_context().dialect.name == "postgresql":
         op.alter_column("batches", "on_unreadable", server_default=None)
         for table, column in _added():

@@ -1,4 +1,4 @@
-"""Links that sign the admin in, once. The release before knows nothing of them."""
+"""Links that sign the admin in once. The release before does not use this table."""
 
 import sqlalchemy as sa
 from alembic import op

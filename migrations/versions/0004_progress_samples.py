@@ -1,4 +1,4 @@
-"""Samples of a run's progress, for its charts. The release before knows nothing of them."""
+"""Samples of the progress of a run, for its charts. The release before does not use this table."""
 
 import sqlalchemy as sa
 from alembic import op

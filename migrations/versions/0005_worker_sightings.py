@@ -1,4 +1,4 @@
-"""Workers as they were last seen."""
+"""When each worker was last seen. The release before does not use this table."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.foreign_server import ForeignServer, foreign_server
 from tests.support.server import ROOT, LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 LATENCY_MS = 40
@@ -45,4 +46,4 @@ def start_worker(
     for process in started:
         process.send_signal(signal.SIGTERM)
     for process in started:
-        assert process.wait(60) in (0, -signal.SIGKILL)
+        assert process.wait(LIMIT_SECONDS) in (0, -signal.SIGKILL)

@@ -10,7 +10,7 @@ from tests.acceptance.conftest import StartWorker
 from tests.support.batches import Batch
 from tests.support.foreign_server import ForeignServer
 from tests.support.server import LiveServer
-from tests.worker.conftest import wait_for
+from tests.support.waiting import wait_until
 
 DOCUMENTS = [{"name": f"{number}.txt", "text": f"Letter number {number}."} for number in range(200)]
 MODELS = [{"connection": "lab", "model": "small"}]
@@ -40,7 +40,7 @@ def test_a_cost_limit_stops_the_batch(
         batch.reach("STAGED")
         batch.ask("run")
         batch.reach("PAUSED")
-        wait_for(lambda: batch.show()["progress"]["analysis"]["leased"] == 0)
+        wait_until(lambda: batch.show()["progress"]["analysis"]["leased"] == 0)
 
         pause = batch.list_all("audit")[-1]
         told = pause["context"]

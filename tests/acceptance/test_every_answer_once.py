@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from app.services import build
 from app.services.upkeep.verify import verify
 from config import Config
@@ -13,7 +11,7 @@ from tests.support.batches import Batch
 from tests.support.documents import Written, write_documents
 from tests.support.foreign_server import CAME, ForeignServer
 from tests.support.server import LiveServer
-from tests.worker.conftest import wait_for
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.extraction.hostile_files import HOSTILE_FILES
 
 FILES, PORTION = 230, 60  # an upload holds so many
@@ -25,15 +23,13 @@ WORKER = ("--concurrency", "8", "--prefetch", "2", "--document-seconds", "3", "-
 STORM = 12
 SLOW = {"type": "delay", "seconds": 3, "times": 4}  # so that something is in flight when somebody is killed
 
-pytestmark = pytest.mark.timeout(400)
-
 
 def uploaded(server: LiveServer, http: object, written: list[Written]) -> Batch:
     batch = Batch(server, http, documents=[], prompts=PROMPTS, models=MODELS, options=OPTIONS)  # type: ignore[arg-type]
     files = [("files", (each.name, each.path.read_bytes(), each.media_type)) for each in written]
     files += [("files", (name, write(), media_type)) for name, media_type, write in HOSTILE_FILES]
     for start in range(0, len(files), PORTION):
-        answer = batch.http.post(f"{batch.url}/documents", files=files[start : start + PORTION], timeout=60)
+        answer = batch.http.post(f"{batch.url}/documents", files=files[start : start + PORTION], timeout=LIMIT_SECONDS)
         assert answer.status_code == 201, answer.text
     return batch
 
@@ -45,16 +41,16 @@ def completed(batch: Batch) -> int:
 def storm(model_server: ForeignServer) -> None:
     """Answer 429 and `Retry-After` until so many were told; LLMock itself judges how they took it."""
     model_server.order({"type": "fail", "status": 429, "retry_after": 1, "times": STORM})
-    wait_for(lambda: len(model_server.answered(429)) == STORM)
+    wait_until(lambda: len(model_server.answered(429)) == STORM)
     answered = len(model_server.answered())
-    wait_for(lambda: len(model_server.answered()) >= answered + 100)
+    wait_until(lambda: len(model_server.answered()) >= answered + 100)
     assert not model_server.faults_of_its_client()
 
 
 def restart(model_server: ForeignServer) -> int:
     """Kill it with calls in flight, and start it again on its port; say how many were in flight."""
     model_server.order(SLOW)
-    wait_for(lambda: model_server.open_calls() >= 4)
+    wait_until(lambda: model_server.open_calls() >= 4)
     model_server.kill()
     lost = model_server.open_calls()
     model_server.start()
@@ -62,9 +58,9 @@ def restart(model_server: ForeignServer) -> int:
 
 
 def run_to_the_end(batch: Batch) -> None:
-    batch.reach("STAGED", 120)
+    batch.reach("STAGED")
     batch.ask("run")
-    batch.reach("COMPLETED", 120)
+    batch.reach("COMPLETED")
 
 
 def test_every_answer_is_paid_for_once(
@@ -78,27 +74,27 @@ def test_every_answer_is_paid_for_once(
     with server.session() as http:
         batch = uploaded(server, http, written)
         batch.ask("stage")
-        staging = batch.reach("STAGED", 120)["progress"]["staging"]
+        staging = batch.reach("STAGED")["progress"]["staging"]
         left_out = {task["document"]["name"] for task in batch.list_all("tasks") if task.get("skipped")}
         assert left_out == {each.name for each in written if not each.readable} | {name for name, *_ in HOSTILE_FILES}
         assert (staging["failed"], staging["skipped"]) == (0, len(left_out))
         assert batch.show()["progress"]["analysis"]["total"] == tasks >= 200 * EACH
 
         batch.ask("run")
-        wait_for(lambda: len(model_server.answered()) >= 100)
+        wait_until(lambda: len(model_server.answered()) >= 100)
         storm(model_server)
         cut_off = restart(model_server)
-        wait_for(lambda: len(model_server.answered()) >= 450)
+        wait_until(lambda: len(model_server.answered()) >= 450)
 
         model_server.order(SLOW)
         before = {line.number for line in model_server.lines()}
-        wait_for(lambda: model_server.open_calls() - cut_off >= 4)
+        wait_until(lambda: model_server.open_calls() - cut_off >= 4)
         worker.kill()
         worker.wait()
-        wait_for(lambda: model_server.open_calls() == cut_off)  # it answers them, and nobody is there
+        wait_until(lambda: model_server.open_calls() == cut_off)  # it answers them, and nobody is there
         lost = len(set(model_server.answered())) - completed(batch)
         start_worker(server, *WORKER)
-        batch.reach("COMPLETED", 120)
+        batch.reach("COMPLETED")
 
         answered = model_server.answered()
         account = (
@@ -121,7 +117,7 @@ def test_every_answer_is_paid_for_once(
         batch.ask("reset")
         changed = next(document for document in batch.list_all("documents") if document["name"] not in left_out)
         batch.http.put(
-            f"{batch.url}/documents/{changed['id']}", json={"text": "It was agreed otherwise."}, timeout=60
+            f"{batch.url}/documents/{changed['id']}", json={"text": "It was agreed otherwise."}, timeout=LIMIT_SECONDS
         ).raise_for_status()
         batch.ask("stage")
         run_to_the_end(batch)

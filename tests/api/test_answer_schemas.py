@@ -48,36 +48,36 @@ def sized(size: int) -> dict[str, Any]:
     ],
     ids=range(8),
 )
-def test_a_schema_is_taken(same_client: ApiClient, schema: Any) -> None:
+def test_a_valid_schema_is_accepted(same_client: ApiClient, schema: Any) -> None:
     assert answered(with_schema(same_client, schema), 201)["state"] == "SAVED"
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "message"),
     [
-        ({"type": "nonsense"}, "is no JSON Schema: at $.type"),
+        ({"type": "nonsense"}, "is not a JSON Schema: at $.type"),
         ({"properties": {"a": {"minimum": "1"}}}, "at $.properties.a.minimum"),
         ({"pattern": "("}, "'(' is not a 'regex'"),
         ({"pattern": "a{99999999999999999999}"}, "repetition number is too large"),
-        ({"$ref": "#/$defs/nothing"}, "refers to #/$defs/nothing, which is not in it"),
+        ({"$ref": "#/$defs/nothing"}, "refers to #/$defs/nothing, which it does not contain"),
         ({"$ref": "#nothing"}, "refers to #nothing"),
         ({"items": {"$ref": "https://schemas.example/a.json"}}, "refers to https://schemas.example/a.json"),
         ({"items": {"$ref": "http://["}}, "refers to http://["),
-        ({"$id": "http://[", "items": {"$id": "a", "$ref": "b"}}, "is no JSON Schema"),
-        ({"$schema": "https://schemas.example/mine"}, "$schema names no version"),
-        ({"$schema": 5}, "$schema names no version"),
-        (nested(120), "is no JSON Schema that can be used: maximum recursion"),
+        ({"$id": "http://[", "items": {"$id": "a", "$ref": "b"}}, "is not a usable JSON Schema: Invalid IPv6 URL"),
+        ({"$schema": "https://schemas.example/mine"}, "$schema is not a known version"),
+        ({"$schema": 5}, "$schema is not a known version"),
+        (nested(120), "is not a usable JSON Schema: maximum recursion"),
         (sized(MOST_SCHEMA_BYTES + 1), f"larger than {MOST_SCHEMA_BYTES} bytes"),
         ({"const": "x" * 1000, "type": "y" * 1000}, " ..."),
     ],
     ids=range(14),
 )
-def test_422_a_schema_that_is_none(same_client: ApiClient, schema: Any, said: str) -> None:
+def test_422_an_invalid_schema(same_client: ApiClient, schema: Any, message: str) -> None:
     """The field is named: the second prompt's schema."""
     body = refused(with_schema(same_client, SCHEMA, schema), 422)
-    (message,) = body["errors"]["prompts"]["1"]["schema"]
-    assert said in message
-    assert len(message) < 500
+    (answered,) = body["errors"]["prompts"]["1"]["schema"]
+    assert message in answered
+    assert len(answered) < 500
 
 
 @pytest.mark.parametrize("schema", [[], "x", 1, True])
@@ -86,7 +86,7 @@ def test_422_a_schema_of_another_type(same_client: ApiClient, schema: Any) -> No
 
 
 def test_422_many_large_schemas(same_client: ApiClient) -> None:
-    """A schema is soon checked, and so are all of a batch together."""
+    """Checking a schema is quick, and so is checking all schemas of a batch together."""
     schema = sized(MOST_SCHEMA_BYTES)
     few = MOST_SCHEMAS_BYTES // MOST_SCHEMA_BYTES
     answered(with_schema(same_client, *[schema] * few), 201)
@@ -95,7 +95,7 @@ def test_422_many_large_schemas(same_client: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("system", ["", "a\0b", 5, ["x"]])
-def test_422_a_system_text_that_is_none(same_client: ApiClient, system: Any) -> None:
+def test_422_an_invalid_system_text(same_client: ApiClient, system: Any) -> None:
     body = {"name": "b", "prompts": [{**PROMPT, "system": system}]}
     assert "system" in refused(same_client.post("/api/batches", json=body), 422)["errors"]["prompts"]["0"]
 
@@ -129,8 +129,8 @@ def test_what_a_worker_is_given(client: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, "text", ["a"], 5, {}])
-def test_metadata_that_is_none_is_empty(client: ApiClient, metadata: Any) -> None:
-    """A worker's result is any object: what it says of a document cannot stop the leases of a batch."""
+def test_invalid_metadata_is_empty(client: ApiClient, metadata: Any) -> None:
+    """A worker's result is any object: invalid metadata must not stop the leases of a batch."""
     prompt = {"name": "p", "text": "<{metadata.author}> {document}"}
     batch = create(client, documents=1, prompts=[prompt])
     act(client, batch["id"], "stage")

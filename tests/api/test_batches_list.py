@@ -51,7 +51,7 @@ def test_the_list_shows_what_the_batch_shows(same_client: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
-def test_a_whole_walk_meets_each_once(client: ApiClient, limit: int) -> None:
+def test_all_pages_together_have_each_batch_once(client: ApiClient, limit: int) -> None:
     """Contract 5: `next_cursor` leads on until it is null; each batch comes once."""
     for number in range(7):
         create(client, documents=0, name=f"b{number}")
@@ -69,8 +69,8 @@ def test_a_whole_walk_meets_each_once(client: ApiClient, limit: int) -> None:
     assert pages == -(-7 // limit)
 
 
-def test_a_walk_is_not_disturbed_by_what_comes_meanwhile(client: ApiClient) -> None:
-    """Contract 5: cursor pagination: a batch made during the walk shifts nothing."""
+def test_new_batches_do_not_disturb_the_pages(client: ApiClient) -> None:
+    """Contract 5: cursor pagination: a batch created meanwhile shifts nothing."""
     for number in range(4):
         create(client, documents=0, name=f"b{number}")
     first = answered(client.get("/api/batches?limit=2"))
@@ -78,7 +78,7 @@ def test_a_walk_is_not_disturbed_by_what_comes_meanwhile(client: ApiClient) -> N
     assert names(client, f"?limit=2&cursor={first['next_cursor']}") == ["b1", "b0"]
 
 
-def test_fifty_unless_told(client: ApiClient) -> None:
+def test_fifty_by_default(client: ApiClient) -> None:
     """Contract 5: `?limit=` is 50 by default, 200 at most."""
     for number in range(51):
         create(client, documents=0, name=f"b{number}")
@@ -97,7 +97,7 @@ def test_archived_ones_are_not_listed(client: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["?state=saved", "?state=", "?state=DONE", "?name=", "?name=" + "x" * 201])
-def test_422_a_filter_that_is_none(same_client: ApiClient, query: str) -> None:
+def test_422_an_invalid_filter(same_client: ApiClient, query: str) -> None:
     """Contract 5: a bad query is 422."""
     refused(same_client.get(f"/api/batches{query}"), 422)
 

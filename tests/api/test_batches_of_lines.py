@@ -41,8 +41,8 @@ def test_each_line_is_one_analysis_task(same_client: ApiClient) -> None:
     ]
 
 
-def test_staging_ready_made_tasks_tells_of_two_changes(same_client: ApiClient) -> None:
-    """Contract 5: `stage` of ready-made tasks sets off an event at once: `batch` differs from `new_state`."""
+def test_staging_ready_made_tasks_makes_two_changes(same_client: ApiClient) -> None:
+    """Contract 5: `stage` of ready-made tasks raises an event at once: `batch` differs from `new_state`."""
     batch = create_ready(same_client)
     answer = same_client.post(f"/api/batches/{batch['id']}/action", json={"action": "stage"})
     body = answered(answer)
@@ -54,7 +54,7 @@ def test_staging_ready_made_tasks_tells_of_two_changes(same_client: ApiClient) -
 @pytest.mark.parametrize(
     "tail", [b"", b"\n", b"\r\n", b"\n\n\n", b"\n  \n"], ids=["none", "one", "crlf", "many", "spaces"]
 )
-def test_empty_lines_are_nothing(same_client: ApiClient, tail: bytes) -> None:
+def test_empty_lines_are_ignored(same_client: ApiClient, tail: bytes) -> None:
     """Contract 5: one ready-made task a line; an empty line is no task."""
     assert answered(post(same_client, json.dumps(GOOD).encode() + tail), 201)["input"]["ready_tasks"] == 1
 
@@ -110,13 +110,13 @@ def test_422_of_very_many_bad_lines_a_thousand_are_named_and_all_are_counted(sam
     body = refused(post(same_client, b"{", *twins), 422)
     assert body["bad_lines"] == 1 + 2_000
     assert list(body["errors"]) == ["line 1", *(f"line {1_502 + n}" for n in range(MOST_NAMED - 1))]
-    assert body["errors"]["line 1502"] == ["custom_id '0' stands on line 2 already"]
+    assert body["errors"]["line 1502"] == ["custom_id '0' is on line 2 already"]
     assert "line 1, line 1502" in body["detail"]
     assert "and 1,981 more" in body["detail"]
 
 
-def test_422_what_is_said_of_a_line_is_short(same_client: ApiClient) -> None:
-    """Contract 5: a caller's own words come back cut."""
+def test_422_a_message_about_a_line_is_short(same_client: ApiClient) -> None:
+    """Contract 5: quotations from the line are cut."""
     many = {f"surprise-{n}": n for n in range(2_000)}
     answer = post(same_client, {**GOOD, **many}, *[{**GOOD, "custom_id": "x" * 500}] * 2)
     assert set(refused(answer, 422)["errors"]) == {"line 1", "line 3"}
@@ -124,7 +124,7 @@ def test_422_what_is_said_of_a_line_is_short(same_client: ApiClient) -> None:
 
 
 def test_413_a_line_that_is_too_long(same_client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract 5: too large is 413; a file without an end of line is not read whole to find that out."""
+    """Contract 5: too large is 413; a file without line ends is refused without reading all of it."""
     monkeypatch.setattr(json_lines, "LINE_BYTES", 1_000)
     body = refused(post(same_client, GOOD, {**GOOD, "body": {"x": "y" * 1_000}}), 413)
     assert body["detail"] == "Line 2 is longer than 1000 bytes."
@@ -133,7 +133,7 @@ def test_413_a_line_that_is_too_long(same_client: ApiClient, monkeypatch: pytest
 def test_lines_may_be_larger_than_other_bodies(
     same_client: ApiClient, same_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract 5: too large is 413; JSON lines have a limit of their own, and no other call takes so much."""
+    """Contract 5: too large is 413; JSON lines have their own limit, which no other call has."""
     monkeypatch.setitem(same_app.config, "MAX_CONTENT_LENGTH", 2_000)
     monkeypatch.setitem(same_app.config, "MAX_JSONL_BYTES", 5_000)
     for size, status in ((3_000, 201), (6_000, 413)):
@@ -153,7 +153,7 @@ def test_the_same_lines_with_the_same_key_are_one_batch(same_client: ApiClient) 
 
 
 def test_every_character_arrives_as_it_was_sent(same_client: ApiClient) -> None:
-    """Contract 5: the ready-made line is the payload: tabs, quotes, backslashes, ends of line and all."""
+    """Contract 5: the ready-made line is the payload: including tabs, quotes, backslashes and line ends."""
     odd = "\t\n\r\\ \\N \\. \"'\x7f\x1f\u2028\U0001f600"
     line = {"custom_id": odd, "method": "\\N", "url": f"/{odd}", "body": {"model": odd, odd: [None, 1.5, "\\", "\0"]}}
     batch = answered(post(same_client, line), 201)
@@ -172,7 +172,7 @@ def test_422_the_same_custom_id_twice(same_client: ApiClient) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\n \n"])
 def test_422_no_line_at_all(same_client: ApiClient, data: bytes) -> None:
-    """Contract 5: one ready-made task a line; no line is no batch."""
+    """Contract 5: one ready-made task a line; a body without lines makes no batch."""
     refused(post(same_client, data), 422)
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.api.schemas.views import schema_of
 from app.domain.transitions import BatchState
-from tests.api.conftest import HoldRow
+from app.services.batch.batch_view import BatchView
 from tests.api.lives import act, answered, as_everywhere, ask, audit, bring, complete, create, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.row_locks import HoldRow
 
 
 def test_shown_with_its_etag(same_client: ApiClient) -> None:
@@ -17,6 +19,25 @@ def test_shown_with_its_etag(same_client: ApiClient) -> None:
     answer = same_client.get(f"/api/batches/{batch['id']}")
     assert as_everywhere(answered(answer)) == batch
     assert answer.headers["ETag"] == f'"{batch["version"]}"'
+
+
+@pytest.mark.parametrize("state", BatchState)
+def test_the_document_describes_a_batch_as_it_is_served(same_client: ApiClient, state: BatchState) -> None:
+    """Contract 5: each field that is promised is there, in its type; and no field is there that is not described."""
+    schema = schema_of(BatchView)
+    batch = show(same_client, bring(same_client, state)["id"])
+    assert schema(unknown="raise").validate(batch) == {}
+    for name in ("progress", "usage", "input", "options"):
+        assert set(batch[name]) <= set(BatchView.__annotations__[name].__annotations__)
+
+
+def test_a_field_of_the_wrong_type_is_seen(same_client: ApiClient) -> None:
+    batch = show(same_client, bring(same_client, "SAVED")["id"])
+    schema = schema_of(BatchView)(unknown="raise")
+    without_name = {name: value for name, value in batch.items() if name != "name"}
+    assert set(schema.validate(without_name)) == {"name"}
+    for wrong in ({"version": "x"}, {"staged_at": 1}, {"options": {**batch["options"], "max_tokens": "x"}}, {"new": 1}):
+        assert set(schema.validate({**batch, **wrong})) == set(wrong)
 
 
 def test_progress_is_the_present_runs_tasks_as_they_stand(same_client: ApiClient) -> None:

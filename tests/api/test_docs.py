@@ -21,7 +21,7 @@ class Loads(HTMLParser):
 
 
 def test_the_page_loads_nothing_from_outside(same_client: ApiClient) -> None:
-    """Contract 5: `GET /api/docs`; every file it names is served here, and its policy allows no other."""
+    """Contract 5: `GET /api/docs`; this service has every file that it names, and its policy allows no other."""
     stranger = same_client.acting_as(None)
     page = stranger.get("/api/docs")
     assert page.status_code == 200
@@ -41,7 +41,7 @@ def test_the_page_loads_nothing_from_outside(same_client: ApiClient) -> None:
 
 
 def test_it_shows_the_served_document(same_client: ApiClient) -> None:
-    """Contract 5: the page shows /api/openapi.json, and asks no validator on the network."""
+    """Contract 5: the page shows /api/openapi.json, and calls no validator on the network."""
     start = same_client.acting_as(None).get("/api/docs/start.js")
     assert start.content_type.startswith("text/javascript")
     assert '"/api/openapi.json"' in start.text

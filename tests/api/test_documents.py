@@ -25,7 +25,7 @@ def empty(client: ApiClient) -> int:
 
 
 def test_inline(operator: ApiClient, client: ApiClient) -> None:
-    """Contract 5: 201 for JSON `{"documents": [...]}`; the batch is one version further, by an edit."""
+    """Contract 5: 201 for JSON `{"documents": [...]}`; the edit raises the batch's version by one."""
     batch_id = empty(client)
     documents = [{"name": "a.txt", "text": "first"}, {"name": "b", "text": "second", "media_type": "text/html"}]
     answer = operator.post(f"/api/batches/{batch_id}/documents", json={"documents": documents})
@@ -126,7 +126,7 @@ def test_409_while_it_is_not_saved(same_client: ApiClient, state: str) -> None:
     assert show(same_client, batch["id"]) == batch
 
 
-def test_after_a_reset_there_is_room_again(same_client: ApiClient) -> None:
+def test_after_a_reset_documents_are_accepted_again(same_client: ApiClient) -> None:
     """Contract 2: `reset` leads back to SAVED; the next staging counts the new document too."""
     batch = bring(same_client, "COMPLETED", documents=1)
     act(same_client, batch["id"], "reset")
@@ -195,7 +195,7 @@ def test_422_a_file_without_a_usable_name(same_client: ApiClient, name: str) -> 
     ids=range(8),
 )
 def test_a_broken_form_is_4xx(same_client: ApiClient, data: bytes) -> None:
-    """Contract 5: a bad body is 4xx, never a fault."""
+    """Contract 5: a bad body is 4xx, never 5xx."""
     path = f"/api/batches/{empty(same_client)}/documents"
     answer = same_client.post(path, data=data, content_type="multipart/form-data; boundary=b")
     assert answer.status_code in (400, 422)
@@ -203,7 +203,7 @@ def test_a_broken_form_is_4xx(same_client: ApiClient, data: bytes) -> None:
 
 
 def test_a_file_that_names_a_path_stays_a_name(client: ApiClient, worker: ApiClient) -> None:
-    """A name is a label, never a place in a file system."""
+    """A name is only a label; it is never used as a path."""
     batch_id = empty(client)
     assert upload(client, batch_id, (b"x", "../../etc/passwd", None)).status_code == 201
     act(client, batch_id, "stage")

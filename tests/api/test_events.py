@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from app.api import events
 from app.services import Services
-from app.services.reads import queries
+from app.services.reads import audit
 from app.web import streams
 from tests.api.lives import act, bring, create, refused
 from tests.support.client import ApiClient
@@ -35,9 +34,7 @@ def stream(client: ApiClient, last_event_id: str | None = None) -> Iterator[Call
 
         def read(amount: int) -> list[Event]:
             found: list[Event] = []
-            deadline = time.monotonic() + 20
-            while len(found) < amount:
-                assert time.monotonic() < deadline, f"only {len(found)} of {amount} changes came"
+            while len(found) < amount:  # a stream ends by itself
                 text = next(chunks)
                 if b"event: change" in (text if isinstance(text, bytes) else text.encode()):
                     found.append(parsed(text if isinstance(text, str) else text.decode()))
@@ -106,7 +103,7 @@ def test_a_last_event_id_that_was_never_given_out(same_client: ApiClient, ident:
 
 def test_more_changes_at_once_than_a_page_holds(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst does not hold the stream up: all of it comes, in order."""
-    monkeypatch.setattr(queries, "CHANGES_PAGE", 4)
+    monkeypatch.setattr(audit, "FEED_PAGE", 4)
     with stream(client) as read:
         ids = [create(client, documents=0)["id"] for _ in range(13)]
         assert [each["batch_id"] for each in read(13)] == ids

@@ -22,7 +22,7 @@ Start = Callable[[str], Flask]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Make an application on a database as it is found."""
+    """Make an application on a database without preparing it."""
     with ExitStack() as opened:
 
         def make(url: str) -> Flask:
@@ -41,7 +41,7 @@ def test_alive_and_ready(app: Flask) -> None:
 
 
 def test_503_while_behind_its_migrations(app: Flask) -> None:
-    """Contract 5: /readyz is 503 while the database is behind its migrations; it lives all the same."""
+    """Contract 5: /readyz is 503 while the database is behind its migrations; /healthz is 200 all the same."""
     service: Services = app.extensions["interlock"]
     with service.engine.begin() as connection:
         connection.execute(text("DELETE FROM alembic_version"))
@@ -130,8 +130,8 @@ def test_metrics_count_what_happens(client: ApiClient) -> None:
     }
 
 
-def test_a_callers_own_words_are_no_labels(client: ApiClient) -> None:
-    """A label for every word that somebody sends would fill the memory."""
+def test_callers_cannot_add_labels(client: ApiClient) -> None:
+    """A label for every method that a caller sends would fill the memory."""
     batch = create(client)
     words = [f"word{number}" for number in range(3)]
     for word in words:

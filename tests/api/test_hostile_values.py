@@ -1,4 +1,4 @@
-"""Values that break databases and encoders: NUL, odd characters, big numbers, booleans for numbers, deep nesting.
+"""Values that break databases and encoders: NUL, unusual characters, large numbers, booleans, deep nesting.
 
 Each is refused with a 4xx or stored and given back as it was: never a 5xx.
 """
@@ -57,13 +57,13 @@ def with_value(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_no_text_of_a_batch_may_hold_nul(client: ApiClient) -> None:
-    """Contract 5: a bad body is 422; a database holds no U+0000."""
+    """Contract 5: a bad body is 422; a database cannot store U+0000."""
     for path in TEXTS:
         refused(client.post("/api/batches", json=with_value(path, NUL)), 422)
     assert client.get("/api/batches").json["batches"] == []
 
 
-def test_every_text_of_a_batch_may_hold_anything_else(client: ApiClient) -> None:
+def test_every_text_of_a_batch_may_have_all_other_characters(client: ApiClient) -> None:
     """Contract 5: JSON in, JSON out, UTF-8."""
     for path in TEXTS:
         made = client.post("/api/batches", json=with_value(path, STRANGE))
@@ -90,7 +90,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("option", NUMBERS)
 def test_options_take_their_range_and_nothing_that_looks_like_a_number(same_client: ApiClient, option: str) -> None:
-    """Contract 5: options are whole numbers; booleans, texts, fractions and endless numbers are refused."""
+    """Contract 5: options are whole numbers; booleans, texts, fractions and infinite numbers are refused."""
     least, most = NUMBERS[option]
     for good in (least, most):
         made = same_client.post("/api/batches", json={"name": "n", "options": {option: good}})
@@ -112,7 +112,7 @@ def test_options_take_their_range_and_nothing_that_looks_like_a_number(same_clie
     ],
 )
 def test_a_lease_asks_in_numbers(same_client: ApiClient, field: str, bad: list[Any]) -> None:
-    """Contract 5: `max_tasks` is 1..1000, `wait_seconds` 0..30; what only looks like a number is refused."""
+    """Contract 5: `max_tasks` is 1..1000, `wait_seconds` 0..30; text that looks like a number is refused."""
     for value in bad:
         body = refused(same_client.post("/api/tasks/lease", json={"worker": "w", field: value}), 422)
         assert field in body["errors"], value
@@ -128,14 +128,14 @@ def test_retry_after_seconds_is_a_number(same_client: ApiClient, bad: Any) -> No
 @pytest.mark.parametrize("flag", ["retryable", "critical"])
 @pytest.mark.parametrize("bad", [0, 1, "true", "yes", None, [], {}])
 def test_a_flag_is_true_or_false(same_client: ApiClient, flag: str, bad: Any) -> None:
-    """Contract 5: `retryable` and `critical` are true or false, and no word that looks like it."""
+    """Contract 5: `retryable` and `critical` are true or false, and no text that looks like it."""
     body = {"lease_token": "t", "error": {"code": "c", "message": "m"}, flag: bad}
     assert flag in refused(same_client.post("/api/tasks/1/fail", json=body), 422)["errors"]
 
 
 @pytest.mark.parametrize("path", ["tasks/a%00b", "requests/a%00b", "requests/%ed%a0%80", "requests/\U0001f600"])
 def test_nul_in_an_id_of_text_is_404(same_client: ApiClient, path: str) -> None:
-    """Contract 5: an id that nothing has is 404, NUL in it or not."""
+    """Contract 5: an unknown id is 404, with or without NUL."""
     refused(same_client.get(f"/api/{path}"), 404)
 
 
@@ -146,14 +146,14 @@ def test_nul_in_a_filter_is_422(same_client: ApiClient, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["%ed%a0%80", "%ff", "%25_%25", "%5c", "%F0%9F%98%80", "'"])
-def test_anything_else_in_a_filter_finds_what_has_it(client: ApiClient, name: str) -> None:
-    """Contract 5: `?name=` filters; wildcards of SQL are characters like others."""
+def test_a_filter_matches_every_other_character(client: ApiClient, name: str) -> None:
+    """Contract 5: `?name=` filters; wildcards of SQL are ordinary characters."""
     create(client, name="contracts")
     assert client.get(f"/api/batches?name={name}").json["batches"] == []
 
 
 class TestWhatWorkersSay:
-    """A worker's texts go into JSON, where U+0000 has a place: they are stored as they are."""
+    """A worker's texts are stored as JSON, which allows U+0000: they are stored unchanged."""
 
     def test_nul_in_a_result(self, same_client: ApiClient) -> None:
         """Contract 5: a result is any object."""
@@ -165,7 +165,7 @@ class TestWhatWorkersSay:
         assert same_client.get(f"/api/batches/{batch['id']}/results").status_code == 200
 
     def test_nul_in_a_staged_text_reaches_the_prompt(self, same_client: ApiClient) -> None:
-        """Contract 5: a STAGE result's text is rendered into the prompt, whatever it holds."""
+        """Contract 5: a STAGE result's text is rendered into the prompt, whatever characters it has."""
         batch = bring(same_client, "STAGING", documents=1)
         assert complete(same_client, lease(same_client, batch["id"])[0], {"text": NUL + STRANGE}).status_code == 200
         assert ask(same_client, batch["id"], "run").status_code == 200
@@ -183,7 +183,7 @@ class TestWhatWorkersSay:
             assert show(same_client, batch["id"])["failure"]["code"] == "critical_error"
 
     def test_nul_in_a_staging_error_that_fails_the_batch(self, same_client: ApiClient) -> None:
-        """Contract 2: a FAILED staging task fails the batch, whatever its message holds."""
+        """Contract 2: a FAILED staging task fails the batch, whatever its message is."""
         batch = bring(same_client, "STAGING", documents=1)
         error = {"code": "unreadable", "message": NUL}
         answer = fail(same_client, lease(same_client, batch["id"])[0], error=error, retryable=False)
@@ -192,7 +192,7 @@ class TestWhatWorkersSay:
             assert answer.json["batch_state"] == "FAILED"
 
     def test_nul_in_a_token_is_no_token(self, same_client: ApiClient) -> None:
-        """Contract 5: a token that was never given out is 409."""
+        """Contract 5: an unknown lease token is 409."""
         batch = bring(same_client, "ANALYZING", documents=1)
         task = lease(same_client, batch["id"])[0]
         refused(complete(same_client, {**task, "lease_token": task["lease_token"] + "\0"}), 409)
@@ -200,11 +200,11 @@ class TestWhatWorkersSay:
 
 
 class TestDeepNesting:
-    """What is nested too deeply to be written again is refused when it comes: it would be an answer's 500 later."""
+    """JSON that is nested too deeply to be written again is refused: otherwise a later answer would fail with 500."""
 
     @pytest.mark.parametrize("depth", [100, 230, 250, 300, 500, 1000, 2000])
     def test_in_every_field_that_is_any_object(self, same_client: ApiClient, depth: int) -> None:
-        """Contract 5: a bad body is 4xx; one that is taken is shown."""
+        """Contract 5: a bad body is 4xx; one that is accepted is shown."""
         deep = nested(depth)
         batch = bring(same_client, "ANALYZING", documents=1)
         task = lease(same_client, batch["id"])[0]
@@ -219,7 +219,7 @@ class TestDeepNesting:
         assert all(answer.status_code in (200, 201, 400, 409, 422) for answer in statuses), [s.data for s in statuses]
         shown = [f"/api/batches/{batch['id']}/audit", f"/api/tasks/{task['id']}", f"/api/batches/{batch['id']}/results"]
         assert {same_client.get(path).status_code for path in shown} == {200}
-        if depth <= 230:  # nothing that anybody writes is refused
+        if depth <= 230:  # realistic nesting is accepted
             assert [answer.status_code for answer in statuses] == [201, 200, 409, 200]
 
     def test_in_a_ready_made_task(self, same_client: ApiClient) -> None:
@@ -231,7 +231,7 @@ class TestDeepNesting:
 
 
 def _json(value: Any) -> bytes:
-    """Write JSON as deep as it is: the usual writers stop earlier."""
+    """Write JSON of any depth: the usual writers stop earlier."""
     if isinstance(value, dict):
         inner, depth = value, 0
         while set(inner) == {"a"}:

@@ -1,4 +1,4 @@
-"""Idempotency-Key on any POST: the first answer again, and never a second effect."""
+"""Idempotency-Key on any POST: the first answer is repeated, and there is never a second effect."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class TestReplay:
     """Contract 4: the same key, caller and body within 24 h gets the first answer again, status and body."""
 
     def test_create(self, client: ApiClient) -> None:
-        """One batch, however often it is asked for."""
+        """Repeated calls create one batch."""
         first = client.post("/api/batches", json={"name": "n"}, headers=KEY)
         assert first.status_code == 201
         for _ in range(2):
@@ -35,7 +35,7 @@ class TestReplay:
         assert len(client.get("/api/batches").json["batches"]) == 1
 
     def test_action(self, client: ApiClient) -> None:
-        """The answer of then, though the batch has moved on."""
+        """The first answer is repeated although the batch has changed since."""
         batch = bring(client, "STAGED")
         path = f"/api/batches/{batch['id']}/action"
         first = client.post(path, json={"action": "run"}, headers=KEY)
@@ -47,7 +47,7 @@ class TestReplay:
         assert show(client, batch["id"])["state"] == "PAUSED"
 
     def test_a_refusal_is_an_answer_too(self, client: ApiClient) -> None:
-        """409, 412, 422 and 404 are kept like any answer: the key stands for that one call."""
+        """409, 412, 422 and 404 are stored like any answer: a key belongs to one call."""
         batch = create(client)
         path = f"/api/batches/{batch['id']}/action"
         for number, (address, body, more, status) in enumerate(
@@ -78,7 +78,7 @@ class TestReplay:
         assert show(client, batch["id"])["input"]["documents"] == 1
 
     def test_multipart_with_another_boundary(self, client: ApiClient) -> None:
-        """The body is the files, not the boundary that a client draws by lot each time."""
+        """The body is the files, not the boundary, which is random each time."""
         batch = create(client, documents=0)
         path = f"/api/batches/{batch['id']}/documents"
 
@@ -98,7 +98,7 @@ class TestReplay:
         assert show(client, batch["id"])["input"]["documents"] == 1
 
     def test_lease(self, client: ApiClient) -> None:
-        """A lost answer of a lease can be had again: the same tasks, not the next ones."""
+        """The lost answer of a lease is repeated: the same tasks, not the next ones."""
         batch = bring(client, "ANALYZING", documents=2)
         body = {"worker": "w", "batch_id": batch["id"]}
         first = client.post("/api/tasks/lease", json=body, headers=KEY)
@@ -108,7 +108,7 @@ class TestReplay:
         assert complete(client, first.json["tasks"][0]).status_code == 200
 
     def test_a_lease_that_found_nothing_first(self, client: ApiClient, service: Services) -> None:
-        """A lease with a key that waits, or looks twice, is answered with what it got in the end."""
+        """A lease with a key that waits, or looks twice, answers with the tasks that it got in the end."""
         taken = bring(client, "ANALYZING", documents=1)
         assert len(lease(client)) == 1  # the queue remembers that this batch had work
         bring(client, "STAGING", documents=1, name="fresh")
@@ -121,7 +121,7 @@ class TestReplay:
 
     @pytest.mark.parametrize("how", ["complete", "fail", "report", "heartbeat", "release"])
     def test_reports(self, client: ApiClient, how: str) -> None:
-        """Any POST means any: reports, heartbeats and releases too."""
+        """Reports, heartbeats and releases too."""
         batch = bring(client, "ANALYZING", documents=2)
         task = lease(client, batch["id"], most=1)[0]
         ref = {"task_id": task["id"], "lease_token": task["lease_token"]}
@@ -138,7 +138,7 @@ class TestReplay:
         replayed(client.post(path, json=body, headers=KEY), first)
 
     def test_a_dry_run(self, client: ApiClient) -> None:
-        """A rehearsal's answer is kept as well, and is another body than the call itself."""
+        """The answer of a dry run is stored as well; its body differs from that of the call itself."""
         batch = create(client)
         path = f"/api/batches/{batch['id']}/action"
         first = client.post(path, json={"action": "stage", "dry_run": True}, headers=KEY)
@@ -148,7 +148,7 @@ class TestReplay:
 
 
 class TestKeys:
-    """Whose key it is, what it stands for, and how long."""
+    """Whose key it is, which call it belongs to, and for how long."""
 
     def test_422_with_another_body(self, client: ApiClient) -> None:
         """Contract 4: with another body, 422; nothing is done."""
@@ -158,7 +158,7 @@ class TestKeys:
         assert len(client.get("/api/batches").json["batches"]) == 1
 
     def test_422_with_another_call(self, client: ApiClient) -> None:
-        """A key stands for one call: another path or another If-Match is another request."""
+        """A key belongs to one call: another path or another If-Match is another request."""
         one, two = create(client), create(client)
         body = {"action": "stage"}
         assert client.post(f"/api/batches/{one['id']}/action", json=body, headers=KEY).status_code == 200
@@ -168,7 +168,7 @@ class TestKeys:
         assert show(client, two["id"])["state"] == "SAVED"
 
     def test_another_caller_is_separate(self, client: ApiClient) -> None:
-        """Contract 4: the same key, caller and body; another caller's key is his own."""
+        """Contract 4: the same key, caller and body; another caller's key is separate."""
         made = [
             caller.post("/api/batches", json={"name": "n"}, headers=KEY)
             for caller in (client, client.acting_as("operator"))
@@ -177,15 +177,15 @@ class TestKeys:
         assert made[0].json["id"] != made[1].json["id"]
         assert "Idempotency-Replayed" not in made[1].headers
 
-    def test_who_may_not_call_claims_nothing(self, client: ApiClient) -> None:
-        """403 and 401 come first: they are not kept under the key."""
+    def test_a_refused_caller_claims_nothing(self, client: ApiClient) -> None:
+        """403 and 401 come first, and are not stored under the key."""
         viewer = client.acting_as("viewer")
         refused(viewer.post("/api/batches", json={"name": "n"}, headers=KEY), 403)
         refused(viewer.acting_as(None).post("/api/batches", json={"name": "n"}, headers=KEY), 401)
         answered(client.post("/api/batches", json={"name": "n"}, headers=KEY), 201)
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
-    def test_422_a_key_that_is_none(self, client: ApiClient, key: str) -> None:
+    def test_422_an_invalid_key(self, client: ApiClient, key: str) -> None:
         """Contract 4: up to 255 characters."""
         answer = client.post("/api/batches", json={"name": "n"}, headers={"Idempotency-Key": key})
         assert "Idempotency-Key" in refused(answer, 422)["errors"]
@@ -193,14 +193,14 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", ["x" * 255, "\xe9", "a b;c\"'%00"])
     def test_any_other_key(self, client: ApiClient, key: str) -> None:
-        """Contract 4: up to 255 characters, whichever."""
+        """Contract 4: up to 255 characters of any kind."""
         headers = {"Idempotency-Key": key}
         first = client.post("/api/batches", json={"name": "n"}, headers=headers)
         assert first.status_code == 201
         replayed(client.post("/api/batches", json={"name": "n"}, headers=headers), first)
 
     def test_24_hours_and_no_longer(self, client: ApiClient, service: Services) -> None:
-        """Contract 4: within 24 h; after that the key is free, and the sweeper's drop changes nothing about that."""
+        """Contract 4: within 24 h; after that the key is free, whether or not the sweeper has deleted it."""
         first = client.post("/api/batches", json={"name": "n"}, headers=KEY)
         self._age(service, hours=23)
         replayed(client.post("/api/batches", json={"name": "n"}, headers=KEY), first)
@@ -209,8 +209,8 @@ class TestKeys:
         assert again.status_code == 201
         assert again.json["id"] != first.json["id"]
 
-    def test_the_sweeper_drops_old_ones(self, client: ApiClient, service: Services) -> None:
-        """Contract 4: within 24 h; older answers are not kept for ever."""
+    def test_the_sweeper_deletes_old_answers(self, client: ApiClient, service: Services) -> None:
+        """Contract 4: within 24 h; older answers are deleted."""
         client.post("/api/batches", json={"name": "n"}, headers=KEY)
         self._age(service, hours=25)
         client.post("/api/batches", json={"name": "n"}, headers={"Idempotency-Key": "young"})
@@ -227,8 +227,8 @@ class TestKeys:
         with service.engine.begin() as connection:
             connection.execute(text(f"UPDATE idempotency_keys SET claimed_at = {older}"))
 
-    def test_other_methods_take_no_notice(self, client: ApiClient) -> None:
-        """Contract 4: on any POST; GET, PATCH and DELETE are what they are."""
+    def test_other_methods_ignore_the_key(self, client: ApiClient) -> None:
+        """Contract 4: on any POST; GET, PATCH and DELETE ignore it."""
         batch = create(client)
         path = f"/api/batches/{batch['id']}"
         for name in ("1", "2"):
@@ -238,7 +238,7 @@ class TestKeys:
 
 
 def test_a_report_repeated_without_a_key_needs_none(same_client: ApiClient) -> None:
-    """Contract 5: the same report again is recognised by itself; a key adds nothing and takes nothing."""
+    """Contract 5: a repeated report is recognised without a key; a key changes nothing."""
     batch = bring(same_client, "ANALYZING", documents=2)
     one, two = lease(same_client, batch["id"])
     assert complete(same_client, one).json == complete(same_client, one).json
@@ -246,7 +246,7 @@ def test_a_report_repeated_without_a_key_needs_none(same_client: ApiClient) -> N
 
 
 def test_files_are_read_whole_after_they_were_hashed(client: ApiClient, worker: ApiClient) -> None:
-    """Contract 4: hashing a body for its key leaves nothing of it out."""
+    """Contract 4: after a body was hashed for its key, it is read from its beginning."""
     batch = create(client, documents=0)
     content = bytes(range(256)) * 4_000
     head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'

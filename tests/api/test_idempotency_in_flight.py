@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from app.services import Services
 from app.services.batch.batch_service import BatchService
-from tests.api.conftest import HoldRow
 from tests.api.lives import audit, create, refused, replayed, show
 from tests.support.client import ApiClient
+from tests.support.row_locks import HoldRow
+from tests.support.waiting import LIMIT_SECONDS
 
 KEY = {"Idempotency-Key": "one"}
 
@@ -28,7 +29,7 @@ class TestInFlight:
 
         def slow(self: BatchService, *args: Any) -> Any:
             inside.set()
-            assert go_on.wait(30)
+            assert go_on.wait(LIMIT_SECONDS)
             return decide(self, *args)
 
         monkeypatch.setattr(BatchService, "decide", slow)
@@ -37,13 +38,13 @@ class TestInFlight:
         thread = threading.Thread(target=lambda: answers.append(other.post(path, json=body, headers=KEY)))
         thread.start()
         try:
-            assert inside.wait(30)
+            assert inside.wait(LIMIT_SECONDS)
             waiting = client.post(path, json=body, headers=KEY)
             assert refused(waiting, 409)["code"] == "idempotency_key_in_use"
             assert int(waiting.headers["Retry-After"]) >= 1
         finally:
             go_on.set()
-            thread.join(30)
+            thread.join(LIMIT_SECONDS)
         assert answers[0].status_code == 200
         replayed(client.post(path, json=body, headers=KEY), answers[0])
         assert len(audit(client, batch["id"])) == 2
@@ -71,7 +72,7 @@ class TestInFlight:
             raise RuntimeError("the disk is full")
 
         with monkeypatch.context() as patched:
-            patched.setattr("app.services.input.edits._NewDocuments.store", broken)
+            patched.setattr("app.services.input.new_documents.NewDocuments.store", broken)
             refused(client.post("/api/batches", json={"name": "n"}, headers=KEY), 500)
         assert client.get("/api/batches").json["batches"] == []
         again = client.post("/api/batches", json={"name": "n"}, headers=KEY)

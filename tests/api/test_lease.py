@@ -11,6 +11,7 @@ from app.services import Services
 from tests.api.calls import UNKNOWN
 from tests.api.lives import act, answered, bring, complete, create_ready, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def run_out(service: Services, task_id: str) -> None:
@@ -161,7 +162,7 @@ def test_two_leases_never_hold_the_same_task(client: ApiClient) -> None:
     callers = [client.acting_as("worker") for _ in range(4)]
 
     def ask(caller: ApiClient) -> None:
-        begin.wait(30)
+        begin.wait(LIMIT_SECONDS)
         for _ in range(10):
             leased.extend(task["id"] for task in lease(caller, batch["id"], most=2))
 
@@ -169,7 +170,7 @@ def test_two_leases_never_hold_the_same_task(client: ApiClient) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT_SECONDS)
     assert len(leased) == len(set(leased)) == 40
 
 
@@ -187,7 +188,7 @@ def test_a_waiting_lease_returns_when_work_comes(client: ApiClient) -> None:
     queue._lease = watched
     thread = threading.Thread(target=lambda: got.extend(lease(waiter, wait_seconds=30)))
     thread.start()
-    assert waiting.wait(30)
+    assert waiting.wait(LIMIT_SECONDS)
     batch = bring(client, "STAGING", documents=1)
     thread.join(25)
     assert not thread.is_alive(), "it waited its whole time"

@@ -1,9 +1,10 @@
-"""GET /api/openapi.json: valid, whole, and true to contract 5."""
+"""GET /api/openapi.json: valid, complete, and in agreement with contract 5."""
 
 import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from app.domain.transitions import ACTIONS, BatchState
@@ -71,7 +72,7 @@ def references(node: Any) -> list[str]:
 
 
 def test_valid_openapi_31(document: dict[str, Any]) -> None:
-    """Contract 5: `GET /api/openapi.json` is a valid OpenAPI 3.1 document; every reference in it leads somewhere."""
+    """Contract 5: `GET /api/openapi.json` is a valid OpenAPI 3.1 document; every reference in it has a target."""
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert [error.message for error in OPENAPI_31_VALIDATOR.iter_errors(document)] == []
     for reference in set(references(document)):
@@ -80,7 +81,7 @@ def test_valid_openapi_31(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_every_call_with_its_answers_and_refusals(document: dict[str, Any], call: Call) -> None:
-    """Contract 5: each call is described, asks for a token, and lists what it answers and refuses."""
+    """Contract 5: each call is described, needs a token, and lists its answers and refusals."""
     described = operation(document, call)
     assert described["summary"]
     assert described["security"] == [{"token": []}]
@@ -123,8 +124,8 @@ def test_every_body_refuses_unknown_fields(document: dict[str, Any], call: Call)
     assert schema["additionalProperties"] is False
 
 
-def test_answers_may_have_more_than_is_promised(document: dict[str, Any]) -> None:
-    """Contract, top: anything may be added beside the names and fields: a client is not told the contrary."""
+def test_answers_may_have_further_members(document: dict[str, Any]) -> None:
+    """Contract, top: answers may get further members; the document does not forbid them."""
     for call in CALLS:
         for status, named in operation(document, call)["responses"].items():
             for media in resolved(document, named).get("content", {}).values():
@@ -185,3 +186,27 @@ def test_the_name_of_a_batch_of_lines(document: dict[str, Any]) -> None:
     """Contract 5: `POST /api/batches?name=...`."""
     listed = {each["name"]: each for each in document["paths"]["/api/batches"]["post"]["parameters"]}
     assert listed["name"]["in"] == "query"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("If-Match", value)
+            for value in ("", "*", "**", '"1"', '"123456789"', '"1234567890"', "1", 'W/"1"', '"x"', '"1')
+        ),
+        *(
+            ("Idempotency-Key", value)
+            for value in ("", "a b", "k" * 255, "k" * 256, "a\tb", "\xe9", "a\xa0b", "a\xadb")
+        ),
+    ],
+)
+def test_the_document_allows_a_header_that_the_service_accepts(
+    same_client: ApiClient, document: dict[str, Any], name: str, value: str
+) -> None:
+    """Contract 4 and 5: a header that the document does not allow is 422, and any other is not."""
+    parameters = document["paths"]["/api/batches/{batch_id}/action"]["post"]["parameters"]
+    (schema,) = (each["schema"] for each in parameters if each["name"] == name)
+    answer = same_client.post("/api/batches/999999/action", json={"action": "run"}, headers={name: value})
+    assert answer.status_code in (404, 422)
+    assert Draft202012Validator(schema).is_valid(value) == (answer.status_code == 404)

@@ -8,9 +8,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.services import Services
-from tests.api.conftest import HoldRow
 from tests.api.lives import act, answered, ask, audit, bring, create, finish_all, refused, show
 from tests.support.client import ApiClient
+from tests.support.row_locks import HoldRow
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from app.services import Services
 from app.services.run_report import cells, run_report
-from app.services.run_report.report_csv import COLUMNS, csv_lines
+from app.web.csv import COLUMNS, csv_lines
 from tests.api.lives import (
     MODEL,
     PROMPT,

@@ -28,12 +28,13 @@ from tests.api.calls import CALLS, Call
 from tests.api.lives import bring, create_ready, lease
 from tests.support import databases
 from tests.support.client import ApiClient, api_client
+from tests.support.effort import SOAK, effort
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 EXAMPLES = settings(
-    max_examples=20,
+    max_examples=effort(test=20, soak=500),
     deadline=None,
-    derandomize=True,  # the same calls in every run: what fails once fails always
+    derandomize=not SOAK,  # the same calls in every run of `make test`: what fails once fails always
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -65,6 +66,7 @@ def document(served: Flask) -> Any:
     return schemathesis.openapi.from_wsgi("/api/openapi.json", served)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_made_up_calls_are_answered_as_documented(document: Any, known: dict[str, list[Any]], call: Call) -> None:
     """Contract 5: no 5xx but a documented 503; status, content type and body are those of the document."""

@@ -10,18 +10,21 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from app import db
+from app.services import Services
 from tests.api.lives import act, answered, ask, bring, create, lease, refused, show
 from tests.support.client import ApiClient
+from tests.support.waiting import LIMIT_SECONDS
 
 Hold = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def database_url(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def database_url(request: pytest.FixtureRequest, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database whose callers wait for their turn a second, not five: a test waits for the end of it."""
-    monkeypatch.setattr(db, "SQLITE_WAIT_SECONDS", 1)
+    monkeypatch.setattr(db, "SQLITE_WAIT_SECONDS", getattr(request, "param", 1))
     return sqlite_url
 
 
@@ -40,16 +43,19 @@ def hold(database_url: str) -> Hold:
     return held
 
 
-def test_a_request_waits_for_its_turn(client: ApiClient, hold: Hold) -> None:
+@pytest.mark.parametrize("database_url", [LIMIT_SECONDS], indirect=True, ids=["patient"])
+def test_a_request_waits_for_its_turn(client: ApiClient, service: Services, hold: Hold) -> None:
     """Contract 4: there a request waits for its turn: it is decided when the other writer is done, and not queued."""
     batch, answers = create(client), []
-    other = client.acting_as("admin")
+    other, begins = client.acting_as("admin"), threading.Event()
+    # The first listener: the next one begins the transaction, which waits.
+    event.listen(service.engine, "begin", lambda _: begins.set(), insert=True)
     thread = threading.Thread(target=lambda: answers.append(ask(other, batch["id"], "stage")))
     with hold():
         thread.start()
-        thread.join(0.2)  # long enough to come and wait; were it not, it would find the database free
+        assert begins.wait(LIMIT_SECONDS)
         assert answers == []
-    thread.join(30)
+    thread.join(LIMIT_SECONDS)
     assert answered(answers[0])["new_state"] == "STAGING"
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from app.services.reads.queries import RESULTS_PAGE
+from app.services.reads.results import RESULTS_PAGE
 from tests.api.lives import (
     LINE,
     act,
@@ -24,6 +24,7 @@ from tests.api.lives import (
 )
 from tests.support.client import ApiClient
 from tests.support.server import LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def tasks_of(client: ApiClient, batch_id: int, query: str = "") -> list[dict[str, Any]]:
@@ -219,17 +220,21 @@ def test_results_that_break_off_are_no_whole_answer(live_server: LiveServer, dat
     with live_server.session() as http:
         url = f"{live_server.url}/api/batches"
         lines = b"".join(LINE.replace(b'"a"', b'"%d"' % number) for number in range(2 * RESULTS_PAGE))
-        made = http.post(f"{url}?name=x", data=lines, headers={"Content-Type": "application/jsonl"}, timeout=30)
+        made = http.post(
+            f"{url}?name=x", data=lines, headers={"Content-Type": "application/jsonl"}, timeout=LIMIT_SECONDS
+        )
         for action in ("stage", "run"):
-            http.post(f"{url}/{made.json()['id']}/action", json={"action": action}, timeout=30)
+            http.post(f"{url}/{made.json()['id']}/action", json={"action": action}, timeout=LIMIT_SECONDS)
         asked = {"worker": "w", "max_tasks": 2 * RESULTS_PAGE}
-        tasks = http.post(f"{live_server.url}/api/tasks/lease", json=asked, timeout=30).json()["tasks"]
+        tasks = http.post(f"{live_server.url}/api/tasks/lease", json=asked, timeout=LIMIT_SECONDS).json()["tasks"]
         long = {"text": "x" * 100_000}  # more together than any buffer between here and there
         reports = [
             {"task_id": t["id"], "lease_token": t["lease_token"], "outcome": "completed", "result": long} for t in tasks
         ]
-        http.post(f"{live_server.url}/api/tasks/report", json={"reports": reports}, timeout=60).raise_for_status()
-        answer = http.get(f"{url}/{made.json()['id']}/results", stream=True, timeout=60)
+        http.post(
+            f"{live_server.url}/api/tasks/report", json={"reports": reports}, timeout=LIMIT_SECONDS
+        ).raise_for_status()
+        answer = http.get(f"{url}/{made.json()['id']}/results", stream=True, timeout=LIMIT_SECONDS)
         rest = answer.iter_content(10_000)
         assert next(rest)
         take_away_the_tasks(database_url)

@@ -35,7 +35,7 @@ def status_with(app: Flask, secret: str, path: str = "/api/batches") -> int:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_made_and_good_for_its_role(client: ApiClient, role: str) -> None:
+def test_created_and_valid_for_its_role(client: ApiClient, role: str) -> None:
     """Contract 5: 201, the secret in `token`; it is valid at once, as its role and name."""
     answer = client.post("/api/tokens", json={"name": "ci", "role": role})
     made = answered(answer, 201)
@@ -79,7 +79,7 @@ def test_listed_in_pages(client: ApiClient) -> None:
 
 class TestRevoked:
     def test_refused_from_then_on(self, client: ApiClient) -> None:
-        """Contract 5: 204; refused from the next second on."""
+        """Contract 5: 204; within a second the token is refused."""
         made = make(client)
         assert status_with(client.application, made["token"]) == 200
         answer = client.delete(f"/api/tokens/{made['id']}")
@@ -94,7 +94,7 @@ class TestRevoked:
         made.extensions["interlock"].engine.dispose()
 
     def test_in_every_process(self, client: ApiClient, other_process: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Contract 5: refused from the next second on, in every process: what one remembers is older by then."""
+        """Contract 5: within a second every process refuses it: no process remembers a token for longer."""
         made = make(client)
         assert status_with(other_process, made["token"]) == 200
         client.delete(f"/api/tokens/{made['id']}")
@@ -103,7 +103,7 @@ class TestRevoked:
         assert status_with(other_process, made["token"]) == 401
 
     def test_its_name_is_free_again(self, client: ApiClient) -> None:
-        """A name means one caller at a time: after the revocation another may bear it."""
+        """One caller has a name at a time: after the revocation another may have it."""
         made = make(client)
         assert "name" in refused(client.post("/api/tokens", json={"name": "ci", "role": "viewer"}), 422)["errors"]
         client.delete(f"/api/tokens/{made['id']}")
@@ -112,15 +112,15 @@ class TestRevoked:
         assert status_with(client.application, again["token"]) == 200
         assert status_with(client.application, made["token"]) == 401
 
-    def test_404_what_is_not_there(self, client: ApiClient) -> None:
-        """Contract 5: revoked is gone; a second time is 404, as is an id that nothing has."""
+    def test_404_an_unknown_token(self, client: ApiClient) -> None:
+        """Contract 5: revoking a token a second time is 404, and so is an unknown id."""
         made = make(client)
         client.delete(f"/api/tokens/{made['id']}")
         refused(client.delete(f"/api/tokens/{made['id']}"), 404)
         refused(client.delete("/api/tokens/999999"), 404)
 
-    def test_an_admin_may_revoke_himself(self, client: ApiClient) -> None:
-        """Admins manage tokens, their own too."""
+    def test_an_admin_may_revoke_their_own_token(self, client: ApiClient) -> None:
+        """Admins manage all tokens, including their own."""
         mine = next(each for each in client.get("/api/tokens").json["tokens"] if each["name"] == "a admin")
         assert client.delete(f"/api/tokens/{mine['id']}").status_code == 204
         refused(client.get("/api/tokens"), 401)
@@ -154,8 +154,8 @@ class TestExpiry:
         "expires_at",
         ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00", "tomorrow", "", 1, True, "9999-12-31T23:59:59-23:59", "2999"],
     )
-    def test_422_a_time_that_is_none(self, same_client: ApiClient, expires_at: Any) -> None:
-        """Contract 5: an expiry that is past, without a zone or no time is 422."""
+    def test_422_an_invalid_time(self, same_client: ApiClient, expires_at: Any) -> None:
+        """Contract 5: an expiry in the past, without a time zone, or not a time is 422."""
         body = {"name": "ci", "role": "viewer", "expires_at": expires_at}
         assert "expires_at" in refused(same_client.post("/api/tokens", json=body), 422)["errors"]
 
@@ -178,13 +178,13 @@ class TestExpiry:
     ],
 )
 def test_422_names_the_field(same_client: ApiClient, field: str, value: Any) -> None:
-    """Contract 5: 422 names the field; nobody is named like the service itself."""
+    """Contract 5: 422 names the field; the names of the service itself are reserved."""
     body = {"name": "ci", "role": "viewer", field: value}
     assert field in refused(same_client.post("/api/tokens", json=body), 422)["errors"]
 
 
 def test_the_admins_token_of_the_settings(config: Config, client: ApiClient) -> None:
-    """Contract 6: ADMIN_TOKEN is a token that is valid as admin from the start; it is in no table."""
+    """Contract 6: ADMIN_TOKEN is valid as admin from the start; it is in no table."""
     app = create_app(replace(config, admin_token="from the environment"))
     try:
         caller = api_client(app, {"admin": "from the environment"})

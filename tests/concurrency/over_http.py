@@ -1,12 +1,11 @@
-"""A client of a running server, and a wait with an end."""
+"""A client of a running server."""
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
-T = TypeVar("T")
+from tests.support.waiting import LIMIT_SECONDS
+
 READY_LINE = b'{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 
 
@@ -25,7 +24,7 @@ class Caller:
         """Call with JSON, or with bytes as they are; headers are named with underscores for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return self._session.request(method, f"{self._url}/api{path}", **content, headers=named, timeout=60)
+        return self._session.request(method, f"{self._url}/api{path}", **content, headers=named, timeout=LIMIT_SECONDS)
 
     def get(self, path: str) -> Any:
         """Read; raises AssertionError for any answer but 200."""
@@ -76,12 +75,3 @@ def answered(response: requests.Response, status: int = 200) -> Any:
     """Assert an answer's status; return its body."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:600]}"
     return response.json()
-
-
-def until(probe: Callable[[], T], what: str, seconds: float = 30.0) -> T:
-    """Ask again and again until the answer is true; raises AssertionError naming `what` never came."""
-    deadline = time.monotonic() + seconds
-    while not (found := probe()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-    return found

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from app import logging
 from app.services import Services, build
 from config import Config
+from tests.support.waiting import LIMIT_SECONDS
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 100.0
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -22,7 +22,7 @@ class Meeting:
     """What the processes of one race share: a barrier, and an event."""
 
     def __init__(self, processes: int) -> None:
-        self.barrier: Barrier = _SPAWN.Barrier(processes, timeout=PATIENCE_SECONDS)
+        self.barrier: Barrier = _SPAWN.Barrier(processes, timeout=LIMIT_SECONDS)
         self.event: Event = _SPAWN.Event()
 
 
@@ -58,4 +58,4 @@ def race(
         futures = [pool.submit(work, *each) for each in arguments]
         if meanwhile:
             meanwhile(shared)
-        return [future.result(PATIENCE_SECONDS) for future in futures]
+        return [future.result(LIMIT_SECONDS) for future in futures]

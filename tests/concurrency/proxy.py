@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
+from tests.support.waiting import LIMIT_SECONDS
+
 HEADER = "X-Lose-The-Answer"
 
 
@@ -21,7 +23,12 @@ def losing_proxy(upstream: str) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name not in ("Host", HEADER)}
             answer = requests.request(
-                self.command, upstream + self.path, data=body, headers=headers, timeout=60, allow_redirects=False
+                self.command,
+                upstream + self.path,
+                data=body,
+                headers=headers,
+                timeout=LIMIT_SECONDS,
+                allow_redirects=False,
             )
             self.close_connection = True
             if HEADER in self.headers:

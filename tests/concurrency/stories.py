@@ -63,12 +63,12 @@ def complete(services: Services, task: Leased, result: dict[str, Any] | None = N
 
 
 def state_of(services: Services, batch_id: int) -> str:
-    return str(services.queries.batch(batch_id)["state"])
+    return str(services.reads.batches.show(batch_id)["state"])
 
 
 def trail(services: Services, batch_id: int) -> list[str]:
     """The triggers of a batch's changes, oldest first."""
-    return [row["trigger"] for row in services.queries.audit(batch_id, 200)]
+    return [row["trigger"] for row in services.reads.audit.page(batch_id, 200)[0]]
 
 
 def let_leases_run_out(services: Services, batch_id: int) -> None:

@@ -37,11 +37,11 @@ def test_one_pause_and_no_lease_after_it(services: Services, database_url: str, 
 
     calls = sum(race(work_on, [(database_url, batch_id)] * PROCESSES))
 
-    (pause,) = [row for row in services.queries.audit(batch_id) if row["actor"] == "system:breaker"]
+    (pause,) = [row for row in services.reads.audit.page(batch_id)[0] if row["actor"] == "system:breaker"]
     assert (pause["trigger"], pause["to_state"]) == ("pause", "PAUSED")
     said = pause["context"]
     unit = 10 if said["limit"] == "max_tokens" else 1
-    batch = services.queries.batch(batch_id)
+    batch = services.reads.batches.show(batch_id)
     assert (batch["state"], batch["version"]) == ("PAUSED", pause["version"])
     assert calls == batch["usage"]["cost"] == batch["progress"]["analysis"]["completed"] >= LIMIT
     assert batch["usage"]["by_model"][0]["calls"] == calls

@@ -3,8 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from tests.concurrency.conftest import Call, Shared
+from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import answered
+from tests.support.server import Shared
+from tests.support.waiting import LIMIT_SECONDS
 
 WORKERS, TASKS_EACH = 8, 12
 
@@ -34,7 +36,7 @@ def test_a_cancel_among_reports(shared: Shared, call: Call) -> None:
     client = call(shared.server)
     batch_id = client.analyzing(WORKERS * TASKS_EACH)
     tasks = client.lease(WORKERS * TASKS_EACH - 1, batch_id=batch_id)  # one stays open: it cannot complete
-    barrier = Barrier(WORKERS + 1, timeout=60)
+    barrier = Barrier(WORKERS + 1, timeout=LIMIT_SECONDS)
 
     def report(worker: int) -> list[tuple[str, int]]:
         mine = call(shared.server)

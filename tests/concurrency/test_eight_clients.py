@@ -8,9 +8,10 @@ from typing import Any
 
 import requests
 
-from tests.concurrency.conftest import Call, Shared
-from tests.concurrency.over_http import Caller, until
-from tests.support.server import LiveServer
+from tests.concurrency.conftest import Call
+from tests.concurrency.over_http import Caller
+from tests.support.server import LiveServer, Shared
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 CLIENTS, ROUNDS = 8, 12
 FLIP = {"ANALYZING": "pause", "PAUSED": "resume"}
@@ -20,7 +21,7 @@ FLIP = {"ANALYZING": "pause", "PAUSED": "resume"}
 def eight(call: Call, server: LiveServer) -> Iterator[Any]:
     """Give a function that lets eight clients ask at once, and returns their answers."""
     clients = [call(server) for _ in range(CLIENTS)]
-    barrier = Barrier(CLIENTS, timeout=60)
+    barrier = Barrier(CLIENTS, timeout=LIMIT_SECONDS)
 
     def ask(client: Caller, *arguments: Any, **headers: str) -> requests.Response:
         barrier.wait()
@@ -37,7 +38,7 @@ def what_became_of(client: Caller, answers: list[requests.Response]) -> list[int
     for answer in answers:
         if answer.status_code == 202:
             path = f"/requests/{answer.json()['request_id']}"
-            until(lambda path=path: client.get(path)["status"] != "QUEUED", "the end of a queued request")
+            wait_until(lambda path=path: client.get(path)["status"] != "QUEUED", "the end of a queued request")
             request = client.get(path)
             won += [request["version"]] if request["status"] == "APPLIED" else []
     return sorted(won)

@@ -5,7 +5,6 @@ Idempotency-Key and without one, and the batch is seen through to its end.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -17,17 +16,17 @@ import requests
 from sqlalchemy import select, update
 
 from app import db
-from app.api.schemas import BatchBody
+from app.api.schemas.taken import BatchBody
 from app.db import transaction
 from app.models import Batch, IdempotencyKey
 from app.services import Services
 from app.services.input import edits
 from app.services.upkeep.verify import verify
 from tests.concurrency import stories
-from tests.concurrency.conftest import Shared
 from tests.concurrency.mortal import asks, dies, mortal_server
-from tests.concurrency.over_http import until
-from tests.support.server import LiveServer
+from tests.support.databases import NewDatabase
+from tests.support.server import LiveServer, Shared
+from tests.support.waiting import wait_until
 
 FEWEST_POINTS = 4  # a BEGIN, a statement, a COMMIT, the answer
 MOST_POINTS = 80
@@ -68,7 +67,7 @@ def the_last_report(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "paid for"}}
 
     def effects() -> int:
-        return int(services.queries.task(task["id"])["result"] == body["result"])
+        return int(services.reads.tasks.show(task["id"])["result"] == body["result"])
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -81,7 +80,7 @@ def the_report_that_crosses_a_limit(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "paid for", "usage": {"cost": 1}}}
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["usage"]["cost"])
+        return int(services.reads.batches.show(batch_id)["usage"]["cost"])
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -93,7 +92,7 @@ def a_staging_report(services: Services) -> Try:
     body = {"lease_token": task["lease_token"], "result": {"text": "what was read"}}
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["progress"]["analysis"]["total"] == 2)
+        return int(services.reads.batches.show(batch_id)["progress"]["analysis"]["total"] == 2)
 
     return Try(f"/tasks/{task['id']}/complete", body, effects, 200, lambda: {batch_id})
 
@@ -102,7 +101,7 @@ def a_lease(services: Services) -> Try:
     batch_id = stories.analyzing(services, 3)
 
     def effects() -> int:
-        return int(services.queries.batch(batch_id)["progress"]["analysis"]["leased"] > 0)
+        return int(services.reads.batches.show(batch_id)["progress"]["analysis"]["leased"] > 0)
 
     body = {"worker": "w", "max_tasks": 2, "batch_id": batch_id}
     return Try("/tasks/lease", body, effects, 200, lambda: {batch_id})
@@ -136,10 +135,8 @@ WITHOUT = (a_pause, the_last_report, a_staging_report, a_lease, a_creation)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def mortal(
-    request: pytest.FixtureRequest, database_of: Callable[[str], AbstractContextManager[str]]
-) -> Iterator[Shared]:
-    with database_of(request.param) as url, mortal_server(url) as server:
+def mortal(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Shared]:
+    with new_database(request.param) as url, mortal_server(url) as server:
         yield Shared(server, url)
 
 
@@ -237,7 +234,7 @@ def test_a_crash_between_the_last_report_and_the_event(
         if cut.effects() and stories.state_of(services, batch_id) == "ANALYZING":
             break
     start_server(mortal.database_url)  # which sweeps
-    until(lambda: stories.state_of(services, batch_id) == "COMPLETED", "the event that the crash left undone", 10)
+    wait_until(lambda: stories.state_of(services, batch_id) == "COMPLETED", "the event that the crash left undone")
     assert stories.trail(services, batch_id)[4:] == ["tasks_finished"]
 
 
@@ -257,8 +254,8 @@ def test_a_crash_between_the_report_and_the_breakers_pause(
             break
     assert left, "no point lies between the report and the pause"
     start_server(mortal.database_url)  # which sweeps
-    until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone", 10)
+    wait_until(lambda: stories.state_of(services, left) == "PAUSED", "the pause that the crash left undone")
     assert stories.trail(services, left)[4:] == ["pause", "resume", "pause"]
-    assert services.queries.audit(left)[-1]["actor"] == "system:breaker"
+    assert services.reads.audit.page(left)[0][-1]["actor"] == "system:breaker"
     stories.act(services, left, "resume", max_cost=None)
     stories.bring_to_end(services, [left])

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 
+import pytest
 from sqlalchemy import and_, func, insert, literal, select, update
 
 from app import db
@@ -14,8 +15,9 @@ from app.services import Services
 from app.services.queue.reports import Report
 from tests.concurrency import stories
 from tests.concurrency.processes import meeting, race, services_on
+from tests.support.effort import effort
 
-ROUNDS = {"postgresql": 2_000, "sqlite": 150}
+ROUNDS = {"postgresql": effort(test=200, soak=4_000), "sqlite": effort(test=50, soak=400)}
 Round = tuple[int, str, str]  # batch, task, lease token
 
 
@@ -63,6 +65,7 @@ def report_all(database_url: str, rounds: list[Round]) -> list[tuple[float, floa
     return told
 
 
+@pytest.mark.soak
 def test_two_processes_complete_a_batch_once(services: Services, database_url: str) -> None:
     """Contract 5: before the last report of a phase is answered the state has changed: exactly once."""
     rounds = ROUNDS[services.engine.dialect.name]

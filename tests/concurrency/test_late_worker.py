@@ -14,10 +14,12 @@ from sqlalchemy import event
 
 from app.errors import ReportRefused
 from app.services import Services
+from app.services.reads.task_walk import Wanted
 from tests.concurrency import stories
-from tests.concurrency.conftest import Call, Shared
-from tests.concurrency.over_http import answered, until
-from tests.support.server import ROOT
+from tests.concurrency.conftest import Call
+from tests.concurrency.over_http import answered
+from tests.support.server import ROOT, Shared
+from tests.support.waiting import wait_until
 
 # A worker that does one task: it tells what it leased, works until it is given a line, reports, and tells the answer.
 WORKER = """
@@ -26,11 +28,11 @@ url, token, batch_id = sys.argv[1:]
 with requests.Session() as http:
     http.headers["Authorization"] = "Bearer " + token
     body = {"worker": "slow", "lease_seconds": 1, "batch_id": int(batch_id)}
-    task = http.post(url + "/api/tasks/lease", json=body, timeout=60).json()["tasks"][0]
+    task = http.post(url + "/api/tasks/lease", json=body, timeout=180).json()["tasks"][0]
     print(task["id"], flush=True)
     sys.stdin.readline()
     body = {"lease_token": task["lease_token"], "result": {"text": "late"}}
-    answer = http.post(url + "/api/tasks/" + task["id"] + "/complete", json=body, timeout=60)
+    answer = http.post(url + "/api/tasks/" + task["id"] + "/complete", json=body, timeout=180)
     print(answer.text, flush=True)
 """
 
@@ -57,7 +59,7 @@ def test_a_worker_stopped_past_its_lease(shared: Shared, call: Call) -> None:
         os.kill(worker.pid, signal.SIGSTOP)
         worker.stdin.write("\n")  # its work is done, but it does not get to say so
         worker.stdin.flush()
-        (again,) = until(lambda: client.lease(batch_id=batch_id), "the lease of a task whose lease ran out")
+        (again,) = wait_until(lambda: client.lease(batch_id=batch_id), "the lease of a task whose lease ran out")
         assert (again["id"], again["attempt"]) == (task_id, 2)
         os.kill(worker.pid, signal.SIGCONT)
         told = orjson.loads(worker.stdout.readline())
@@ -101,9 +103,9 @@ def test_a_report_between_the_sweepers_look_and_its_write(
 
     sweeping.sweeper.sweep()
 
-    tasks = {task["id"]: task for task in services.queries.tasks(batch_id)}
+    tasks = {task["id"]: task for task in services.reads.tasks.page(batch_id, Wanted(by_id=True)).tasks}
     assert (tasks[first["id"]]["status"], tasks[last["id"]]["status"]) == ("COMPLETED", "QUEUED")
-    assert services.queries.task(first["id"])["result"] == stories.RESULT
+    assert services.reads.tasks.show(first["id"])["result"] == stories.RESULT
     stories.complete(services, last)  # back in the queue, but nobody else's
     assert stories.state_of(services, batch_id) == "COMPLETED"
 
@@ -123,7 +125,7 @@ def test_a_sweeper_with_an_old_look(services: Services, database_url: str, anoth
     when_it_looks(sweeping, 1, meanwhile)
     sweeping.sweeper.sweep()
 
-    assert services.queries.task(first["id"])["status"] == "LEASED"
+    assert services.reads.tasks.show(first["id"])["status"] == "LEASED"
     with pytest.raises(ReportRefused, match="leased again"):
         stories.complete(services, first)
     stories.complete(services, again[0])

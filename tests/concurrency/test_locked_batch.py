@@ -10,8 +10,11 @@ import pytest
 
 from app.services import Services
 from tests.concurrency import stories
-from tests.concurrency.conftest import Call, HoldRow, Shared
-from tests.concurrency.over_http import Caller, answered, until
+from tests.concurrency.conftest import Call
+from tests.concurrency.over_http import Caller, answered
+from tests.support.row_locks import HoldRow
+from tests.support.server import Shared
+from tests.support.waiting import wait_until
 
 SIX = ("pause", "resume", "pause", "resume", "pause", "cancel")
 
@@ -36,7 +39,7 @@ def applied(client: Caller, request_ids: list[str]) -> list[Any]:
     def ended() -> bool:
         return all(client.get(f"/requests/{each}")["status"] != "QUEUED" for each in request_ids)
 
-    until(ended, "the end of the queue")
+    wait_until(ended, "the end of the queue")
     return [client.get(f"/requests/{each}") for each in request_ids]
 
 
@@ -99,7 +102,7 @@ def test_others_do_not_wait(shared_postgres: Shared, call: Call, hold_row: HoldR
             refused = client.send(method, f"/batches/{locked}{path}", body)
             assert refused.status_code == 503, refused.text
             assert int(refused.headers["Retry-After"]) >= 1
-    until(lambda: client.batch(locked)["state"] == "COMPLETED", "the event that the last report set off")
+    wait_until(lambda: client.batch(locked)["state"] == "COMPLETED", "the event that the last report set off")
     assert [row["trigger"] for row in client.audit(locked)[4:]] == ["tasks_finished"]
 
 
@@ -113,6 +116,6 @@ def test_a_new_request_does_not_overtake(services: Services, hold_row: HoldRow) 
         assert ask(batch_id, "pause", {"if_version": 4})["queue_position"] == 3  # will have been overtaken
     answer = ask(batch_id, "pause", {"if_version": 6})
     assert (answer["success"], answer["previous_state"], answer["version"]) == (True, "ANALYZING", 7)
-    rows = [request for _, request in services.queries.requests(batch_id)]
+    rows = services.reads.requests.page(batch_id)[0]
     assert [(row["status"], row["version"]) for row in rows] == [("APPLIED", 5), ("APPLIED", 6), ("REFUSED", 6)]
     assert stories.trail(services, batch_id)[4:] == ["pause", "resume", "pause"]

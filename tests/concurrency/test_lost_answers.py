@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.concurrency.conftest import Shared
 from tests.concurrency.over_http import READY_LINE, Caller, answered
 from tests.concurrency.proxy import HEADER, losing_proxy
+from tests.support.server import Shared
 
 
 class Forgetful:

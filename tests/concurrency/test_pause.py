@@ -12,8 +12,8 @@ from app.domain.leases import TaskStatus
 from app.models import Task
 from app.services import Services
 from tests.concurrency import stories
-from tests.concurrency.over_http import until
 from tests.concurrency.processes import Meeting, meeting, race, services_on
+from tests.support.waiting import wait_until
 
 PROCESSES, THREADS, TASKS, CALLS_AFTER = 2, 25, 3_000, 3
 Lease = tuple[float, str, str]  # when it was asked for, task, token
@@ -51,9 +51,9 @@ def test_nobody_leases_after_the_pause(services: Services, database_url: str) ->
 
     def pause(shared: Meeting) -> None:
         shared.barrier.wait()
-        until(lambda: leased_now(services, batch_id) >= 50, "the first leases", 60)
+        wait_until(lambda: leased_now(services, batch_id) >= 50, "the first leases")
         try:
-            until(lambda: asked_to_pause(services, batch_id), "the pause", 60)
+            wait_until(lambda: asked_to_pause(services, batch_id), "the pause")
             seen["answered_at"], seen["leased"] = time.monotonic(), leased_now(services, batch_id)
         finally:
             shared.event.set()
@@ -65,11 +65,11 @@ def test_nobody_leases_after_the_pause(services: Services, database_url: str) ->
     assert len({task for _, task, _ in leases}) == len(leases)  # none twice
     assert seen["leased"] == len(leases) == leased_now(services, batch_id)  # no lease was committed after the pause
     assert all(asked_at < seen["answered_at"] for asked_at, _, _ in leases)
-    assert services.queries.audit(batch_id)[-1]["trigger"] == "pause"
+    assert services.reads.audit.page(batch_id)[0][-1]["trigger"] == "pause"
 
     for _, task, token in leases[:20]:  # in flight: they count
         stories.complete(services, {"id": task, "lease_token": token})
-    batch = services.queries.batch(batch_id)
+    batch = services.reads.batches.show(batch_id)
     assert (batch["state"], batch["progress"]["analysis"]["completed"]) == ("PAUSED", 20)
     assert stories.lease(services, batch_id) == []
     stories.act(services, batch_id, "resume")

@@ -10,6 +10,7 @@ import pytest
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller, answered
 from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 
 MOST_WORKERS = 6
 
@@ -47,7 +48,7 @@ def run_worker(server: LiveServer, batch_id: int, ended: Any) -> int | None:
             except subprocess.TimeoutExpired:
                 if ended():
                     worker.terminate()
-                    return worker.wait(30)
+                    return worker.wait(LIMIT_SECONDS)
         worker.kill()
     return None
 

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
-from tests.concurrency.conftest import Call, Shared
+from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller, answered
+from tests.support.server import Shared
+from tests.support.waiting import LIMIT_SECONDS
 
 WORKERS, TASKS_EACH = 8, 12
 LINE = b'{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"question": %d}}\n'
@@ -31,7 +33,7 @@ def test_late_answers_among_a_restage(shared: Shared, call: Call) -> None:
     batch_id = of_questions(client, WORKERS * TASKS_EACH)
     leased = client.lease(1000, batch_id=batch_id)
     client.act(batch_id, "cancel")
-    barrier = Barrier(WORKERS + 1, timeout=60)
+    barrier = Barrier(WORKERS + 1, timeout=LIMIT_SECONDS)
 
     def report(worker: int) -> set[int]:
         mine = call(shared.server)
@@ -63,7 +65,7 @@ def test_two_restages_at_once_begin_one_run(shared: Shared, call: Call) -> None:
     batch_id = of_questions(client, 3)
     for task in client.lease(1000, batch_id=batch_id):
         answered(client.complete(task))
-    barrier = Barrier(2, timeout=60)
+    barrier = Barrier(2, timeout=LIMIT_SECONDS)
 
     def restage(_: int) -> int:
         mine = call(shared.server)

@@ -15,8 +15,9 @@ import requests
 from app.services import Services
 from tests.concurrency import stories
 from tests.concurrency.conftest import Call
-from tests.concurrency.over_http import Caller, until
+from tests.concurrency.over_http import Caller
 from tests.support.server import LiveServer
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 CLIENTS = 8
 
@@ -46,7 +47,7 @@ def test_another_sweeps_when_the_leader_is_killed(
 ) -> None:
     """Contract 5: a lease that runs out puts the task back, whichever process is left to see it."""
     leader = start_server(database_url)
-    until(lambda: somebody_leads(database_url), "a leader")
+    wait_until(lambda: somebody_leads(database_url), "a leader")
     start_server(database_url)
     batch_id = stories.analyzing(services, 1)
     os.killpg(leader.pid, signal.SIGKILL)
@@ -54,9 +55,9 @@ def test_another_sweeps_when_the_leader_is_killed(
     stories.let_leases_run_out(services, batch_id)
 
     def queued() -> bool:
-        return bool(services.queries.batch(batch_id)["progress"]["analysis"]["queued"])
+        return bool(services.reads.batches.show(batch_id)["progress"]["analysis"]["queued"])
 
-    until(queued, "the sweep of the other server")
+    wait_until(queued, "the sweep of the other server")
     assert somebody_leads(database_url)
 
 
@@ -67,7 +68,7 @@ def test_sigterm_loses_nothing_that_was_answered(
     server = start_server(database_url, workers=2)
     batch_id = stories.analyzing(services, 1_000)
     tasks = stories.lease(services, batch_id)
-    barrier = Barrier(CLIENTS + 1, timeout=60)
+    barrier = Barrier(CLIENTS + 1, timeout=LIMIT_SECONDS)
 
     def traffic(number: int) -> tuple[list[int], list[str]]:
         client, created, reported = call(server), [], []
@@ -85,7 +86,7 @@ def test_sigterm_loses_nothing_that_was_answered(
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(traffic, number) for number in range(CLIENTS)]
         barrier.wait()
-        until(lambda: services.queries.batch(batch_id)["progress"]["analysis"]["completed"] > 40, "traffic")
+        wait_until(lambda: services.reads.batches.show(batch_id)["progress"]["analysis"]["completed"] > 40, "traffic")
         assert server.stop() == 0
         told = [client.result() for client in clients]
     made = [batch for created, _ in told for batch in created]
@@ -93,7 +94,7 @@ def test_sigterm_loses_nothing_that_was_answered(
     assert len(reported) > 40
     assert len(reported) < len(tasks)  # it was stopped in the midst of them
     assert all(stories.state_of(services, batch) == "SAVED" for batch in made)
-    assert all(services.queries.task(task)["status"] == "COMPLETED" for task in reported)
+    assert all(services.reads.tasks.show(task)["status"] == "COMPLETED" for task in reported)
 
 
 def accepted(url: str, token: str) -> tuple[float, bool]:
@@ -116,7 +117,7 @@ def test_a_revoked_token_is_refused_by_both(
     assert call(servers[0]).send("DELETE", f"/tokens/{token['id']}").status_code == 204
     revoked_at = time.monotonic()
     for server in servers:
-        last = until(lambda url=server.url: refused_at(url, token["token"], revoked_at), "the refusal", 10)
+        last = wait_until(lambda url=server.url: refused_at(url, token["token"], revoked_at), "the refusal", 10)
         assert last
         assert not accepted(server.url, token["token"])[1]
 

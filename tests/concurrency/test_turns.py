@@ -2,7 +2,7 @@
 
 from app.services import Services
 from tests.concurrency import stories
-from tests.concurrency.over_http import until
+from tests.support.waiting import wait_until
 
 BIG, SMALL = 20_000, 10
 
@@ -13,7 +13,9 @@ def test_ten_tasks_do_not_wait_for_twenty_thousand(services: Services) -> None:
     assert len(services.queue.lease("w", max_tasks=500)) == 500  # it has been alone, and has no debt for that
     small = stories.analyzing(services, SMALL)
 
-    first = until(lambda: small in [task["batch_id"] for task in services.queue.lease("w", max_tasks=2)], "its turn")
+    first = wait_until(
+        lambda: small in [task["batch_id"] for task in services.queue.lease("w", max_tasks=2)], "its turn"
+    )
     assert first
     leased = [task["batch_id"] for _ in range(SMALL - 1) for task in services.queue.lease("w", max_tasks=2)]
     assert leased.count(small) == leased.count(big) == SMALL - 1

@@ -57,7 +57,7 @@ def test_a_whole_life_by_the_four_methods_alone(services: Services, batch_id: in
     task = leased(services)
     error = {"lease_token": task["lease_token"], "error": {"code": "x", "message": "y"}, "retryable": False}
     assert batches.handle_task_failure(task["id"], error) is None
-    assert services.queries.batch(batch_id)["failure"]["code"] == "all_tasks_failed"
+    assert services.reads.batches.show(batch_id)["failure"]["code"] == "all_tasks_failed"
     assert list(verify(services.engine)) == []
 
 
@@ -68,7 +68,7 @@ def test_context_carries_what_the_edges_know(services: Services, batch_id: int) 
     assert batches.request_state_change(batch_id, "stage", {**CONTEXT, **own, "dry_run": True})["dry_run"] is True
     assert batches.request_state_change(batch_id, "stage", {**CONTEXT, "if_version": 9})["code"] == "version_mismatch"
     batches.request_state_change(batch_id, "stage", {**CONTEXT, **own, "if_version": 1})
-    row = services.queries.audit(batch_id)[-1]
+    row = services.reads.audit.page(batch_id)[0][-1]
     said = {"actor": "maria", "role": "operator", "request_id": "r-1", "reason": "because", "context": own}
     assert {key: row[key] for key in said} == said
 

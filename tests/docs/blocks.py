@@ -17,8 +17,8 @@ import psycopg2
 
 from tests.docs.shown_answers import hold_against
 from tests.support.server import KEPT_ENVIRONMENT, ROOT
+from tests.support.waiting import LIMIT_SECONDS
 
-BLOCK_TIMEOUT_SECONDS = 40
 _PART = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$|^<!-- (?P<note>somebody .*?) -->$", re.M | re.S)
 _LOCK = re.compile(r"somebody locks batch (\d+)")
 _ASSIGNMENT = re.compile(r"(export )?[A-Z]+=")
@@ -87,7 +87,7 @@ class Reader:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=BLOCK_TIMEOUT_SECONDS,
+            timeout=LIMIT_SECONDS,
         )
         assert done.returncode == 0, f"{self._page.name}:{part.line} ended with {done.returncode}:\n{done.stderr}"
         return done.stdout

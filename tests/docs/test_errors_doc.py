@@ -1,33 +1,16 @@
 """docs/errors.md names every refusal with its status, and every way in which a batch or a task fails."""
 
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator
 
 import pytest
 
-import app
 from app.domain.failures import MESSAGES
 from app.domain.leases import POISONED
 from app.errors import Refusal
+from tests.docs.refusals import every_refusal
 from tests.support.server import ROOT
 
 PAGE = (ROOT / "docs" / "errors.md").read_text()
-
-
-def every_refusal() -> set[type[Refusal]]:
-    """Import the whole service and collect the subclasses of Refusal."""
-    for module in pkgutil.walk_packages(app.__path__, "app."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return set(subclasses(Refusal))
-
-
-def subclasses(kind: type[Refusal]) -> Iterator[type[Refusal]]:
-    for subclass in kind.__subclasses__():
-        yield subclass
-        yield from subclasses(subclass)
 
 
 def section(title: str) -> str:

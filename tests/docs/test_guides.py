@@ -14,6 +14,7 @@ from config import Config
 from tests.docs.blocks import Reader, parts_of
 from tests.docs.shown_answers import hold_against
 from tests.support.server import ROOT, LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 
 GUIDE, README = ROOT / "docs" / "operators.md", ROOT / "README.md"
 ANSWER = 'HTTP/1.1 200 OK\r\nETag: "3"\r\n\r\n{"id":7,"tags":["a","b"],"at":"now","deep":{"x":null}}'
@@ -56,9 +57,9 @@ def _complete_a_batch(server: LiveServer) -> None:
         "models": [{"connection": "local", "model": "textstats"}],
     }
     with server.session() as http:
-        assert http.post(f"{server.url}/api/batches", json=body, timeout=10).json()["id"] == 1
+        assert http.post(f"{server.url}/api/batches", json=body, timeout=LIMIT_SECONDS).json()["id"] == 1
         for action in ("stage", "run"):
-            answer = http.post(f"{server.url}/api/batches/1/action", json={"action": action}, timeout=10)
+            answer = http.post(f"{server.url}/api/batches/1/action", json={"action": action}, timeout=LIMIT_SECONDS)
             assert answer.status_code == 200
             _play_worker(server)
 
@@ -66,7 +67,7 @@ def _complete_a_batch(server: LiveServer) -> None:
 def _play_worker(server: LiveServer) -> None:
     environment = {"URL": server.url, "TOKEN": server.tokens["worker"]}
     command = [sys.executable, "docs/play_worker.py", "complete", "1"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, timeout=LIMIT_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=SHOWN)
+def test_no_page_leads_out_of_the_checkout(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s#]+)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).resolve().is_relative_to(ROOT), f"{page.name} links {target}"
+    assert "shared/contract" not in page.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=SHOWN)
 def test_every_command_exists(page: Path) -> None:
     text = page.read_text()
     words = re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.M)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from app.domain.action_contexts import PARSERS, columns_of
-from app.domain.inputs import MOST_COST, MOST_TOKENS
+from app.domain.money import MOST_COST
 from app.domain.transitions import ACTIONS
+from app.domain.usage import MOST_TOKENS
 from app.errors import Invalid
 
 

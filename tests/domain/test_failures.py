@@ -6,7 +6,7 @@ from hypothesis import given
 from app.domain import guards
 from app.domain.facts import Counts, Facts
 from app.domain.failures import (
-    BLAMES_TASK,
+    CAUSED_BY_TASK,
     MESSAGES,
     Failure,
     cancelled,
@@ -92,7 +92,7 @@ def test_every_code_of_the_contract_is_reached_and_has_a_message() -> None:
     situations = [v for v in vars(s).values() if isinstance(v, Facts)]
     reached = {code(f(facts)) for facts in situations for f in (staging_failure, run_failure, cancelled)}
     assert reached - {None} == STAGING_CODES | RUN_CODES | {"cancelled"} == set(MESSAGES)
-    assert set(BLAMES_TASK) <= set(MESSAGES)
+    assert set(CAUSED_BY_TASK) <= set(MESSAGES)
 
 
 @given(facts=any_facts())

@@ -1,9 +1,12 @@
 """What a report is, by the standing of its lease token."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from app.domain.lease_tokens import RELEASED, Judgement, Standing, Tokens, judge, token_attempt
-from app.domain.leases import Outcome, TaskStatus
+from app.domain.lease_tokens import Judgement, Standing, Tokens, entries, entry_sql, judge, token_attempt, token_sql
+from app.domain.leases import RELEASED, Outcome, TaskStatus
 
 COMPLETED, FAILED = Outcome
 PAUSED = "the batch is PAUSED"
@@ -32,7 +35,7 @@ POISONED = tokens("FAILED", "b.2")
         (LEASED, "a.1", COMPLETED, None, Standing.LATE, None),  # leased again meanwhile
         (LEASED, "z.9", COMPLETED, None, Standing.UNKNOWN, None),  # never given out
         (LEASED, "", COMPLETED, None, Standing.UNKNOWN, None),
-        (LEASED, "a", COMPLETED, None, Standing.UNKNOWN, None),  # a part of one is none
+        (LEASED, "a", COMPLETED, None, Standing.UNKNOWN, None),  # a part of a token is not a token
         (DONE, "b.2", COMPLETED, None, Standing.REPEATED, "COMPLETED"),  # the same again
         (DONE, "b.2", COMPLETED, PAUSED, Standing.REPEATED, "COMPLETED"),  # even after the batch moved on
         (DONE, "b.2", FAILED, None, Standing.LATE, None),  # the other outcome
@@ -62,7 +65,7 @@ def test_judge(
         (BACK_IN_LINE, "b.2", "this lease token has reported the task failed already"),
     ],
 )
-def test_a_report_that_does_not_count_is_told_why(kept: Tokens, token: str, reason: str) -> None:
+def test_a_report_that_does_not_count_gets_the_reason(kept: Tokens, token: str, reason: str) -> None:
     assert judge(kept, token, COMPLETED, None).reason == reason
 
 
@@ -72,3 +75,14 @@ def test_the_batch_s_objection_is_the_reason() -> None:
 
 def test_a_token_ends_in_its_attempt() -> None:
     assert token_attempt("il.x.y.12") == 12
+
+
+def test_sql_writes_what_is_read_here() -> None:
+    """The format stands once: what the expressions give is what the parsers take apart."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        (token,) = database.execute(f"SELECT {token_sql(':nonce', '4711', '(1 + 1)')}", {"nonce": "a-_Z"}).fetchone()
+        assert (token, token_attempt(token)) == ("a-_Z.4711.2", 2)
+        rows = [(token, "failed", "QUEUED"), ("b.2", None, None), ("c.3", RELEASED, None)]
+        written = [database.execute(f"SELECT {entry_sql('?', '?', '?')}", row).fetchone()[0] for row in rows]
+    assert list(entries("".join(written))) == [(token, "failed", "QUEUED"), ("b.2", "", ""), ("c.3", RELEASED, "")]
+    assert list(entries("")) == []

@@ -11,9 +11,9 @@ from app.domain import guards
 from app.domain.picture.grid import merge, place
 from app.domain.picture.layout import Layout, lay_out
 from app.domain.picture.routes import Routes, pill_lines
+from app.domain.picture.style import tone
 from app.domain.picture.svg import as_svg
-from app.domain.state_traits import ENDS_OF_RUN, tone
-from app.domain.transitions import INITIAL, TABLE, BatchState, Kind, Transition
+from app.domain.transitions import ENDS_OF_RUN, INITIAL, TABLE, BatchState, Kind, Transition
 
 SVG = "{http://www.w3.org/2000/svg}"
 

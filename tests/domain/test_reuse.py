@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.domain import reuse
-from app.domain.reuse import Redo, redo_of, said
+from app.domain.reuse import Redo, parse, redo_of
 from app.errors import Invalid
 
 
@@ -25,7 +25,7 @@ from app.errors import Invalid
     ],
 )
 def test_what_is_kept_for_the_run(context: dict[str, Any], kept: dict[str, Any] | None, redo: Redo | None) -> None:
-    assert said(context) == kept
+    assert parse(context) == kept
     assert redo_of(kept) == redo
 
 
@@ -52,7 +52,7 @@ def test_names_are_held_against_the_batch() -> None:
     reuse.check(None, prompts, models)
     reuse.check(Redo(frozenset(["m", "local/m"]), frozenset(["p"])), prompts, models)
     with pytest.raises(
-        Invalid, match=r"context\.redo\.models does not know 'local/p'; there is: local/m, m\."
+        Invalid, match=r"context\.redo\.models has the unknown name 'local/p'; the known names are: local/m, m\."
     ) as refused:
         reuse.check(Redo(models=frozenset(["local/p", "m"])), prompts, models)
     assert list(refused.value.facts["errors"]["context"]["redo"]) == ["models"]

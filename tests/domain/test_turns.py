@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.turns import Turns, weight
+from tests.support.waiting import LIMIT_SECONDS
 
 CANDIDATES = st.dictionaries(st.integers(1, 99), st.integers(0, 9), min_size=1, max_size=8)
 
@@ -185,7 +186,7 @@ def test_many_threads_share_one_scheduler() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(LIMIT_SECONDS)
     total = sum(granted, Counter[int]())
     assert total.total() == 4 * 500 * 5
     assert total[2] / total[1] == pytest.approx(4, rel=0.05)

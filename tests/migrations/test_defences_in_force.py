@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from app.db import make_engine, migrate
+from app.db import make_engine
 from app.models import Base, defences
+from app.schema import migrate
 from config import Config
 from tests.support import databases
 

@@ -10,9 +10,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from app.db import make_engine, migrate
+from app.db import make_engine
 from app.domain.transitions import LEGAL_PAIRS
 from app.models import Base, defences
+from app.schema import migrate
 from config import Config
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"

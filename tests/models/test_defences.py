@@ -15,6 +15,7 @@ from app.domain.transitions import INITIAL, LEGAL_PAIRS, BatchState
 from app.models import AuditRow, Batch
 from config import Config
 from tests.support.postgres import find_programs
+from tests.support.waiting import LIMIT_SECONDS
 
 NOW = "'2026-01-01 00:00:00.000000'"
 # The way from SAVED to each state, by SQL alone: one legal step a version.
@@ -174,7 +175,9 @@ def test_typed_into_psql(postgres_url: str, sql: str) -> None:
     found = str(program) if program.exists() else which("psql")
     assert found, "psql comes with PostgreSQL: apt-get install postgresql-client"
     url = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    done = subprocess.run([found, url, "-v", "ON_ERROR_STOP=1", "-c", sql], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [found, url, "-v", "ON_ERROR_STOP=1", "-c", sql], capture_output=True, text=True, timeout=LIMIT_SECONDS
+    )
     assert done.returncode != 0
     assert "no transition leads from SAVED to COMPLETED" in done.stderr or "append-only" in done.stderr
 

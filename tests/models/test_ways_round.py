@@ -15,6 +15,7 @@ from app.models import defences
 from config import Config
 from tests.models.test_defences import new_batch, refused
 from tests.support.postgres import find_programs
+from tests.support.waiting import LIMIT_SECONDS
 
 PAIRS = list(product(BatchState, BatchState))
 
@@ -38,7 +39,7 @@ def type_into_the_program(engine: Engine, script: str) -> str:
     else:
         program, arguments = which("sqlite3"), [str(engine.url.database)]
     assert program, "apt-get install postgresql-client sqlite3"
-    ended = subprocess.run([program, *arguments], input=script, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([program, *arguments], input=script, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     return ended.stderr
 
 

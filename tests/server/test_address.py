@@ -1,30 +1,33 @@
-"""Taking the port, and naming the address."""
+"""Opening the port, and the URL of the server."""
 
 import socket
 
 import pytest
 
-from app.server.address import CannotListen, base_url, take_port
+from app.server.address import CannotListen, base_url, open_port
 from config import Config
 from tests.support.postgres import free_port
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def test_a_free_port_is_listened_on() -> None:
-    with take_port("127.0.0.1", free_port()) as listener:
-        socket.create_connection(listener.getsockname(), timeout=5).close()
+    with open_port("127.0.0.1", free_port()) as listener:
+        socket.create_connection(listener.getsockname(), timeout=LIMIT_SECONDS).close()
 
 
 def test_a_port_in_use_is_refused_in_one_sentence() -> None:
-    with take_port("127.0.0.1", free_port()) as listener:
+    with open_port("127.0.0.1", free_port()) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(CannotListen, match=rf"^Cannot listen on 127.0.0.1:{port}: Address already in use\."):
-            take_port("127.0.0.1", port)
+            open_port("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])  # no name; nobody's address
+@pytest.mark.parametrize(
+    "host", ["no.such.host.invalid", "192.0.2.1"]
+)  # a name that does not exist; an address of no machine
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
     with pytest.raises(CannotListen, match=rf"^Cannot listen on {host}:5000: "):
-        take_port(host, 5000)
+        open_port(host, 5000)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
-"""The watch over the embedded worker, with a small program in the worker's place."""
+"""The embedded worker, with a small program in place of the real worker."""
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app.server import embedded_worker
-from app.server.embedded_worker import EmbeddedWorker
+from app.server.embedded_worker import FIRST_RESTART_SECONDS, EmbeddedWorker
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 OBEDIENT = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
 PROGRAM = """
@@ -19,14 +20,14 @@ note = pathlib.Path({note!r})
 draft = note.with_suffix(".draft")
 draft.write_text("\\n".join([str(os.getpid()), *(f"{{k}}={{v}}" for k, v in os.environ.items())]))
 draft.rename(note)
-time.sleep(60)
+time.sleep(600)
 """
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Put a program in the worker's place; it writes its process id and environment to the answered file."""
+    """Replace the worker by a program that writes its process id and environment to the returned file."""
 
     def put(source: str) -> Path:
         package = tmp_path / "app" / "worker"
@@ -48,11 +49,8 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedWorker]:
 
 
 def read(note: Path) -> tuple[int, dict[str, str]]:
-    """Wait for the program's note, read it and take it away."""
-    deadline = time.monotonic() + 20
-    while not note.exists():
-        assert time.monotonic() < deadline, "the program did not start"
-        time.sleep(0.02)
+    """Wait for the program's note, read it and delete it."""
+    wait_until(note.exists, "the start of the program")
     pid, *lines = note.read_text().splitlines()
     note.unlink()
     return int(pid), dict(line.split("=", 1) for line in lines if "=" in line)
@@ -81,38 +79,38 @@ def test_watching_a_live_worker_starts_no_second_one(program, worker) -> None:
     worker.watch()
     pid, _ = read(note)
     worker.watch()
-    time.sleep(0.3)
+    assert worker._process.pid == pid
     assert not note.exists()
     assert is_alive(pid)
 
 
 def test_a_dead_worker_is_started_again_and_each_time_later(program, worker, monkeypatch) -> None:
-    monkeypatch.setattr(embedded_worker, "FIRST_RESTART_SECONDS", 0.2)
-    worker._wait_seconds = 0.2
+    now = 100.0
+    monkeypatch.setattr(embedded_worker, "time", SimpleNamespace(monotonic=lambda: now))
     note = program(OBEDIENT)
     worker.watch()
-    waited = []
-    for _ in range(2):
+    for seconds in (FIRST_RESTART_SECONDS, 2 * FIRST_RESTART_SECONDS):
+        process = worker._process
         pid, _ = read(note)
         os.kill(pid, signal.SIGKILL)
-        died_at = time.monotonic()
-        while not note.exists():
-            assert time.monotonic() - died_at < 20
-            worker.watch()
-            time.sleep(0.02)
-        waited.append(time.monotonic() - died_at)
-    assert waited[0] >= 0.2
-    assert waited[1] >= 0.4
+        assert process.wait(LIMIT_SECONDS) == -signal.SIGKILL
+        worker.watch()
+        now += seconds - 0.01
+        worker.watch()
+        assert worker._process is None
+        now += 0.01
+        worker.watch()
+        assert worker._process.pid != pid
 
 
 def test_stop_ends_the_worker_with_sigterm_and_it_stays_ended(program, worker) -> None:
     note = program(OBEDIENT)
     worker.watch()
     pid, _ = read(note)
-    worker.stop(10)
+    worker.stop(LIMIT_SECONDS)
     assert not is_alive(pid)
     worker.watch()
-    time.sleep(0.3)
+    assert worker._process is None
     assert not note.exists()
 
 
@@ -120,7 +118,7 @@ def test_a_worker_that_does_not_end_in_time_is_killed(program, worker) -> None:
     note = program(DEAF)
     worker.watch()
     pid, _ = read(note)
-    started_at = time.monotonic()
+    process = worker._process
     worker.stop(0.3)
     assert not is_alive(pid)
-    assert time.monotonic() - started_at < 5
+    assert process.returncode == -signal.SIGKILL

@@ -1,25 +1,26 @@
 """The server as a process: how it starts, what it survives, how it stops."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 import requests
 
+from app.server.web_processes import GRACE_SECONDS
 from tests.support.postgres import free_port
 from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
-
-PATIENCE_SECONDS = 30.0
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run `serve` where it is expected to fail by itself."""
+    """Run `serve` when it is expected to fail."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
@@ -27,7 +28,7 @@ def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
         env={**kept, "HOST": "127.0.0.1", "ADMIN_TOKEN": "a", "EMBEDDED_WORKER": "0", **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
     )
 
 
@@ -36,16 +37,12 @@ def metrics_folders(server: LiveServer) -> list[Path]:
 
 
 def web_processes(server: LiveServer, amount: int) -> list[int]:
-    """Wait until there are so many, and return their process ids."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(pids := server.web_pids()) != amount:
-        assert time.monotonic() < deadline, server.tail()
-        time.sleep(0.02)
-    return pids
+    """Wait until there are so many web processes, and return their ids."""
+    return wait_until(lambda: len(pids := server.web_pids()) == amount and pids, server.tail) or []
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; nobody may have collected it yet."""
+    """Whether a process has ended. It may still be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -59,14 +56,14 @@ def embedded_worker_of(server: LiveServer) -> int:
 
 
 def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
-    return requests.get(f"{server.url}{path}", timeout=10)
+    return requests.get(f"{server.url}{path}", timeout=LIMIT_SECONDS)
 
 
 def test_it_answers_and_its_tokens_open_what_they_should(live_server: LiveServer) -> None:
     assert get(live_server, "/api/batches").status_code == 401
     with live_server.session("viewer") as http:
-        assert http.get(f"{live_server.url}/api/batches", timeout=10).json()["batches"] == []
-        assert http.get(f"{live_server.url}/api/tokens", timeout=10).status_code == 403
+        assert http.get(f"{live_server.url}/api/batches", timeout=LIMIT_SECONDS).json()["batches"] == []
+        assert http.get(f"{live_server.url}/api/tokens", timeout=LIMIT_SECONDS).status_code == 403
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
@@ -75,7 +72,7 @@ def test_it_stops_in_order_and_leaves_nothing(start_server, sqlite_url: str, sto
     children = web_processes(server, 2)
     assert len(metrics_folders(server)) == 1
     server.process.send_signal(stop_signal)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(LIMIT_SECONDS) == 0
     assert metrics_folders(server) == []
     for pid in children:
         with pytest.raises(ProcessLookupError):
@@ -86,16 +83,14 @@ def test_ctrl_c_reaches_every_process_and_still_stops_in_order(start_server, sql
     server = start_server(sqlite_url, workers=2)
     web_processes(server, 2)
     os.killpg(server.pid, signal.SIGINT)  # as a terminal does
-    assert server.process.wait(20) == 0
+    assert server.process.wait(LIMIT_SECONDS) == 0
 
 
 def test_a_killed_web_process_is_replaced_while_the_others_answer(live_server: LiveServer) -> None:
     (killed,) = live_server.web_pids()
     os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not live_server.web_pids() or killed in live_server.web_pids():
-        assert time.monotonic() < deadline, live_server.tail()
-        time.sleep(0.05)
+    wait_until(lambda: {*live_server.web_pids()} - {killed}, live_server.tail)
+    assert killed not in live_server.web_pids()
     assert get(live_server).status_code == 200
 
 
@@ -103,19 +98,16 @@ def test_the_web_processes_end_when_the_server_is_killed(start_server, sqlite_ur
     server = start_server(sqlite_url)
     (web,) = server.web_pids()
     os.kill(server.pid, signal.SIGKILL)
-    server.process.wait(10)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not gone(web):
-        assert time.monotonic() < deadline, server.tail()
-        time.sleep(0.05)
+    server.process.wait(LIMIT_SECONDS)
+    wait_until(lambda: gone(web), server.tail)
 
 
 def test_two_servers_share_one_database(start_server, database_url: str) -> None:
     first = start_server(database_url)
     second = start_server(database_url, ADMIN_TOKEN=first.tokens["admin"])
     with first.session() as http:
-        made = http.post(f"{first.url}/api/batches", json={"name": "shared"}, timeout=10).json()
-        seen = http.get(f"{second.url}/api/batches/{made['id']}", timeout=10).json()
+        made = http.post(f"{first.url}/api/batches", json={"name": "shared"}, timeout=LIMIT_SECONDS).json()
+        seen = http.get(f"{second.url}/api/batches/{made['id']}", timeout=LIMIT_SECONDS).json()
     assert seen.pop("usage")["cost"] == made.pop("usage")["cost"] == 0  # GET adds the sums of each model and prompt
     assert seen == made
 
@@ -146,23 +138,26 @@ def test_all_wrong_settings_are_named_at_once() -> None:
 
 
 def test_open_streams_and_waiting_workers_do_not_hold_the_stop(live_server: LiveServer) -> None:
-    with live_server.session() as http, ThreadPoolExecutor(1) as waiting:
-        stream = http.get(f"{live_server.url}/api/events", stream=True, timeout=30)
-        assert next(stream.iter_lines())
-        order = {"worker": "patient", "wait_seconds": 30}
-        lease = waiting.submit(
-            requests.post,
-            f"{live_server.url}/api/tasks/lease",
-            json=order,
-            headers={"Authorization": f"Bearer {live_server.tokens['worker']}"},
-            timeout=40,
-        )
-        time.sleep(0.5)
-        asked_at = time.monotonic()
+    assert GRACE_SECONDS < 30  # had they held it, they would have been cut off, and the stream would not end whole
+    with live_server.session() as http, closing(waiting_lease(live_server, 30)) as waiting:
+        lines = http.get(f"{live_server.url}/api/events", stream=True, timeout=LIMIT_SECONDS).iter_lines()
+        assert next(lines)
         assert live_server.stop() == 0
-        assert time.monotonic() - asked_at < 6
-        assert (lease.result().status_code, lease.result().json()) == (200, {"tasks": []})
-        stream.close()
+        lease = waiting.getresponse()
+        assert (lease.status, json.loads(lease.read())) == (200, {"tasks": []})
+        assert all(not line.startswith(b"event: change") for line in lines)
+
+
+def waiting_lease(server: LiveServer, seconds: int) -> HTTPConnection:
+    """Ask for a lease that is waited for; return when the server is at it, which its 100 Continue says."""
+    connection = HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=LIMIT_SECONDS)
+    body = json.dumps({"worker": "patient", "wait_seconds": seconds}).encode()
+    token = server.tokens["worker"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Expect": "100-continue"}
+    connection.request("POST", "/api/tasks/lease", body, headers)
+    said = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.sock.recv(len(said), socket.MSG_WAITALL) == said
+    return connection
 
 
 def test_the_embedded_worker_sees_a_batch_through(start_server, database_url: str) -> None:
@@ -174,39 +169,31 @@ def test_the_embedded_worker_sees_a_batch_through(start_server, database_url: st
         "models": [{"connection": "local", "model": "textstats"}],
     }
     with server.session() as http:
-        url = f"{server.url}/api/batches/{http.post(f'{server.url}/api/batches', json=order, timeout=10).json()['id']}"
+        made = http.post(f"{server.url}/api/batches", json=order, timeout=LIMIT_SECONDS).json()
+        url = f"{server.url}/api/batches/{made['id']}"
 
-        def wait_for(state: str) -> None:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while http.get(url, timeout=10).json()["state"] != state:
-                assert time.monotonic() < deadline, server.tail()
-                time.sleep(0.1)
+        def state_now() -> str:
+            return str(http.get(url, timeout=LIMIT_SECONDS).json()["state"])
 
         for action, state in (("stage", "STAGED"), ("run", "COMPLETED")):
-            assert http.post(f"{url}/action", json={"action": action}, timeout=10).status_code == 200
-            wait_for(state)
-        assert http.get(f"{url}/results", timeout=10).json()["status"] == "COMPLETED"
+            assert http.post(f"{url}/action", json={"action": action}, timeout=LIMIT_SECONDS).status_code == 200
+            wait_until(lambda state=state: state_now() == state, server.tail)
+        assert http.get(f"{url}/results", timeout=LIMIT_SECONDS).json()["status"] == "COMPLETED"
 
 
 def test_the_embedded_worker_stops_before_the_web_processes(start_server, sqlite_url: str) -> None:
     server = start_server(sqlite_url, EMBEDDED_WORKER="1")
     worker = embedded_worker_of(server)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while '"worker_started"' not in server.log.read_text():
-        assert time.monotonic() < deadline, server.tail()
-        time.sleep(0.05)
+    wait_until(lambda: '"worker_started"' in server.log.read_text(), server.tail)
     assert server.stop() == 0
     assert gone(worker)
-    said = server.log.read_text()
-    assert said.index('"worker_stopped"') < said.index("Worker exiting")
+    log = server.log.read_text()
+    assert log.index('"worker_stopped"') < log.index("Worker exiting")
 
 
 def test_the_embedded_worker_ends_when_the_server_is_killed(start_server, sqlite_url: str) -> None:
     server = start_server(sqlite_url, EMBEDDED_WORKER="1")
     worker = embedded_worker_of(server)
     os.kill(server.pid, signal.SIGKILL)
-    server.process.wait(10)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not gone(worker):
-        assert time.monotonic() < deadline, server.tail()
-        time.sleep(0.05)
+    server.process.wait(LIMIT_SECONDS)
+    wait_until(lambda: gone(worker), server.tail)

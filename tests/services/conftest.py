@@ -1,11 +1,10 @@
 """Fixtures of the services' tests: every test ends in the invariants; a row may be held from outside."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import psycopg2
 import pytest
 from sqlalchemy import event
 
@@ -14,7 +13,6 @@ from app.services.upkeep.verify import verify
 from config import Config
 
 pytest.register_assert_rewrite("tests.services.lives")
-HoldRow = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -37,21 +35,6 @@ def another(config: Config) -> Iterator[Callable[..., Services]]:
             return services
 
         yield make
-
-
-@pytest.fixture
-def hold_row(postgres_url: str) -> HoldRow:
-    """Lock a batch's row from a connection of another program, as somebody at psql would."""
-
-    @contextmanager
-    def held(batch_id: int) -> Iterator[None]:
-        with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM batches WHERE id = %s FOR UPDATE", (batch_id,))
-            assert cursor.rowcount == 1
-            yield
-            connection.rollback()
-
-    return held
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from app.services.input import edits
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.queue import reports
 from app.services.queue.reports import Report
+from app.services.reads.task_walk import Wanted
 
 OPERATOR = Order("an operator", "operator")
 CONTEXT = {"actor": "an operator", "role": "operator"}
@@ -122,7 +123,7 @@ def bring(services: Services, state: str, **shape: Any) -> int:
 
 def view(services: Services, batch_id: int) -> dict[str, Any]:
     """A batch as every answer shows it: without its shares of the usage."""
-    shown = services.queries.batch(batch_id)
+    shown = services.reads.batches.show(batch_id)
     return {**shown, "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost")}}
 
 
@@ -131,7 +132,7 @@ def state_of(services: Services, batch_id: int) -> str:
 
 
 def audit(services: Services, batch_id: int) -> list[dict[str, Any]]:
-    return services.queries.audit(batch_id, 200)
+    return services.reads.audit.page(batch_id, 200)[0]
 
 
 def trail(services: Services, batch_id: int) -> list[str]:
@@ -140,11 +141,11 @@ def trail(services: Services, batch_id: int) -> list[str]:
 
 
 def tasks_of(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
-    return services.queries.tasks(batch_id, run=run, limit=1000)
+    return services.reads.tasks.page(batch_id, Wanted(run=run, by_id=True), limit=1000).tasks
 
 
 def task(services: Services, task_id: str) -> dict[str, Any]:
-    return services.queries.task(task_id)
+    return services.reads.tasks.show(task_id)
 
 
 def let_leases_run_out(services: Services, leases: Iterable[Leased]) -> None:
@@ -183,5 +184,5 @@ def rows_of(services: Services, model: type[Base]) -> list[Any]:
 def complete_in(connection: Connection, leased: Leased) -> None:
     """Take a report in the caller's transaction and raise no event: as if the process died right after the commit."""
     body = {"lease_token": leased["lease_token"], "result": TEXT}
-    (verdict,) = reports.take(connection, [Report.of(leased["id"], Outcome.COMPLETED, body)])
+    (verdict,) = reports.receive(connection, [Report.of(leased["id"], Outcome.COMPLETED, body)])
     assert verdict.refusal is None

@@ -1,10 +1,8 @@
 """The service against a model of 100 lines, in random lives of several batches at once: they never differ.
 
-`MODEL_RUNS` sets how many lives of 50 steps are lived on each database. `make test` lives 100, for its time;
-the change of a rule is worth `make test ARGS=tests/services/test_against_model.py MODEL_RUNS=500`.
+The change of a rule is worth `make soak ARGS=tests/services/test_against_model.py`, which lives 500 on each database.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test as live
-from sqlalchemy import event
 
 from app import logging
 from app.domain import transitions
 from app.services import Services
 from app.services.task import run_tasks
 from tests.services import lives
+from tests.support.effort import SOAK, effort
 
-RUNS = int(os.environ.get("MODEL_RUNS", "100"))
+RUNS = effort(test=30, soak=500)  # whole lives of 50 steps
 MODEL = Path(__file__).with_name("model.py")
 
 
@@ -31,26 +29,24 @@ def test_the_model_is_100_lines_at_most_and_shares_nothing_with_the_service() ->
 
 
 @pytest.fixture
-def _quickly(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Write no log, and do not wait for a disk: no test of this file pulls the plug."""
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Write no log, and few tasks in a slice."""
     monkeypatch.setattr(run_tasks, "SLICE", lives.SLICE)
-    if services.engine.dialect.name == "sqlite":
-        event.listen(services.engine, "connect", lambda opened, _: opened.execute("PRAGMA synchronous=OFF"))
     logging.configure("ERROR")
     yield
     logging.configure("INFO")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.soak
 @pytest.mark.usefixtures("_quickly")
 def test_the_service_does_what_the_model_does(services: Services) -> None:
     """Contract 2, 4 and 5: whatever comes in whatever order, state, version, run, tasks and trail are the model's."""
     seen: Counter[str] = Counter()
     machine = type("LivesHere", (lives.Lives,), {"services": services, "seen": seen})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    how = settings(stateful_step_count=lives.STEPS, deadline=None, print_blob=True, suppress_health_check=checks)
+    how = settings(stateful_step_count=lives.STEPS, print_blob=True, suppress_health_check=checks)
     while (missing := RUNS - seen["whole lives"]) > 0:  # Hypothesis cuts some short
         live(machine, settings=settings(how, max_examples=max(missing, 25)))
-    if RUNS >= 500:  # the lives led everywhere
+    if SOAK:  # the lives led everywhere
         kinds = {"report: counts", "report: repeated", "report: refused", "renewed: True", "released: True", "reused"}
         assert {*transitions.BY_TRIGGER, *kinds} - {*seen} == set()

@@ -1,4 +1,4 @@
-"""The audit trail: one row a change, from the creation on, with who, why and what for."""
+"""The audit trail: one row for each change, from the creation on, with actor, reason and context."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,11 +16,11 @@ from tests.services.stories import OPERATOR, act, audit, bring, create, trail, v
 
 
 def test_the_first_row_is_the_creation(services: Services) -> None:
-    """Contract 4: version 1 is the creation, an edit that comes from nowhere."""
+    """Contract 4: version 1 is the creation, an edit without a state before it."""
     batch_id = create(services)
     (row,) = audit(services, batch_id)
-    told = {"version": 1, "trigger": "create", "kind": "edit", "from_state": None, "to_state": "SAVED"}
-    assert {name: row[name] for name in told} == told
+    expected = {"version": 1, "trigger": "create", "kind": "edit", "from_state": None, "to_state": "SAVED"}
+    assert {name: row[name] for name in expected} == expected
     assert (row["actor"], row["role"], row["reason"], row["context"]) == ("an operator", "operator", None, {})
     at = datetime.fromisoformat(row["at"])
     assert row["at"].endswith("Z")
@@ -29,7 +29,7 @@ def test_the_first_row_is_the_creation(services: Services) -> None:
 
 
 def test_a_whole_life_has_no_gap_and_no_twin(services: Services) -> None:
-    """Contract 4: versions 1..N, each row begins where its predecessor ended, the last ends in the batch's state."""
+    """Contract 4: versions 1..N; each row starts where the row before led to; the last leads to the batch's state."""
     batch_id = create(services, documents=2)
     way = "stage * run pause resume * restage * run cancel reset stage"
     for _ in stories.walk(services, batch_id, way, reuse="none"):
@@ -47,7 +47,7 @@ def test_a_whole_life_has_no_gap_and_no_twin(services: Services) -> None:
 
 
 def test_a_row_says_who_asked_and_why(services: Services) -> None:
-    """Contract 3 and 5: the keys of the edges become columns; the caller's own keys the context, its reason too."""
+    """Contract 3 and 5: the service's keys become columns; the caller's own keys, with the reason, are the context."""
     batch_id = bring(services, "ANALYZING")
     own = {"reason": "model server is down", "ticket": 17, "nested": {"list": [1, None, "é"]}}
     context = {"actor": "anna", "role": "admin", "request_id": "r-1", "if_version": 4, "dry_run": False, **own}
@@ -66,21 +66,21 @@ def test_without_a_context_the_system_asked(services: Services) -> None:
 
 
 def test_an_events_row_names_the_request_that_set_it_off(services: Services) -> None:
-    """Contract 5: `stage` of ready-made tasks sets an event off at once: two rows, the second the system's."""
+    """Contract 5: `stage` of ready-made tasks leads to an event at once: two rows, the second one by the system."""
     batch_id = stories.create_ready(services, 3)
     answer = act(services, batch_id, "stage", request_id="r-2", reason="go")
     assert (answer["previous_state"], answer["new_state"], answer["version"]) == ("SAVED", "STAGING", 2)
     assert (answer["batch"]["state"], answer["batch"]["version"]) == ("STAGED", 3)
-    asked, event = audit(services, batch_id)[1:]
-    assert (asked["trigger"], asked["kind"], asked["actor"]) == ("stage", "action", "an operator")
+    action, event = audit(services, batch_id)[1:]
+    assert (action["trigger"], action["kind"], action["actor"]) == ("stage", "action", "an operator")
     assert (event["trigger"], event["kind"], event["actor"]) == ("staging_completed", "event", "system")
-    assert (asked["request_id"], event["request_id"]) == ("r-2", "r-2")
+    assert (action["request_id"], event["request_id"]) == ("r-2", "r-2")
     assert (event["reason"], event["context"]) == (None, {})
 
 
 @pytest.mark.parametrize("ends", ["completed", "failed"])
 def test_resume_of_finished_work_is_two_rows(services: Services, ends: str) -> None:
-    """Contract 2: a batch whose last task finishes while it is PAUSED stays so; `resume` makes two changes."""
+    """Contract 2: a batch whose last task finishes while it is PAUSED stays PAUSED; `resume` makes two changes."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = stories.lease_one(services, batch_id)
     act(services, batch_id, "pause")
@@ -127,13 +127,18 @@ def test_edits_are_rows_whose_states_are_the_same(services: Services, state: Bat
 
 
 def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
-    """Contract 1: one audit row per change: both or neither."""
+    """Contract 1: one audit row for each change: both are written, or neither."""
 
     class Stop(Exception):
         pass
 
     def stop(*_: object) -> None:
         raise Stop
+
+    def create_and_stop() -> None:
+        with services.batches.deciding(OPERATOR) as decision:
+            decision.create({"name": "x"})
+            stop()
 
     batch_id = create(services)
     before = stories.snapshot(services)
@@ -143,23 +148,23 @@ def test_a_change_that_is_rolled_back_leaves_no_row(services: Services) -> None:
     with pytest.raises(Stop):
         edits.rename(services.batches, batch_id, {"name": "x"}, Order("anna", "operator", record=stop))
     with pytest.raises(Stop):
-        services.batches.create({"name": "x"}, OPERATOR, stop)
+        create_and_stop()
     with pytest.raises(Stop), transaction(services.engine):
         stop()
     assert stories.snapshot(services) == before
 
 
 def test_the_audit_is_paged_and_outlives_the_batch(services: Services) -> None:
-    """Contract 5: `/audit`, oldest first; that of an archived batch stays."""
+    """Contract 5: `/audit`, oldest first; the audit trail of an archived batch is kept."""
     batch_id = bring(services, "FAILED")
     edits.archive(services.batches, batch_id, OPERATOR)
     rows = audit(services, batch_id)
     paged, after = [], 0
-    while page := services.queries.audit(batch_id, limit=2, after=after):
+    while page := services.reads.audit.page(batch_id, limit=2, after=after)[0]:
         assert len(page) <= 2
         paged += page
         after = page[-1]["version"]
     assert paged == rows
     assert rows[-1]["trigger"] == "archive"
     with pytest.raises(NotFound):
-        services.queries.audit(4711)
+        services.reads.audit.page(4711)

@@ -1,4 +1,4 @@
-"""Limits: the breaker pauses a run that crosses one, by the way of every pause; resume with a raised limit goes on."""
+"""Limits: the breaker pauses a run that crosses one, as a caller would; resume with a raised limit continues it."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ from app.errors import ReportRefused
 from app.services import Services
 from app.services.queue import reports
 from app.services.queue.reports import Report
-from tests.services.conftest import HoldRow
 from tests.services.stories import (
     ERROR,
     Leased,
@@ -32,6 +31,7 @@ from tests.services.stories import (
     trail,
     view,
 )
+from tests.support.row_locks import HoldRow
 
 DOLLAR: dict[str, Any] = {"text": "an answer", "usage": {"input_tokens": 90, "output_tokens": 10, "cost": 1}}
 LIMITS: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def last(services: Services, batch_id: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_the_report_that_crosses_a_limit_finds_the_batch_paused(services: Services, limit: str) -> None:
-    """Before it is answered; with one audit row that has the figures, and what may still be overshot."""
+    """The pause comes before the answer; its audit row has the figures, and the leases in flight."""
     batch_id = analyzing(services, **LIMITS[limit])
     first, second, _ = lease(services, batch_id, most=3)
     complete(services, first, DOLLAR)
@@ -69,8 +69,8 @@ def test_the_report_that_crosses_a_limit_finds_the_batch_paused(services: Servic
     _, states = services.batches.report([Report.of(second["id"], Outcome.COMPLETED, body)])
     assert states == {batch_id: "PAUSED"}
     row = last(services, batch_id)
-    told = ("trigger", "kind", "from_state", "to_state", "actor", "role")
-    assert [row[name] for name in told] == ["pause", "action", "ANALYZING", "PAUSED", "system:breaker", "system"]
+    names = ("trigger", "kind", "from_state", "to_state", "actor", "role")
+    assert [row[name] for name in names] == ["pause", "action", "ANALYZING", "PAUSED", "system:breaker", "system"]
     used = {"max_cost": (2.0, 2.0), "max_tokens": (200, 200)}[limit]
     assert row["context"] == {"limit": limit, "allowed": used[0], "used": used[1], "leases_in_flight": 1}
     assert f"its limit ({limit}) is {used[0]:g}." in row["reason"]
@@ -107,7 +107,7 @@ def test_a_late_result_may_cross_a_limit(services: Services) -> None:
 
 
 def test_a_limit_crossed_by_the_last_call_completes_the_batch(services: Services) -> None:
-    """Nothing is left to stop: the pause would be refused."""
+    """No active task is left: a pause would be refused."""
     batch_id = analyzing(services, 2, **LIMITS["max_cost"])
     for leased in lease(services, batch_id):
         complete(services, leased, DOLLAR)
@@ -122,7 +122,7 @@ def test_a_run_that_cannot_succeed_fails_rather_than_pauses(services: Services) 
 
 
 def test_nothing_may_be_spent(services: Services) -> None:
-    """A limit of 0 is crossed by `run` itself: not one lease is given out."""
+    """A limit of 0 is crossed by `run` itself: no task is leased."""
     batch_id = bring(services, "STAGED", max_cost=0)
     answer = act(services, batch_id, "run")
     assert (answer["new_state"], answer["batch"]["state"]) == ("ANALYZING", "PAUSED")
@@ -142,7 +142,7 @@ def test_a_connection_that_fails_too_often(services: Services, failures: int, st
     batch_id = analyzing(services, FEWEST_ATTEMPTS + 3, max_failure_rate=0.5)
     leased = lease(services, batch_id, most=FEWEST_ATTEMPTS)
     fail_share(services, leased[:-1], failures)
-    assert state_of(services, batch_id) == "ANALYZING"  # 19 attempts say nothing
+    assert state_of(services, batch_id) == "ANALYZING"  # 19 attempts are too few
     complete(services, leased[-1])
     assert state_of(services, batch_id) == state
     if state == "PAUSED":
@@ -162,10 +162,10 @@ def test_ready_made_tasks_are_watched_too(services: Services) -> None:
 
 
 def take_and_die(services: Services, leased: list[Leased]) -> None:
-    """Take reports, and do no more: as if the process died right after the commit."""
+    """Take reports and nothing more, as if the process died right after the commit."""
     bodies = [{"lease_token": each["lease_token"], "result": DOLLAR} for each in leased]
     with db.transaction(services.engine) as connection:
-        reports.take(
+        reports.receive(
             connection,
             [Report.of(e["id"], Outcome.COMPLETED, body) for e, body in zip(leased, bodies, strict=True)],
         )
@@ -178,7 +178,7 @@ def test_the_sweeper_pauses_what_a_crash_left(services: Services, limits: dict[s
     if "max_failure_rate" in limits:
         failed = [Report.of(e["id"], Outcome.FAILED, {"lease_token": e["lease_token"], "error": ERROR}) for e in leased]
         with db.transaction(services.engine) as connection:
-            reports.take(connection, failed)
+            reports.receive(connection, failed)
     else:
         take_and_die(services, leased)
     assert state_of(services, batch_id) == "ANALYZING"
@@ -258,7 +258,7 @@ def test_a_raised_limit_waits_in_line_with_its_request(services: Services, hold_
     batch_id = broken(services)
     with hold_row(batch_id):
         assert ask(services, batch_id, "resume", max_cost=9)["success"] is None
-        assert ask(services, batch_id, "resume", max_cost="much")["code"] == "invalid"  # waits in no line
+        assert ask(services, batch_id, "resume", max_cost="much")["code"] == "invalid"  # is never queued
     services.sweeper.sweep()
     assert state_of(services, batch_id) == "ANALYZING"
     assert view(services, batch_id)["options"]["max_cost"] == 9
@@ -305,7 +305,7 @@ def test_the_next_run_has_the_same_limit_and_all_of_it(services: Services) -> No
 
 
 def test_without_limits_a_report_costs_no_further_statement(services: Services, statements: list[str]) -> None:
-    """A failed attempt of a batch without limits ends nothing: nobody looks at the batch after it."""
+    """A failed attempt of a batch without limits does not end a phase: the batch is not read again after it."""
     counted = {}
     for name, limits in (("none", {}), ("cost", {"max_cost": 99}), ("rate", {"max_failure_rate": 0.5})):
         batch_id = analyzing(services, 2, **limits)

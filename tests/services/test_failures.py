@@ -1,4 +1,4 @@
-"""How a batch fails: each failure code reached for real, with the task that did it."""
+"""Failures of a batch: a real run for each failure code, with the task that caused it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.services import Services
 from tests.services import stories
 from tests.services.stories import act, audit, bring, complete, create, fail, lease, lease_one, trail, view
 
-Reached = tuple[int, str | None]  # the batch, and the task to blame
+Reached = tuple[int, str | None]  # the batch, and the task that caused the failure
 CRITICAL = {"code": "no_account", "message": "the key is void"}
 
 
@@ -54,7 +54,7 @@ def staging_timeout(services: Services) -> Reached:
 def critical_error(services: Services) -> Reached:
     batch_id = bring(services, "ANALYZING", documents=3)
     first, second, _ = lease(services, batch_id)
-    fail(services, first, retry_after_seconds=0)  # an ordinary one, which is not to blame
+    fail(services, first, retry_after_seconds=0)  # an ordinary failure, which does not cause it
     fail(services, second, critical=True, error=CRITICAL)
     return batch_id, second["id"]
 
@@ -91,7 +91,7 @@ WAYS: list[tuple[Any, str, str, str]] = [
     (staging_failed, "staging_failed", "staging_failed", "no text in it"),
     (staging_failed_by_attempts, "staging_failed", "staging_failed", "no answer"),
     (staging_failed_by_poison, "staging_failed", "staging_failed", "The lease ran out 1 times"),
-    (nothing_to_analyse, "nothing_to_analyse", "staging_failed", "no document yielded text"),
+    (nothing_to_analyse, "nothing_to_analyse", "staging_failed", "no document contained text"),
     (staging_timeout, "staging_timeout", "staging_failed", "no lease and no report"),
     (critical_error, "critical_error", "critical_error", "the key is void"),
     (failure_limit, "failure_limit", "critical_error", "2 tasks failed; the limit is 1."),
@@ -105,9 +105,9 @@ def test_each_failure_code_is_reached_here() -> None:
     assert {code for _, code, _, _ in WAYS} == set(failures.MESSAGES)
 
 
-@pytest.mark.parametrize(("reach", "code", "trigger", "said"), WAYS, ids=[way[0].__name__ for way in WAYS])
+@pytest.mark.parametrize(("reach", "code", "trigger", "message"), WAYS, ids=[way[0].__name__ for way in WAYS])
 def test_a_failure_has_its_code_and_its_task(
-    services: Services, reach: Any, code: str, trigger: str, said: str
+    services: Services, reach: Any, code: str, trigger: str, message: str
 ) -> None:
     """Contract 2: the failure codes; `failure` is `{"code","message","task_id"}`."""
     batch_id, task_id = reach(services)
@@ -115,7 +115,7 @@ def test_a_failure_has_its_code_and_its_task(
     assert batch["state"] == "FAILED"
     assert batch["failure"]["code"] == code
     assert set(batch["failure"]) == {"code", "message", "task_id"}
-    assert said in batch["failure"]["message"]
+    assert message in batch["failure"]["message"]
     assert batch["failure"]["task_id"] == task_id
     assert batch["finished_at"] == batch["updated_at"]
     assert batch["allowed_actions"] == ["restage", "reset"]
@@ -157,7 +157,7 @@ def test_cancel_says_why_it_was_asked_for(services: Services) -> None:
 
 
 def test_one_document_without_text_is_no_failure(services: Services) -> None:
-    """Contract 2: only when nothing at all came out of staging there is nothing to analyse."""
+    """Contract 2: `nothing_to_analyse` needs that no document at all led to an analysis task."""
     batch_id = bring(services, "STAGING", documents=2)
     empty, full = lease(services, batch_id)
     complete(services, empty, {"text": ""})
@@ -167,7 +167,7 @@ def test_one_document_without_text_is_no_failure(services: Services) -> None:
 
 
 def test_fewer_failures_than_the_limit_complete_the_batch(services: Services) -> None:
-    """Contract 2: more than `max_failed_tasks` fail it; as many as that do not."""
+    """Contract 2: more than `max_failed_tasks` failed tasks fail the run; exactly as many do not."""
     batch_id = bring(services, "ANALYZING", documents=3, max_failed_tasks=1)
     first, *others = lease(services, batch_id)
     fail(services, first, retryable=False)
@@ -195,7 +195,7 @@ def test_a_retry_does_not_count_as_a_failed_task(services: Services) -> None:
 
 @pytest.mark.parametrize("how", ["critical", "limit"])
 def test_a_failure_while_paused_is_judged_at_resume(services: Services, how: str) -> None:
-    """Contract 2: events are judged in ANALYZING alone; `resume` makes the batch ANALYZING and at once FAILED."""
+    """Contract 2: events are raised in ANALYZING only; `resume` makes the batch ANALYZING and at once FAILED."""
     batch_id = bring(services, "ANALYZING", documents=3, max_failed_tasks=0)
     leased = lease_one(services, batch_id)
     act(services, batch_id, "pause")
@@ -209,7 +209,7 @@ def test_a_failure_while_paused_is_judged_at_resume(services: Services, how: str
 
 
 def test_staging_that_somebody_works_at_does_not_time_out(services: Services) -> None:
-    """Contract 2: `staging_timeout` needs that there is no report and no lease."""
+    """Contract 2: `staging_timeout` occurs only without any report or lease."""
     batch_id = create(services, documents=1, staging_timeout_seconds=0)
     act(services, batch_id, "stage")
     leased = lease_one(services, batch_id)
@@ -221,7 +221,7 @@ def test_staging_that_somebody_works_at_does_not_time_out(services: Services) ->
 
 
 def test_staging_does_not_time_out_before_its_time(services: Services) -> None:
-    """Contract 2: an hour, unless the batch says otherwise."""
+    """Contract 2: an hour, unless the batch has another value."""
     batch_id = bring(services, "STAGING", documents=1)
     services.sweeper.sweep()
     assert view(services, batch_id)["state"] == "STAGING"

@@ -1,4 +1,4 @@
-"""Folders: what a worker found becomes documents of the run, each read once, whatever is reported again or at once."""
+"""Folders: the files that a worker found become documents of the run, each once, even if reported again or twice."""
 
 import hashlib
 import threading
@@ -13,18 +13,18 @@ from app.services.input import edits
 from app.services.task import found_files, run_tasks
 from config import Config
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, complete, fail, lease, lease_one, rows_of, state_of, view
+from tests.support.row_locks import HoldRow
 
 
 def file(path: str, content: str | None = None) -> dict[str, Any]:
     data = (path if content is None else content).encode()
-    said = {"name": path, "path": path, "media_type": "text/plain", "size_bytes": len(data)}
-    return {**said, "sha256": hashlib.sha256(data).hexdigest()}
+    known = {"name": path, "path": path, "media_type": "text/plain", "size_bytes": len(data)}
+    return {**known, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def create(services: Services, *patterns: str, texts: int = 0) -> int:
-    """Create a batch of folders, and texts beside them."""
+    """Create a batch of folders and texts."""
     made = [stories.document(f"{n}.txt", f"text {n}") for n in range(texts)]
     body = {
         "name": "folders",
@@ -66,12 +66,12 @@ def test_each_file_is_a_document_of_its_own(services: Services) -> None:
     assert state_of(services, batch_id) == "STAGED"
     act(services, batch_id, "run")
     stories.finish_all(services, batch_id)
-    names = [line["document"]["name"] for line in services.queries.results(batch_id)]
+    names = [line["document"]["name"] for line in services.reads.results.lines(batch_id)]
     assert (names, state_of(services, batch_id)) == (["in/a.txt", "in/b.txt"], "COMPLETED")
     assert view(services, batch_id)["input"]["documents"] == 1
 
 
-def test_the_same_report_again_finds_nothing_anew(services: Services) -> None:
+def test_a_repeated_report_adds_nothing(services: Services) -> None:
     batch_id = create(services, "in/*")
     task = resolve(services, batch_id, file("a"))
     before = stories.snapshot(services)
@@ -82,7 +82,7 @@ def test_the_same_report_again_finds_nothing_anew(services: Services) -> None:
 
 
 def test_equal_content_is_read_once(services: Services) -> None:
-    """Of two files, of a file and a text, and of two folders."""
+    """Equal content of two files, of a file and a text, and of two folders."""
     batch_id = create(services, "in/*", "more/*", texts=1)
     act(services, batch_id, "stage")
     first, second, text = lease(services, batch_id)
@@ -91,9 +91,9 @@ def test_equal_content_is_read_once(services: Services) -> None:
     complete(services, first, {"documents": found})
     complete(services, second, {"documents": [file("more/a", "a"), file("more/e")]})
     assert paths(services, batch_id) == ["a", "d", "more/e"]
-    result = services.queries.task(first["id"])["result"]
+    result = services.reads.tasks.show(first["id"])["result"]
     assert result["duplicates"] == [{"name": "b", "of": "a"}, {"name": "c", "of": "0.txt"}]
-    duplicates = services.queries.task(second["id"])["result"]["duplicates"]
+    duplicates = services.reads.tasks.show(second["id"])["result"]["duplicates"]
     assert duplicates == [{"name": "more/a", "of": "another folder"}]
 
 
@@ -116,7 +116,7 @@ def test_two_folders_with_the_same_files_reported_at_once(services: Services) ->
     assert len(rows_of(services, Document)) == 1_502
 
 
-def test_a_text_that_reads_like_a_pattern_is_no_folder(services: Services) -> None:
+def test_a_text_that_looks_like_a_pattern_is_not_a_folder(services: Services) -> None:
     batch_id = create(services, "in/*")
     texts = [stories.document("a", "in/*"), {"folder": "in/*"}]
     answer = edits.add_documents(services.batches, batch_id, texts, OPERATOR)
@@ -124,7 +124,7 @@ def test_a_text_that_reads_like_a_pattern_is_no_folder(services: Services) -> No
     assert answer["input"]["documents"] == 2
 
 
-def test_the_next_run_looks_anew_and_the_files_of_the_first_stay_readable(services: Services) -> None:
+def test_the_next_run_looks_again_and_the_files_of_the_first_stay_readable(services: Services) -> None:
     batch_id = create(services, "in/*")
     resolve(services, batch_id, file("a"), file("b"))
     stories.finish_all(services, batch_id)
@@ -133,13 +133,13 @@ def test_the_next_run_looks_anew_and_the_files_of_the_first_stay_readable(servic
     act(services, batch_id, "restage")
     complete(services, lease_one(services, batch_id), {"documents": [file("b"), file("c")]})
     assert paths(services, batch_id) == ["b", "c"]
-    assert [line["document"]["name"] for line in services.queries.results(batch_id, run=1)] == ["a", "b"]
+    assert [line["document"]["name"] for line in services.reads.results.lines(batch_id, run=1)] == ["a", "b"]
 
 
 def test_files_found_between_two_slices_do_not_disturb_them(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract 2: `staging_completed` needs every staging task, those still to be written too."""
+    """Contract 2: `staging_completed` needs every staging task, also those that are not written yet."""
     monkeypatch.setattr(run_tasks, "SLICE", 3)
     batch_id = create(services, "in/*", texts=7)
     act(services, batch_id, "stage")
@@ -185,19 +185,19 @@ def test_a_file_that_cannot_be_read_fails_the_staging(services: Services) -> Non
     ],
     ids=range(11),
 )
-def test_a_folder_whose_files_cannot_be_told_is_failed(services: Services, files: Any) -> None:
+def test_a_folder_with_a_bad_list_of_files_fails(services: Services, files: Any) -> None:
     batch_id = create(services, "in/*")
     act(services, batch_id, "stage")
     task = lease_one(services, batch_id)
     complete(services, task, {"documents": files})
     complete(services, task, {"documents": files})
-    told = services.queries.task(task["id"])
-    assert (told["status"], told["error"]["code"]) == ("FAILED", "bad_result")
+    shown = services.reads.tasks.show(task["id"])
+    assert (shown["status"], shown["error"]["code"]) == ("FAILED", "bad_result")
     assert state_of(services, batch_id) == "FAILED"
     assert len(rows_of(services, Document)) == 1
 
 
-def test_documents_in_the_result_of_another_document_are_no_folder(services: Services) -> None:
+def test_documents_in_the_result_of_another_document_are_not_a_folder(services: Services) -> None:
     batch_id = stories.create(services, documents=1)
     act(services, batch_id, "stage")
     complete(services, lease_one(services, batch_id), {"text": "t", "documents": "anything"})
@@ -208,15 +208,15 @@ def test_documents_in_the_result_of_another_document_are_no_folder(services: Ser
 
 
 def test_a_folder_may_be_read_as_one_text(services: Services) -> None:
-    """By a stage handler of one's own."""
+    """A custom stage handler does so."""
     batch_id = create(services, "in/*")
     act(services, batch_id, "stage")
     complete(services, lease_one(services, batch_id), {"text": "all of it"})
     assert state_of(services, batch_id) == "STAGED"
 
 
-def test_a_report_of_a_folder_does_not_wait_for_who_holds_the_batch(postgres_url: str, hold_row: HoldRow) -> None:
-    """Contract 4: a report is stored and answered, even while the row is locked from outside."""
+def test_a_report_of_a_folder_does_not_wait_for_the_holder_of_the_batch(postgres_url: str, hold_row: HoldRow) -> None:
+    """Contract 4: a report is stored and answered, even while another session holds the batch's row."""
     services = build(Config(database_url=postgres_url))
     batch_id = create(services, "in/*")
     act(services, batch_id, "stage")

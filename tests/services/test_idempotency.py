@@ -1,4 +1,4 @@
-"""The store behind Idempotency-Key: one decision a key, its answer kept with its effect."""
+"""The store of Idempotency-Keys: one decision for each key, its answer stored with its effect."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ def keys(services: Services) -> list[Any]:
     return stories.rows_of(services, IdempotencyKey)
 
 
-def test_the_first_answer_is_given_again(services: Services) -> None:
+def test_the_first_answer_is_repeated(services: Services) -> None:
     """Contract 4: the same key, caller and body within 24 h gets the first answer again, status and body."""
     first = claim(services)
     assert isinstance(first, Claim)
@@ -43,7 +43,7 @@ def test_the_first_answer_is_given_again(services: Services) -> None:
 
 
 def test_another_body_is_refused(services: Services) -> None:
-    """Contract 4: with another body, 422; decided or not."""
+    """Contract 4: with another body, 422, whether decided or not."""
     first = claim(services)
     for _ in range(2):
         with pytest.raises(KeyReused) as refused:
@@ -62,20 +62,20 @@ def test_while_the_first_is_being_decided(services: Services, another: Callable[
         assert (refused.value.status, refused.value.retry_after_seconds) == (409, 1)
 
 
-def test_keys_of_two_callers_are_two(services: Services) -> None:
-    """Contract 4: the same key and *caller*."""
+def test_two_callers_may_use_the_same_key(services: Services) -> None:
+    """Contract 4: the same key and the same caller."""
     claim(services).store_alone(services.engine, ANSWER)
     assert isinstance(claim(services, caller="bert"), Claim)
     assert isinstance(claim(services, key="K"), Claim)
     assert isinstance(claim(services, key="k" * 255), Claim)
 
 
-def test_a_key_that_was_given_back_is_free(services: Services) -> None:
+def test_a_released_key_is_free(services: Services) -> None:
     claim(services).drop(services.engine)
     assert isinstance(claim(services, body="another"), Claim)
 
 
-def test_an_answer_is_kept_for_a_day(services: Services) -> None:
+def test_an_answer_is_stored_for_a_day(services: Services) -> None:
     """Contract 4: within 24 h."""
     claim(services).store_alone(services.engine, ANSWER)
     age(services, timedelta(hours=23, minutes=59))
@@ -85,7 +85,7 @@ def test_an_answer_is_kept_for_a_day(services: Services) -> None:
 
 
 def test_a_claim_whose_process_died_is_taken_over(services: Services) -> None:
-    """Contract 4: it had no effect, as its answer is stored with its effect or not at all."""
+    """Contract 4: it had no effect, because an answer and its effect are stored together or not at all."""
     dead = claim(services)
     age(services, idempotency.ABANDONED - timedelta(seconds=30))
     with pytest.raises(KeyInUse):
@@ -98,7 +98,7 @@ def test_a_claim_whose_process_died_is_taken_over(services: Services) -> None:
     assert len(keys(services)) == 1
 
 
-def test_an_effect_without_its_answer_cannot_be(services: Services) -> None:
+def test_there_is_no_effect_without_its_answer(services: Services) -> None:
     """Contract 4: both are one transaction."""
     taken, order = claim(services), stories.OPERATOR
     age(services, idempotency.ABANDONED + timedelta(seconds=1))
@@ -113,8 +113,8 @@ def test_an_effect_without_its_answer_cannot_be(services: Services) -> None:
     assert stories.view(services, batch_id)["version"] == 1
 
 
-def test_answers_are_sealed(services: Services) -> None:
-    """Contract 5: tokens are shown once: nobody reads one in the database, nor two answers from one pad."""
+def test_answers_are_encrypted(services: Services) -> None:
+    """Contract 5: tokens are shown once: none is readable in the database, and no two answers share a pad."""
     for key in ("a", "b"):
         claim(services, key=key).store_alone(services.engine, ANSWER)
     stored = [bytes(row.body) for row in keys(services)]
@@ -130,7 +130,7 @@ def test_an_empty_answer(services: Services) -> None:
     assert claim(services) == StoredAnswer(204, {}, b"")
 
 
-def test_the_sweeper_forgets_old_answers(services: Services) -> None:
+def test_the_sweeper_deletes_old_answers(services: Services) -> None:
     for key in ("old", "new"):
         claim(services, key=key).store_alone(services.engine, ANSWER)
         if key == "old":

@@ -1,4 +1,4 @@
-"""What a batch is made of, and when it may be changed."""
+"""The input of a batch, and when it may be changed."""
 
 import hashlib
 from typing import Any
@@ -13,6 +13,7 @@ from app.services import Services
 from app.services.batch.orders import Order
 from app.services.input import edits, ready_tasks
 from app.services.input.edits import MadeOfReadyTasks
+from app.services.reads.batches import Filter
 from tests.services import stories
 from tests.services.stories import OPERATOR, act, bring, create, snapshot, view
 
@@ -34,7 +35,7 @@ def test_a_batch_as_it_was_created(services: Services) -> None:
     assert [row.model for row in stories.rows_of(services, Model)] == ["m0"]
 
 
-def test_documents_keep_what_they_were(services: Services) -> None:
+def test_documents_keep_their_content(services: Services) -> None:
     """Contract 5: text given inline, or the bytes of a file; numbered on without a gap."""
     batch_id = create(services, documents=1)
     content = b"\x00\xff\x89PNG"
@@ -52,13 +53,13 @@ def test_documents_keep_what_they_were(services: Services) -> None:
     payloads = [leased["payload"] for leased in stories.lease(services, batch_id)]
     named = {"id": second.id, "name": "b.png", "media_type": "image/png"}
     assert payloads[1] == {"document": named, "content_url": f"/api/documents/{second.id}/content"}
-    assert services.queries.document_content(second.id).content == content
+    assert services.reads.documents.content(second.id).content == content
     with pytest.raises(NotFound):
-        services.queries.document_content(4711)
+        services.reads.documents.content(4711)
 
 
-def test_of_equal_documents_the_first_alone_is_kept(services: Services) -> None:
-    """Within a call, and over calls; the answer names those that were left out, and of which they are copies."""
+def test_only_the_first_of_equal_documents_is_kept(services: Services) -> None:
+    """In one call, and in later calls; the answer names the duplicates, and the documents that they are copies of."""
     body = {
         "name": "twins",
         "documents": [stories.document(name, text) for name, text in (("a", "x"), ("b", "y"), ("c", "x"))],
@@ -79,7 +80,7 @@ def test_of_equal_documents_the_first_alone_is_kept(services: Services) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in BatchState if state != "SAVED"])
-def test_documents_come_while_a_batch_is_saved(services: Services, state: BatchState) -> None:
+def test_documents_are_added_only_while_a_batch_is_saved(services: Services, state: BatchState) -> None:
     """Contract 5: else 409, and nothing is stored."""
     batch_id = bring(services, state)
     before = snapshot(services)
@@ -98,7 +99,7 @@ def test_a_batch_of_ready_made_tasks_takes_no_documents(services: Services) -> N
 
 
 @pytest.mark.parametrize("state", ["STAGING", "STAGED", "ANALYZING", "PAUSED"])
-def test_a_batch_at_work_is_not_put_away(services: Services, state: str) -> None:
+def test_a_batch_at_work_cannot_be_archived(services: Services, state: str) -> None:
     """Contract 5: DELETE in SAVED, COMPLETED or FAILED, else 409."""
     batch_id = bring(services, state)
     before = snapshot(services)
@@ -108,8 +109,8 @@ def test_a_batch_at_work_is_not_put_away(services: Services, state: str) -> None
 
 
 @pytest.mark.parametrize("state", ["SAVED", "COMPLETED", "FAILED"])
-def test_a_batch_that_was_put_away_is_gone_for_everybody(services: Services, state: str) -> None:
-    """Contract 5: GET is 404; whatever is asked of it is refused and changes nothing; late results are still kept."""
+def test_an_archived_batch_is_gone_for_every_caller(services: Services, state: str) -> None:
+    """Contract 5: GET is 404; every request for it is refused and changes nothing; late results are still kept."""
     batch_id = create(services, documents=2)
     leased = None
     if state != "SAVED":
@@ -133,7 +134,7 @@ def test_a_batch_that_was_put_away_is_gone_for_everybody(services: Services, sta
         with pytest.raises(NotFound):
             refused()
     assert stories.ask(services, batch_id, "reset")["code"] == "not_found"
-    assert services.queries.batches() == []
+    assert services.reads.batches.page(Filter())[0] == []
     assert stories.lease(services) == []
     services.sweeper.sweep()
     assert snapshot(services) == before
@@ -143,7 +144,7 @@ def test_a_batch_that_was_put_away_is_gone_for_everybody(services: Services, sta
         assert len(stories.task(services, leased["id"])["late_results"]) == 1
 
 
-def test_edits_are_held_against_the_version(services: Services) -> None:
+def test_an_edit_of_another_version_is_refused(services: Services) -> None:
     """Contract 4: a mismatch is 412 and changes nothing."""
     batch_id = create(services)
     stale, fresh = Order("a", "operator", if_version=2), Order("a", "operator", if_version=1)
@@ -160,7 +161,7 @@ def test_edits_are_held_against_the_version(services: Services) -> None:
 
 
 def test_creation_is_all_or_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract 5: whatever goes wrong half way, nothing is stored."""
+    """Contract 5: if anything fails half way, nothing is stored."""
     monkeypatch.setattr(ready_tasks, "CHUNK_ROWS", 3)
     before = snapshot(services)
     for taken in ("_insert", "_copy"):

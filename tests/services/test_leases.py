@@ -16,7 +16,7 @@ from config import Config
 from tests.services import stories
 from tests.services.stories import act, bring, complete, fail, lease, lease_one, task, tasks_of, view
 
-OPEN = {"SAVED": None, "STAGING": "STAGE", "ANALYZING": "ANALYZE"}  # what is handed out in which state
+OPEN = {"SAVED": None, "STAGING": "STAGE", "ANALYZING": "ANALYZE"}  # the kind of task that is leased in each state
 
 
 def seconds_until(at: str) -> float:
@@ -24,7 +24,7 @@ def seconds_until(at: str) -> float:
 
 
 def run_out(services: Services, *leases: dict[str, Any]) -> None:
-    """Let leases run out, and the sweeper see it."""
+    """Let leases run out, and let the sweeper end them."""
     stories.let_leases_run_out(services, leases)
     services.sweeper.sweep()
 
@@ -49,7 +49,7 @@ def test_what_is_leased_in_which_state(services: Services, state: BatchState) ->
 
 
 def test_a_lease_as_the_contract_shows_it(services: Services) -> None:
-    """Contract 5: the fields of a leased task; `lease_seconds` is the batch's unless the worker says otherwise."""
+    """Contract 5: the fields of a leased task; `lease_seconds` is the batch's unless the worker gives its own."""
     batch_id = bring(services, "ANALYZING", lease_seconds=100)
     (first,) = lease(services, batch_id, most=1)
     assert set(first) == {
@@ -66,7 +66,7 @@ def test_a_lease_as_the_contract_shows_it(services: Services) -> None:
 
 
 def test_an_attempt_is_counted_when_a_task_is_leased(services: Services) -> None:
-    """Contract 5: by a lease that runs out as by a failure; every lease has a token of its own."""
+    """Contract 5: a lease that runs out counts as a failure does; every lease has its own token."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=4)
     first = lease_one(services, batch_id)
     run_out(services, first)
@@ -99,7 +99,7 @@ def test_a_task_that_uses_up_its_attempts_is_poisoned(services: Services) -> Non
 
 
 def test_a_lease_that_runs_out_after_the_batch_moved_on(services: Services) -> None:
-    """Contract 5: whatever the batch's state, the task ends; a batch that is over stays as it is."""
+    """Contract 5: the task ends in every state of its batch; a batch that has ended stays as it is."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=1)
     leased = lease_one(services, batch_id)
     act(services, batch_id, "cancel")
@@ -111,7 +111,7 @@ def test_a_lease_that_runs_out_after_the_batch_moved_on(services: Services) -> N
 
 
 def test_a_release_does_not_count_the_attempt(services: Services) -> None:
-    """Contract 5: handed back unharmed, another worker may have it at once."""
+    """Contract 5: a task that is handed back may be leased by another worker at once."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=1)
     for _ in range(3):
         leased = lease_one(services, batch_id)
@@ -155,7 +155,7 @@ def test_a_release_of_what_is_not_held(services: Services) -> None:
 
 
 def test_a_release_after_the_run_is_over(services: Services) -> None:
-    """Contract 5: a worker that stops may hand back whatever it holds."""
+    """Contract 5: a worker that stops may hand back all tasks that it holds."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = lease_one(services, batch_id)
     act(services, batch_id, "cancel")
@@ -164,7 +164,7 @@ def test_a_release_after_the_run_is_over(services: Services) -> None:
 
 
 def test_a_heartbeat_renews(services: Services) -> None:
-    """Contract 5: by the batch's lease time, or the worker's; in PAUSED too, for work in flight may finish."""
+    """Contract 5: by the batch's lease time, or the worker's; in PAUSED too, since work in flight may finish."""
     batch_id = bring(services, "ANALYZING", documents=2, lease_seconds=30)
     leased, _ = lease(services, batch_id)
     assert 20 < seconds_until(beat(services, leased)["lease_expires_at"]) <= 30
@@ -177,7 +177,7 @@ def test_a_heartbeat_renews(services: Services) -> None:
 
 @pytest.mark.parametrize("swept", [False, True], ids=["unseen", "swept"])
 def test_a_heartbeat_renews_a_lease_that_ran_out(services: Services, swept: bool) -> None:
-    """Contract 5: a lease that ran out but was given to nobody still counts, and a heartbeat renews it."""
+    """Contract 5: a lease that ran out counts until the task is leased again, and a heartbeat renews it."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=2)
     leased = lease_one(services, batch_id)
     stories.let_leases_run_out(services, [leased])
@@ -194,7 +194,7 @@ def test_a_heartbeat_renews_a_lease_that_ran_out(services: Services, swept: bool
 
 
 def test_a_lease_that_ran_out_counts_until_it_is_given_to_another(services: Services) -> None:
-    """Contract 5: a token is current until its task is leased again; then it is late, and its result kept."""
+    """Contract 5: a token is current until its task is leased again; then a report is late, and its result is kept."""
     batch_id = bring(services, "ANALYZING", documents=2)
     slow, lost = lease(services, batch_id)
     run_out(services, slow, lost)
@@ -228,7 +228,7 @@ def test_a_heartbeat_says_stop_when_the_run_is_over(services: Services, change: 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (9, 256), (10, 300), (11, 300)])
 def test_a_failed_attempt_waits_longer_each_time(services: Services, attempts: int, seconds: int) -> None:
-    """Contract 5: 1 s doubled by each attempt, up to 5 minutes."""
+    """Contract 5: 1 s, doubled by each attempt, up to 5 minutes."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=100)
     for _ in range(attempts - 1):
         fail(services, lease_one(services, batch_id), retry_after_seconds=0)
@@ -243,8 +243,8 @@ def tasks_of_kind(services: Services, batch_id: int, kind: str) -> list[dict[str
 
 
 @pytest.mark.parametrize("seconds", [0, 5000.5])
-def test_the_worker_says_how_long_to_wait(services: Services, seconds: float) -> None:
-    """Contract 5: `retry_after_seconds` in place of the doubled second; a model server knows when it has room."""
+def test_the_worker_chooses_the_wait(services: Services, seconds: float) -> None:
+    """Contract 5: `retry_after_seconds` replaces the usual wait; a model server knows when it has room."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = lease_one(services, batch_id)
     fail(services, leased, retry_after_seconds=seconds)
@@ -270,7 +270,7 @@ def test_the_last_attempt_is_final(services: Services) -> None:
 
 
 def test_what_waited_longest_is_leased_first(services: Services) -> None:
-    """Contract 5: a task that comes back does not overtake what waits."""
+    """Contract 5: a task that was put back does not overtake the tasks that wait already."""
     batch_id = bring(services, "ANALYZING", documents=3)
     first = lease_one(services, batch_id)
     fail(services, first, retry_after_seconds=0)
@@ -279,13 +279,13 @@ def test_what_waited_longest_is_leased_first(services: Services) -> None:
 
 
 def test_a_lease_waits_for_work_and_ends_with_the_process(services: Services) -> None:
-    """Contract 5: `wait_seconds`; nobody waits longer when the process stops."""
+    """Contract 5: `wait_seconds`; the wait ends when the process stops."""
     services.queue.stopping.set()
     assert lease(services, wait_seconds=100) == []
 
 
 def test_progress_adds_up_at_every_step(services: Services) -> None:
-    """Contract 5: `progress` is what the tasks say, at each moment."""
+    """Contract 5: `progress` agrees with the tasks after each step."""
     batch_id = bring(services, "SAVED", documents=4, max_attempts=2)
 
     def adds_up() -> dict[str, int]:
@@ -312,7 +312,7 @@ def test_progress_adds_up_at_every_step(services: Services) -> None:
     run_out(services, held[1])
     adds_up()
     for late in (first, second, third, *held):
-        with suppress(ReportRefused):  # a repetition, what contradicts, what comes too late, and what counts
+        with suppress(ReportRefused):  # a report that counts, is repeated, contradicts an earlier one, or is late
             complete(services, late)
         adds_up()
     stories.finish_all(services, batch_id)
@@ -321,7 +321,7 @@ def test_progress_adds_up_at_every_step(services: Services) -> None:
 
 
 class TestCountsAreHeld:
-    """PostgreSQL alone: on SQLite each writer waits for every other as it is."""
+    """PostgreSQL alone: on SQLite each writer waits for every other one anyway."""
 
     @pytest.fixture
     def config(self, postgres_url: str) -> Config:
@@ -339,7 +339,7 @@ class TestCountsAreHeld:
 
 @contextmanager
 def counts_held(connection: Any, seconds: float) -> Iterator[None]:
-    """Let nobody else write counts for so many seconds."""
+    """Lock the counts against other writers for some seconds."""
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE task_counts IN EXCLUSIVE MODE")
     letting_go = Timer(seconds, connection.rollback)

@@ -1,4 +1,4 @@
-"""Every state and every word that may be asked for, on a real batch: the answer, and what it changed or did not."""
+"""Every state with every action and event, on a real batch: the answer, and what it changed."""
 
 import pytest
 
@@ -14,7 +14,7 @@ WRITE_TASKS = {"stage", "restage"}
 
 
 def is_legal(word: str, state: BatchState) -> bool:
-    """Whether the table has such an action from this state: the batches here satisfy all guards."""
+    """Check whether the table has this action from this state: the batches here satisfy all guards."""
     row = BY_TRIGGER.get(word)
     return row is not None and row.kind is Kind.ACTION and state in row.sources
 
@@ -22,9 +22,9 @@ def is_legal(word: str, state: BatchState) -> bool:
 @pytest.mark.parametrize("word", ACTIONS)
 @pytest.mark.parametrize("state", BatchState)
 def test_each_action_in_each_state(services: Services, state: BatchState, word: str) -> None:
-    """Contract 2 and 3: the table decides; a yes is one change of version 1 and one audit row, a no changes nothing."""
+    """Contract 2 and 3: an allowed action adds 1 to the version and writes one audit row; a refusal changes nothing."""
     batch_id = bring(services, state)
-    before, told, rows = snapshot(services), view(services, batch_id), audit(services, batch_id)
+    before, shown, rows = snapshot(services), view(services, batch_id), audit(services, batch_id)
     allowed, reason = services.batches.can_transition(batch_id, word)
     answer = ask(services, batch_id, word, reason="because")
     assert (answer["success"], allowed) == (is_legal(word, state), is_legal(word, state))
@@ -32,18 +32,18 @@ def test_each_action_in_each_state(services: Services, state: BatchState, word: 
         assert snapshot(services) == before
         assert answer["reason"] == reason != ""
         assert (answer["code"], answer["status"]) == ("state_refused", 409)
-        standing = {"batch_id": batch_id, "current_state": state, "version": told["version"]}
+        standing = {"batch_id": batch_id, "current_state": state, "version": shown["version"]}
         assert {name: answer[name] for name in standing} == standing
-        assert answer["allowed_actions"] == told["allowed_actions"] == [a for a in ACTIONS if is_legal(a, state)]
+        assert answer["allowed_actions"] == shown["allowed_actions"] == [a for a in ACTIONS if is_legal(a, state)]
         return
     target = BY_TRIGGER[word].target
-    change = {"previous_state": state, "new_state": target, "version": told["version"] + 1, "action": word}
+    change = {"previous_state": state, "new_state": target, "version": shown["version"] + 1, "action": word}
     assert reason == ""
     assert {name: answer[name] for name in change} == change
     assert answer["batch"] == view(services, batch_id)
-    assert (answer["batch"]["state"], answer["batch"]["version"]) == (target, told["version"] + 1)
+    assert (answer["batch"]["state"], answer["batch"]["version"]) == (target, shown["version"] + 1)
     (row,) = audit(services, batch_id)[len(rows) :]
-    assert (row["trigger"], row["kind"], row["version"]) == (word, "action", told["version"] + 1)
+    assert (row["trigger"], row["kind"], row["version"]) == (word, "action", shown["version"] + 1)
     assert (row["from_state"], row["to_state"], row["reason"]) == (state, target, "because")
     assert audit(services, batch_id)[:-1] == rows
     if word not in WRITE_TASKS:
@@ -54,7 +54,7 @@ def test_each_action_in_each_state(services: Services, state: BatchState, word: 
 
 @pytest.mark.parametrize("state", BatchState)
 def test_each_event_and_unknown_word_in_each_state(services: Services, state: BatchState) -> None:
-    """Contract 2: an event sent by a caller is refused, as is a word that is no action; nothing changes."""
+    """Contract 2: an event or an unknown word, sent as an action, is refused; nothing changes."""
     batch_id = bring(services, state)
     before = snapshot(services)
     for word in (*EVENTS, *UNKNOWN):
@@ -88,7 +88,7 @@ def test_the_list_of_actions_is_what_asking_answers(services: Services, state: B
     ],
 )
 def test_stage_needs_work(services: Services, shape: dict[str, int], missing: str) -> None:
-    """Contract 2: the guard of `stage` names what the batch has none of."""
+    """Contract 2: the guard of `stage` names the input that is missing."""
     batch_id = create(services, **shape)
     before = snapshot(services)
     answer = ask(services, batch_id, "stage")
@@ -100,7 +100,7 @@ def test_stage_needs_work(services: Services, shape: dict[str, int], missing: st
 
 
 def test_pause_needs_active_tasks(services: Services) -> None:
-    """Contract 2: with none queued or leased there is nothing to pause; the event that is due comes first."""
+    """Contract 2: without queued or leased tasks there is nothing to pause; the due event comes first."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = stories.lease_one(services, batch_id)
     assert services.batches.can_transition(batch_id, "pause") == (True, "")  # leased is active
@@ -117,7 +117,7 @@ def test_pause_needs_active_tasks(services: Services) -> None:
 
 @pytest.mark.parametrize("word", [*ACTIONS, *EVENTS, "nonsense"])
 def test_a_batch_that_is_not_there(services: Services, word: str) -> None:
-    """Contract 3: answered, not raised."""
+    """Contract 3: the refusal is returned, not raised."""
     answer = ask(services, 4711, word)
     code, status = ("not_found", 404) if word in ACTIONS else ("unknown_action", 422)
     assert (answer["success"], answer["code"], answer["status"]) == (False, code, status)
@@ -143,7 +143,7 @@ def test_a_rehearsal_decides_the_same_and_changes_nothing(services: Services, st
 
 
 def test_a_rehearsal_counts_what_it_would_do(services: Services) -> None:
-    """Contract 5: what `pause` and `cancel` would stop, what is in flight, what is kept."""
+    """Contract 5: the tasks that `pause` and `cancel` would stop, those in flight, and the results that are kept."""
     batch_id = bring(services, "ANALYZING", documents=4)
     first, _second = stories.lease(services, batch_id, most=2)
     stories.complete(services, first)

@@ -12,7 +12,8 @@ from app.db import reading, transaction
 from app.models import ProgressSample
 from app.services import Services
 from app.services.reads import batch_page, progress
-from app.services.reads.progress import MOST_SAMPLES, SAMPLE_SECONDS, Moment, sample
+from app.services.reads.progress import Moment
+from app.services.upkeep.samples import MOST_SAMPLES, SAMPLE_SECONDS, sample
 from tests.services import stories
 from tests.services.stories import act, bring, rows_of
 
@@ -105,9 +106,9 @@ def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, mo
     batch_id = bring(services, "ANALYZING", documents=2)
     sample(services.engine)
     stories.finish_all(services, batch_id)
-    assert [each.finished for each in services.batch_page.moments(batch_id)] == [0, 2], "too near to the end"
+    assert [each.finished for each in services.reads.batch_page.moments(batch_id)] == [0, 2], "too near to the end"
     monkeypatch.setattr(batch_page, "LEAST_SECONDS", 0.0)
-    moments = services.batch_page.moments(batch_id)
+    moments = services.reads.batch_page.moments(batch_id)
     assert [each.finished for each in moments] == [0, 0, 2]
     assert [each.at for each in moments] == sorted(each.at for each in moments)
     assert moments[-1].attempts == 2
@@ -116,4 +117,4 @@ def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, mo
 def test_a_new_run_begins_anew(services: Services) -> None:
     batch_id = bring(services, "COMPLETED")
     act(services, batch_id, "restage", reuse="none")
-    assert services.batch_page.moments(batch_id) == []
+    assert services.reads.batch_page.moments(batch_id) == []

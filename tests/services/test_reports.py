@@ -1,4 +1,4 @@
-"""Reports: which count, which are repetitions, which come too late and are kept; each once."""
+"""Reports: which of them count, which are repetitions, and which come too late and are kept once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,7 @@ def the_task(services: Services, leased: dict[str, Any]) -> Any:
 
 
 def move_on(services: Services, batch_id: int, when: str) -> None:
-    """Let the batch's life go on for a while."""
+    """Take the batch to a later point of its life."""
     if when == "at once":
         return
     stories.finish_all(services, batch_id)
@@ -46,7 +46,7 @@ def move_on(services: Services, batch_id: int, when: str) -> None:
 
 @pytest.mark.parametrize("when", [when for when in LATER if when != "after a retry"])
 def test_the_same_completion_again_is_a_repetition(services: Services, when: str) -> None:
-    """Contract 5: recognised first, and answered with the status then given, even after the batch moved on."""
+    """Contract 5: recognised first, and answered with the first answer, in any later state of the batch."""
     batch_id = bring(services, "ANALYZING")
     leased = lease_one(services, batch_id)
     complete(services, leased, {"text": "first"})
@@ -60,7 +60,7 @@ def test_the_same_completion_again_is_a_repetition(services: Services, when: str
 
 @pytest.mark.parametrize("when", LATER)
 def test_the_same_failure_again_is_a_repetition(services: Services, when: str) -> None:
-    """Contract 5: the answer is the status then given: QUEUED for a retry, whatever became of the task since."""
+    """Contract 5: the answer is the first one, QUEUED for a retry, whatever has happened to the task since."""
     batch_id = bring(services, "ANALYZING")
     leased = lease_one(services, batch_id)
     fail(services, leased, retry_after_seconds=0)
@@ -102,7 +102,7 @@ def test_the_same_token_with_the_other_outcome_is_refused(services: Services) ->
 
 
 def test_a_late_result_is_kept_once(services: Services) -> None:
-    """Contract 5: `late_results` of the task, in the order they came, each report once."""
+    """Contract 5: `late_results` of the task, in order of arrival, each report once."""
     batch_id = bring(services, "ANALYZING", documents=1)
     leased = lease_one(services, batch_id)
     act(services, batch_id, "cancel")
@@ -120,7 +120,7 @@ def test_a_late_result_is_kept_once(services: Services) -> None:
 
 
 def test_a_token_that_was_never_given_out_is_kept_nowhere(services: Services) -> None:
-    """Contract 5: only if its token was once given out, a result is kept."""
+    """Contract 5: a result is kept only if its token was given out for the task."""
     batch_id = bring(services, "ANALYZING", documents=2)
     first, second = lease(services, batch_id)
     before = snapshot(services)
@@ -157,8 +157,8 @@ def test_a_task_that_is_not_there(services: Services, task_id: str) -> None:
         ({"lease_token": "x", "error": ERROR}, "result"),
     ],
 )
-def test_a_report_without_what_it_needs(services: Services, body: dict[str, Any], field: str) -> None:
-    """Contract 3: the report bodies of contract 5; what is missing is named."""
+def test_a_report_without_a_required_field(services: Services, body: dict[str, Any], field: str) -> None:
+    """Contract 3: the report bodies of contract 5; the refusal names the missing field."""
     with pytest.raises(Invalid) as refused:
         services.batches.handle_task_completion("1", body)
     assert set(refused.value.facts["errors"]) == {field}
@@ -182,7 +182,7 @@ def test_a_report_counts_while_paused(services: Services, outcome: str) -> None:
 @pytest.mark.parametrize("kind", ["STAGE", "ANALYZE"])
 @pytest.mark.parametrize("then", ["the run is over", "the next run", "reset"])
 def test_a_report_of_a_run_that_is_over_does_not_count(services: Services, kind: str, then: str) -> None:
-    """Contract 5: in the batch's present run alone; the result is kept, and what it cost is counted."""
+    """Contract 5: reports count in the batch's present run only; the result is kept, and its cost is counted."""
     batch_id = bring(services, "STAGING" if kind == "STAGE" else "ANALYZING", documents=2)
     late, other = lease(services, batch_id)
     if kind == "STAGE":
@@ -200,7 +200,7 @@ def test_a_report_of_a_run_that_is_over_does_not_count(services: Services, kind:
 
 
 def test_reports_of_one_call_are_judged_one_by_one(services: Services) -> None:
-    """Contract 5: in order, each by itself; the phase ends after them all."""
+    """Contract 5: in order, each by itself; the phase ends after all of them."""
     batch_id, other_id = bring(services, "ANALYZING", documents=3), bring(services, "ANALYZING", documents=1)
     first, second, third = lease(services, batch_id)
     of_other = lease_one(services, other_id)
@@ -229,7 +229,7 @@ def test_a_thousand_reports_in_one_call(services: Services) -> None:
     batch_id = stories.follow(services, stories.create_ready(services, 1000), "ANALYZING")
     _, states = services.batches.report([completed(each) for each in lease(services, batch_id)])
     assert states == {batch_id: "COMPLETED"}
-    assert len(list(services.queries.results(batch_id))) == 1000
+    assert len(list(services.reads.results.lines(batch_id))) == 1000
 
 
 @pytest.mark.parametrize(
@@ -254,10 +254,10 @@ def test_the_state_has_changed_before_the_last_report_is_answered(services: Serv
     assert states == {batch_id: "FAILED"} == {batch_id: view(services, batch_id)["state"]}
 
 
-def test_a_report_counts_though_the_batch_is_put_away_before_its_event(
+def test_a_report_counts_though_the_batch_is_archived_before_its_event(
     services: Services, another: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract 5: what was taken is answered 200, whatever others do between the report and the event it sets off."""
+    """Contract 5: a report that counted is answered 200, whatever others do between it and the event it causes."""
     batch_id, elsewhere = bring(services, "ANALYZING", documents=1), another()
     leased, take = lease_one(services, batch_id), services.batches._take
 

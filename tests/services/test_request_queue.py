@@ -20,8 +20,8 @@ from app.services.batch import request_queue
 from app.services.input import edits
 from config import Config
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, audit, bring, create, trail, view
+from tests.support.row_locks import HoldRow
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def config(postgres_url: str) -> Config:
 
 
 def queue(services: Services, batch_id: int, action: str, **context: Any) -> str:
-    """Ask for an action of a batch that is locked; return the request's id."""
+    """Request an action of a locked batch; return the request's id."""
     answer = ask(services, batch_id, action, **context)
     assert (answer["success"], answer["status"]) == (None, "QUEUED"), answer
     return str(answer["request_id"])
 
 
 def became(services: Services, *requests: str) -> list[str]:
-    return [services.queries.request(each)["status"] for each in requests]
+    return [services.reads.requests.show(each)["status"] for each in requests]
 
 
 def let_time_go_by(services: Services, request_id: str) -> None:
-    """Move the end of a request's time into the past."""
+    """Move the expiry of a request into the past."""
     table = db.table_of(StateChangeRequest)
     with transaction(services.engine) as connection:
         past = db.now(connection) - timedelta(seconds=1)
@@ -55,7 +55,7 @@ def test_a_request_that_meets_a_lock_is_queued(services: Services, hold_row: Hol
         before = view(services, batch_id)
         answer = ask(services, batch_id, "stage", reason="go")
         assert (answer["success"], answer["status"], answer["queue_position"]) == (None, "QUEUED", 1)
-        shown = services.queries.request(answer["request_id"])
+        shown = services.reads.requests.show(answer["request_id"])
         expected = {"batch_id": batch_id, "action": "stage", "status": "QUEUED", "reason": None, "version": None}
         assert {name: shown[name] for name in expected} == expected
         assert (shown["finished_at"], shown["queue_position"]) == (None, 1)
@@ -65,12 +65,12 @@ def test_a_request_that_meets_a_lock_is_queued(services: Services, hold_row: Hol
 
 @pytest.mark.parametrize("by", ["the sweeper", "the next request", "the next edit"])
 def test_queued_requests_are_applied_in_order(services: Services, hold_row: HoldRow, by: str) -> None:
-    """Contract 4: in the order they came, each as it was asked; a new request does not overtake them."""
+    """Contract 4: in their order, each as it was requested; a new request does not overtake them."""
     batch_id = bring(services, "STAGED")
     with hold_row(batch_id):
-        asked = ["run", "pause", "resume", "cancel", "reset"]
-        requests = [queue(services, batch_id, each, reason=f"because of {each}", actor=each) for each in asked]
-        assert [services.queries.request(each)["queue_position"] for each in requests] == [1, 2, 3, 4, 5]
+        actions = ["run", "pause", "resume", "cancel", "reset"]
+        requests = [queue(services, batch_id, each, reason=f"because of {each}", actor=each) for each in actions]
+        assert [services.reads.requests.show(each)["queue_position"] for each in requests] == [1, 2, 3, 4, 5]
     if by == "the sweeper":
         services.sweeper.sweep()
     elif by == "the next request":
@@ -78,45 +78,45 @@ def test_queued_requests_are_applied_in_order(services: Services, hold_row: Hold
     else:
         edits.rename(services.batches, batch_id, {"name": "renamed"}, OPERATOR)
     rows = audit(services, batch_id)[3:8]
-    assert [row["trigger"] for row in rows] == asked
+    assert [row["trigger"] for row in rows] == actions
     assert [row["request_id"] for row in rows] == requests
     assert [(row["actor"], row["role"], row["reason"]) for row in rows] == [
-        (each, "operator", f"because of {each}") for each in asked
+        (each, "operator", f"because of {each}") for each in actions
     ]
-    shown = [services.queries.request(each) for each in requests]
+    shown = [services.reads.requests.show(each) for each in requests]
     assert [(each["status"], each["version"]) for each in shown] == [("APPLIED", row["version"]) for row in rows]
     assert all(each["finished_at"] and each["queue_position"] is None for each in shown)
-    listed = [request for _, request in services.queries.requests(batch_id)]
+    listed = services.reads.requests.page(batch_id)[0]
     assert [each["id"] for each in listed] == requests
 
 
 def test_a_request_waits_behind_those_that_wait(services: Services, hold_row: HoldRow) -> None:
-    """Contract 4: while the lock is held a new request takes the end of the line."""
+    """Contract 4: while the lock is held a new request goes to the end of the queue."""
     batch_id = bring(services, "ANALYZING")
     with hold_row(batch_id):
         first = queue(services, batch_id, "pause")
         second = queue(services, batch_id, "resume")
-        assert services.queries.request(second)["queue_position"] == 2
+        assert services.reads.requests.show(second)["queue_position"] == 2
     services.sweeper.sweep()
     assert became(services, first, second) == ["APPLIED"] * 2
     assert trail(services, batch_id)[-2:] == ["pause", "resume"]
 
 
 def test_a_queued_request_is_judged_at_its_turn(services: Services, hold_row: HoldRow) -> None:
-    """Contract 4: each anew: what an earlier one made impossible is refused, with the reason."""
+    """Contract 4: each is decided in its turn: if an earlier one made it impossible, it is refused with the reason."""
     batch_id = bring(services, "ANALYZING")
     with hold_row(batch_id):
         requests = [queue(services, batch_id, action) for action in ("pause", "pause", "run", "cancel")]
     services.sweeper.sweep()
     assert became(services, *requests) == ["APPLIED", "REFUSED", "REFUSED", "APPLIED"]
-    refused = services.queries.request(requests[1])
+    refused = services.reads.requests.show(requests[1])
     assert refused["reason"] == "pause needs a batch that is ANALYZING; this one is PAUSED."
-    assert refused["version"] == services.queries.request(requests[0])["version"]
+    assert refused["version"] == services.reads.requests.show(requests[0])["version"]
     assert trail(services, batch_id)[-2:] == ["pause", "cancel"]
 
 
 def test_a_request_becomes_possible_while_it_waits(services: Services, hold_row: HoldRow) -> None:
-    """Contract 4: it is not judged when it comes, as nobody can know what the holder of the lock will do."""
+    """Contract 4: it is not decided when it arrives: what the holder of the lock will do is not known."""
     batch_id = bring(services, "STAGED")
     with hold_row(batch_id):
         requests = [queue(services, batch_id, "run"), queue(services, batch_id, "pause")]
@@ -125,7 +125,7 @@ def test_a_request_becomes_possible_while_it_waits(services: Services, hold_row:
 
 
 def test_if_match_is_judged_at_its_turn(services: Services, hold_row: HoldRow) -> None:
-    """Contract 4: the version that counts is the one the batch has then."""
+    """Contract 4: its version is compared with the one that the batch has then."""
     batch_id = bring(services, "ANALYZING")
     version = view(services, batch_id)["version"]
     with hold_row(batch_id):
@@ -134,20 +134,20 @@ def test_if_match_is_judged_at_its_turn(services: Services, hold_row: HoldRow) -
         foreseen = queue(services, batch_id, "cancel", if_version=version + 1)
     services.sweeper.sweep()
     assert became(services, right, stale, foreseen) == ["APPLIED", "REFUSED", "APPLIED"]
-    told = f"You expected version {version}; the batch is at version {version + 1}."
-    assert services.queries.request(stale)["reason"] == told
+    reason = f"You expected version {version}; the batch is at version {version + 1}."
+    assert services.reads.requests.show(stale)["reason"] == reason
 
 
 def test_a_request_expires_while_the_batch_is_locked(services: Services, hold_row: HoldRow) -> None:
-    """Contract 4: never later than REQUEST_TTL_S; then EXPIRED, whoever holds the row."""
+    """Contract 4: never later than REQUEST_TTL_S; then EXPIRED, even if the row is still locked."""
     batch_id = bring(services, "ANALYZING")
     with hold_row(batch_id):
         early, late = queue(services, batch_id, "pause"), queue(services, batch_id, "cancel")
         let_time_go_by(services, early)
         services.sweeper.sweep()
         assert became(services, early, late) == ["EXPIRED", "QUEUED"]
-        assert services.queries.request(early)["reason"] == request_queue.EXPIRED
-        assert services.queries.request(late)["queue_position"] == 1
+        assert services.reads.requests.show(early)["reason"] == request_queue.EXPIRED
+        assert services.reads.requests.show(late)["queue_position"] == 1
     services.sweeper.sweep()
     assert became(services, early, late) == ["EXPIRED", "APPLIED"]
     assert trail(services, batch_id)[-1] == "cancel"
@@ -155,7 +155,7 @@ def test_a_request_expires_while_the_batch_is_locked(services: Services, hold_ro
 
 @pytest.mark.parametrize("by", ["the sweeper", "the next request"])
 def test_what_has_expired_is_not_applied_when_the_lock_is_free(services: Services, hold_row: HoldRow, by: str) -> None:
-    """Contract 4: also when nobody swept since."""
+    """Contract 4: also without a sweep."""
     batch_id = bring(services, "ANALYZING")
     with hold_row(batch_id):
         late = queue(services, batch_id, "cancel")
@@ -173,7 +173,7 @@ def test_a_request_lives_as_long_as_the_settings_say(services: Services, hold_ro
     brief, batch_id = another(request_ttl_s=7), create(services)
     with hold_row(batch_id):
         for each, seconds in ((services, 60), (brief, 7)):
-            shown = services.queries.request(queue(each, batch_id, "stage"))
+            shown = services.reads.requests.show(queue(each, batch_id, "stage"))
             row = next(r for r in stories.rows_of(services, StateChangeRequest) if r.id == shown["id"])
             assert (row.expires_at - row.created_at).total_seconds() == seconds
 
@@ -198,7 +198,7 @@ def test_edits_of_a_locked_batch_are_not_queued(services: Services, hold_row: Ho
 
 @pytest.mark.parametrize("state", ["STAGING", "ANALYZING"])
 def test_a_report_is_stored_while_the_row_is_locked(services: Services, hold_row: HoldRow, state: str) -> None:
-    """Contract 4: a report is stored and answered, and the event it sets off follows when the lock ends."""
+    """Contract 4: a report is stored and answered, and its event follows when the lock is released."""
     batch_id = bring(services, state, documents=1)
     leased = stories.lease_one(services, batch_id)
     with hold_row(batch_id):
@@ -236,7 +236,7 @@ def test_reads_and_other_batches_never_wait(services: Services, hold_row: HoldRo
 
 
 def test_a_batch_that_is_gone_when_its_turn_comes(services: Services, hold_row: HoldRow, postgres_url: str) -> None:
-    """Contract 4: whoever held the row has put the batch away: the requests are refused."""
+    """Contract 4: the holder of the lock archived the batch: the requests are refused."""
     batch_id = create(services)
     with closing(psycopg2.connect(postgres_url)) as holder, holder.cursor() as cursor:
         cursor.execute("UPDATE batches SET version = version + 1, archived_at = now() WHERE id = %s", (batch_id,))
@@ -248,7 +248,7 @@ def test_a_batch_that_is_gone_when_its_turn_comes(services: Services, hold_row: 
         waiting = queue(services, batch_id, "stage")
         holder.commit()
     services.sweeper.sweep()
-    shown = services.queries.request(waiting)
+    shown = services.reads.requests.show(waiting)
     assert (shown["status"], shown["reason"]) == ("REFUSED", f"There is no batch {batch_id}.")
 
 

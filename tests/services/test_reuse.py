@@ -1,4 +1,4 @@
-"""No answer is paid for twice: what a new run takes from the runs before it, and what it does again."""
+"""No answer is paid for twice: which answers a new run takes from earlier runs, and which tasks it does again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ from app.services import Services
 from app.services.input import edits
 from app.services.task import analysis_tasks, run_tasks
 from tests.services import stories
-from tests.services.conftest import HoldRow
 from tests.services.stories import OPERATOR, act, ask, complete, create, fail, lease, tasks_of, trail, view
+from tests.support.row_locks import HoldRow
 
 Answers = dict[tuple[str, str, str], str]  # document, prompt, model -> the answer
 
@@ -30,7 +30,7 @@ def place(leased: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def answer_all(services: Services, batch_id: int) -> set[tuple[str, str, str]]:
-    """Run a STAGED batch to its end, each answer naming its task; return what was called for."""
+    """Run a STAGED batch to its end, with an answer that names its task; return the calls."""
     act(services, batch_id, "run")
     called = lease(services, batch_id)
     for leased in called:
@@ -39,14 +39,14 @@ def answer_all(services: Services, batch_id: int) -> set[tuple[str, str, str]]:
 
 
 def again(services: Services, batch_id: int, action: str = "restage", **context: Any) -> set[tuple[str, str, str]]:
-    """Go through a whole run; return what was called for."""
+    """Go through a whole run; return the calls."""
     act(services, batch_id, action, **context)
     read_all(services, batch_id)
     return answer_all(services, batch_id)
 
 
 def answers(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
-    return list(services.queries.results(batch_id, run))
+    return list(services.reads.results.lines(batch_id, run))
 
 
 def texts(services: Services, batch_id: int, run: int | None = None) -> list[str]:
@@ -123,7 +123,7 @@ def test_an_answer_that_came_too_late_is_taken(services: Services) -> None:
 
 
 def test_a_late_answer_while_the_restage_is_under_way(services: Services) -> None:
-    """What is read after it came is answered by it; what was written before is done again, and nothing is lost."""
+    """It answers tasks written after it came; a task written before is done again, and nothing is lost."""
     batch_id = create(services, documents=2)
     act(services, batch_id, "stage")
     read_all(services, batch_id)
@@ -142,7 +142,7 @@ def test_a_late_answer_while_the_restage_is_under_way(services: Services) -> Non
     assert len(stories.task(services, leased[0]["id"])["late_results"]) == 1
 
 
-def test_an_answer_goes_through_many_runs_and_names_who_gave_it(services: Services, batch_id: int) -> None:
+def test_an_answer_goes_through_many_runs_and_names_its_first_task(services: Services, batch_id: int) -> None:
     first = [line["task_id"] for line in answers(services, batch_id, 1)]
     for _ in range(3):
         assert again(services, batch_id) == set()
@@ -159,10 +159,10 @@ def test_a_run_that_was_never_staged_loses_no_answer(services: Services, batch_i
     assert texts(services, batch_id) == texts(services, batch_id, 1)
 
 
-def test_nothing_is_reused_where_none_is_wanted(services: Services, batch_id: int) -> None:
+def test_nothing_is_reused_on_request(services: Services, batch_id: int) -> None:
     assert len(again(services, batch_id, reuse="none")) == 8
     assert not set(texts(services, batch_id, 1)) & set(texts(services, batch_id, 2))
-    assert again(services, batch_id) == set()  # the word was for one run
+    assert again(services, batch_id) == set()  # `reuse` was for one run
     assert texts(services, batch_id, 3) == texts(services, batch_id, 2)  # the newest answer
 
 
@@ -210,11 +210,11 @@ def test_the_status_that_counts_is_the_latest_runs(services: Services) -> None:
 
 
 def test_the_status_is_that_of_the_task_not_of_its_twin(services: Services) -> None:
-    """Ready-made tasks that ask the same: each has a status and an answer of its own."""
+    """Ready-made tasks with the same question: each has its own status and answer."""
     batch_id = stories.create_ready(services, 3)
     act(services, batch_id, "stage")
     act(services, batch_id, "run")
-    first, second, third = lease(services, batch_id)  # in one run, each is called for
+    first, second, third = lease(services, batch_id)  # in one run, each of them is a call
     fail(services, first, retryable=False)
     complete(services, second, {"text": "second"})
     complete(services, third, {"text": "third"})
@@ -228,7 +228,7 @@ def test_the_status_is_that_of_the_task_not_of_its_twin(services: Services) -> N
 
 
 def test_a_task_that_failed_is_answered_by_its_twin(services: Services) -> None:
-    """Two tasks that ask the same are both called for in one run; in the next, either's answer does for both."""
+    """Two tasks with the same question are two calls in one run; in the next, one answer is enough for both."""
     batch_id = stories.create_ready(services, 2)
     act(services, batch_id, "stage")
     act(services, batch_id, "run")
@@ -295,25 +295,25 @@ def test_a_document_of_another_batch_answers_nothing(services: Services, batch_i
     assert len(again(services, create(services, documents=1), "stage")) == 1
 
 
-def test_a_changed_document_alone_is_asked_about(services: Services, batch_id: int) -> None:
+def test_only_a_changed_document_causes_calls(services: Services, batch_id: int) -> None:
     """Contract 2: reset, replace, stage, run: exactly the calls of that document."""
     first = answers(services, batch_id)
     act(services, batch_id, "reset")
-    documents = services.queries.documents(batch_id)
+    documents = services.reads.documents.page(batch_id)[0]
     assert [document["name"] for document in documents] == [A, B]
     edits.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "changed"), OPERATOR)
     forecast = ask(services, batch_id, "stage", dry_run=True)["effect"]
     assert again(services, batch_id, "stage") == {each for each in EVERY if each[0] == A}
     assert forecast["calls"] == 4
     assert answers(services, batch_id, 1) == first
-    act(services, batch_id, "reset")  # and back again: run 1 has the answers
+    act(services, batch_id, "reset")  # and the first text again: run 1 has the answers
     edits.replace_document(services.batches, batch_id, documents[0]["id"], stories.document(A, "text 0"), OPERATOR)
     assert again(services, batch_id, "stage") == set()
     assert texts(services, batch_id) == [line["result"]["text"] for line in first]
 
 
 @pytest.mark.parametrize(("prompt", "calls"), [("{name}: {document}", 1), ("{{name}}: {document}", 0)])
-def test_a_documents_name_is_asked_about_where_the_prompt_says_it(services: Services, prompt: str, calls: int) -> None:
+def test_a_documents_name_matters_where_the_prompt_contains_it(services: Services, prompt: str, calls: int) -> None:
     body = {
         "name": "b", "documents": [stories.document()], "prompts": [{"name": "p", "text": prompt}],
         "models": [{"connection": "local", "model": "m", "params": {}}], "options": {},
@@ -321,7 +321,7 @@ def test_a_documents_name_is_asked_about_where_the_prompt_says_it(services: Serv
     batch_id = int(edits.create_batch(services.batches, body, OPERATOR)["id"])
     again(services, batch_id, "stage")
     act(services, batch_id, "reset")
-    (document,) = services.queries.documents(batch_id)
+    (document,) = services.reads.documents.page(batch_id)[0]
     renamed = stories.document("renamed.txt")
     edits.replace_document(services.batches, batch_id, document["id"], renamed, OPERATOR)
     assert len(again(services, batch_id, "stage")) == calls
@@ -364,7 +364,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("context", "field"), WRONG)
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_what_is_wrong_is_refused_by_name(
+def test_a_bad_field_is_refused_by_name(
     services: Services, batch_id: int, context: dict[str, Any], field: list[str], dry_run: bool
 ) -> None:
     before = stories.snapshot(services)
@@ -377,7 +377,7 @@ def test_what_is_wrong_is_refused_by_name(
     assert stories.snapshot(services) == before
 
 
-def test_a_request_in_line_is_held_against_the_batch_at_its_turn(
+def test_a_request_in_line_is_checked_against_the_batch_when_its_turn_comes(
     services: Services, batch_id: int, hold_row: HoldRow
 ) -> None:
     if services.engine.dialect.name == "sqlite":
@@ -388,20 +388,20 @@ def test_a_request_in_line_is_held_against_the_batch_at_its_turn(
             ask(services, batch_id, "restage", redo={"prompts": ["p1"]})["request_id"],
         ]
     services.sweeper.sweep()
-    refused, applied = (services.queries.request(each) for each in waiting)
+    refused, applied = (services.reads.requests.show(each) for each in waiting)
     assert (refused["status"], applied["status"]) == ("REFUSED", "APPLIED")
-    assert "does not know 'p9\\x00'; there is: p0, p1" in refused["reason"]
+    assert "has the unknown name 'p9\\x00'; the known names are: p0, p1" in refused["reason"]
     read_all(services, batch_id)
     assert answer_all(services, batch_id) == {each for each in EVERY if each[1] == "p1"}
 
 
-def test_other_actions_know_no_such_words(services: Services) -> None:
+def test_other_actions_take_no_such_fields(services: Services) -> None:
     batch_id = stories.bring(services, "ANALYZING")
     assert act(services, batch_id, "pause", redo="whatever")["new_state"] == "PAUSED"
 
 
 @pytest.mark.parametrize("status", [None, *TaskStatus])
-def test_the_word_is_kept_in_the_audit_trail(services: Services, batch_id: int, status: str | None) -> None:
+def test_the_request_is_kept_in_the_audit_trail(services: Services, batch_id: int, status: str | None) -> None:
     context = {"redo": {"status": [status]}} if status else {"reuse": "none"}
     act(services, batch_id, "restage", **context)
     assert stories.audit(services, batch_id)[-1]["context"] == context

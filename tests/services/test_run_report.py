@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app import db
 from app.db import transaction
-from app.domain.inputs import nanos
+from app.domain.money import nanos
 from app.errors import NotFound
 from app.models import Task
 from app.services import Services

@@ -15,7 +15,7 @@ TIMES = ("staged_at", "started_at", "finished_at")
 
 
 def results(services: Services, batch_id: int, run: int | None = None) -> list[dict[str, Any]]:
-    return list(services.queries.results(batch_id, run))
+    return list(services.reads.results.lines(batch_id, run))
 
 
 def finish_saying(services: Services, batch_id: int, text: str) -> None:
@@ -54,7 +54,7 @@ def test_the_results_of_earlier_runs_stay_readable(services: Services) -> None:
 
 
 def test_progress_is_the_present_runs(services: Services) -> None:
-    """Contract 5: `progress` is the present run's tasks as they stand."""
+    """Contract 5: `progress` counts the present run's tasks."""
     batch_id = bring(services, "COMPLETED", documents=2)
     act(services, batch_id, "restage")
     assert view(services, batch_id)["progress"] == {
@@ -98,7 +98,7 @@ def test_what_the_next_beginning_clears(services: Services, state: str, action: 
 
 
 def test_documents_added_after_a_reset_belong_to_the_next_run(services: Services) -> None:
-    """Contract 5: documents come while the batch is SAVED; each x prompt x model is one task."""
+    """Contract 5: documents can be added while the batch is SAVED; each x prompt x model is one task."""
     batch_id = bring(services, "COMPLETED", documents=1, prompts=2, models=2)
     act(services, batch_id, "reset")
     edits.add_documents(services.batches, batch_id, [stories.document("late.txt", "late")], OPERATOR)
@@ -127,7 +127,7 @@ def test_staging_crosses_documents_with_prompts_and_models(services: Services) -
 
 
 def test_ready_made_tasks_are_staged_at_once(services: Services) -> None:
-    """Contract 5: a ready-made line is the payload of its task, and its `custom_id` stands in the results."""
+    """Contract 5: a ready-made line is the payload of its task, and the results have its `custom_id`."""
     batch_id = stories.create_ready(services, 2)
     assert act(services, batch_id, "stage")["batch"]["state"] == "STAGED"
     act(services, batch_id, "run")

@@ -9,7 +9,7 @@ from app.db import reading
 from app.domain.leases import TaskKind
 from app.models import Task
 from app.services import Services
-from app.services.reads.queries import LISTED_TASKS
+from app.services.reads.tasks import LISTED_TASKS
 from tests.services import stories
 from tests.services.stories import act, complete, fail, lease, lease_one, view
 
@@ -34,7 +34,7 @@ def test_an_unreadable_document_is_left_out_and_shown(services: Services, code: 
     assert batch["state"] == "STAGED"
     assert batch["progress"]["staging"] == {"total": 2, "completed": 2, "failed": 0, "skipped": 1}
     assert batch["progress"]["analysis"]["total"] == 1
-    shown = services.queries.task(bad["id"])
+    shown = services.reads.tasks.show(bad["id"])
     assert (shown["status"], shown["skipped"], shown["error"]) == ("COMPLETED", "Document '0.txt' is encrypted.", None)
     assert shown["result"] == {"skipped": True, "code": code, "reason": "Document '0.txt' is encrypted."}
     assert [task["skipped"] for task in stories.tasks_of(services, batch_id)][:2] == [shown["skipped"], None]
@@ -85,7 +85,7 @@ def test_an_analysis_is_never_left_out(services: Services) -> None:
     act(services, batch_id, "run")
     task = lease_one(services, batch_id)
     fail(services, task, **UNREADABLE)
-    assert services.queries.task(task["id"])["status"] == "FAILED"
+    assert services.reads.tasks.show(task["id"])["status"] == "FAILED"
 
 
 def test_a_list_reads_no_texts(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Batches larger than a slice: `stage` answers after the first one, the sweeper writes the others, none doubled."""
+"""Batches larger than a slice: `stage` answers after the first slice, and the sweeper writes the others once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def of_ready_tasks(services: Services, amount: int) -> int:
 
 
 def written(services: Services, batch_id: int) -> int:
-    """How many first tasks of the present run there are; each is of another document or line."""
+    """Count the first tasks of the present run; each is of another document or line."""
     run = view(services, batch_id)["run"]
     rows = [row for row in stories.rows_of(services, Task) if (row.batch_id, row.run) == (batch_id, run)]
     of = Counter(row.document_id or row.ready_number for row in rows)
@@ -41,7 +41,7 @@ def written(services: Services, batch_id: int) -> int:
 
 @pytest.mark.parametrize("amount", [1, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE, 3 * SLICE + 1])
 @pytest.mark.parametrize("make", [of_documents, of_ready_tasks], ids=lambda make: make.__name__)
-def test_the_sweeper_writes_what_stage_did_not(services: Services, make: Make, amount: int) -> None:
+def test_the_sweeper_writes_the_slices_that_stage_did_not(services: Services, make: Make, amount: int) -> None:
     """Contract 2: `stage` may write rows in slices after it has answered."""
     batch_id = make(services, amount)
     act(services, batch_id, "stage")
@@ -70,7 +70,7 @@ def test_a_process_that_dies_between_slices_loses_and_doubles_nothing(
 
 
 def test_a_slice_that_dies_is_written_again(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract 2 and 4: a slice and its counts are written both or neither."""
+    """Contract 2 and 4: a slice and its counts are written together or not at all."""
     batch_id = of_documents(services, SLICE + 1)
     act(services, batch_id, "stage")
     with monkeypatch.context() as patched:
@@ -86,7 +86,7 @@ def _die(*_: object) -> None:
 
 
 def test_a_batch_is_not_staged_before_all_is_written(services: Services) -> None:
-    """Contract 2: `staging_completed` needs every staging task, those still to be written too."""
+    """Contract 2: `staging_completed` needs every staging task, also those that are not written yet."""
     batch_id = of_documents(services, 2 * SLICE)
     act(services, batch_id, "stage")
     stories.finish_all(services, batch_id)
@@ -104,7 +104,7 @@ def test_a_batch_is_not_staged_before_all_is_written(services: Services) -> None
 def test_ready_made_tasks_are_staged_by_the_last_slice(services: Services) -> None:
     batch_id = of_ready_tasks(services, 2 * SLICE)
     assert act(services, batch_id, "stage")["batch"]["state"] == "STAGING"
-    assert lease(services, batch_id) == []  # of another kind than a STAGING batch gives out
+    assert lease(services, batch_id) == []  # a STAGING batch leases tasks of another kind
     services.sweeper.sweep()
     assert trail(services, batch_id) == ["create", "stage", "staging_completed"]
     assert view(services, batch_id)["progress"]["analysis"]["queued"] == 2 * SLICE
@@ -119,8 +119,8 @@ def test_nothing_is_written_for_a_batch_that_failed_meanwhile(services: Services
     assert written(services, batch_id) == SLICE
 
 
-def test_a_restage_begins_its_slices_anew(services: Services) -> None:
-    """Contract 2: a run that was cut off in the middle leaves nothing to the next one."""
+def test_a_restage_begins_its_slices_again(services: Services) -> None:
+    """Contract 2: a run that failed in the middle leaves nothing to the next one."""
     batch_id = of_documents(services, 2 * SLICE)
     act(services, batch_id, "stage")
     stories.fail(services, lease(services, batch_id)[0], retryable=False)

@@ -1,10 +1,9 @@
-"""The sweeper: each step may run twice, anywhere; one process leads, and another takes over."""
+"""The sweeper: each step is safe to repeat; one process leads, and another one takes over."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import pytest
 
 from app.services import Services
 from app.services.input import edits
-from app.services.reads import progress
+from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
 from app.services.upkeep.sweeper import Sweeper
 from tests.services import stories
 from tests.services.stories import act, bring, lease, snapshot, trail, view
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-PATIENCE_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]
 LEAD = """
 import sys, time
@@ -29,14 +28,6 @@ leads = leadership(build(Config(database_url=sys.argv[1])).engine)
 print("leads" if leads.held() else "follows", flush=True)
 time.sleep(60)
 """
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until it holds, for a bounded time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def test_it_raises_what_a_crash_left_undone_once(services: Services, state: str,
 
 
 def test_a_second_sweep_finds_nothing_to_do(services: Services) -> None:
-    """Contract 5: whatever there was, one pass does it; another one, in any process, changes nothing."""
+    """Contract 5: one pass does all the work; a second one, in any process, changes nothing."""
     batch_id = bring(services, "ANALYZING", documents=3, max_attempts=1)
     staging = bring(services, "STAGING", documents=1, staging_timeout_seconds=0)
     poison, other, _ = lease(services, batch_id)
@@ -85,7 +76,7 @@ def test_it_leaves_alone_what_is_not_due(services: Services) -> None:
         batch_id = bring(services, state)
         if state in ("STAGING", "ANALYZING"):
             lease(services, batch_id, most=1)
-    progress.sample(services.engine)  # the first one of a run at work is due at once
+    samples.sample(services.engine)  # the first one of a run at work is due at once
     before = snapshot(services)
     services.sweeper.sweep()
     assert snapshot(services) == before
@@ -106,7 +97,7 @@ def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkey
 def test_a_lease_that_runs_out_after_its_batch_was_put_away(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Contract 5: the task ends like any other, and the leases of other batches are seen to in the same pass."""
+    """Contract 5: the task ends like any other, and the leases of other batches are ended in the same pass."""
     away, other = (bring(services, "ANALYZING", documents=1, max_attempts=1) for _ in range(2))
     leases = [stories.lease_one(services, batch_id) for batch_id in (away, other)]
     act(services, away, "cancel")
@@ -121,25 +112,25 @@ def test_a_lease_that_runs_out_after_its_batch_was_put_away(
 
 @pytest.mark.usefixtures("started")
 def test_its_thread_sweeps_by_itself(services: Services) -> None:
-    """Contract 5: the sweeper does it within a second (seen here: that it does it)."""
+    """Contract 5: the sweeper does it within a second (this test checks only that it does)."""
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
-    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+    wait_until(lambda: view(services, batch_id)["state"] == "COMPLETED")
 
 
 def test_it_ends_and_begins_again(services: Services, started: Sweeper, another: Callable[..., Services]) -> None:
     """Contract 6: a process that leaves lets another one lead."""
     other = leadership(another().engine)
-    eventually(lambda: not other.held() or bool(other.give_up()))
+    wait_until(lambda: not other.held() or bool(other.give_up()))
     started.stop()
     started.stop()
-    eventually(other.held)
+    wait_until(other.held)
     other.give_up()
     started.start()
     started.start()
     batch_id = bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
-    eventually(lambda: view(services, batch_id)["state"] == "COMPLETED")
+    wait_until(lambda: view(services, batch_id)["state"] == "COMPLETED")
 
 
 def test_one_of_two_leads(services: Services, another: Callable[..., Services]) -> None:
@@ -150,7 +141,7 @@ def test_one_of_two_leads(services: Services, another: Callable[..., Services]) 
     assert not second.held()
     first.give_up()
     first.give_up()
-    eventually(second.held)
+    wait_until(second.held)
     assert not first.held()
     second.give_up()
 
@@ -164,17 +155,17 @@ def test_another_leads_when_the_leader_dies(services: Services, database_url: st
         assert leader.stdout.readline() == "leads\n"
         assert not mine.held()
         os.kill(leader.pid, signal.SIGKILL)
-        leader.wait(PATIENCE_SECONDS)
-        eventually(mine.held)
+        leader.wait(LIMIT_SECONDS)
+        wait_until(mine.held)
     finally:
         leader.kill()
-        leader.wait(PATIENCE_SECONDS)
+        leader.wait(LIMIT_SECONDS)
         leader.stdout.close()
         mine.give_up()
 
 
 def test_two_who_sweep_at_once_do_no_harm(services: Services, another: Callable[..., Services]) -> None:
-    """Contract 5: each step may run twice, anywhere: leadership saves work, it guards nothing."""
+    """Contract 5: each step is safe to repeat: leadership saves work, and protects nothing."""
     other, batch_id = another(), bring(services, "ANALYZING")
     die_between_report_and_event(services, batch_id)
     act(services, bring(services, "FAILED"), "restage")

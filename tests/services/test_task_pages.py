@@ -7,8 +7,9 @@ from sqlalchemy import event
 
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid, NotFound
-from app.services.reads import tasks
-from app.services.reads.tasks import TaskPage, Wanted
+from app.services.reads import task_walk
+from app.services.reads.task_walk import Wanted
+from app.services.reads.tasks import TaskPage
 from tests.api.lives import act, bring, complete, create_ready, fail, finish_all, lease
 from tests.support.client import ApiClient
 
@@ -16,7 +17,7 @@ from tests.support.client import ApiClient
 @pytest.fixture
 def pages(app: Any) -> Any:
     """The service of the application that the client calls."""
-    return app.extensions["interlock"].task_pages
+    return app.extensions["interlock"].reads.tasks
 
 
 def walked(pages: Any, batch_id: int, wanted: Wanted, limit: int = 2) -> list[str]:
@@ -60,7 +61,7 @@ def test_each_task_stands_on_one_page(
     every = client.get(f"/api/batches/{batch_id}/tasks?limit=200").json["tasks"]
     wanted = {task["id"] for task in every if status in (None, task["status"]) and kind in (None, task["kind"])}
     assert set(found) == wanted
-    counts = pages.page(batch_id, Wanted()).counts
+    counts = pages.counts(batch_id, 1)
     assert len(found) == sum(
         amount
         for of_kind, by_status in counts.items()
@@ -78,7 +79,7 @@ def test_all_tasks_stand_in_the_order_of_their_ids(client: ApiClient, pages: Any
 def test_by_the_code_of_the_error(client: ApiClient, pages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = some_of_each(client)
     failed = listed(client, batch_id, "&status=FAILED")
-    monkeypatch.setattr(tasks, "ERRORS_AT_ONCE", 1)
+    monkeypatch.setattr(task_walk, "ERRORS_AT_ONCE", 1)
     assert walked(pages, batch_id, Wanted(code="timeout"), limit=1) == failed[:2]
     assert walked(pages, batch_id, Wanted(code="refused"), limit=1) == failed[2:]
     assert walked(pages, batch_id, Wanted(code="other"), limit=1) == []
@@ -90,8 +91,8 @@ def test_a_page_looks_at_so_many_tasks_and_its_cursor_goes_on(
     batch_id = some_of_each(client)
     completed = walked(pages, batch_id, Wanted(status=TaskStatus.COMPLETED))
     refused = walked(pages, batch_id, Wanted(code="refused"))
-    monkeypatch.setattr(tasks, "MOST_LOOKED_AT", 3)
-    monkeypatch.setattr(tasks, "ERRORS_AT_ONCE", 1)
+    monkeypatch.setattr(task_walk, "MOST_LOOKED_AT", 3)
+    monkeypatch.setattr(task_walk, "ERRORS_AT_ONCE", 1)
     page = pages.page(batch_id, Wanted(status=TaskStatus.LEASED, kind=TaskKind.STAGE), 50)
     assert (page.tasks, page.next_cursor) == ([], None)
     page = pages.page(batch_id, Wanted(kind=TaskKind.ANALYZE), 50)
@@ -99,6 +100,24 @@ def test_a_page_looks_at_so_many_tasks_and_its_cursor_goes_on(
     assert page.next_cursor is not None
     assert walked(pages, batch_id, Wanted(status=TaskStatus.COMPLETED), limit=50) == completed
     assert walked(pages, batch_id, Wanted(code="refused"), limit=50) == refused
+
+
+@pytest.mark.parametrize("status", [None, *TaskStatus])
+def test_by_id_every_page_is_full(
+    client: ApiClient, pages: Any, monkeypatch: pytest.MonkeyPatch, status: TaskStatus | None
+) -> None:
+    batch_id = some_of_each(client)
+    monkeypatch.setattr(task_walk, "MOST_LOOKED_AT", 1)
+    found = walked(pages, batch_id, Wanted(status=status, by_id=True))
+    assert found == sorted(found, key=int)
+    assert found == listed(client, batch_id, f"&status={status}" if status else "")
+    assert len(pages.page(batch_id, Wanted(status=status, by_id=True), 2).tasks) == min(2, len(found))
+    assert len(found) == sum(
+        amount
+        for by_status in pages.counts(batch_id, 1).values()
+        for of_status, amount in by_status.items()
+        if status in (None, of_status)
+    )
 
 
 @pytest.mark.parametrize("status", [TaskStatus.QUEUED, TaskStatus.LEASED, TaskStatus.FAILED])
@@ -124,7 +143,7 @@ def test_of_an_earlier_run(client: ApiClient, pages: Any) -> None:
     batch_id = int(bring(client, "COMPLETED", documents=1)["id"])
     act(client, batch_id, "restage")
     first = pages.page(batch_id, Wanted(run=1))
-    assert (first.run, len(first.tasks), first.counts["ANALYZE"]["COMPLETED"]) == (1, 2, 1)
+    assert (first.run, len(first.tasks), pages.counts(batch_id, 1)["ANALYZE"]["COMPLETED"]) == (1, 2, 1)
     assert pages.page(batch_id, Wanted()).run == 2
 
 
@@ -146,9 +165,9 @@ def test_a_task_with_what_it_asks(client: ApiClient, pages: Any) -> None:
         bring(client, "ANALYZING", documents=1, prompts=[{"name": "p", "text": "Read {document} of {name}"}])["id"]
     )
     (task,) = lease(client, batch_id)
-    found = pages.task(batch_id, task["id"])
-    assert found["asked"] == task["payload"]
-    assert found["asked"]["messages"] == [{"role": "user", "content": "Read read of 0.txt"}]
+    found = pages.with_payload(batch_id, task["id"])
+    assert found["payload"] == task["payload"]
+    assert found["payload"]["messages"] == [{"role": "user", "content": "Read read of 0.txt"}]
     assert found["task"] == client.get(f"/api/tasks/{task['id']}").json
     assert found["batch"]["id"] == batch_id
 
@@ -158,16 +177,16 @@ def test_a_ready_made_task_with_its_line(client: ApiClient, pages: Any) -> None:
     for action in ("stage", "run"):
         act(client, batch_id, action)
     (task,) = lease(client, batch_id)
-    assert pages.task(batch_id, task["id"])["asked"] == task["payload"]
+    assert pages.with_payload(batch_id, task["id"])["payload"] == task["payload"]
 
 
 def test_a_task_of_another_batch_is_not_found(client: ApiClient, pages: Any) -> None:
     batch_id, other = (int(bring(client, "STAGING", documents=1)["id"]) for _ in range(2))
     (task_id,) = listed(client, batch_id)
-    assert pages.task(batch_id, task_id)["task"]["id"] == task_id
+    assert pages.with_payload(batch_id, task_id)["task"]["id"] == task_id
     for wrong, ident in ((other, task_id), (batch_id, "nothing"), (batch_id, "999999")):
         with pytest.raises(NotFound):
-            pages.task(wrong, ident)
+            pages.with_payload(wrong, ident)
 
 
 def test_a_page_asks_the_database_as_often_for_many_tasks_as_for_few(client: ApiClient, pages: Any, app: Any) -> None:
@@ -178,7 +197,7 @@ def test_a_page_asks_the_database_as_often_for_many_tasks_as_for_few(client: Api
     for batch_id in (few, many):
         for wanted in (Wanted(), *(Wanted(status=status) for status in TaskStatus), Wanted(code="x")):
             sent.clear()
-            pages.page(batch_id, wanted)
+            pages.counts(batch_id, pages.page(batch_id, wanted).run)
             amounts[batch_id, wanted] = len(sent)
     assert max(amounts.values()) <= 6
     finish_all(client, many)

@@ -1,4 +1,4 @@
-"""API tokens: shown once, stored hashed, refused when they expired or were revoked."""
+"""API tokens: shown once, stored as a hash, refused once expired or revoked."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,14 +18,14 @@ from tests.services import stories
 
 @pytest.fixture
 def _trusts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the database every time, as one does half a second later."""
+    """Query the database every time, as happens half a second later."""
     assert tokens.TRUSTED_SECONDS < 1  # refused from the next second on
     monkeypatch.setattr(tokens, "TRUSTED_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "worker", "admin"])
-def test_a_token_is_its_callers(services: Services, role: str) -> None:
-    """Contract 5: the secret stands in `token`, shown once; the store has its hash alone."""
+def test_a_secret_finds_its_caller(services: Services, role: str) -> None:
+    """Contract 5: `token` shows the secret once; the database has only its hash."""
     made = services.tokens.create("anna", role)
     assert set(made) == {"id", "name", "role", "expires_at", "created_at", "token"}
     assert services.tokens.caller(made["token"]) == Caller("anna", role, made["id"])
@@ -35,14 +35,14 @@ def test_a_token_is_its_callers(services: Services, role: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "ilk_", "nonsense", "ilk_" + "a" * 43, "é", "' OR 1=1 --"])
-def test_no_token_is_nobodys(services: Services, secret: str) -> None:
+def test_an_unknown_secret_has_no_caller(services: Services, secret: str) -> None:
     services.tokens.create("anna", "admin")
     assert services.tokens.caller(secret) is None
 
 
 @pytest.mark.usefixtures("_trusts_nobody")
 def test_a_revoked_token_is_refused_in_every_process(services: Services, another: Callable[..., Services]) -> None:
-    """Contract 5: DELETE; refused from the next second on, in every process."""
+    """Contract 5: DELETE; within a second, every process refuses the token."""
     elsewhere, made = another(), services.tokens.create("anna", "viewer")
     assert elsewhere.tokens.caller(made["token"])
     services.tokens.revoke(made["id"])
@@ -74,14 +74,14 @@ def test_a_token_expires(services: Services) -> None:
     assert services.tokens.caller(made["token"]) is None
 
 
-def test_a_token_that_would_be_expired_is_not_made(services: Services) -> None:
+def test_a_token_that_has_expired_is_not_created(services: Services) -> None:
     with pytest.raises(Invalid) as refused:
         services.tokens.create("anna", "viewer", datetime.now(UTC) - timedelta(seconds=1))
     assert set(refused.value.facts["errors"]) == {"expires_at"}
 
 
 def test_a_name_means_one_caller_at_a_time(services: Services) -> None:
-    """Contract 4: the audit log's actor is a token's name."""
+    """Contract 4: the actor in the audit trail is a token's name."""
     made = services.tokens.create("anna", "viewer")
     with pytest.raises(Invalid) as refused:
         services.tokens.create("anna", "admin")
@@ -91,13 +91,13 @@ def test_a_name_means_one_caller_at_a_time(services: Services) -> None:
 
 
 @pytest.mark.parametrize("name", ["admin", "system", "system:sweeper"])
-def test_nobody_takes_the_services_own_names(services: Services, name: str) -> None:
+def test_names_of_the_service_are_reserved(services: Services, name: str) -> None:
     with pytest.raises(Invalid):
         services.tokens.create(name, "viewer")
 
 
 def test_the_admins_token_of_the_settings(another: Callable[..., Services]) -> None:
-    """Contract 6: ADMIN_TOKEN is valid as admin from the start; without one nobody is."""
+    """Contract 6: ADMIN_TOKEN is valid as admin from the start; without it nobody is admin."""
     with_one, without = another(admin_token="a secret"), another()
     assert with_one.tokens.caller("a secret") == Caller("admin", "admin")
     assert with_one.tokens.caller("another") is None

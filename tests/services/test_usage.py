@@ -1,4 +1,4 @@
-"""What calls use: on the task, in the sums of the run, and by prompt and model; once, late or not."""
+"""What calls use: on the task, in the sums of the run, and by prompt and model; counted once, late or not."""
 
 from itertools import product
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_tasks_usage_is_that_of_all_its_attempts(services: Services) -> None:
     assert used(services, batch_id) == TWICE
 
 
-def test_a_latency_that_is_not_said_leaves_the_last_one(services: Services) -> None:
+def test_a_report_without_a_latency_leaves_the_last_one(services: Services) -> None:
     batch_id = bring(services, "ANALYZING", documents=1)
     first = lease_one(services, batch_id)
     fail_with(services, first, USAGE)
@@ -87,7 +87,7 @@ def test_the_same_report_again_is_paid_for_once(services: Services) -> None:
 
 @pytest.mark.parametrize("how", ["the lease ran out", "cancelled", "handed back"])
 def test_a_late_result_is_paid_for_once(services: Services, how: str) -> None:
-    """It changes neither task nor batch; but the money is spent, and counts in the run of its task."""
+    """It changes neither task nor batch; but it was paid for, and is counted in the run of its task."""
     batch_id = bring(services, "ANALYZING", documents=1)
     late = lease_one(services, batch_id)
     if how == "the lease ran out":
@@ -107,7 +107,7 @@ def test_a_late_result_is_paid_for_once(services: Services, how: str) -> None:
     shown = task(services, late["id"])
     assert shown["usage"] == {**NOTHING, "latency_ms": None}
     assert len(shown["late_results"]) == 2
-    (shares,) = services.queries.batch(batch_id)["usage"]["by_model"]
+    (shares,) = services.reads.batches.show(batch_id)["usage"]["by_model"]
     assert (shares["calls"], shares["failures"]) == (1, 0)
 
 
@@ -133,8 +133,8 @@ def test_late_reports_of_one_call_are_paid_for_once(services: Services) -> None:
     assert used(services, batch_id) == TWICE
 
 
-def test_the_next_run_begins_at_nothing(services: Services) -> None:
-    """A late result of the run before counts there, not here."""
+def test_the_next_run_begins_at_zero(services: Services) -> None:
+    """A late result of the run before is counted in that run."""
     batch_id = bring(services, "ANALYZING", documents=2)
     done, late = lease(services, batch_id)
     complete(services, done, SAID)
@@ -143,15 +143,15 @@ def test_the_next_run_begins_at_nothing(services: Services) -> None:
     with pytest.raises(ReportRefused):
         complete(services, late, SAID)
     assert used(services, batch_id) == NOTHING
-    assert services.queries.batch(batch_id)["usage"] == {**NOTHING, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {**NOTHING, "by_model": [], "by_prompt": []}
     assert sum(row.attempts for row in rows_of(services, UsageCounts) if row.run == 1) == 2
 
 
 def test_staging_may_cost_too(services: Services) -> None:
-    """A document that a model has to read is money of the run; it belongs to no prompt and no model of the batch."""
+    """A document read by a model costs the run money, under no prompt and no model of the batch."""
     batch_id = bring(services, "STAGING", documents=1)
     complete(services, lease_one(services, batch_id), {**SAID, "text": "read"})
-    assert services.queries.batch(batch_id)["usage"] == {**ONCE, "by_model": [], "by_prompt": []}
+    assert services.reads.batches.show(batch_id)["usage"] == {**ONCE, "by_model": [], "by_prompt": []}
 
 
 def test_by_model_and_by_prompt(services: Services) -> None:
@@ -169,7 +169,7 @@ def test_by_model_and_by_prompt(services: Services) -> None:
             )
         )
     services.batches.report(sent)
-    usage = services.queries.batch(batch_id)["usage"]
+    usage = services.reads.batches.show(batch_id)["usage"]
     same = {"calls": 4, "failures": 2, "input_tokens": 40, "output_tokens": 0}
     assert usage["by_model"] == [
         {"connection": "local", "model": "m0", **same, "cost": 4.0, "latency_ms": 200.5},
@@ -186,7 +186,7 @@ def test_ready_made_tasks_have_neither_prompt_nor_model(services: Services) -> N
     act(services, batch_id, "run")
     for each in lease(services, batch_id):
         complete(services, each, SAID)
-    usage = services.queries.batch(batch_id)["usage"]
+    usage = services.reads.batches.show(batch_id)["usage"]
     shares = {"calls": 2, "failures": 0, **TWICE, "latency_ms": 800.0}
     assert usage == {
         **TWICE,
@@ -196,18 +196,18 @@ def test_ready_made_tasks_have_neither_prompt_nor_model(services: Services) -> N
     assert {(row.prompt_number, row.model_number) for row in rows_of(services, UsageCounts)} == {(0, 0)}
 
 
-def test_latency_is_the_mean_of_the_calls_that_said_it(services: Services) -> None:
+def test_latency_is_the_mean_of_the_calls_that_reported_one(services: Services) -> None:
     batch_id = bring(services, "ANALYZING", documents=3)
     for leased, latency in zip(lease(services, batch_id), [100, 200, None], strict=True):
         complete(services, leased, {"usage": {"latency_ms": latency}})
-    assert services.queries.batch(batch_id)["usage"]["by_model"][0]["latency_ms"] == 150.0
+    assert services.reads.batches.show(batch_id)["usage"]["by_model"][0]["latency_ms"] == 150.0
 
 
 @pytest.mark.parametrize(("prompts", "models"), list(product([1, 3], [1, 2])))
 def test_a_bulk_report_adds_its_usage_by_one_statement(
     services: Services, statements: list[str], prompts: int, models: int
 ) -> None:
-    """However many prompts and models a report touches; and a report of ready-made tasks the same."""
+    """For any number of prompts and models, and for ready-made tasks too."""
     batch_id = bring(services, "ANALYZING", documents=2, prompts=prompts, models=models)
     leased = lease(services, batch_id)
     statements.clear()
@@ -223,5 +223,5 @@ def test_showing_a_batch_takes_two_statements(services: Services, statements: li
     batch_id = bring(services, "ANALYZING", documents=3, prompts=2)
     finish_all(services, batch_id)
     statements.clear()
-    services.queries.batch(batch_id)
+    services.reads.batches.show(batch_id)
     assert len([each for each in statements if "SELECT" in each or "EXECUTE" in each]) == 2

@@ -1,4 +1,4 @@
-"""`verify` finds each fault, planted by hand behind the services' back; where the database does not stop one."""
+"""`verify` finds each fault that SQL statements outside the services plant, unless the database refuses them."""
 
 from contextlib import suppress
 
@@ -12,40 +12,40 @@ from app.services.upkeep import verify as verification
 from app.services.upkeep.verify import verify
 from tests.services import stories
 
-# promise -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
+# invariant -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
 FAULTS = {
-    "the versions of the audit log are 1..N without a gap, and N is the batch's": [
+    "the versions of the audit trail are 1..N without a gap, and N is the version of the batch": [
         "DELETE FROM audit_log WHERE batch_id = :id AND version = 3",
         "DELETE FROM audit_log WHERE batch_id = :id",
         "UPDATE batches SET version = version + 1 WHERE id = :id",
         "UPDATE audit_log SET version = version + 1 WHERE batch_id = :id AND version = 5",
     ],
-    "each audit row begins in the state in which its predecessor ended": [
+    "each audit row starts from the state that the audit row before it led to": [
         "UPDATE audit_log SET from_state = 'PAUSED' WHERE batch_id = :id AND version = 4",
         "UPDATE audit_log SET to_state = 'PAUSED' WHERE batch_id = :id AND version = 3",
         "UPDATE audit_log SET from_state = 'SAVED' WHERE batch_id = :id AND version = 1",
     ],
-    "the last audit row ends in the batch's state": [
+    "the last audit row leads to the batch's state": [
         "UPDATE batches SET state = 'SAVED' WHERE id = :id",
         "UPDATE audit_log SET to_state = 'ANALYZING' WHERE batch_id = :id AND version = 5",
     ],
-    "a batch has a failure when, and only when, it is FAILED": [
+    "a batch has a failure if and only if it is FAILED": [
         "UPDATE batches SET failure_code = 'cancelled' WHERE id = :id",
         "UPDATE batches SET state = 'FAILED' WHERE id = :id",
     ],
-    "the counts of a run are those of its tasks": [
+    "the counts of a run equal the numbers of its tasks": [
         "DELETE FROM tasks WHERE batch_id = :id AND kind = 'STAGE'",
         "DELETE FROM task_counts WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE task_counts SET completed = completed + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'FAILED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET run = 2 WHERE batch_id = :id AND kind = 'STAGE'",
     ],
-    "the usage of a run is that of its tasks and late results": [
+    "the usage of a run is the sum over its tasks and late results": [
         "UPDATE task_counts SET input_tokens = input_tokens + 1 WHERE batch_id = :id AND kind = 'STAGE'",
         "UPDATE task_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET output_tokens = 1 WHERE batch_id = :id AND kind = 'ANALYZE'",
     ],
-    "the usage by prompt and model is that of the analysis tasks and late results": [
+    "the usage by prompt and model is the sum over the analysis tasks and late results": [
         "UPDATE usage_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id",
         "UPDATE usage_counts SET run = 2, input_tokens = 1 WHERE batch_id = :id",
     ],
@@ -57,12 +57,12 @@ FAULTS = {
         "UPDATE tasks SET status = 'QUEUED' WHERE batch_id = :id AND kind = 'ANALYZE'",
         "UPDATE tasks SET status = 'LEASED' WHERE batch_id = :id AND kind = 'ANALYZE'",
     ],
-    "a batch counts the documents it has": [
+    "the document count of a batch is the number of its documents": [
         "DELETE FROM documents WHERE batch_id = :id",
         "UPDATE batches SET document_count = 7 WHERE id = :id",
     ],
 }
-CASES = [(promise, fault) for promise, faults in FAULTS.items() for fault in faults]
+CASES = [(invariant, fault) for invariant, faults in FAULTS.items() for fault in faults]
 
 
 def take_down_the_defences(connection: Connection) -> None:
@@ -77,27 +77,27 @@ def take_down_the_defences(connection: Connection) -> None:
             connection.execute(text(f"DROP TRIGGER {name}"))
 
 
-def test_there_is_a_fault_for_each_promise() -> None:
+def test_there_is_a_fault_for_each_invariant() -> None:
     assert set(FAULTS) == set(verification._CHECKS)
 
 
 @pytest.mark.usefixtures("unsound")
-@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
-def test_each_fault_is_found_and_its_batch_named(services: Services, promise: str, fault: str) -> None:
-    """Contract 4: what the service promises of its tables can be checked at any time."""
+@pytest.mark.parametrize(("invariant", "fault"), CASES, ids=[fault for _, fault in CASES])
+def test_each_fault_is_found_and_its_batch_named(services: Services, invariant: str, fault: str) -> None:
+    """Contract 4: the invariants of the tables can be checked at any time."""
     sound, batch_id = stories.bring(services, "COMPLETED"), stories.bring(services, "COMPLETED")
     assert list(verify(services.engine)) == []
     with services.engine.begin() as connection:
         take_down_the_defences(connection)
         assert connection.execute(text(fault), {"id": batch_id}).rowcount > 0
     found = list(verify(services.engine))
-    assert f"Broken: {promise}: batches {batch_id}" in found
+    assert f"Broken: {invariant}: batches {batch_id}" in found
     assert all(each.endswith(f"batches {batch_id}") for each in found), sound
 
 
-@pytest.mark.parametrize(("promise", "fault"), CASES, ids=[fault for _, fault in CASES])
+@pytest.mark.parametrize(("invariant", "fault"), CASES, ids=[fault for _, fault in CASES])
 def test_the_database_stops_what_touches_states_versions_and_the_audit_log(
-    services: Services, promise: str, fault: str
+    services: Services, invariant: str, fault: str
 ) -> None:
     """Contract 4: the database itself refuses such a fault as long as its defences stand."""
     batch_id = stories.bring(services, "COMPLETED")
@@ -110,7 +110,7 @@ def test_the_database_stops_what_touches_states_versions_and_the_audit_log(
         begun.rollback()
     on_purpose = {"UPDATE batches SET version = version + 1 WHERE id = :id"}  # is how a change looks; verify finds it
     defended = ("batches SET", "audit_log") if fault not in on_purpose else ()
-    assert stopped == any(word in fault for word in defended), promise
+    assert stopped == any(word in fault for word in defended), invariant
 
 
 @pytest.mark.usefixtures("unsound")

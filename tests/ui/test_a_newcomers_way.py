@@ -9,14 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible
 from tests.ui.test_batches_in_a_browser import ask
 
-hold_row = conftest.hold_row
+pytestmark = pytest.mark.usefixtures("own_site")
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_from_the_link_to_the_next_run(
     with holding(batch_id) if holding else nullcontext():
         ask(page, "pause", "the model server is down")
         if holding:
-            expect(page.locator("#answer")).to_contain_text("place 1 in line")
+            expect(page.locator("#answer")).to_contain_text("queued at position 1")
     expect(page).to_have_title(re.compile("^PAUSED"))
     assert stories.audit(services, batch_id)[-1]["reason"] == "the model server is down"
     ask(page, "resume")

@@ -6,16 +6,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.ui.visits import FRAGMENT, one, parsed, read, words
-
-hold_row = conftest.hold_row
 
 
 def version(service: Services, batch_id: int) -> int:
-    return int(service.queries.batch(batch_id)["version"])
+    return int(service.reads.batches.show(batch_id)["version"])
 
 
 def dialog(client: FlaskClient, service: Services, batch_id: int, action: str, query: str = "") -> Any:
@@ -34,7 +31,7 @@ def test_the_dialog_says_what_would_happen_and_asks_for_a_reason(operator: Flask
     before = stories.snapshot(service)
     page = dialog(operator, service, batch_id, "pause")
     said = words(one(page, "//*[@id='effect']"))
-    for each in ("ANALYZING to PAUSED", "1 task stopped", "1 call in flight, left to end", "1 result kept"):
+    for each in ("ANALYZING to PAUSED", "1 task stopped", "1 call in flight, which may finish", "1 result kept"):
         assert each in said
     assert one(page, "//input[@name='reason']").get("value") == ""
     assert one(page, "//input[@name='version']").get("value") == "4"
@@ -112,7 +109,7 @@ def test_resume_raises_the_limit_that_paused_the_run(operator: FlaskClient, serv
     assert wrong.headers["HX-Retarget"] == "#dialog-error"
     done = ask(operator, batch_id, "resume", version(service, batch_id), max_cost="9", no_max_tokens="on")
     assert "is done" in words(parsed(done))
-    assert service.queries.batch(batch_id)["options"]["max_cost"] == 9
+    assert service.reads.batches.show(batch_id)["options"]["max_cost"] == 9
     assert stories.audit(service, batch_id)[-1]["context"] == {"max_cost": 9, "max_tokens": None}
 
 
@@ -157,21 +154,21 @@ class TestLocked:
         with hold_row(batch_id):
             fragment = parsed(ask(operator, batch_id, "pause", 4))
             second = parsed(ask(operator, batch_id, "cancel", 4))
-            assert "pause is queued, place 1 in line" in words(fragment)
-            assert "cancel is queued, place 2 in line" in words(second)
+            assert "pause is queued at position 1" in words(fragment)
+            assert "cancel is queued at position 2" in words(second)
             where, then = one(fragment, "//@hx-get"), one(second, "//@hx-get")
             again = operator.get(where)
-            assert "place 1 in line" in words(parsed(again))
+            assert "queued at position 1" in words(parsed(again))
             assert "HX-Trigger" not in again.headers
             page = read(operator, f"/batches/{batch_id}")
             waiting = one(page, "//section[@aria-labelledby='waiting-title']")
-            assert words(waiting).startswith("2 waiting in line")
+            assert words(waiting).startswith("2 requests in the queue")
             assert [words(each) for each in waiting.xpath(".//li/strong")] == ["pause", "cancel"]
         service.sweeper.sweep()
         outcome = operator.get(where)
-        assert words(parsed(outcome)) == "pause waited in line and is APPLIED, version 5."
+        assert words(parsed(outcome)) == "pause waited in the queue and is APPLIED, version 5."
         assert outcome.headers["HX-Trigger"] == "acted"
-        assert "cancel waited in line and is REFUSED: You expected version 4" in words(read(operator, then))
+        assert "cancel waited in the queue and is REFUSED: You expected version 4" in words(read(operator, then))
 
 
 class TestMany:

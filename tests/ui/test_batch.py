@@ -1,4 +1,4 @@
-"""The page of one batch: what it shows, its buttons, its trail; and a number of statements that does not grow."""
+"""The page of one batch: what it shows, its buttons, its audit trail; and a number of statements that does not grow."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ def test_the_buttons_are_those_of_the_table(operator: FlaskClient, service: Serv
     page = read(operator, f"/batches/{batch_id}")
     assert [words(each) for each in buttons(page)] == list(ACTIONS)
     may = [words(each) for each in buttons(page) if each.get("aria-disabled") is None]
-    assert may == service.queries.batch(batch_id)["allowed_actions"]
+    assert may == service.reads.batches.show(batch_id)["allowed_actions"]
     for each in service.batches.actions(batch_id):
         button = one(page, f"//button[@id='act-{each['action']}']")
         assert button.get("disabled") is None, "a disabled button cannot be focused, and so not say why"
@@ -93,7 +93,7 @@ def test_workers_on_it_now(operator: FlaskClient, service: Services) -> None:
     assert [each.split(",")[0] for each in shown] == ["w-one 2 tasks", "w-two 1 task"]
 
 
-def test_the_trail_is_a_timeline(operator: FlaskClient, service: Services) -> None:
+def test_the_audit_trail_is_a_timeline(operator: FlaskClient, service: Services) -> None:
     batch_id = stories.bring(service, "ANALYZING")
     stories.act(service, batch_id, "pause", reason="the <model> is down")
     items = read(operator, f"/batches/{batch_id}").xpath("//ol[@class='timeline']/li")
@@ -104,7 +104,7 @@ def test_the_trail_is_a_timeline(operator: FlaskClient, service: Services) -> No
     assert [words(each) for each in items[-1].xpath(".//strong")] == ["create"]
 
 
-def test_the_trail_is_filtered_and_downloaded(operator: FlaskClient, service: Services) -> None:
+def test_the_audit_trail_is_filtered_and_downloaded(operator: FlaskClient, service: Services) -> None:
     batch_id = stories.bring(service, "COMPLETED")
 
     def versions(query: str) -> list[int]:
@@ -116,9 +116,11 @@ def test_the_trail_is_filtered_and_downloaded(operator: FlaskClient, service: Se
     assert versions("actor=OPERATOR") == [4, 2, 1]
     page = read(operator, f"/batches/{batch_id}/audit?kind=event")
     assert len(page.xpath("//ol[@class='timeline']/li")) == 2
-    assert read(operator, f"/batches/{batch_id}/audit", headers=FRAGMENT).get("id") == "trail"
+    assert read(operator, f"/batches/{batch_id}/audit", headers=FRAGMENT).get("id") == "audit-trail"
     download = one(page, "//a[@download]/@href")
     assert "kind=event" in download
+    for path in ("/batches/999/audit", "/batches/999/audit.jsonl"):
+        assert operator.get(path).status_code == 404
 
 
 def test_the_charts_have_columns_of_one_length(operator: FlaskClient, service: Services) -> None:

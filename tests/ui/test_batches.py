@@ -64,7 +64,7 @@ def test_pages_follow_one_another(
 ) -> None:
     named(service, "b", "a", "b", "c", "a")
     whole = ids(read(operator, f"/?sort={sort}"))
-    monkeypatch.setattr(batches.BatchList.page, "__defaults__", (batches.Sort.NEWEST, None, 2))
+    monkeypatch.setattr(batches.Batches.page, "__defaults__", (batches.Sort.NEWEST, None, 2))
     page = read(operator, f"/?sort={sort}")
     seen = ids(page)
     while further := page.xpath("//a[@rel='next']/@href"):

@@ -7,13 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from tests.api import conftest
-from tests.api.conftest import HoldRow
 from tests.services import stories
+from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
 from tests.ui.conftest import assert_accessible, on_one_database, sign_in
-
-hold_row = conftest.hold_row
 
 
 @pytest.fixture
@@ -173,7 +170,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     operator.get_by_role("button", name="stage …", exact=True).click()
     expect(operator.locator("tbody tr")).to_have_count(1)
     operator.get_by_label("Reason").fill("all at once")
-    operator.get_by_role("button", name="stage those ticked").click()
+    operator.get_by_role("button", name="stage the chosen batches").click()
     expect(operator.locator("tbody")).to_contain_text("done")
     assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
 
@@ -198,6 +195,7 @@ def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, sche
     assert_accessible(operator)
 
 
+@pytest.mark.usefixtures("own_site")
 class TestLocked:
     """PostgreSQL alone: SQLite has no row locks, so there is nothing to wait behind."""
 
@@ -212,8 +210,8 @@ class TestLocked:
         operator.goto(f"/batches/{batch_id}")
         with hold_row(batch_id):
             ask(operator, "pause", "while somebody else is at it")
-            expect(operator.locator("#answer")).to_contain_text("queued, place 1 in line")
-            expect(operator.locator("#waiting-title")).to_contain_text("1 waiting in line")
+            expect(operator.locator("#answer")).to_contain_text("queued at position 1")
+            expect(operator.locator("#waiting-title")).to_contain_text("1 request in the queue")
             assert stories.state_of(services, batch_id) == "ANALYZING"
         expect(operator.locator("#answer")).to_contain_text("APPLIED, version 5")
         expect(operator.locator("#waiting-title")).to_be_hidden()

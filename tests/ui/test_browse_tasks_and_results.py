@@ -19,10 +19,11 @@ def worked(site: LiveServer) -> int:
     with site.session() as http:
         named = [{"name": f"{n:02}.txt", "text": f"text {n}"} for n in range(DOCUMENTS)]
         body = {"name": "foxes", "documents": named, "prompts": PROMPTS, "models": MODELS}
-        batch = f"{site.url}/api/batches/{http.post(f'{site.url}/api/batches', json=body).json()['id']}"
+        made = http.post(f"{site.url}/api/batches", json=body).json()
+        batch = f"{site.url}/api/batches/{made['id']}"
 
         def lease() -> list[dict[str, Any]]:
-            asked = {"worker": "w", "max_tasks": 1000}
+            asked = {"worker": "w", "max_tasks": 1000, "batch_id": made["id"]}
             tasks: list[dict[str, Any]] = http.post(f"{site.url}/api/tasks/lease", json=asked).json()["tasks"]
             return tasks
 

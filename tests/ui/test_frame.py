@@ -1,4 +1,4 @@
-"""What holds of the frame around every page: no way leads out of it, and nobody is shut out."""
+"""The frame around every page: unknown addresses, fragments, accessibility."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BROWSES = {
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/batches/99999999999999999999", "/static/none.js", "/sign-out"])
-def test_who_browses_to_nowhere_reads_a_page(app: Flask, client: ApiClient, path: str) -> None:
+def test_a_browser_gets_a_page_for_an_unknown_address(app: Flask, client: ApiClient, path: str) -> None:
     answer = visitor(app, client.tokens, "viewer").get(path, headers=BROWSES)
     page = parsed(answer, 405 if path == "/sign-out" else 404)
     assert words(one(page, "//main//a")) == "All batches"
@@ -26,14 +26,24 @@ def test_who_browses_to_nowhere_reads_a_page(app: Flask, client: ApiClient, path
 @pytest.mark.parametrize(
     ("path", "headers"), [("/nothing", {}), ("/nothing", {"Accept": "*/*"}), ("/api/nothing", BROWSES)]
 )
-def test_a_program_reads_a_problem(client: ApiClient, path: str, headers: dict[str, str]) -> None:
+def test_a_program_gets_a_problem_for_an_unknown_address(client: ApiClient, path: str, headers: dict[str, str]) -> None:
     answer = client.get(path, headers=headers)
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/", "/workers", "/requests"])
+def test_htmx_gets_a_fragment_but_the_whole_page_when_a_browser_goes_back(
+    app: Flask, client: ApiClient, path: str
+) -> None:
+    viewer = visitor(app, client.tokens, "viewer")
+    htmx = {"HX-Request": "true"}
+    assert "<html" not in viewer.get(path, headers=htmx).text
+    assert "<html" in viewer.get(path, headers={**htmx, "HX-History-Restore-Request": "true"}).text
+
+
 @on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out(browser_page: Page, witness: Witness, scheme: Any) -> None:
+def test_the_pages_are_accessible(browser_page: Page, witness: Witness, scheme: Any) -> None:
     witness.expect(404, 401)
     browser_page.emulate_media(color_scheme=scheme)
     browser_page.goto("/sign-in")

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -17,6 +16,7 @@ from app.web import streams
 from tests.services import stories
 from tests.support.client import ApiClient
 from tests.support.server import LiveServer
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.ui.visits import visitor
 
 
@@ -75,24 +75,21 @@ def test_few_at_a_time_and_each_gives_its_place_back(
     """In a server process of its own: a test client holds one request at a time."""
     server = start_server(database_url)
     with requests.Session() as http:
-        page = http.get(f"{server.url}/sign-in", timeout=10).text
+        page = http.get(f"{server.url}/sign-in", timeout=LIMIT_SECONDS).text
         proof = re.search(r'name="csrf_token" value="([^"]+)"', page)
         assert proof
         form = {"csrf_token": proof[1], "token": server.tokens["viewer"]}
-        assert http.post(f"{server.url}/sign-in", data=form, timeout=10).status_code == 200
+        assert http.post(f"{server.url}/sign-in", data=form, timeout=LIMIT_SECONDS).status_code == 200
         with ExitStack() as opened:
 
             def stream() -> int:
-                answer = opened.enter_context(http.get(f"{server.url}/live", stream=True, timeout=10))
+                answer = opened.enter_context(http.get(f"{server.url}/live", stream=True, timeout=LIMIT_SECONDS))
                 return answer.status_code
 
             assert [stream() for _ in range(streams.MOST_STREAMS)] == [200] * streams.MOST_STREAMS
             assert stream() == 503
-        deadline = time.monotonic() + 30  # a place is free when the process has seen that nobody reads
-        with ExitStack() as opened:
-            while stream() != 200:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        with ExitStack() as opened:  # a place is free when the process has seen that nobody reads
+            wait_until(lambda: stream() == 200, "a free place")
 
 
 def test_it_ends_when_the_service_stops(watcher: FlaskClient, app: Flask) -> None:

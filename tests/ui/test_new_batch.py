@@ -72,12 +72,12 @@ def test_without_the_script_the_page_of_the_files_follows(operator: FlaskClient)
         ({"name": "x" * 201}, "name", "1 to 200 characters"),
         ({"folders": "../secret"}, "folders", "below the workers"),
         ({"prompt_text": ["", "Who?"]}, "prompt_text_1", "needs a text"),
-        ({"prompt_schema": ["", '{"type": 5}']}, "prompt_schema_2", "is no JSON Schema"),
+        ({"prompt_schema": ["", '{"type": 5}']}, "prompt_schema_2", "is not a JSON Schema"),
         ({"prompt_schema": ["", "[]"]}, "prompt_schema_2", "object"),
         ({"model_params": ["{"]}, "model_params_1", "is not JSON"),
         ({"model_connection": [""]}, "model_connection_1", "1 to 200 characters"),
         ({"max_attempts": "0"}, "max_attempts", "1 to 100"),
-        ({"max_attempts": "three"}, "max_attempts", "no whole number"),
+        ({"max_attempts": "three"}, "max_attempts", "is not a whole number"),
         ({"max_cost": "nan"}, "max_cost", "0 to"),
         ({"priority": "10"}, "priority", "0 to 9"),
         ({"on_unreadable": "ignore"}, "on_unreadable", "fail or skip"),
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_said_beside_its_field(
     assert words in answer.json["errors"][field]
     page = operator.post("/batches/new", data={**FORM, **changes}, headers={"Accept": "text/html"})
     assert page.status_code == 422
-    assert f'aria-describedby="{field}-told"' in page.text
+    assert f'aria-describedby="{field}-error"' in page.text
     assert 'aria-invalid="true"' in page.text
     assert client.get("/api/batches").json["batches"] == []
 
@@ -142,9 +142,9 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
 def test_files_come_one_by_one(client: ApiClient, operator: FlaskClient) -> None:
     made_batch = made(operator, text="", folders="")
     first = operator.post(f"{made_batch['files']}?name=a.md", data=b"one")
-    assert (first.status_code, first.json["told"]) == (201, "Stored.")
+    assert (first.status_code, first.json["message"]) == (201, "Stored.")
     twin = operator.post(f"{made_batch['files']}?name=b.md", data=b"one")
-    assert twin.json["told"] == "Left out: a.md has the same content."
+    assert twin.json["message"] == "Left out: a.md has the same content."
     (document,) = client.get(f"/api/batches/{made_batch['batch_id']}/documents").json["documents"]
     assert (document["name"], document["media_type"], document["size_bytes"]) == ("a.md", "text/markdown", 3)
     known = operator.post(f"{made_batch['files']}/known", json={"names": ["a.md", "z"]}).json["files"]
@@ -157,12 +157,12 @@ def test_a_file_that_is_not_taken_says_why(app: Any, client: ApiClient, operator
     assert operator.post(f"{batch['files']}?name=", data=b"x").status_code == 422
     app.config["MAX_CONTENT_LENGTH"] = 10
     large = operator.post(f"{batch['files']}?name=a.txt", data=b"x" * 11)
-    assert (large.status_code, large.json["told"]) == (413, "a.txt is larger than 10 bytes, the most that is taken.")
+    assert (large.status_code, large.json["message"]) == (413, "a.txt is larger than the limit of 10 bytes.")
     app.config["MAX_CONTENT_LENGTH"] = 1_000_000
     client.post(f"/api/batches/{batch['batch_id']}/action", json={"action": "stage"})
     late = operator.post(f"{batch['files']}?name=a.txt", data=b"x")
     assert late.status_code == 409
-    assert "STAGING" in late.json["told"]
+    assert "STAGING" in late.json["message"]
     assert operator.post("/batches/999999/files?name=a.txt", data=b"x").status_code == 404
 
 
@@ -170,7 +170,7 @@ def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator
     bad = operator.post("/batches/new/lines?name=ready", data=LINE + b"{}\n" + LINE, content_type="application/jsonl")
     assert bad.status_code == 422
     assert list(bad.json["lines"]) == ["line 2", "line 3"]
-    assert bad.json["lines"]["line 3"] == "custom_id 'a' stands on line 1 already"
+    assert bad.json["lines"]["line 3"] == "custom_id 'a' is on line 1 already"
     assert client.get("/api/batches").json["batches"] == []
     good = operator.post("/batches/new/lines?name=ready", data=LINE, content_type="application/jsonl")
     assert good.status_code == 201

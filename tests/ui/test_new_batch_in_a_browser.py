@@ -102,7 +102,7 @@ def test_with_the_keyboard_alone_and_on_a_phone(form: Page, witness: Witness) ->
     form.keyboard.type("local")
     form.keyboard.press("Enter")
     expect(form.locator("#problem")).to_be_focused()
-    expect(form.locator("#model_model_1-told")).to_have_text("The model of model 1 has to be 1 to 200 characters.")
+    expect(form.locator("#model_model_1-error")).to_have_text("The model of model 1 has to be 1 to 200 characters.")
     assert_accessible(form)
     assert fits(form)
 
@@ -113,7 +113,7 @@ def test_dropped_files_are_picked(form: Page) -> None:
         " return d; }"
     )
     form.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
-    expect(form.locator("#files-told")).to_have_text("1 file picked.")
+    expect(form.locator("#files-picked")).to_have_text("1 file picked.")
 
 
 def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_path: Path, witness: Witness) -> None:
@@ -139,7 +139,7 @@ def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, sche
     sign_in(browser_page, "viewer")
     browser_page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     browser_page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    for address, words in (("/workers", "No worker was heard of"), ("/requests", "Nobody waits.")):
+    for address, words in (("/workers", "No worker was seen"), ("/requests", "No request waits.")):
         browser_page.goto(address)
         expect(browser_page.locator("main")).to_contain_text(words)
         assert_accessible(browser_page)

@@ -11,6 +11,7 @@ from app import create_app
 from app.services import Services
 from config import Config
 from tests.support.client import ApiClient
+from tests.support.waiting import LIMIT_SECONDS
 from tests.ui.visits import forge_proof, visitor
 
 PAGE = {"Accept": "text/html"}
@@ -80,14 +81,14 @@ def test_of_two_who_use_a_link_at_once_one_is_in(services: Services) -> None:
         code, at_once, told = services.sign_in_links.make(), threading.Barrier(4), []
 
         def use(code: str = code, at_once: threading.Barrier = at_once, told: list[bool] = told) -> None:
-            at_once.wait(30)
+            at_once.wait(LIMIT_SECONDS)
             told.append(services.sign_in_links.use(code))
 
         threads = [threading.Thread(target=use) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(LIMIT_SECONDS)
         assert sorted(told) == [False, False, False, True]
 
 

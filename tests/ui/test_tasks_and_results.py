@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.services.run_report.report_csv import COLUMNS
 from app.ui import results
+from app.web.csv import COLUMNS
 from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
 from tests.support.client import ApiClient
 from tests.ui.visits import counted
@@ -46,7 +46,7 @@ def test_tasks_with_their_counts(client: ApiClient, viewer: FlaskClient) -> None
     assert f"/tasks/{first['id']}" not in failed
     of_code = seen(viewer, f"/batches/{batch_id}/tasks?code=refused")
     assert f"/tasks/{second['id']}" in of_code
-    assert "There is no such task" in seen(viewer, f"/batches/{batch_id}/tasks?code=other")
+    assert "No task matches" in seen(viewer, f"/batches/{batch_id}/tasks?code=other")
 
 
 def test_tasks_go_on_from_page_to_page(client: ApiClient, viewer: FlaskClient) -> None:

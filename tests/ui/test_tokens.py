@@ -26,9 +26,9 @@ def test_422_says_what_is_wrong(app: Flask, client: ApiClient) -> None:
         ({"name": "", "role": "viewer"}, "needs a name"),
         ({"name": "n" * 101, "role": "viewer"}, "needs a name"),
         ({"name": "n", "role": "king"}, "Choose a role"),
-        ({"name": "admin", "role": "viewer"}, "taken by the service"),
-        ({"name": "n", "role": "viewer", "expires_at": "2020-01-01T00:00"}, "expired already"),
-        ({"name": "n", "role": "viewer", "expires_at": "soon"}, "no date"),
+        ({"name": "admin", "role": "viewer"}, "reserved for the service"),
+        ({"name": "n", "role": "viewer", "expires_at": "2020-01-01T00:00"}, "expires_at is in the past"),
+        ({"name": "n", "role": "viewer", "expires_at": "soon"}, "has to be a date and time"),
     ):
         page = parsed(admin.post("/tokens", data=form), 422)
         assert said in words(one(page, "//*[@role='alert']"))

@@ -45,16 +45,16 @@ def test_a_worker_is_shown_with_what_it_did_and_holds(
     client: ApiClient, service: Services, viewer: FlaskClient
 ) -> None:
     leased = worked(client)
-    found = service.workers.seen()
+    found = service.reads.workers.seen()
     (worker,) = found["workers"]
     assert (worker["worker"], worker["leased"], worker["completed"], worker["failed"]) == ("w-1", 3, 1, 1)
     assert [(each["batch_id"], each["amount"]) for each in worker["held"]] == [(leased[0]["batch_id"], 1)]
-    (failure,) = service.workers.failures()
+    (failure,) = service.reads.workers.failures()
     assert (failure["worker"], failure["code"], failure["amount"]) == ("w-1", "unreadable", 1)
     page = viewer.get("/workers").text
     assert "w-1" in page
     assert "torn" in page
-    assert "w-1" not in viewer.get("/workers?name=other").text.split("What failed")[0]
+    assert "w-1" not in viewer.get("/workers?name=other").text.split("Failures by worker")[0]
     assert "<html" not in viewer.get("/workers", headers={"HX-Request": "true"}).text
 
 
@@ -71,7 +71,7 @@ def test_sightings_are_written_seldom_and_add_up(
         worker.post("/api/tasks/lease", json=lease)
         worker.post("/api/tasks/lease", json=lease)
         assert len([each for each in seen if "worker_sightings" in each]) == 2
-    assert [each["worker"] for each in service.workers.seen()["workers"]] == ["w-2"]
+    assert [each["worker"] for each in service.reads.workers.seen()["workers"]] == ["w-2"]
 
 
 def test_the_rate_is_that_of_the_last_whole_minute(service: Services) -> None:
@@ -83,7 +83,7 @@ def test_the_rate_is_that_of_the_last_whole_minute(service: Services) -> None:
             values = {"first_seen_at": at, "last_seen_at": at, "leased": 0, "completed": 0, "failed": 0}
             counts = {"minute": last, "minute_reports": reports, "previous_reports": previous}
             connection.execute(insert(db.table_of(WorkerSighting)), {"worker": name, **values, **counts})
-    rates = {each["worker"]: each["reports_a_minute"] for each in service.workers.seen()["workers"]}
+    rates = {each["worker"]: each["reports_a_minute"] for each in service.reads.workers.seen()["workers"]}
     assert rates["gone"] == 0
     assert (rates["now"], rates["before"]) in {(40, 30), (7, 0)}  # the minute may have ended meanwhile
 
@@ -96,7 +96,7 @@ def test_old_sightings_are_forgotten(service: Services) -> None:
             counts = {"minute": 0, "minute_reports": 0, "previous_reports": 0}
             connection.execute(insert(db.table_of(WorkerSighting)), {"worker": name, **values, **counts})
     service.sweeper.sweep()
-    assert [each["worker"] for each in service.workers.seen()["workers"]] == ["new"]
+    assert [each["worker"] for each in service.reads.workers.seen()["workers"]] == ["new"]
 
 
 def ask(service: Services, batch_id: int, amount: int, **changes: Any) -> None:
@@ -118,13 +118,15 @@ def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: S
     ask(service, 1, 60)
     ask(service, 2, 1)
     ask(service, 3, 1, status="REFUSED", reason="pause needs another state", finished_at=datetime.now(UTC))
-    rows = service.waiting_requests.waiting(100)
-    assert [(row["batch_id"], row["queue_position"]) for _, row in rows] == [
+    rows, end = service.reads.requests.waiting(100)
+    assert end is None
+    assert [(row["batch_id"], row["queue_position"]) for row in rows] == [
         *((1, place) for place in range(1, 61)),
         *((2, place) for place in range(1, 5)),
     ]
-    further = service.waiting_requests.waiting(100, rows[49][0])
-    assert further == rows[50:]
+    first, after_first = service.reads.requests.waiting(50)
+    assert first == rows[:50]
+    assert service.reads.requests.waiting(100, after_first) == (rows[50:], None)
     page = viewer.get("/requests").text
     assert "a model is down" in page
     assert "pause needs another state" in page
@@ -150,6 +152,6 @@ def test_a_page_asks_as_little_of_a_full_database_as_of_an_empty_one(
     ask(service, 1, 120)
     for number in range(2 * MOST_WORKERS):
         service.queue.lease(f"w-{number}")
-    service.workers.seen()
+    service.reads.workers.seen()
     assert asked() <= max(empty, MOST_QUERIES)
     assert empty <= MOST_QUERIES

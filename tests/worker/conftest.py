@@ -1,26 +1,24 @@
-"""Fixtures of the worker's tests: a service of their own that misbehaves on order, and a client of it."""
+"""Fixtures of the worker's tests: a fake service that misbehaves on request, and a client of it."""
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app.worker import outage, patience
+from app.worker import outage, retries
 from app.worker.client import Address, Client
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.02)
-    monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(patience, "JITTER_SECONDS", 0.01)
+    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(retries, "MAX_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(retries, "JITTER_SECONDS", 0.01)
     monkeypatch.setattr(outage, "EVERY_SECONDS", 0.1)
 
 
@@ -53,11 +51,3 @@ def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[...,
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until a condition holds; raises AssertionError when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

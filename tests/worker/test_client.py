@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from app.worker import client as module
-from app.worker.client import Address, Away, Client, Refused, Unwelcome
-from tests.worker.service import FakeService
+from app.worker.client import Address, Client, Refused, Unauthorized, Unavailable
+from tests.worker.fake_service import FakeService
 
 
 def test_leases_and_their_length(service: FakeService, client: Client) -> None:
     service.add(3)
     granted = client.lease(2, 0, lease_seconds=30, batch_id=9)
     assert [row["id"] for row in granted.rows] == ["1", "2"]
-    # Date leaves out a fraction of a second: up to one is taken off, and one more may be missing.
+    # Date has no fraction of a second: one second is subtracted, and up to one more may be missing.
     assert all(58.0 <= seconds <= 60.0 for seconds in granted.lease_seconds)
     wanted = {"worker": "a worker", "max_tasks": 2, "wait_seconds": 0, "lease_seconds": 30, "batch_id": 9}
     assert service.calls["lease"] == [wanted]
 
 
-def test_what_was_not_asked_for_is_not_sent(service: FakeService, client: Client) -> None:
+def test_an_option_that_is_not_set_is_not_sent(service: FakeService, client: Client) -> None:
     client.lease(1, 0)
     client.heartbeat([])
     assert service.calls["lease"] == [{"worker": "a worker", "max_tasks": 1, "wait_seconds": 0}]
@@ -30,7 +30,7 @@ def test_what_was_not_asked_for_is_not_sent(service: FakeService, client: Client
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_a_service_that_asks_to_come_back_is_away(service: FakeService, client: Client, status: int) -> None:
     service.order("report", (status, {"Retry_After": "7"}))
-    with pytest.raises(Away, match="on order") as caught:
+    with pytest.raises(Unavailable, match="on order") as caught:
         client.report(b'{"reports":[]}')
     assert (caught.value.status, caught.value.retry_after_seconds) == (status, 7.0)
 
@@ -42,7 +42,7 @@ def test_retry_after_is_held_to_limits(
     service: FakeService, client: Client, header: str, seconds: float | None
 ) -> None:
     service.order("report", (503, {"Retry_After": header}))
-    with pytest.raises(Away) as caught:
+    with pytest.raises(Unavailable) as caught:
         client.report(b'{"reports":[]}')
     assert caught.value.retry_after_seconds == seconds
 
@@ -53,13 +53,13 @@ def test_a_no_is_refused_with_its_reason(service: FakeService, client: Client, s
     with pytest.raises(Refused, match=f"{status}: Refused on order") as caught:
         client.report(b'{"reports":[]}')
     assert caught.value.status == status
-    assert not isinstance(caught.value, Unwelcome)
+    assert not isinstance(caught.value, Unauthorized)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_is_not_accepted_is_unwelcome(service: FakeService, client: Client, status: int) -> None:
     service.order("lease", status)
-    with pytest.raises(Unwelcome):
+    with pytest.raises(Unauthorized):
         client.lease(1, 0)
 
 
@@ -72,7 +72,7 @@ def test_a_redirect_is_not_followed(service: FakeService, client: Client) -> Non
 
 def test_no_connection_is_away(client: Client, service: FakeService) -> None:
     service.stop()
-    with pytest.raises(Away, match="no connection") as caught:
+    with pytest.raises(Unavailable, match="no connection") as caught:
         client.lease(1, 0)
     assert caught.value.status is None
 
@@ -80,7 +80,7 @@ def test_no_connection_is_away(client: Client, service: FakeService) -> None:
 @pytest.mark.parametrize("order", ["drop_before", "drop_after"])
 def test_a_dropped_connection_is_away(service: FakeService, client: Client, order: str) -> None:
     service.order("lease", order)
-    with pytest.raises(Away):
+    with pytest.raises(Unavailable):
         client.lease(1, 0)
 
 
@@ -88,7 +88,7 @@ def test_a_service_that_hangs_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "READ_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(Address(f"http://127.0.0.1:{silent.getsockname()[1]}", "t"), "w")
-        with pytest.raises(Away, match="in time"):
+        with pytest.raises(Unavailable, match="in time"):
             client.lease(1, 0)
 
 
@@ -97,7 +97,7 @@ def test_another_service_in_its_place_is_away(
     service: FakeService, client: Client, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr("requests.Response.content", property(lambda _: body))
-    with pytest.raises(Away, match="not Interlock"):
+    with pytest.raises(Unavailable, match="not Interlock"):
         client.lease(1, 0)
 
 
@@ -115,7 +115,7 @@ def test_the_token_is_not_shown() -> None:
 
 
 def test_release_goes_in_portions(service: FakeService, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LEASES", 2)
+    monkeypatch.setattr(module, "MAX_LEASES", 2)
     service.add(5)
     leased = client.lease(5, 0).rows
     client.release([{"task_id": row["id"], "lease_token": row["lease_token"]} for row in leased], 5.0)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.worker import documents_root
-from app.worker.documents_root import DocumentsRoot, NotFoundThere, PathRefused, TooManyFiles
+from app.worker import documents_root, pattern_search
+from app.worker.documents_root import DocumentsRoot
+from app.worker.pattern_search import NotFoundThere, PathRefused, TooManyFiles
 
 
 @pytest.fixture
@@ -82,19 +83,19 @@ def test_what_is_no_file(root: DocumentsRoot) -> None:
 
 
 def test_a_root_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundThere, match="is not there"):
+    with pytest.raises(NotFoundThere, match="does not exist"):
         DocumentsRoot(tmp_path / "no").matches("*")
 
 
-def test_no_more_is_read_than_asked_for(root: DocumentsRoot) -> None:
+def test_no_more_is_read_than_the_limit(root: DocumentsRoot) -> None:
     assert root.read("a.pdf", 2) == b"a.p"
 
 
 def test_limits(root: DocumentsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents_root, "MOST_FILES", 2)
+    monkeypatch.setattr(documents_root, "MAX_FILES", 2)
     with pytest.raises(TooManyFiles, match="more than 2 files"):
         root.matches("in/**")
-    monkeypatch.setattr(documents_root, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(pattern_search, "MAX_ENTRIES", 3)
     with pytest.raises(TooManyFiles):
         root.matches("in/deep/**/*.no/**/*")
     with pytest.raises(TooManyFiles):

@@ -1,4 +1,4 @@
-"""The registry: by kind, connection and model; and what becomes of what a handler does."""
+"""The handlers: chosen by kind, connection and model; and the reports of what a handler returns or raises."""
 
 import pickle
 
@@ -8,9 +8,9 @@ import pytest
 from app.worker import Task, TaskFailed
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers, perform
-from app.worker.imports import imported
+from app.worker.named_functions import import_function
 from app.worker.textstats.handler import textstats
-from tests.worker import doings
+from tests.worker import sample_handlers
 
 
 def analyze(**payload: object) -> Task:
@@ -19,22 +19,28 @@ def analyze(**payload: object) -> Task:
 
 @pytest.fixture
 def handlers() -> Handlers:
-    return Handlers(doings.read, {"openai": doings.slow, "openai/small": doings.at_once, "local": doings.fails})
+    return Handlers(
+        sample_handlers.read,
+        {"openai": sample_handlers.slow, "openai/small": sample_handlers.at_once, "local": sample_handlers.fails},
+    )
 
 
 def test_the_closest_handler_is_found(handlers: Handlers) -> None:
-    assert handlers.find(Task("1", 1, 1, "STAGE", 1, {})) is doings.read
-    assert handlers.find(analyze(connection="openai", model="large")) is doings.slow
-    assert handlers.find(analyze(connection="openai", model="small")) is doings.at_once
+    assert handlers.find(Task("1", 1, 1, "STAGE", 1, {})) is sample_handlers.read
+    assert handlers.find(analyze(connection="openai", model="large")) is sample_handlers.slow
+    assert handlers.find(analyze(connection="openai", model="small")) is sample_handlers.at_once
     assert handlers.find(analyze(connection="local", model="textstats")) is textstats
-    assert handlers.find(analyze(connection="local", model="other")) is doings.fails
+    assert handlers.find(analyze(connection="local", model="other")) is sample_handlers.fails
 
 
 def test_ready_made_lines_go_by_their_model(handlers: Handlers) -> None:
     line = {"custom_id": "a", "method": "POST", "url": "/v1", "body": {"model": "textstats"}}
     assert handlers.find(analyze(**line)) is textstats
     assert (
-        Handlers(doings.read, {"jsonl": doings.slow}).find(analyze(**{**line, "body": {"model": "x"}})) is doings.slow
+        Handlers(sample_handlers.read, {"jsonl": sample_handlers.slow}).find(
+            analyze(**{**line, "body": {"model": "x"}})
+        )
+        is sample_handlers.slow
     )
 
 
@@ -55,11 +61,11 @@ def test_without_a_handler_the_task_fails_for_good(handlers: Handlers, task: Tas
 
 
 def test_perform_reports_results_and_exceptions() -> None:
-    assert perform(doings.at_once, analyze()).answered
-    report = orjson.loads(perform(doings.fails, analyze()).body)
+    assert perform(sample_handlers.at_once, analyze()).has_result
+    report = orjson.loads(perform(sample_handlers.fails, analyze()).body)
     assert report["error"] == {"code": "rate_limited", "message": "come back"}
     assert report["retry_after_seconds"] == 7.5
-    assert not perform(lambda task: 1 / 0, analyze()).answered  # type: ignore[arg-type, return-value]
+    assert not perform(lambda task: 1 / 0, analyze()).has_result  # type: ignore[arg-type, return-value]
 
 
 def test_tasks_and_failures_travel_between_processes() -> None:
@@ -75,11 +81,11 @@ def test_tasks_and_failures_travel_between_processes() -> None:
 
 def test_executors_by_name() -> None:
     with make_executor("threads", 2) as threads, make_executor("concurrent.futures:ThreadPoolExecutor", 2) as named:
-        assert threads.submit(perform, doings.at_once, analyze()).result().answered
-        assert named.submit(perform, doings.at_once, analyze()).result().answered
+        assert threads.submit(perform, sample_handlers.at_once, analyze()).result().has_result
+        assert named.submit(perform, sample_handlers.at_once, analyze()).result().has_result
 
 
 @pytest.mark.parametrize("name", ["", "os", "os:", ":path", "no_such_module:f", "os:no_such_name", "os:sep"])
 def test_a_name_that_names_no_function_is_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(ImportError, match=r"\.$"):
-        imported(name)
+        import_function(name)

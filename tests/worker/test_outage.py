@@ -1,6 +1,6 @@
-"""The log of an outage: now and then a line, with what is waiting here, and one when it is over."""
+"""The log of an outage: a line every few seconds with the counts of this worker, and one at its end."""
 
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,19 +14,21 @@ def events(logs: list[Any]) -> list[str]:
     return [line["event"] for line in logs]
 
 
-def test_an_outage_is_told_now_and_then_and_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_logged_every_few_seconds_and_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.2)
     with capture_logs() as logs:
         outage = Outage("http://x")
         outage.describe = lambda: {"unreported": 3}
-        outage.over()
+        outage.ended()
         for _ in range(10):
-            outage.goes_on("no connection")
-        assert events(logs) == ["service_away"]
+            outage.failed("no connection")
+        assert events(logs) == ["service_unavailable"]
         assert (logs[0]["unreported"], logs[0]["reason"]) == (3, "no connection")
-        time.sleep(0.25)
-        outage.goes_on("no connection")
-        outage.over()
-        outage.over()
-    assert events(logs) == ["service_away", "service_away", "service_back"]
-    assert logs[1]["away_seconds"] >= 0.2
+        now += 0.25
+        outage.failed("no connection")
+        outage.ended()
+        outage.ended()
+    assert events(logs) == ["service_unavailable", "service_unavailable", "service_available"]
+    assert logs[1]["unavailable_seconds"] == pytest.approx(0.25, abs=0.06)  # rounded

@@ -1,4 +1,4 @@
-"""textstats: what it counts, which language it claims, and that no text breaks it."""
+"""textstats: its counts, its languages, and that no text makes it fail."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.worker import Task, TaskFailed
-from app.worker.markdown import text_of_markdown
+from app.worker.extraction.markdown import text_of_markdown
 from app.worker.textstats.analysis import analyse
 from app.worker.textstats.handler import last_user_message, textstats
 from app.worker.textstats.words import sentence_count, syllable_count, words
@@ -78,7 +78,7 @@ def test_a_final_e_is_spoken_in_german() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
-def test_each_sample_is_told_to_be_in_its_language(path: Path) -> None:
+def test_the_language_of_each_sample_is_found(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     text = text_of_markdown(text)[0] if path.suffix == ".md" else text
     found = analyse(text).details

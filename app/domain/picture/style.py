@@ -1,4 +1,6 @@
-"""How the picture looks, in light and in dark: rules that reach no further than its root element."""
+"""The colours and fonts of the picture, light and dark: CSS rules that apply below its root element only."""
+
+from app.domain.transitions import ENDS_OF_RUN, FAILED, BatchState, leased_kinds, reported_kinds
 
 LIGHT = {
     "card": "#ffffff", "edge": "#d8dee9", "ink": "#1e293b", "soft": "#64748b", "action": "#2563eb",
@@ -29,6 +31,17 @@ RULES = """
 .il .visited .line{stroke:var(--way);stroke-width:3.5} .il .visited .head{fill:var(--way)}
 .il .legend text{fill:var(--soft);text-anchor:start;font-size:13px}
 """.replace("FONT", MONO)
+
+
+def tone(state: BatchState) -> str:
+    """Choose the colour of a state by its meaning: work, hold, good, bad or plain."""
+    if leased_kinds(state):
+        return "work"
+    if reported_kinds(state):
+        return "hold"
+    if state not in ENDS_OF_RUN:
+        return "plain"
+    return "bad" if state is FAILED else "good"
 
 
 def _style() -> str:

@@ -11,9 +11,8 @@ from xml.sax.saxutils import escape
 from app.domain.picture.grid import Arrow, merge, place
 from app.domain.picture.layout import FOOT, Layout, lay_out
 from app.domain.picture.routes import LINE, MARGIN, PILE, Point, Rect, Routes, pill_size
-from app.domain.picture.style import STYLE
-from app.domain.state_traits import ENDS_OF_RUN, tone
-from app.domain.transitions import INITIAL, TABLE, BatchState, Kind
+from app.domain.picture.style import STYLE, tone
+from app.domain.transitions import ENDS_OF_RUN, INITIAL, TABLE, BatchState, Kind
 
 LEGEND = {
     Kind.ACTION: "action: a caller asks for it",

@@ -1,1 +1,1 @@
-"""Who may call: tokens, sign-in links, idempotency keys."""
+"""Access to the service: API tokens, sign-in links and Idempotency-Keys."""

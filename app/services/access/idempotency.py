@@ -1,10 +1,10 @@
-"""Idempotency-Key: the first answer to a POST, kept for 24 h with its effect, and given again for the same call.
+"""Idempotency-Key: stores the first answer to a POST for 24 h, and returns it when the same call is repeated.
 
-1. `claim` takes the key before anything is decided; a second caller meanwhile is told to wait (KeyInUse).
-2. The answer is stored in the very transaction of the effect: an effect without its answer cannot be.
-3. A claim whose process died before that has had no effect, and is taken over when it is old.
+1. `claim` takes the key before anything is decided. Meanwhile, a second call with the key gets KeyInUse.
+2. The answer is stored in the transaction of its effect: there is no effect without its answer.
+3. If the process died before that, its claim had no effect. Another call takes it over once it is old.
 
-Answers are kept sealed with the caller's own token, which is stored nowhere: the table gives no secret away.
+Stored answers are encrypted with the caller's token, which is stored nowhere: the table reveals no secret.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from app.errors import KeyInUse, KeyReused
 from app.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
-ABANDONED = timedelta(minutes=2)  # no request takes longer: its process died
+ABANDONED = timedelta(minutes=2)  # no request takes that long: its process has died
 _keys = db.table_of(IdempotencyKey)
 _SALT = 16
 
@@ -37,7 +37,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class Claim:
-    """A key taken by this request; `secret` is the caller's token."""
+    """A key that this request has taken; `secret` is the caller's token."""
 
     caller: str
     key: str
@@ -45,18 +45,18 @@ class Claim:
     secret: str
 
     def store(self, connection: Connection, answer: StoredAnswer) -> None:
-        """Keep the answer, in the transaction of its effect. Raises KeyInUse if the claim was taken over."""
+        """Store the answer in the transaction of its effect. Raises KeyInUse if another request took over the claim."""
         values = {"status": answer.status, "headers": dict(answer.headers), "body": self._seal(answer.body)}
         if connection.execute(self._mine(update(_keys)).values(values)).rowcount != 1:
-            raise KeyInUse("Another request took this Idempotency-Key over.")
+            raise KeyInUse("Another request took over this Idempotency-Key.")
 
     def store_alone(self, engine: Engine, answer: StoredAnswer) -> None:
-        """Keep the answer of a request that had no effect."""
+        """Store the answer of a request that had no effect, in a transaction of its own."""
         with transaction(engine) as connection:
             self.store(connection, answer)
 
     def drop(self, engine: Engine) -> None:
-        """Give the key back: nothing was decided."""
+        """Release the key, because nothing was decided."""
         with transaction(engine) as connection:
             connection.execute(self._mine(delete(_keys)))
 
@@ -74,13 +74,13 @@ class Claim:
 
 
 def claim(engine: Engine, caller: str, key: str, fingerprint: str, secret: str) -> Claim | StoredAnswer:
-    """Take a key, or find the answer that was given for it.
+    """Claim a key, or return the answer that is stored for it.
 
-    Raises KeyReused when it came with another request, KeyInUse while the first is being decided.
+    Raises KeyReused if it came with another request, KeyInUse while the first request is being decided.
     """
     with transaction(engine) as connection:
         now = db.now(connection)
-        taken = Claim(caller, key, now, secret)
+        new = Claim(caller, key, now, secret)
         row = connection.execute(select(_keys).where(_keys.c.caller == caller, _keys.c.key == key)).one_or_none()
         if row is not None and (row.claimed_at < now - KEPT or _abandoned(row, now)):
             connection.execute(
@@ -88,10 +88,10 @@ def claim(engine: Engine, caller: str, key: str, fingerprint: str, secret: str) 
             )
             row = None
         if row is None:
-            _insert(connection, taken, fingerprint)
-            return taken
+            _insert(connection, new, fingerprint)
+            return new
         if row.fingerprint != fingerprint:
-            raise KeyReused("This Idempotency-Key was used with another request: use a new key for a new request.")
+            raise KeyReused("This Idempotency-Key was used with another request. Use a new key for a new request.")
         if row.status is None:
             raise KeyInUse("The first request with this Idempotency-Key is still being decided.")
         return StoredAnswer(row.status, row.headers, _mask(row.body[_SALT:], secret, key, row.body[:_SALT]))
@@ -101,12 +101,12 @@ def _abandoned(row: Any, now: datetime) -> bool:
     return bool(row.status is None and row.claimed_at < now - ABANDONED)
 
 
-def _insert(connection: Connection, taken: Claim, fingerprint: str) -> None:
+def _insert(connection: Connection, new: Claim, fingerprint: str) -> None:
     values = {
-        "caller": taken.caller,
-        "key": taken.key,
+        "caller": new.caller,
+        "key": new.key,
         "fingerprint": fingerprint,
-        "claimed_at": taken.claimed_at,
+        "claimed_at": new.claimed_at,
     }
     try:
         connection.execute(insert(_keys), values)
@@ -115,11 +115,11 @@ def _insert(connection: Connection, taken: Claim, fingerprint: str) -> None:
 
 
 def forget_old(connection: Connection) -> None:
-    """Drop the answers that were kept long enough."""
+    """Delete the answers older than 24 h."""
     connection.execute(delete(_keys).where(_keys.c.claimed_at < db.now(connection) - KEPT))
 
 
 def _mask(body: bytes, secret: str, key: str, salt: bytes) -> bytes:
-    # A one-time pad from SHAKE256: the salt is fresh for every answer, so no pad is used twice.
+    # A one-time pad from SHAKE256. Every answer has a new salt, so no pad is used twice.
     pad = hashlib.shake_256(b"\0".join((secret.encode(), key.encode(), salt))).digest(len(body))
     return (int.from_bytes(body, "big") ^ int.from_bytes(pad, "big")).to_bytes(len(body), "big")

@@ -1,4 +1,4 @@
-"""Links that sign the admin in, each of them once: for whoever may start the service, and so may do all."""
+"""Links that sign in as admin, each usable once: for people who can start the service, and so may do everything."""
 
 import hashlib
 import secrets
@@ -16,13 +16,13 @@ _links = db.table_of(SignInLink)
 
 
 class SignInLinks:
-    """The links of a database that nobody used yet."""
+    """The unused sign-in links of a database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def make(self) -> str:
-        """Make a link's code, good once and for an hour; it is kept nowhere but in the answer."""
+        """Make a link's code, which can be used once within an hour. The database has only its hash."""
         code = secrets.token_urlsafe(24)
         with transaction(self._engine) as connection:
             now = db.now(connection)
@@ -31,7 +31,7 @@ class SignInLinks:
         return code
 
     def use(self, code: str) -> bool:
-        """Use a code up. Of two who try at once, one is told True."""
+        """Use up a code; return whether it was valid. Of two simultaneous uses, only one returns True."""
         with transaction(self._engine) as connection:
             unused = delete(_links).where(_links.c.sha256 == _hash(code), _links.c.expires_at > db.now(connection))
             return connection.execute(unused).rowcount == 1

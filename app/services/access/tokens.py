@@ -1,4 +1,4 @@
-"""API tokens: made, shown once, stored as a hash, looked up, revoked."""
+"""API tokens: create, look up, list, revoke. The database has only the hash of a token's secret."""
 
 import hashlib
 import secrets
@@ -19,10 +19,10 @@ from app.errors import Invalid, NotFound
 from app.models import ApiToken
 
 PREFIX = "ilk_"
-TRUSTED_SECONDS = 0.5  # a revoked token is refused from the next second on, in every process
+TRUSTED_SECONDS = 0.5  # within a second, every process refuses a revoked token
 MOST_TRUSTED = 10_000
-ADMIN = "admin"  # the name of ADMIN_TOKEN's holder
-ADMIN_ID = 0  # of ADMIN_TOKEN, which is no row
+ADMIN = "admin"  # the name of the caller with ADMIN_TOKEN
+ADMIN_ID = 0  # the id of ADMIN_TOKEN, which is not in the database
 
 _tokens = db.table_of(ApiToken)
 _LIVE = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(
@@ -35,7 +35,7 @@ _BY_ID = _LIVE.where(_tokens.c.id == bindparam("key"))
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the token's name is the actor of the audit log."""
+    """Who calls; `name`, the token's name, is the actor in the audit trail."""
 
     name: str
     role: Role
@@ -43,7 +43,7 @@ class Caller:
 
 
 class TokenStore:
-    """The tokens of a database, and the admin's from the settings."""
+    """The tokens of a database, and ADMIN_TOKEN of the settings."""
 
     def __init__(self, engine: Engine, admin_token: str | None = None) -> None:
         self._engine = engine
@@ -51,25 +51,25 @@ class TokenStore:
         self._trusted: dict[str | int, tuple[Caller, float]] = {}
 
     def caller(self, secret: str) -> Caller | None:
-        """Find whose token this is; None if it is nobody's, expired or revoked."""
+        """Find the caller with this secret; None if it is unknown, expired or revoked."""
         sha256 = _hash(secret)
         if self._admin and compare_digest(sha256, self._admin):
             return self.admin()
         return self._find(_BY_HASH, sha256)
 
     def holder(self, token_id: int) -> Caller | None:
-        """Find whose token has this id, for a session that keeps no more of it; None as for `caller`."""
+        """Find the caller whose token has this id, for sessions, which have only the id; None as for `caller`."""
         return self.admin() if token_id == ADMIN_ID else self._find(_BY_ID, token_id)
 
     def admin(self) -> Caller | None:
-        """Give the holder of ADMIN_TOKEN, if there is one."""
+        """Return the caller with ADMIN_TOKEN; None if it is not set."""
         return Caller(ADMIN, Role.ADMIN) if self._admin else None
 
     def _find(self, statement: Select[Any], key: str | int) -> Caller | None:
         trusted = self._trusted.get(key)
         if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
             return trusted[0]
-        asked_at = time.monotonic()
+        looked_up_at = time.monotonic()
         with reading(self._engine) as connection:
             row = connection.execute(statement, {"key": key, "now": db.now(connection)}).one_or_none()
         if row is None:
@@ -78,18 +78,18 @@ class TokenStore:
         caller = Caller(row.name, Role(row.role), row.id)
         if len(self._trusted) >= MOST_TRUSTED:
             self._trusted.clear()
-        self._trusted[key] = (caller, asked_at)
+        self._trusted[key] = (caller, looked_up_at)
         return caller
 
     def create(self, name: str, role: str, expires_at: datetime | None = None, record: Any = None) -> dict[str, Any]:
-        """Make a token; its secret is in the answer's `token`, and nowhere else. Raises Invalid."""
+        """Create a token; only this answer has its secret, in `token`. Raises Invalid."""
         if name == ADMIN or name.split(":")[0] == SYSTEM:
-            raise Invalid(f"The name {name!r} is taken by the service.", errors={"name": ["is reserved"]})
+            raise Invalid(f"The name {name!r} is reserved for the service.", errors={"name": ["is reserved"]})
         secret = PREFIX + secrets.token_urlsafe(32)
         with transaction(self._engine) as connection:
             now = db.now(connection)
             if expires_at is not None and expires_at <= now:
-                raise Invalid("The token would be expired already.", errors={"expires_at": ["is in the past"]})
+                raise Invalid("expires_at is in the past.", errors={"expires_at": ["is in the past"]})
             values = {
                 "name": name,
                 "role": Role(role),
@@ -100,14 +100,14 @@ class TokenStore:
             try:
                 token_id: int = connection.execute(insert(_tokens).returning(_tokens.c.id), values).scalar_one()
             except IntegrityError as error:
-                raise Invalid(f"A live token is named {name!r}.", errors={"name": ["is in use"]}) from error
+                raise Invalid(f"Another token has the name {name!r}.", errors={"name": ["is in use"]}) from error
             answer = {**_view(token_id, name, role, now, expires_at), "token": secret}
             if record:
                 record(connection, answer)
         return answer
 
     def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
-        """List the tokens that are not revoked, without their secrets, by id from `after` on."""
+        """List up to `limit` tokens that are not revoked, without secrets, in the order of ids, from `after` on."""
         statement = (
             select(_tokens)
             .where(_tokens.c.revoked_at.is_(None), _tokens.c.id > after)
@@ -121,7 +121,7 @@ class TokenStore:
             ]
 
     def revoke(self, token_id: int) -> None:
-        """Make a token invalid, everywhere within a second. Raises NotFound."""
+        """Revoke a token: within a second, every process refuses it. Raises NotFound."""
         with transaction(self._engine) as connection:
             statement = (
                 update(_tokens)

@@ -1,4 +1,4 @@
-"""The lock of a batch: how one transaction takes it, and what it sees of the batch under it."""
+"""The lock of a batch: how a transaction takes it, and what it reads of the batch under it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,8 +18,8 @@ _waiting = select(func.count()).where(
 )
 _IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"))
 
-# First the row, then the workers' lock, which leases and reports of the batch share: while somebody else
-# holds the row, waiting for it stops no worker. Key sharing lets children be inserted meanwhile.
+# First the row, then the advisory lock that leases and reports of the batch share: a transaction that waits for the
+# row does not stop workers. NO KEY UPDATE lets other transactions insert rows that refer to the batch.
 _TAKE = (
     "SELECT pg_advisory_xact_lock(id) FROM (SELECT id FROM batches"
     " WHERE id = :batch_id AND archived_at IS NULL FOR NO KEY UPDATE{if_held}) AS locked"
@@ -28,8 +28,8 @@ _TAKE_IF_FREE = text(_TAKE.format(if_held=" SKIP LOCKED"))
 
 
 def _taken_and_seen() -> Any:
-    # Two statements in one round trip, and not one: the second has a snapshot of its own, which shows all that was
-    # committed before the lock was to be had. So its clock, too, is later than every lease before it.
+    # Two statements in one round trip. One statement would not do: the second has a snapshot of its own, which shows
+    # everything that was committed before the lock was granted. Its clock, too, is later than every lease before it.
     seen = _IN_LINE.add_columns(CLOCK)
     sql = str(seen.compile(dialect=psycopg2.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
     columns = [column(each.name, each.type) for each in seen.selected_columns]
@@ -42,7 +42,7 @@ _TAKE_AND_SEE = _taken_and_seen()
 
 @dataclass(frozen=True)
 class Locked:
-    """A batch whose row this transaction holds, its counts, and the database's time."""
+    """A batch whose row this transaction has locked, its counts, and the database's time."""
 
     batch: BatchRecord
     now: datetime
@@ -50,12 +50,12 @@ class Locked:
 
 
 def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked | None:
-    """Lock a batch for a change; None if it is archived, unknown or, with `if_free`, locked by someone else.
+    """Lock a batch for a change; None if it is archived, unknown or, with `if_free`, locked by another transaction.
 
-    Raises the driver's lock error when the row is not to be had within the connection's lock_timeout.
+    Raises the driver's lock error if the lock is not granted within the connection's lock_timeout.
     """
     values = {"batch_id": batch_id}
-    if not db.is_postgresql(connection):  # BEGIN IMMEDIATE has locked everything already
+    if not db.is_postgresql(connection):  # BEGIN IMMEDIATE has locked the whole database
         row = connection.execute(_IN_LINE, values).one_or_none()
     elif if_free and connection.execute(_TAKE_IF_FREE, values).one_or_none() is None:
         return None
@@ -68,6 +68,6 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
 
 
 def count(connection: Connection, batch_id: int) -> RunCounts:
-    """Read the counts of a locked batch's present run anew."""
+    """Read the counts of a locked batch's present run again."""
     row = connection.execute(_IN_LINE, {"batch_id": batch_id}).one()
     return RunCounts.of(row, row.waiting)

@@ -1,12 +1,13 @@
-"""A batch as one transaction sees it: its row, its counted facts, and how both are read and locked.
+"""A batch as one transaction reads it: its row, and the counted facts of its present run.
 
-Knows the shape of rows, no rule.
+This module knows the shape of rows, and no rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import namedtuple
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, literal_column, or_, select
 
@@ -14,61 +15,43 @@ from app import db
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
-from app.domain.transitions import BatchState, Kind
+from app.domain.transitions import Kind
 from app.domain.usage import Usage
 from app.errors import NotFound
 from app.models import Batch, TaskCounts
 
+COLUMNS = tuple(db.table_of(Batch).c)
 
-@dataclass(frozen=True)
-class BatchRecord:
-    """The row of a batch; the fields are its columns."""
+if TYPE_CHECKING:
 
-    id: int
-    name: str
-    description: str | None
-    state: BatchState
-    version: int
-    run: int
-    document_count: int
-    prompt_count: int
-    model_count: int
-    ready_task_count: int
-    max_attempts: int
-    lease_seconds: int
-    max_failed_tasks: int | None
-    priority: int
-    staging_timeout_seconds: int
-    max_cost_nanos: int | None
-    max_tokens: int | None
-    max_failure_rate: float | None
-    on_unreadable: str
-    reuse: dict[str, Any] | None
-    failure_code: str | None
-    failure_message: str | None
-    failure_task_id: int | None
-    created_at: datetime
-    updated_at: datetime
-    staged_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    archived_at: datetime | None
+    class _Columns(Batch):  # mypy reads the types of the attributes from the model
+        def _replace(self, **columns: Any) -> Any: ...
+else:
+    _Columns = namedtuple("_Columns", [column.name for column in COLUMNS])
+
+
+class BatchRecord(_Columns):
+    """The row of a batch as it was read. It has the columns of `Batch` as attributes, and never changes."""
+
+    __slots__ = ()
 
     @classmethod
-    def of(cls, values: Iterable[Any]) -> "BatchRecord":
-        """Make a record of a row that begins with the batch's columns."""
-        row = list(values)[: len(COLUMNS)]
-        row[_STATE] = BatchState(row[_STATE])
-        return cls(*row)
+    def of(cls, row: Sequence[Any]) -> "BatchRecord":
+        """Make a record of a row that begins with the columns of the batch."""
+        return cls(*row[: len(COLUMNS)])
 
-
-COLUMNS = tuple(Batch.__table__.c[name] for name in BatchRecord.__dataclass_fields__)
-_STATE = list(BatchRecord.__dataclass_fields__).index("state")
+    def changed(self, **columns: Any) -> "BatchRecord":
+        """Copy the record with these columns changed. Raises ValueError if the batch has no such column."""
+        record: BatchRecord = self._replace(**columns)
+        return record
 
 
 @dataclass(frozen=True)
 class RunCounts:
-    """A batch's present run: counted tasks, when one was last leased or reported, what it used; and who waits."""
+    """The counts of a batch's present run.
+
+    Tasks by status, the time of the last lease or report, the usage, and how many requests wait for the batch.
+    """
 
     staging: Counts = field(default_factory=Counts)
     analysis: Counts = field(default_factory=Counts)
@@ -78,7 +61,7 @@ class RunCounts:
 
     @classmethod
     def of(cls, row: Sequence[Any], waiting: int = 0) -> "RunCounts":
-        """Make it of a row of SEEN."""
+        """Make the counts of a row of SEEN."""
         *sums, touched_at, input_tokens, output_tokens, cost_nanos = row[len(COLUMNS) : len(SEEN.selected_columns)]
         half = len(sums) // 2
         usage = Usage(input_tokens, output_tokens, cost_nanos)
@@ -100,7 +83,7 @@ _counts = db.table_of(TaskCounts)
 _present_run = (_counts.c.batch_id == Batch.id) & (_counts.c.run == Batch.run)
 STAGING_SUMS, ANALYSIS_SUMS = _sums(TaskKind.STAGE), _sums(TaskKind.ANALYZE)
 USAGE_SUMS = [_whole(func.sum(_counts.c[name])).label(name) for name in Usage.__dataclass_fields__]
-# Batches, newest first, with the counts of their present runs: one row and one snapshot for ten tasks or a million.
+# Batches with the counts of their present runs, newest first: one row each, however many tasks a batch has.
 SEEN: Any = (
     select(
         *COLUMNS,
@@ -126,8 +109,8 @@ _may_have_crossed = or_(
     _input_tokens + _output_tokens >= Batch.max_tokens,
     Batch.max_failure_rate.is_not(None),
 )
-# A batch may need an event, a pause, or tasks written, only if it is staging, an analysis task failed, none is open,
-# or it has a limit.
+# Only these batches may need an event, a pause, or a slice of tasks: those that are staging, those with a failed
+# analysis task or with no open one, and those that may have crossed a limit.
 _UNSETTLED = (
     SEEN.with_only_columns(Batch.id)
     .where(Batch.state.in_(_WITH_EVENTS))
@@ -138,7 +121,7 @@ _UNSETTLED = (
 
 
 def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:
-    """Put together what a guard may know of a batch at time `now`."""
+    """Collect the facts that guards may read, at time `now`."""
     began = max(counts.touched_at or batch.updated_at, batch.updated_at)
     held = counts.staging.leased > 0
     return Facts(
@@ -156,7 +139,7 @@ def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:
 
 
 def look(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts]:
-    """Look at one batch. Raises NotFound."""
+    """Read one batch and its facts. Raises NotFound."""
     on_postgresql = db.is_postgresql(connection)
     row = connection.execute(_ONE_AND_CLOCK if on_postgresql else ONE_SEEN, {"batch_id": batch_id}).one_or_none()
     if row is None:
@@ -165,7 +148,7 @@ def look(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts]:
 
 
 def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[BatchRecord, Facts]]:
-    """Look at these batches, newest first; the archived ones are left out."""
+    """Read these batches and their facts, newest first; archived batches are left out."""
     if not batch_ids:
         return []
     rows = connection.execute(_SOME, {"batch_ids": batch_ids}).all()
@@ -174,7 +157,7 @@ def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[Batc
 
 
 def look_at_unsettled(connection: Connection) -> list[tuple[BatchRecord, Facts]]:
-    """Look at the batches that may be due an event, a pause, or a slice of tasks."""
+    """Read the batches that may need an event, a pause, or a slice of tasks."""
     return look_at(connection, connection.execute(_UNSETTLED).scalars().all())
 
 

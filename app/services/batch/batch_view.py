@@ -1,17 +1,105 @@
-"""How a batch and its audit rows look to a caller: the JSON of contract 5, made of records."""
+"""The views of a batch: the JSON objects that callers and templates get, typed once and made of records.
 
-from typing import Any
+app/api derives the OpenAPI schemas from these types. `Annotated` adds a keyword of JSON Schema and its value.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.times import rfc3339
-from app.domain.transitions import BatchState
+from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.batch_rows import BatchRecord
 
+UsageShares = Mapping[str, list[dict[str, Any]]]
+Time = Annotated[str, ("format", "date-time")]
+Action = Annotated[str, ("enum", ACTIONS)]
 
-def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
-    """Show a batch, its present run's progress, and what may be asked of it now."""
+
+class Failure(TypedDict):
+    code: str
+    message: str | None
+    task_id: str | None
+
+
+class StagingCounts(TypedDict):
+    total: int
+    completed: int
+    failed: int
+    skipped: int
+
+
+class AnalysisCounts(TypedDict):
+    total: int
+    queued: int
+    leased: int
+    completed: int
+    failed: int
+
+
+class Progress(TypedDict):
+    staging: StagingCounts
+    analysis: AnalysisCounts
+
+
+class Usage(TypedDict):
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    by_model: NotRequired[list[dict[str, Any]]]  # both only where one batch is shown in full
+    by_prompt: NotRequired[list[dict[str, Any]]]
+
+
+class Input(TypedDict):
+    documents: int
+    prompts: int
+    models: int
+    ready_tasks: int
+
+
+class Options(TypedDict):
+    max_attempts: int
+    lease_seconds: int
+    max_failed_tasks: int | None
+    priority: int
+    staging_timeout_seconds: int
+    max_cost: float | None
+    max_tokens: int | None
+    max_failure_rate: float | None
+    on_unreadable: str
+
+
+class BatchView(TypedDict):
+    id: int
+    name: str
+    description: str | None
+    state: BatchState
+    version: int
+    run: int
+    failure: Failure | None
+    progress: Progress
+    usage: Usage
+    input: Input
+    duplicates: NotRequired[list[dict[str, str]]]  # documents that a creation or edit left out
+    options: Options
+    allowed_actions: list[Action]
+    created_at: Time
+    updated_at: Time
+    staged_at: Time | None
+    started_at: Time | None
+    finished_at: Time | None
+
+
+def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = None) -> BatchView:
+    """Show a batch, its present run's progress, and the actions that are allowed now.
+
+    `shares` adds what each model and each prompt has used.
+    """
+    usage = usage_view(facts.usage)
+    if shares:
+        usage |= {"by_model": shares["by_model"], "by_prompt": shares["by_prompt"]}
     return {
         "id": batch.id,
         "name": batch.name,
@@ -21,7 +109,7 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
         "run": batch.run,
         "failure": failure_view(batch),
         "progress": {"staging": _staging(facts.staging), "analysis": _analysis(facts.analysis)},
-        "usage": usage_view(facts.usage),
+        "usage": usage,
         "input": {
             "documents": batch.document_count,
             "prompts": batch.prompt_count,
@@ -48,18 +136,19 @@ def batch_view(batch: BatchRecord, facts: Facts) -> dict[str, Any]:
     }
 
 
-def failure_view(batch: BatchRecord) -> dict[str, Any] | None:
+def failure_view(batch: BatchRecord) -> Failure | None:
+    """Show why a batch is FAILED; None for any other."""
     if batch.failure_code is None:
         return None
     task_id = None if batch.failure_task_id is None else str(batch.failure_task_id)
     return {"code": batch.failure_code, "message": batch.failure_message, "task_id": task_id}
 
 
-def _staging(counts: Counts) -> dict[str, int]:
+def _staging(counts: Counts) -> StagingCounts:
     return {"total": counts.total, "completed": counts.completed, "failed": counts.failed, "skipped": counts.skipped}
 
 
-def _analysis(counts: Counts) -> dict[str, int]:
+def _analysis(counts: Counts) -> AnalysisCounts:
     return {
         "total": counts.total,
         "queued": counts.queued,
@@ -69,13 +158,13 @@ def _analysis(counts: Counts) -> dict[str, int]:
     }
 
 
-def usage_view(usage: Any) -> dict[str, Any]:
-    """Show what was used: a Usage, or a row that has its columns."""
+def usage_view(usage: Any) -> Usage:
+    """Show tokens and cost: of a domain Usage, or of a row with its columns."""
     return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
 
 
 def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int | float | None]:
-    """Tell what going from `state` to `target` does to tasks: the answer of a dry run."""
+    """Count the tasks that a transition from `state` to `target` affects: the `effect` of a dry run."""
     stopped = in_flight = 0
     for kind, counts in (("STAGE", facts.staging), ("ANALYZE", facts.analysis)):
         if state in transitions.REPORTS_IN[kind]:

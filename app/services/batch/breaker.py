@@ -1,4 +1,4 @@
-"""The breaker: which limit of a batch its present run has crossed. LockedBatch pauses what it finds."""
+"""The breaker: finds the limit of a batch that its present run has crossed. LockedBatch then pauses the batch."""
 
 from sqlalchemy import Connection
 
@@ -14,9 +14,9 @@ ACTION = "pause"
 
 
 def crossed(connection: Connection, batch: BatchRecord, facts: Facts) -> Crossing | None:
-    """Say which limit is crossed of a batch that may be paused, or None.
+    """Find the limit that a batch has crossed; None if there is none, or if the batch cannot be paused now.
 
-    A statement is needed for a limit of failures alone, which go by connection: all else is in the facts.
+    Executes a statement only for a limit of failures, which is counted by connection; the facts hold all else.
     """
     allowed = Limits(batch.max_cost_nanos, batch.max_tokens, batch.max_failure_rate)
     if allowed == Limits() or ACTION not in transitions.allowed(batch.state, facts):
@@ -28,6 +28,6 @@ def crossed(connection: Connection, batch: BatchRecord, facts: Facts) -> Crossin
 
 
 def is_unsettled(connection: Connection, batch: BatchRecord, facts: Facts) -> bool:
-    """Whether the service itself has something to decide on a batch: an event is due, or a limit is crossed."""
+    """Check whether the service has to act on a batch by itself: an event is due, or a limit is crossed."""
     due = transitions.due(batch.state, facts)
     return due is not None or crossed(connection, batch, facts) is not None

@@ -1,29 +1,28 @@
-"""The write of a change: a batch's row by its version, and the audit row that tells of it, in one transaction.
+"""The writes of a batch's row: its creation, and every change after it, each with its audit row.
 
-LockedBatch alone calls it for a change, BatchService for a creation. It decides nothing.
+The only module that writes the table of batches. It decides nothing: Decision calls it for a creation, and LockedBatch
+for a change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from app import db
+from app.domain import transitions
 from app.domain.transitions import BatchState, Kind
 from app.errors import Busy
 from app.models import AuditRow, Batch
-from app.services.batch.batch_rows import BatchRecord
+from app.services.batch.batch_rows import COLUMNS, BatchRecord
 from app.services.batch.orders import Order
 
-# What a change may touch; the rest of the row is as it was created.
-_WRITABLE = (
-    "name", "description", "state", "version", "run", "document_count", "max_cost_nanos", "max_tokens",
-    "max_failure_rate", "reuse", "failure_code", "failure_message", "failure_task_id", "updated_at", "staged_at",
-    "started_at", "finished_at", "archived_at",
-)  # fmt: skip
+_WRITABLE = [column.name for column in COLUMNS if not column.info.get("fixed")]
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)
 
+_CREATE: Any = insert(_batches).returning(*COLUMNS)
 _WRITE = (
     update(_batches)
     .where(
@@ -34,21 +33,21 @@ _WRITE = (
     .values({name: bindparam(f"new_{name}") for name in _WRITABLE})
 )
 _AUDITED = [column.name for column in _audit.c]
-_said = [bindparam(f"said_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
+_audit_values = [bindparam(f"audit_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
 _written = _WRITE.returning(_batches.c.id).cte("written")
-# On PostgreSQL one statement: 0 rows are written of both, or 1 of each.
-_WRITE_AND_APPEND = (
+# One statement on PostgreSQL: it writes one row of each table, or none.
+_WRITE_AND_AUDIT = (
     insert(_audit)
-    .from_select(_AUDITED, select(_written.c.id, *_said))
+    .from_select(_AUDITED, select(_written.c.id, *_audit_values))
     .add_cte(_written)
-    .execution_options(prepared="write_and_append")
+    .execution_options(prepared="write_and_audit")
 )
-_APPEND = insert(_audit).values({name: bindparam(f"said_{name}") for name in _AUDITED})
+_AUDIT = insert(_audit).values({name: bindparam(f"audit_{name}") for name in _AUDITED})
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be written down beside the new row: why it changed, and who asked."""
+    """What the audit row records beside the new row: the trigger, the order that led to it, and the reason."""
 
     trigger: str
     kind: Kind
@@ -58,47 +57,53 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeMade:
-    """A change that is true once its transaction is committed."""
+    """A change that was written; it takes effect when its transaction commits."""
 
     from_state: BatchState | None
     batch: BatchRecord
     change: Change
 
 
+def write_creation(connection: Connection, values: Mapping[str, Any], order: Order) -> ChangeMade:
+    """Insert the row of a new batch with these columns, in the initial state and at version 1, and its audit row."""
+    now = db.now(connection)
+    first = {"state": transitions.INITIAL, "version": 1, "run": 0, "created_at": now, "updated_at": now}
+    batch = BatchRecord.of(connection.execute(_CREATE, {**first, **values}).one())
+    made = ChangeMade(None, batch, Change(transitions.CREATE, Kind.EDIT, order))
+    connection.execute(_AUDIT, _audit_row(made))
+    return made
+
+
 def write_change(connection: Connection, before: BatchRecord, after: BatchRecord, change: Change) -> ChangeMade:
-    """Write `after` over `before`, and the audit row. Raises Busy if the row is no longer as it was read."""
+    """Write `after` over `before`, and the audit row. Raises Busy if the row no longer equals `before`."""
+    made = ChangeMade(before.state, after, change)
+    audit_row = _audit_row(made)
     values = {f"new_{name}": getattr(after, name) for name in _WRITABLE}
     values |= {"read_id": before.id, "read_version": before.version, "read_state": before.state}
-    said = _row(before.state, after, change)
     if db.is_postgresql(connection):
-        written = connection.execute(_WRITE_AND_APPEND, {**values, **said}).rowcount
+        written = connection.execute(_WRITE_AND_AUDIT, {**values, **audit_row}).rowcount
     else:
         written = connection.execute(_WRITE, values).rowcount
         if written:
-            connection.execute(_APPEND, said)
+            connection.execute(_AUDIT, audit_row)
     if written != 1:
-        raise Busy("The batch was changed by someone who did not lock it.")
-    return ChangeMade(before.state, after, change)
+        raise Busy("Another program changed the batch without locking it.")
+    return made
 
 
-def append_creation(connection: Connection, batch: BatchRecord, change: Change) -> ChangeMade:
-    """Append the first audit row of a new batch."""
-    connection.execute(_APPEND, _row(None, batch, change))
-    return ChangeMade(None, batch, change)
-
-
-def _row(from_state: BatchState | None, batch: BatchRecord, change: Change) -> dict[str, Any]:
+def _audit_row(made: ChangeMade) -> dict[str, Any]:
+    batch, change = made.batch, made.change
     return {
-        "said_batch_id": batch.id,
-        "said_version": batch.version,
-        "said_trigger": change.trigger,
-        "said_kind": change.kind,
-        "said_from_state": from_state,
-        "said_to_state": batch.state,
-        "said_actor": change.order.actor,
-        "said_role": change.order.role,
-        "said_reason": change.reason,
-        "said_context": dict(change.order.context),
-        "said_request_id": change.order.request_id,
-        "said_at": batch.updated_at,
+        "audit_batch_id": batch.id,
+        "audit_version": batch.version,
+        "audit_trigger": change.trigger,
+        "audit_kind": change.kind,
+        "audit_from_state": made.from_state,
+        "audit_to_state": batch.state,
+        "audit_actor": change.order.actor,
+        "audit_role": change.order.role,
+        "audit_reason": change.reason,
+        "audit_context": dict(change.order.context),
+        "audit_request_id": change.order.request_id,
+        "audit_at": batch.updated_at,
     }

@@ -1,4 +1,4 @@
-"""What is logged of decisions: one line for each change, once it is committed, and one for each no or not yet."""
+"""The log and metrics of decisions: one line for each committed change, and one for each request without a change."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -29,15 +29,15 @@ def log_changes(changes: Iterable[ChangeMade]) -> None:
 
 
 def count_reports(outcomes: Iterable[str]) -> None:
-    """Count the reports of a committed transaction, by what was reported or `refused`."""
+    """Count the reports of a committed transaction, by their outcome or as `refused`."""
     for outcome, amount in Counter(outcomes).items():
         REPORTS.labels(outcome).inc(amount)
 
 
 def log_answer(batch_id: int, action: str, order: Order, answer: Answer) -> None:
-    """Count the answer to a request; log it, unless it is a change that has its line already."""
+    """Count the answer to a request; log it, unless it is a change: `log_changes` logs those."""
     outcome = {True: "done", False: answer.get("code"), None: "queued"}[answer["success"]]
-    known = outcome != "unknown_action"  # a caller's own word must not become a metric's label
+    known = outcome != "unknown_action"  # a caller's text must not become a label of a metric
     DECISIONS.labels(action if known else "unknown", "rehearsed" if order.dry_run else outcome).inc()
     if outcome != "done" or order.dry_run:
         log.info(

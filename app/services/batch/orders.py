@@ -1,15 +1,20 @@
-"""A request for a change, as every edge (HTTP, UI, CLI, queue of requests) hands it to BatchService."""
+"""Orders and their answers: what every caller (HTTP, UI, CLI, request queue) hands to BatchService and gets back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from app.domain import action_contexts, reuse, transitions
+from app.domain.facts import Facts
 from app.domain.roles import SYSTEM
-from app.errors import Invalid
+from app.errors import Invalid, Refusal, VersionMismatch
+from app.models import Model, Prompt
+from app.services.batch.batch_rows import BatchRecord
+from app.services.batch.batch_view import batch_view
 
-# What the edges know and say in the context; a caller may not name these.
+# The service sets these keys of a context itself; a caller may not.
 RESERVED = ("actor", "role", "request_id", "if_version", "dry_run")
 Answer = dict[str, Any]
 Record = Callable[[Connection, Answer], None]
@@ -17,7 +22,7 @@ Record = Callable[[Connection, Answer], None]
 
 @dataclass(frozen=True)
 class Order:
-    """Who asks, with what; `record` keeps the answer in the deciding transaction (Idempotency-Key)."""
+    """Who requests a change, and with which context; `record` stores the answer for its Idempotency-Key."""
 
     actor: str = SYSTEM
     role: str = SYSTEM
@@ -36,10 +41,10 @@ class Order:
     def of(cls, context: Mapping[str, Any]) -> "Order":
         """Make an order of a context as contract 3 describes it. Raises Invalid."""
         if not isinstance(context, Mapping):
-            raise Invalid("context has to be an object.", errors={"context": ["not an object"]})
+            raise Invalid("context must be an object.", errors={"context": ["must be an object"]})
         if_version = context.get("if_version")
         if if_version is not None and (isinstance(if_version, bool) or not isinstance(if_version, int)):
-            raise Invalid("if_version has to be a whole number.", errors={"if_version": ["not a number"]})
+            raise Invalid("if_version must be a whole number.", errors={"if_version": ["must be a whole number"]})
         return cls(
             actor=str(context.get("actor") or SYSTEM),
             role=str(context.get("role") or SYSTEM),
@@ -48,3 +53,55 @@ class Order:
             dry_run=bool(context.get("dry_run", False)),
             context={key: value for key, value in context.items() if key not in RESERVED},
         )
+
+
+def check_version(order: Order, batch: BatchRecord) -> None:
+    """Compare the version that the caller expects with the batch's. Raises VersionMismatch."""
+    if order.if_version is not None and order.if_version != batch.version:
+        raise VersionMismatch(order.if_version, batch.version)
+
+
+def columns_of(connection: Connection, batch_id: int, action: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the columns of a batch's row that the context of an action sets. Raises Invalid, naming the key.
+
+    The names of prompts and models in `redo` must be names that the batch has.
+    """
+    columns = action_contexts.columns_of(action, context)
+    redo = reuse.redo_of(columns.get("reuse"))
+    if redo and (redo.prompts or redo.models):
+        prompts = connection.execute(select(Prompt.name).where(Prompt.batch_id == batch_id)).scalars()
+        models = connection.execute(select(Model.connection, Model.model).where(Model.batch_id == batch_id))
+        reuse.check(redo, prompts, [(row.connection, row.model) for row in models])
+    return columns
+
+
+def accepted(action: str, before: BatchRecord, decided: BatchRecord, batch: BatchRecord, facts: Facts) -> Answer:
+    """Make the answer of an action that led from `before` to `decided`; events have led on to `batch` since."""
+    return {
+        "success": True,
+        "batch_id": before.id,
+        "action": action,
+        "previous_state": before.state,
+        "new_state": decided.state,
+        "version": decided.version,
+        "batch": batch_view(batch, facts),
+    }
+
+
+def refused(refusal: Refusal, batch: BatchRecord | None = None, facts: Facts | None = None) -> Answer:
+    """Make the answer of a refusal: its code and reason, and the batch's present state if it is known."""
+    answer: Answer = {
+        "success": False,
+        "code": refusal.code,
+        "status": refusal.status,
+        "reason": refusal.detail,
+        **refusal.facts,
+    }
+    if batch and facts:
+        answer |= {
+            "batch_id": batch.id,
+            "current_state": batch.state,
+            "version": batch.version,
+            "allowed_actions": transitions.allowed(batch.state, facts),
+        }
+    return answer

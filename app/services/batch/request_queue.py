@@ -1,6 +1,6 @@
-"""The requests that met a locked batch: kept in the order they came, until they are applied, refused or expired.
+"""The requests that found a batch locked: kept in their order until they are applied, refused or expired.
 
-Decides nothing: BatchService takes each at its turn, under the batch's lock.
+This module decides nothing: a Decision applies each request in its turn, under the batch's lock.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from app.models import StateChangeRequest
 from app.services.batch.orders import Answer, Order
 
 LONGEST_QUEUE = 1_000
-EXPIRED = "The batch stayed locked until the request's time was up."
+EXPIRED = "The batch stayed locked until the request expired."
 _queue = db.table_of(StateChangeRequest)
 _WAITING = (
     select(_queue)
@@ -53,7 +53,7 @@ _BATCHES = select(_queue.c.batch_id).where(_queue.c.status == RequestStatus.QUEU
 
 
 def enqueue(connection: Connection, batch_id: int, action: str, order: Order, ttl_s: int) -> Answer:
-    """Put a request at the end of its batch's queue; answer its id and position (from 1).
+    """Append a request to its batch's queue; answer its id and its position, counted from 1.
 
     Raises Busy when the queue is full.
     """
@@ -73,7 +73,7 @@ def enqueue(connection: Connection, batch_id: int, action: str, order: Order, tt
     last: int = connection.execute(insert(_queue).returning(_queue.c.seq), row).scalar_one()
     position = connection.execute(_POSITION, {"batch_id": batch_id, "last": last}).scalar_one()
     if position > LONGEST_QUEUE:
-        raise Busy(f"{LONGEST_QUEUE} requests wait for this batch already.")
+        raise Busy(f"{LONGEST_QUEUE} requests already wait for this batch.")
     return {
         "success": None,
         "status": RequestStatus.QUEUED,
@@ -81,28 +81,28 @@ def enqueue(connection: Connection, batch_id: int, action: str, order: Order, tt
         "queue_position": position,
         "batch_id": batch_id,
         "action": action,
-        "reason": "The batch is locked by someone else: the request waits in line.",
+        "reason": "The batch is locked. The request waits in the queue.",
     }
 
 
 def waiting(connection: Connection, batch_id: int) -> Iterable[Any]:
-    """Lock and return the queued requests of a batch, in the order they came."""
+    """Lock the queued requests of a batch; return them in their order."""
     return connection.execute(_WAITING, {"batch_id": batch_id}).all()
 
 
 def finish(
     connection: Connection, seq: int, status: str, reason: str | None, version: int | None, now: datetime
 ) -> None:
-    """Write down what became of a queued request."""
+    """Record the outcome of a queued request."""
     values = {"number": seq, "outcome": status, "why": reason, "at_version": version, "now": now}
     connection.execute(_FINISH, values)
 
 
 def expire(connection: Connection) -> int:
-    """Expire the requests whose time is up, locked batch or not; return how many."""
+    """Expire the requests that are due, whether or not their batch is locked; return how many."""
     return connection.execute(_EXPIRE, {"now": db.now(connection)}).rowcount
 
 
 def batches_with_requests(connection: Connection) -> list[int]:
-    """List the batches for which somebody waits."""
+    """List the batches for which requests wait."""
     return list(connection.execute(_BATCHES).scalars())

@@ -1,1 +1,1 @@
-"""What a batch is made of: documents, prompts, models, ready-made tasks."""
+"""The input of a batch: documents, prompts and models, or ready-made tasks."""

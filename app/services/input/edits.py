@@ -1,35 +1,32 @@
-"""What a batch is made of: documents, prompts and models, or ready-made tasks; stored with the edit that adds it."""
+"""Edits of a batch's input: create, add documents, replace a document, rename, archive."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import insert, update
 
 from app import db
-from app.domain.inputs import nanos
+from app.domain.money import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
 from app.errors import NotFound, Refusal
 from app.models import Document, Model, Prompt
 from app.services.batch.batch_service import BatchService
-from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
+from app.services.input.new_documents import NewDocuments, row_of
 from app.services.input.ready_tasks import ReadyTasks
-from app.services.task import found_files
 
 _NO_SOURCE = dict.fromkeys(("text", "content", "path", "folder", "parent_id"))
-FOLDER_TYPE = "inode/directory"
 
 
 class MadeOfReadyTasks(Refusal):
-    code, title = "made_of_ready_tasks", "This batch takes no documents"
+    code, title = "made_of_ready_tasks", "This batch cannot take documents"
 
 
 def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -> Answer:
-    """Create a batch of the create body of contract 5; return its view."""
+    """Create a batch with documents, prompts and models, from the create body of contract 5; return its view."""
     prompts, models = body["prompts"], body["models"]
-    new = _NewDocuments(body["documents"])
+    new = NewDocuments(body["documents"])
     values = {
         "name": body["name"],
         "description": body.get("description"),
@@ -40,16 +37,14 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
         **_columns(body["options"]),
     }
 
-    def store(connection: Connection, locked: LockedBatch) -> Mapping[str, Any]:
-        batch_id = locked.batch.id
-        told = new.store(connection, locked)
+    with batches.deciding(order) as decision:
+        locked = decision.create(values)
+        duplicates = new.store(decision.connection, locked)
         for model, rows in ((Prompt, prompts), (Model, models)):
-            numbered = [{"batch_id": batch_id, "number": number, **row} for number, row in enumerate(rows, 1)]
+            numbered = [{"batch_id": locked.batch.id, "number": number, **row} for number, row in enumerate(rows, 1)]
             if numbered:
-                connection.execute(insert(db.table_of(model)), numbered)
-        return told
-
-    return batches.create(values, order, store)
+                decision.connection.execute(insert(db.table_of(model)), numbered)
+        return decision.record({**locked.view, **duplicates})
 
 
 def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +55,7 @@ def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create_batch_of_ready_tasks(batches: BatchService, name: str, tasks: ReadyTasks, order: Order) -> Answer:
-    """Create a batch of ready-made tasks; all of them or none."""
+    """Create a batch of ready-made tasks; if one cannot be stored, nothing is."""
     values = {
         "name": name,
         "document_count": 0,
@@ -69,104 +64,63 @@ def create_batch_of_ready_tasks(batches: BatchService, name: str, tasks: ReadyTa
         "ready_task_count": tasks.count,
     }
 
-    def store(connection: Connection, locked: LockedBatch) -> None:
-        tasks.write(connection, locked.batch.id)
-
-    return batches.create(values, order, store)
+    with batches.deciding(order) as decision:
+        locked = decision.create(values)
+        tasks.write(decision.connection, locked.batch.id)
+        return decision.record({**locked.view})
 
 
 def add_documents(batches: BatchService, batch_id: int, documents: Sequence[Mapping[str, Any]], order: Order) -> Answer:
-    """Add documents (`name`, `media_type`, and `text` or `content`; or `folder`) to a batch that is SAVED.
+    """Add documents (`name`, `media_type`, and `text` or `content`; or `folder`) to a batch in state SAVED.
 
-    Those whose content the batch has already are left out, and named in the answer's `duplicates`.
+    A document whose content the batch has already is left out, and named in the answer's `duplicates`.
     Raises NotFound, StateRefused, MadeOfReadyTasks, VersionMismatch, Locked.
     """
-    new = _NewDocuments(documents)
+    new = NewDocuments(documents)
 
-    def change(locked: LockedBatch) -> Mapping[str, Any]:
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
         if locked.batch.ready_task_count:
-            raise MadeOfReadyTasks("The batch is made of ready-made tasks; documents would never be read.")
-        new.leave_out_known(locked)
-        return {"document_count": locked.batch.document_count + len(new.rows)}
-
-    return batches.edit(batch_id, ADD_DOCUMENTS, order, change, new.store)
+            raise MadeOfReadyTasks("This batch was created from ready-made tasks. It cannot take documents.")
+        new.leave_out_known(decision.connection, batch_id)
+        locked.edit(ADD_DOCUMENTS, order, {"document_count": locked.batch.document_count + len(new.rows)})
+        duplicates = new.store(decision.connection, locked)
+        return decision.record({**locked.view, **duplicates})
 
 
 def replace_document(
     batches: BatchService, batch_id: int, document_id: int, document: Mapping[str, Any], order: Order
 ) -> Answer:
-    """Replace a document of a batch that is SAVED, by `text` or `content`; without a `name` it keeps its own.
+    """Replace a document of a batch in state SAVED by `text` or `content`; without a `name` it keeps its name.
 
-    What earlier runs read and answered stays as it is. Raises NotFound, StateRefused, VersionMismatch, Locked.
+    The tasks of earlier runs keep the document that they read. Raises NotFound, StateRefused, VersionMismatch, Locked.
     """
     documents = db.table_of(Document)
-
-    def store(connection: Connection, locked: LockedBatch) -> None:
-        row = _row_of({"name": None, **document})
-        values = {**_NO_SOURCE, **row, "created_at": locked.now}
-        if not document.get("name"):
-            del values["name"]
+    row = row_of({"name": None, **document})
+    if not document.get("name"):
+        del row["name"]
+    audited = replace(order, context={**order.context, "document_id": document_id})
+    with batches.deciding(audited) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(REPLACE_DOCUMENT, audited, {})
         changed = update(documents).where(documents.c.id == document_id, documents.c.batch_id == batch_id)
-        if connection.execute(changed.values(values)).rowcount != 1:
+        values = {**_NO_SOURCE, **row, "created_at": locked.now}
+        if decision.connection.execute(changed.values(values)).rowcount != 1:
             raise NotFound("document", document_id)
-
-    told = replace(order, context={**order.context, "document_id": document_id})
-    return batches.edit(batch_id, REPLACE_DOCUMENT, told, lambda _: {}, store)
+        return decision.record({**locked.view})
 
 
 def rename(batches: BatchService, batch_id: int, names: Mapping[str, Any], order: Order) -> Answer:
-    """Change a batch's name or description."""
-    return batches.edit(batch_id, RENAME, order, lambda _: names)
+    """Change a batch's name, its description, or both."""
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(RENAME, order, names)
+        return decision.record({**locked.view})
 
 
 def archive(batches: BatchService, batch_id: int, order: Order) -> None:
-    """Put a batch away: it is gone for every caller, but its audit trail stays."""
-    batches.edit(batch_id, ARCHIVE, order, lambda locked: {"archived_at": locked.now})
-
-
-class _NewDocuments:
-    """Documents to be added: of several with equal content the first alone is read and analysed."""
-
-    def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self._duplicates: list[dict[str, str]] = []
-        self._leave_out({}, map(_row_of, documents))
-
-    def leave_out_known(self, locked: LockedBatch) -> None:
-        """Leave out what the batch has already."""
-        rows, self.rows = self.rows, []
-        wanted = [row["sha256"] for row in rows]
-        self._leave_out(found_files.known_contents(locked.connection, locked.batch.id, wanted), rows)
-
-    def store(self, connection: Connection, locked: LockedBatch) -> Mapping[str, Any]:
-        """Write the documents, numbered after the batch's last; tell which were left out."""
-        common = {"batch_id": locked.batch.id, "created_at": locked.now}
-        first = locked.batch.document_count - len(self.rows) + 1  # the row counts them already
-        numbered = [{**common, **row, "number": number} for number, row in enumerate(self.rows, first)]
-        if numbered:
-            connection.execute(insert(db.table_of(Document)), numbered)
-        return {"duplicates": self._duplicates} if self._duplicates else {}
-
-    def _leave_out(self, known: dict[tuple[str, bool], str], rows: Iterable[dict[str, Any]]) -> None:
-        for row in rows:
-            content = (row["sha256"], row["folder"] is None)  # a text that reads like a pattern is no folder
-            if content in known:
-                self._duplicates.append({"name": row["name"], "of": known[content]})
-            else:
-                known[content] = row["name"]
-                self.rows.append(row)
-
-
-def _row_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    folder = document.get("folder")
-    content: bytes | None = document.get("content")
-    data = content if content is not None else str(folder or document["text"]).encode()
-    return {
-        "name": folder or document["name"],
-        "media_type": FOLDER_TYPE if folder else document["media_type"],
-        "text": document.get("text"),
-        "content": content,
-        "folder": folder,
-        "size_bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
+    """Archive a batch: no caller finds it any more, but its audit trail stays readable."""
+    with batches.deciding(order) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(ARCHIVE, order, {"archived_at": locked.now})
+        decision.record({**locked.view})

@@ -1,4 +1,4 @@
-"""JSON lines, one ready-made task each: read from disk, not held in memory, every bad line named by its number."""
+"""Reads ready-made tasks from JSON lines: from disk, in small portions, naming every bad line by its number."""
 
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -10,33 +10,34 @@ from app.errors import Invalid, TooLarge
 from app.services.input.ready_tasks import ReadyTasks
 
 LINE_BYTES = 16 * 1024 * 1024
-MOST_NAMED = 1_000
-_SHOWN = 20  # bad lines in the sentence itself
+MOST_NAMED = 1_000  # bad lines in `errors`
+_SHOWN = 20  # bad lines in `detail`
 _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
-_SAID = 200  # characters of a caller's own words in what is said of a line
+_MOST_QUOTED = 200  # characters of a line in a message about it
 Raw = list[tuple[int, bytes]]
 
 
 class _BadLine(Exception):
-    """What is wrong with a line, in words."""
+    """A line that is no task; the message says why."""
 
 
 class BadLines:
-    """The bad lines of a body: the first thousand named, the others counted."""
+    """The bad lines of a body: the first MOST_NAMED with their reasons, the others counted."""
 
     def __init__(self) -> None:
         self.count = 0
         self._named: dict[str, list[str]] = {}
 
     def add(self, found: Mapping[int, str]) -> None:
-        """Add the bad lines of a part of the body, each with what is wrong."""
+        """Add bad lines: each number with its reason."""
         self.count += len(found)
         for number in sorted(found)[: MOST_NAMED - len(self._named)]:
             self._named[f"line {number}"] = [found[number]]
 
     def refusal(self) -> Invalid:
+        """Make the refusal that names the bad lines."""
         shown = list(self._named)[:_SHOWN]
         more = f" and {self.count - len(shown):,} more" if self.count > len(shown) else ""
         detail = f"Nothing was stored. Bad lines: {', '.join(shown)}{more}."
@@ -44,26 +45,26 @@ class BadLines:
 
 
 def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
-    """Read the lines of `body` into `tasks`. Raises Invalid with every bad line, TooLarge at one that is too long."""
+    """Read the lines of `body` into `tasks`. Raises Invalid, which names bad lines, and TooLarge for a long line."""
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}
         for number, line in part:
             try:
                 good.append((number, _ready_task(line)))
-            except _BadLine as what:
-                wrong[number] = str(what)
+            except _BadLine as error:
+                wrong[number] = str(error)
         for number, custom_id, first in tasks.add(good):
-            wrong[number] = f"custom_id {_cut(repr(custom_id))} stands on line {first} already"
+            wrong[number] = f"custom_id {_cut(repr(custom_id))} is on line {first} already"
         bad.add(wrong)
     if not tasks.count and not bad.count:
-        bad.add({1: "there is no task"})
+        bad.add({1: "the body has no task"})
     if bad.count:
         raise bad.refusal()
 
 
 def _parts(body: IO[bytes]) -> Iterator[Raw]:
-    """Walk the lines that are not empty, each with its number, in portions that fit into memory."""
+    """Iterate over the lines that are not empty, with their numbers, in portions that fit into memory."""
     part: Raw = []
     size = 0
     for number, line in enumerate(iter(lambda: body.readline(LINE_BYTES + 1), b""), 1):
@@ -98,5 +99,5 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
     return data
 
 
-def _cut(said: str) -> str:
-    return said if len(said) <= _SAID else f"{said[:_SAID]} ..."
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]} ..."

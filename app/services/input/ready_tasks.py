@@ -1,7 +1,7 @@
-"""Ready-made tasks on their way into the database: laid out on disk first, so that the transaction is short.
+"""Ready-made tasks on their way into the database: collected in a temporary file, so that the transaction is short.
 
-All that takes time (parsing, keys, the search for twins) is done before the transaction begins; in it the rows are
-only copied, a few megabytes at a time. However many there are, no more than that is ever in memory.
+Everything that takes time (parsing, content keys, the search for duplicates) happens before the transaction begins.
+The transaction only copies the rows, a few megabytes at a time; no more than that is ever in memory.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from app import db
 from app.domain.content_keys import key_of_line
 
 CHUNK_ROWS = 10_000
-CHUNK_BYTES = 4 * 1024 * 1024  # so that no statement takes long, whatever the time that one may take
+CHUNK_BYTES = 4 * 1024 * 1024  # a statement with so many bytes ends well within the statement timeout
 CACHE_KIB = 32 * 1024
 _COLUMNS = ("custom_id", "method", "url", "body", "content_key")
 _INTO = f"ready_tasks (batch_id, number, {', '.join(_COLUMNS)})"
@@ -29,9 +29,9 @@ Twin = tuple[int, str, int]
 
 
 class ReadyTasks:
-    """Lines in the order of their numbers, no custom_id twice; in a file of its own, which goes with it.
+    """Ready-made tasks in the order of their lines, each custom_id once, in a private temporary file.
 
-    For one thread. Whoever makes it closes it.
+    For one thread; a context manager, which deletes the file.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class ReadyTasks:
         self._file.close()
 
     def add(self, lines: Sequence[Numbered]) -> list[Twin]:
-        """Add lines; those whose custom_id is there already are left out and told: number, custom_id, first number."""
+        """Add lines; return those left out, whose custom_id an earlier line has: (line, custom_id, earlier line)."""
         rows = [
             (number, line["custom_id"], line["method"], line["url"], orjson.dumps(line["body"]), key_of_line(line))
             for number, line in lines
@@ -75,7 +75,7 @@ class ReadyTasks:
             write(connection, batch_id, rows)
 
     def _chunks(self) -> Iterator[list[Any]]:
-        """Walk the rows, with their new numbers, in portions that fit into memory."""
+        """Iterate over the rows, with their new numbers, in portions that fit into memory."""
         rows: list[Any] = []
         size = 0
         found = self._file.execute(f"SELECT {', '.join(_COLUMNS)} FROM lines ORDER BY line")
@@ -103,5 +103,5 @@ def _copy(connection: Connection, batch_id: int, rows: list[Any]) -> None:
     try:
         with cursor:
             cursor.copy_expert(f"COPY {_INTO} FROM STDIN", BytesIO(text.encode()))
-    except psycopg2.Error as error:  # the driver's own: told as SQLAlchemy would have told it
+    except psycopg2.Error as error:  # raised by the driver itself: wrap it as SQLAlchemy does
         raise DBAPIError.instance("COPY", None, error, psycopg2.Error) from error

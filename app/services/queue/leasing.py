@@ -1,7 +1,7 @@
-"""The statements of a lease: which batches have work, whose turn it is, and the tasks taken for a worker.
+"""The statements of a lease: which batches have work, and the tasks of one batch that a worker gets.
 
-A batch's state stands in the WHERE of the write that leases its tasks; the workers' lock, shared here and taken
-alone by every change of state, sees to it that no lease is committed after a pause.
+The WHERE of the write that leases tasks names their batch's state. The workers' lock, which is shared here and which
+every change of state takes alone, prevents that a lease is committed after a pause.
 """
 
 import secrets
@@ -13,8 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
-from app.domain.leases import TaskKind
+from app.domain.lease_tokens import entry_sql, token_sql
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
+from app.services.task.endings import Endings
+from app.services.task.task_counts import Run
 
 # (state, kind): which kind of task is leased in which state, for SQL.
 _LEASABLE = ", ".join(f"('{state}', '{kind}')" for kind, states in LEASES_IN.items() for state in sorted(states))
@@ -24,25 +27,29 @@ _WITH_WORK = f"""
 WITH leasable (state, kind) AS (VALUES {_LEASABLE})
 SELECT b.id, b.run, b.priority, b.lease_seconds, l.kind FROM batches b JOIN leasable l ON l.state = b.state
 WHERE (SELECT t.id FROM tasks t WHERE t.batch_id = b.id AND t.run = b.run AND t.kind = l.kind
-       AND t.status = 'QUEUED' AND t.available_at <= :now ORDER BY t.available_at, t.id LIMIT 1) IS NOT NULL
+       AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+       ORDER BY t.available_at, t.id LIMIT 1) IS NOT NULL
 """
 _TRY_SHARE = text(
     "SELECT id, pg_try_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id"
 )
-_LEASE = f"""
+_START_LEASE = f"""
 WITH leasable (state, kind) AS (VALUES {_LEASABLE})
-UPDATE tasks SET status = 'LEASED', attempt = attempt + 1, lease_expires_at = :expires_at, leased_by = :worker,
-    past_leases = CASE WHEN lease_token IS NULL THEN past_leases ELSE past_leases || lease_token || ':'
-        || coalesce(lease_outcome, '') || ':' || coalesce(lease_answer, '') || ' ' END,
-    lease_token = :nonce || '.' || id || '.' || (attempt + 1), lease_outcome = NULL, lease_answer = NULL
-WHERE {{still}} id {{one_of}} (
+UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_expires_at = :expires_at,
+    leased_by = :worker,
+    past_leases = CASE WHEN lease_token IS NULL THEN past_leases
+        ELSE past_leases || {entry_sql("lease_token", "lease_outcome", "lease_answer")} END,
+    lease_token = {token_sql(":nonce", "id", "(attempt + 1)")}, lease_outcome = NULL, lease_answer = NULL
+"""
+_NEXT_TASKS = f"""
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
-        AND t.status = 'QUEUED' AND t.available_at <= :now
+        AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
-    ORDER BY t.available_at, t.id LIMIT :amount {{lock}}{{close}}
-RETURNING id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number,
-    model_number, ready_number
+    ORDER BY t.available_at, t.id LIMIT :amount
+"""
+_LEASED = """
+id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number
 """
 
 
@@ -52,21 +59,23 @@ def _timed(sql: str, *names: str) -> TextClause:
 
 _WITH_WORK_ANY = _timed(_WITH_WORK, "now")
 _WITH_WORK_ONE = _timed(_WITH_WORK + " AND b.id = :batch_id", "now")
-# ARRAY(...) is read once; the planner may run an IN (SELECT ... LIMIT) once for every row. The rows it finds are
-# locked and still QUEUED: to say so again outside makes a planner without statistics read the whole queue.
+# ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
+# locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
 _LEASE_POSTGRESQL = _timed(
-    _LEASE.format(still="", one_of="= ANY", lock="FOR UPDATE SKIP LOCKED", close="))").replace("ANY (", "ANY (ARRAY("),
+    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}",
     "now",
     "expires_at",
 )
 _LEASE_SQLITE = _timed(
-    _LEASE.format(still="status = 'QUEUED' AND", one_of="IN", lock="", close=")"), "now", "expires_at"
+    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}",
+    "now",
+    "expires_at",
 )
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A batch with work to lease, its present run, and the kind of work."""
+    """A batch with tasks to lease: its present run, and the kind of those tasks."""
 
     batch_id: int
     run: int
@@ -74,9 +83,14 @@ class Candidate:
     lease_seconds: int
     kind: TaskKind
 
+    @property
+    def run_key(self) -> Run:
+        """The run and kind under which its tasks are counted."""
+        return self.batch_id, self.run, self.kind
+
 
 def candidates(connection: Connection, now: datetime, batch_id: int | None = None) -> list[Candidate]:
-    """List the batches that have a task to lease now (or say whether this one has)."""
+    """List the batches that have a task to lease now; with `batch_id`, that batch if it has one."""
     if batch_id is None:
         rows = connection.execute(_WITH_WORK_ANY, {"now": now})
     else:
@@ -85,25 +99,31 @@ def candidates(connection: Connection, now: datetime, batch_id: int | None = Non
 
 
 def share_locks(connection: Connection, batch_ids: Sequence[int]) -> set[int]:
-    """Share the workers' lock of these batches; return those about which nothing is being decided."""
+    """Share the workers' lock of these batches; return those whose lock was free: no change of state has it."""
     if not db.is_postgresql(connection):
         return set(batch_ids)
     return {row[0] for row in connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}) if row[1]}
 
 
-def take(
-    connection: Connection, candidate: Candidate, amount: int, worker: str, now: datetime, expires_at: datetime
+def lease(
+    connection: Connection, candidate: Candidate, amount: int, worker: str, expires_at: datetime, endings: Endings
 ) -> list[Any]:
-    """Lease up to `amount` tasks of a batch until `expires_at`, the longest available first; return them by id."""
+    """Lease up to `amount` tasks of a batch until `expires_at`, the longest available first; return them by id.
+
+    They are counted as LEASED in `endings`, in which a task that is not handed out can be released at once.
+    """
     statement = _LEASE_POSTGRESQL if db.is_postgresql(connection) else _LEASE_SQLITE
     values = {
-        "now": now,
+        "now": endings.now,
         "expires_at": expires_at,
         "worker": worker,
-        "nonce": secrets.token_urlsafe(9).replace(".", "-"),
+        "nonce": secrets.token_urlsafe(9),
         "batch_id": candidate.batch_id,
         "run": candidate.run,
         "kind": candidate.kind,
         "amount": amount,
     }
-    return sorted(connection.execute(statement, values), key=lambda row: int(row.id))
+    leased = sorted(connection.execute(statement, values), key=lambda row: int(row.id))
+    if leased:
+        endings.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
+    return leased

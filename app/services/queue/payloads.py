@@ -1,6 +1,6 @@
-"""What a worker is given with a task: the document to stage, or the prompt to answer, rendered.
+"""The payload of a leased task: the document to stage, or the rendered prompt to answer.
 
-Text is joined in when a task is leased, and kept once for a document, not once for each prompt and model.
+A prompt is rendered when its task is leased: the text is stored once for a document, not for each prompt and model.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,14 +26,14 @@ _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Mo
 )
 _READY = select(ReadyTask.number, ReadyTask.custom_id, ReadyTask.method, ReadyTask.url, ReadyTask.body).where(
     ReadyTask.batch_id == bindparam("batch_id"),
-    # Without the range a planner that has no statistics yet reads the whole batch and filters it.
+    # Without this range, a planner that has no statistics yet reads the whole batch and filters it.
     ReadyTask.number.between(bindparam("first"), bindparam("last")),
     ReadyTask.number.in_(bindparam("numbers", expanding=True)),
 )
 
 
 def payloads(connection: Connection, tasks: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Give the payload of each leased task of one batch, in order."""
+    """Make the payload of each leased task of one batch, in order."""
     rows = list(tasks)
     staging = [row for row in rows if row.kind == TaskKind.STAGE]
     ready = [row for row in rows if row.ready_number is not None]
@@ -58,8 +58,8 @@ def _of(connection: Connection, statement: Any, ids: Iterable[int]) -> list[Any]
 def _staging_payload(document: Any) -> dict[str, Any]:
     named = {"id": document.id, "name": document.name, "media_type": document.media_type}
     for source in ("text", "path", "folder"):
-        if (said := getattr(document, source)) is not None:
-            return {"document": named, source: said}
+        if (value := getattr(document, source)) is not None:
+            return {"document": named, source: value}
     return {"document": named, "content_url": f"/api/documents/{document.id}/content"}
 
 
@@ -75,7 +75,7 @@ def _ready_lines(connection: Connection, ready: list[Any]) -> dict[int, dict[str
 
 
 class _Analysis:
-    """Renders prompts over the staged texts of some tasks."""
+    """Renders the prompts of some analysis tasks over their staged texts."""
 
     def __init__(self, connection: Connection, rows: list[Any]) -> None:
         batch_ids = {"batch_ids": sorted({row.batch_id for row in rows})}
@@ -91,7 +91,7 @@ class _Analysis:
             self._models[row.model_number],
         )
         staged = self._staged[row.staging_task_id]
-        asked = {
+        payload = {
             "document": {"id": row.document_id, "name": name},
             "prompt": prompt.name,
             "connection": model.connection,
@@ -99,4 +99,4 @@ class _Analysis:
             "params": model.params,
             "messages": prompts.messages(prompt.text, staged["text"], name, staged.get("metadata"), prompt.system),
         }
-        return asked if prompt.schema is None else {**asked, "schema": prompt.schema}
+        return payload if prompt.schema is None else {**payload, "schema": prompt.schema}

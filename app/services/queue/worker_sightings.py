@@ -1,7 +1,7 @@
-"""When each worker was last heard of, and what it did. Counted in the memory of the process, written now and then.
+"""When each worker was last seen, and what it did: counted in the memory of the process, written every ten seconds.
 
-A lease or report adds to a number; every ten seconds one of them writes, after its own commit, what came together.
-What a process had not written when it died is lost: this is for people who look, nothing is decided by it.
+A lease or report adds to a number. The first one after ten seconds writes all numbers, after its own commit. What a
+process has not written when it dies is lost: these numbers are shown to people, and no rule reads them.
 """
 
 import threading
@@ -24,14 +24,14 @@ from app.models import WorkerSighting
 
 EVERY_SECONDS = 10.0
 KEPT = timedelta(days=7)
-MOST_PENDING = 1_000  # names between two writes: more are not workers
+MOST_PENDING = 1_000  # names between two writes; further names are ignored: no installation has so many workers
 
 log = structlog.get_logger()
 _sightings = db.table_of(WorkerSighting)
 
 
 class Sightings:
-    """The workers that this process heard of since it last wrote."""
+    """What workers did in this process since it last wrote."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class Sightings:
         self._written_at = time.monotonic()
 
     def leased(self, worker: str, amount: int) -> None:
-        """Note that a worker asked for tasks and was given some."""
+        """Note that a worker leased `amount` tasks; 0 when there were none for it."""
         self._note([(worker, "leased", amount)])
 
     def renewed(self, workers: Iterable[str | None]) -> None:
@@ -48,11 +48,11 @@ class Sightings:
         self._note([(worker, "leased", 0) for worker in workers if worker])
 
     def reported(self, reports: Iterable[tuple[str | None, Outcome]]) -> None:
-        """Note the reports that counted, by whose lease and outcome."""
+        """Note the reports that counted, each by the worker that held the lease and its outcome."""
         self._note([(worker, str(outcome), 1) for worker, outcome in reports if worker])
 
     def write(self) -> None:
-        """Write what came together. A database that is busy gets it another time."""
+        """Write what was noted. If the database is busy, it stays noted for the next write."""
         with self._lock:
             pending, self._pending, self._written_at = self._pending, {}, time.monotonic()
         if not pending:
@@ -77,19 +77,19 @@ class Sightings:
 
 
 def forget_old(connection: Connection) -> None:
-    """Drop the workers that nobody heard of for a week."""
+    """Delete the workers that were not seen for a week."""
     connection.execute(delete(_sightings).where(_sightings.c.last_seen_at < db.now(connection) - KEPT))
 
 
 def minute_of(at: datetime) -> int:
-    """Number the minute of a time."""
+    """Count the minutes from 1970 to a time."""
     return int(at.timestamp()) // 60
 
 
 def _write(connection: Connection, pending: dict[str, Counter[str]]) -> None:
     now = db.now(connection)
     insert = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
-    # In the order of names: two processes that write at once never wait for each other in a ring.
+    # In the order of names: two processes that write at the same time cannot deadlock.
     statement = insert(_sightings).values([_row(worker, pending[worker], now) for worker in sorted(pending)])
     old, new = _sightings.c, statement.excluded
     same = old.minute == new.minute

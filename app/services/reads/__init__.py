@@ -1,1 +1,46 @@
-"""What lists and pages show; one reader for each noun."""
+"""What lists and pages show, as of the last commit: one reader for each noun, the same for the API and the pages."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from app.services.queue.worker_sightings import Sightings
+from app.services.reads.audit import AuditTrail
+from app.services.reads.batch_page import BatchPage
+from app.services.reads.batches import Batches
+from app.services.reads.documents import Documents
+from app.services.reads.known_models import KnownModels
+from app.services.reads.requests import Requests
+from app.services.reads.results import Results
+from app.services.reads.tasks import Tasks
+from app.services.reads.workers import Workers
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The readers. They lock nothing and wait for no lock."""
+
+    batches: Batches
+    batch_page: BatchPage
+    tasks: Tasks
+    results: Results
+    audit: AuditTrail
+    requests: Requests
+    documents: Documents
+    workers: Workers
+    known_models: KnownModels
+
+    @classmethod
+    def on(cls, engine: Engine, sightings: Sightings) -> "Reads":
+        """Make all readers on one engine."""
+        return cls(
+            batches=Batches(engine),
+            batch_page=BatchPage(engine),
+            tasks=Tasks(engine),
+            results=Results(engine),
+            audit=AuditTrail(engine),
+            requests=Requests(engine),
+            documents=Documents(engine),
+            workers=Workers(engine, sightings),
+            known_models=KnownModels(engine),
+        )

@@ -1,6 +1,6 @@
-"""The list of batches as a page shows it: how many are in each state, a page in an order, what an action would do.
+"""Batches: one of them, a sorted page of the list, the number in each state, and what an action would do to several.
 
-The number of statements is the same for ten batches and for thousands.
+The number of statements does not depend on the number of batches. Archived batches are left out.
 """
 
 from collections.abc import Sequence
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, func, or_, select
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from app import db
 from app.db import reading
 from app.domain import transitions
+from app.domain.facts import Facts
 from app.domain.transitions import BatchState
 from app.models import Batch
-from app.services.batch.batch_rows import look_at
-from app.services.batch.batch_view import batch_view, effect_of
+from app.services.batch.batch_rows import BatchRecord, look, look_at
+from app.services.batch.batch_view import BatchView, batch_view, effect_of
+from app.services.task import usage_counts
 
 PAGE = 50
 MOST_AT_ONCE = 200  # batches of one bulk action
@@ -33,20 +35,30 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which batches; `name` is a part of the name, in any case."""
+    """Which batches; None means each state, and `name` is a part of the name, in any case."""
 
     state: BatchState | None = None
     name: str = ""
 
 
-class BatchList:
-    """Reads the list, as of the last commit."""
+def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
+    """Show a batch, and what its present run used by model and by prompt."""
+    return batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
+
+
+class Batches:
+    """Reads batches."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def counts(self, name: str = "") -> dict[BatchState, int]:
-        """Count the batches in each state, among those that are called so."""
+    def show(self, batch_id: int) -> BatchView:
+        """Show a batch, and what it used by model and by prompt. Raises NotFound."""
+        with reading(self._engine) as connection:
+            return whole_view(connection, *look(connection, batch_id))
+
+    def counts(self, name: str = "") -> dict[str, int]:
+        """Count the batches in each state; `name` is a part of their names, in any case."""
         statement = _matching(Filter(name=name), _batches.c.state, func.count()).group_by(_batches.c.state)
         with reading(self._engine) as connection:
             rows: Any = connection.execute(statement)
@@ -55,7 +67,7 @@ class BatchList:
 
     def page(
         self, wanted: Filter, sort: Sort = Sort.NEWEST, after: int | None = None, limit: int = PAGE
-    ) -> tuple[list[dict[str, Any]], int | None]:
+    ) -> tuple[list[BatchView], int | None]:
         """Give a page of batches after the batch `after`, and the cursor of the next page, or None."""
         statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
         with reading(self._engine) as connection:
@@ -65,13 +77,13 @@ class BatchList:
         return rows, ids[limit - 1] if len(ids) > limit else None
 
     def ids(self, wanted: Filter, limit: int = MOST_AT_ONCE) -> list[int]:
-        """List the first batches that a filter takes, newest first."""
+        """List the ids of the batches that match a filter, newest first."""
         statement = _sorted(_matching(wanted, _batches.c.id), Sort.NEWEST, None).limit(limit)
         with reading(self._engine) as connection:
             return list(connection.execute(statement).scalars())
 
     def judged(self, batch_ids: Sequence[int], action: str) -> list[dict[str, Any]]:
-        """Say of each batch whether an action is allowed now, why not, and what it would do to its tasks."""
+        """Show each batch, whether an action is allowed now, why not, and what it would do to the tasks."""
         target = transitions.BY_TRIGGER[action].target
         judged = []
         with reading(self._engine) as connection:

@@ -1,19 +1,16 @@
-"""What earlier batches were made of, and which files a batch has already: for whoever makes a new one."""
+"""The models of earlier batches and what a token cost with them: what the form of a new batch offers."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Float, cast, func, select
 
 from app import db
 from app.db import reading
-from app.domain.inputs import NANOS
-from app.models import Batch, Document, Model, UsageCounts
-from app.services.batch.batch_rows import look
+from app.domain.money import NANOS
+from app.models import Batch, Model, UsageCounts
 
 NEWEST_BATCHES = 100
 MOST_MODELS = 50
-MOST_NAMES = 500
 
 _usage = db.table_of(UsageCounts)
 _newest = select(Batch.id).where(Batch.archived_at.is_(None)).order_by(Batch.id.desc()).limit(NEWEST_BATCHES)
@@ -48,38 +45,23 @@ _KNOWN = (
 )
 
 
-class KnownInput:
-    """What is known before a batch is made, and while its files come."""
+class KnownModels:
+    """Reads the models of earlier batches."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def models(self) -> list[dict[str, Any]]:
-        """List the models that the newest batches asked, last used first.
+    def last_used(self) -> list[dict[str, Any]]:
+        """List the models of the newest batches, last used first.
 
-        `cost_a_token` is what a token of input cost, the answers with it; None where no call had a cost.
+        `cost_a_token` is the whole cost of the calls, with that of the answers, for each token of input; None where no
+        call had a cost.
         """
         with reading(self._engine) as connection:
             return [
                 {"connection": row.connection, "model": row.model, "cost_a_token": _price(row)}
                 for row in connection.execute(_KNOWN)
             ]
-
-    def files(self, batch_id: int, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Tell which of these names (the first 500) the batch has as its own documents. Raises NotFound."""
-        documents = db.table_of(Document)
-        statement = (
-            select(documents.c.name, documents.c.size_bytes, documents.c.sha256)
-            .where(
-                documents.c.batch_id == batch_id,
-                documents.c.run.is_(None),
-                documents.c.name.in_(list(names)[:MOST_NAMES]),
-            )
-            .limit(2 * MOST_NAMES)
-        )
-        with reading(self._engine) as connection:
-            look(connection, batch_id)
-            return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def _price(row: Any) -> float | None:

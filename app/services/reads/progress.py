@@ -1,39 +1,20 @@
-"""Progress over time: sums of each run at work, taken every ten seconds at most and thinned as the run grows old.
-
-Taken by the sweeper from the counters, off the way of leases and reports. A run keeps MOST_SAMPLES at most: when it
-has them, every second one goes and the next come half as often, so that they stay spread over the whole run.
-"""
+"""Progress of a run over time: its sums now, its samples, and its present rate."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from app import db
-from app.db import reading, transaction
-from app.domain import transitions
 from app.domain.leases import TaskKind
 from app.models import Batch, ProgressSample, TaskCounts, UsageCounts
 
-SAMPLE_SECONDS = 10
-MOST_SAMPLES = 400
+MOST_MOMENTS = 800  # twice the samples that are kept of a run
 RATE_SECONDS = 60.0  # the present rate is that of the last minute
 
 _samples = db.table_of(ProgressSample)
 _of_run = and_(_samples.c.batch_id == bindparam("of_batch"), _samples.c.run == bindparam("of_run"))
-_last = (
-    select(func.max(_samples.c.at))
-    .where(_samples.c.batch_id == Batch.id, _samples.c.run == Batch.run)
-    .correlate(Batch)
-    .scalar_subquery()
-)
-_AT_WORK = (
-    select(Batch.id, Batch.run, _samples.c.at, _samples.c.number, _samples.c.gap_seconds)
-    .select_from(Batch)
-    .outerjoin(_samples, and_(_samples.c.batch_id == Batch.id, _samples.c.run == Batch.run, _samples.c.at == _last))
-    .where(Batch.state.in_(sorted(transitions.LEASES_IN[TaskKind.ANALYZE])), Batch.archived_at.is_(None))
-)
 
 
 def _summed(table: Any, **sums: Any) -> Any:
@@ -53,8 +34,6 @@ _CALLS = _summed(
     **{name: getattr(UsageCounts, name) for name in ("attempts", "failures", "timed", "latency_ms", "cost_nanos")},
 )
 _NOTHING = {"finished": 0, "attempts": 0, "failures": 0, "timed": 0, "latency_ms": 0, "cost_nanos": 0}
-_THIN = delete(_samples).where(_of_run, _samples.c.number % 2 == 0)
-_RENUMBER = update(_samples).where(_of_run).values(number=(_samples.c.number + 1) // 2)
 
 
 class Moment(NamedTuple):
@@ -69,34 +48,6 @@ class Moment(NamedTuple):
     cost_nanos: int = 0
 
 
-def sample(engine: Engine) -> int:
-    """Take a sample of every run at work whose last one is old enough; return how many. May run twice, anywhere."""
-    with reading(engine) as connection:
-        now = db.now(connection)
-        due = [row for row in connection.execute(_AT_WORK) if _is_due(row, now)]
-        sums = sums_of(connection, [row.id for row in due])
-    if due:
-        with transaction(engine) as connection:
-            rows = [{**_place(connection, row), "at": now, **sums[row.id]} for row in due]
-            connection.execute(insert(_samples), rows)
-    return len(due)
-
-
-def _is_due(row: Any, now: datetime) -> bool:
-    return row.at is None or now - row.at >= timedelta(seconds=row.gap_seconds)
-
-
-def _place(connection: Connection, row: Any) -> dict[str, int]:
-    """Say which sample of its run comes next, and when the one after it; thin the run if it is full."""
-    number, gap = (row.number or 0) + 1, row.gap_seconds or SAMPLE_SECONDS
-    if number > MOST_SAMPLES:
-        run = {"of_batch": row.id, "of_run": row.run}
-        connection.execute(_THIN, run)
-        connection.execute(_RENUMBER, run)
-        number, gap = MOST_SAMPLES // 2 + 1, gap * 2
-    return {"batch_id": row.id, "run": row.run, "number": number, "gap_seconds": gap}
-
-
 def sums_of(connection: Connection, batch_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Add up what the present runs of these batches have done."""
     sums = {batch_id: dict(_NOTHING) for batch_id in batch_ids}
@@ -109,12 +60,12 @@ def sums_of(connection: Connection, batch_ids: Sequence[int]) -> dict[int, dict[
 def moments(connection: Connection, batch_id: int, run: int) -> list[Moment]:
     """Read the samples of a run, oldest first."""
     statement = select(*(_samples.c[name] for name in Moment._fields)).where(_of_run).order_by(_samples.c.at)
-    rows: Any = connection.execute(statement.limit(2 * MOST_SAMPLES), {"of_batch": batch_id, "of_run": run})
+    rows: Any = connection.execute(statement.limit(MOST_MOMENTS), {"of_batch": batch_id, "of_run": run})
     return [Moment(*row) for row in rows]
 
 
 def rate(taken: Sequence[Moment], present: Moment) -> float | None:
-    """Tasks finished a second over the last minute or a little more; None while there is nothing to go by."""
+    """Give the tasks finished in a second, over the last minute or a little more; None without an earlier sample."""
     before = [each for each in taken if (present.at - each.at).total_seconds() >= RATE_SECONDS]
     since = before[-1] if before else taken[0] if taken else None
     seconds = (present.at - since.at).total_seconds() if since else 0.0

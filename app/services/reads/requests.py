@@ -1,58 +1,129 @@
-"""The requests that met a locked batch, over all batches: who waits where, and what became of the others."""
+"""Requests that met a locked batch: those of one batch, those of all batches that wait, and the outcomes."""
 
 from typing import Any
 
-from sqlalchemy import Engine, literal_column, select, tuple_
+from sqlalchemy import Connection, Engine, bindparam, func, literal_column, select, tuple_
 
 from app import db
 from app.db import reading
+from app.domain.request_status import RequestStatus
+from app.domain.times import rfc3339
+from app.errors import NotFound
 from app.models import Batch, StateChangeRequest
-from app.services.reads.row_views import request_view
+from app.services.batch.batch_rows import look
+
+MOST_ON_A_PAGE = 20  # waiting requests that the page of their batch shows
 
 _requests = db.table_of(StateChangeRequest)
 _NAMED = select(_requests, Batch.name.label("batch_name"), Batch.state.label("batch_state")).join(
     Batch, Batch.id == _requests.c.batch_id, isouter=True
 )
-# In so many words, so that the partial index serves it on both databases.
-_IS_QUEUED = _requests.c.status == literal_column("'QUEUED'")
-Place = tuple[int, int, int]  # batch id, number of the request, its position
+# A literal: both databases use the partial index only when its condition stands in the statement.
+_IS_QUEUED = _requests.c.status == literal_column(repr(str(RequestStatus.QUEUED)))
+_WAITING_FOR = (_requests.c.batch_id == bindparam("of_batch"), _IS_QUEUED)
+_AMOUNT_WAITING = select(func.count()).where(*_WAITING_FOR)
+_FIRST_WAITING = (
+    select(_requests, func.count().over().label("amount"))
+    .where(*_WAITING_FOR)
+    .order_by(_requests.c.seq)
+    .limit(MOST_ON_A_PAGE)
+)
+Place = tuple[int, int, int]  # batch id, sequence number of the request, its position in the queue
 
 
-class WaitingRequests:
-    """Requests, whichever batch they are for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def waiting(self, limit: int = 50, after: Place | None = None) -> list[tuple[Place, dict[str, Any]]]:
-        """List who waits, batch by batch in the order they came, from the place `after` on, each with its place."""
-        statement = _NAMED.where(_IS_QUEUED).order_by(_requests.c.batch_id, _requests.c.seq).limit(limit)
-        if after is not None:
-            statement = statement.where(tuple_(_requests.c.batch_id, _requests.c.seq) > after[:2])
-        found: list[tuple[Place, dict[str, Any]]] = []
-        batch_id, _, position = after or (0, 0, 0)
-        with reading(self._engine) as connection:
-            for row in connection.execute(statement):
-                position = position + 1 if row.batch_id == batch_id else 1
-                batch_id = row.batch_id
-                found.append(((batch_id, row.seq, position), {**_view(row), "queue_position": position}))
-        return found
-
-    def outcomes(self, limit: int = 50, before: int | None = None) -> list[tuple[int, dict[str, Any]]]:
-        """List the requests that were answered, the last to come first, each with its number."""
-        statement = _NAMED.where(~_IS_QUEUED).order_by(_requests.c.seq.desc()).limit(limit)
-        if before is not None:
-            statement = statement.where(_requests.c.seq < before)
-        with reading(self._engine) as connection:
-            return [(row.seq, _view(row)) for row in connection.execute(statement)]
+def request_view(row: Any) -> dict[str, Any]:
+    """Show a request."""
+    return {
+        "id": row.id,
+        "batch_id": row.batch_id,
+        "action": row.action,
+        "status": row.status,
+        "reason": row.reason,
+        "version": row.version,
+        "actor": row.actor,
+        "created_at": rfc3339(row.created_at),
+        "expires_at": rfc3339(row.expires_at),
+        "finished_at": rfc3339(row.finished_at),
+    }
 
 
-def _view(row: Any) -> dict[str, Any]:
-    reason = (row.context or {}).get("reason")
+def _with_batch(row: Any) -> dict[str, Any]:
     return {
         **request_view(row),
         "batch_name": row.batch_name,
         "batch_state": row.batch_state,
         "role": row.role,
-        "asked_because": reason,
+        "context_reason": (row.context or {}).get("reason"),
     }
+
+
+def amount_waiting(connection: Connection, batch_id: int) -> int:
+    """Count the requests that wait for a batch."""
+    amount: int = connection.execute(_AMOUNT_WAITING, {"of_batch": batch_id}).scalar_one()
+    return amount
+
+
+def first_waiting(connection: Connection, batch_id: int) -> tuple[list[dict[str, Any]], int]:
+    """Show the first requests that wait for a batch, and count all of them."""
+    rows = connection.execute(_FIRST_WAITING, {"of_batch": batch_id}).all()
+    views = [{**request_view(row), "queue_position": position} for position, row in enumerate(rows, 1)]
+    return views, rows[0].amount if rows else 0
+
+
+class Requests:
+    """Reads requests."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def show(self, request_id: str) -> dict[str, Any]:
+        """Show a request, with its position in the queue while it waits. Raises NotFound."""
+        if not request_id.isalnum():
+            raise NotFound("request", request_id)
+        with reading(self._engine) as connection:
+            row = connection.execute(select(_requests).where(_requests.c.id == request_id)).one_or_none()
+            if row is None:
+                raise NotFound("request", request_id)
+            earlier = _AMOUNT_WAITING.where(_requests.c.seq <= row.seq)
+            waits = row.status == RequestStatus.QUEUED
+            position = connection.execute(earlier, {"of_batch": row.batch_id}).scalar_one() if waits else None
+            return {**request_view(row), "queue_position": position}
+
+    def page(self, batch_id: int, limit: int = 50, after: int = 0) -> tuple[list[dict[str, Any]], int | None]:
+        """Give a page of a batch's requests in the order they came, and the cursor of the next page, or None.
+
+        Raises NotFound.
+        """
+        statement = (
+            select(_requests)
+            .where(_requests.c.batch_id == batch_id, _requests.c.seq > after)
+            .order_by(_requests.c.seq)
+            .limit(limit + 1)
+        )
+        with reading(self._engine) as connection:
+            look(connection, batch_id)
+            rows = connection.execute(statement).all()
+        return [request_view(row) for row in rows[:limit]], rows[limit - 1].seq if len(rows) > limit else None
+
+    def waiting(self, limit: int = 50, after: Place | None = None) -> tuple[list[dict[str, Any]], Place | None]:
+        """Give a page of the requests of all batches that wait, by batch and position, and the next page's cursor."""
+        statement = _NAMED.where(_IS_QUEUED).order_by(_requests.c.batch_id, _requests.c.seq).limit(limit + 1)
+        if after is not None:
+            statement = statement.where(tuple_(_requests.c.batch_id, _requests.c.seq) > after[:2])
+        with reading(self._engine) as connection:
+            rows = connection.execute(statement).all()
+        views: list[dict[str, Any]] = []
+        place = after or (0, 0, 0)
+        for row in rows[:limit]:
+            place = (row.batch_id, row.seq, place[2] + 1 if row.batch_id == place[0] else 1)
+            views.append({**_with_batch(row), "queue_position": place[2]})
+        return views, place if len(rows) > limit else None
+
+    def outcomes(self, limit: int = 50, before: int | None = None) -> tuple[list[dict[str, Any]], int | None]:
+        """Give a page of the requests that were decided or expired, newest first, and the next page's cursor."""
+        statement = _NAMED.where(~_IS_QUEUED).order_by(_requests.c.seq.desc()).limit(limit + 1)
+        if before is not None:
+            statement = statement.where(_requests.c.seq < before)
+        with reading(self._engine) as connection:
+            rows = connection.execute(statement).all()
+        return [_with_batch(row) for row in rows[:limit]], rows[limit - 1].seq if len(rows) > limit else None

@@ -1,29 +1,34 @@
-"""The workers as an operator sees them: last seen, what they hold, how fast they are, what failed with them.
+"""Workers: when each was last seen, what it holds, how fast it is, and who works on a batch now.
 
-Every read is bounded. Who works is known by the names in leases alone.
+Every read is bounded. A worker is known by the name in its leases.
 """
 
-from collections import Counter, defaultdict
-from typing import Any
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, func, literal_column, select
+from sqlalchemy import Connection, Engine, bindparam, func, literal_column, select
 
 from app import db
 from app.db import reading
+from app.domain.leases import TaskStatus
 from app.domain.times import rfc3339
 from app.models import Task, WorkerSighting
 from app.services.queue.worker_sightings import Sightings, minute_of
+from app.services.reads.failed_tasks import by_worker
 
 MOST_WORKERS = 200
 MOST_LEASES = 10_000
-MOST_FAILURES = 500
+MOST_PRESENT = 50  # workers of one batch
+MOST_LEASES_OF_BATCH = 5_000
 
 _seen = db.table_of(WorkerSighting)
 _tasks = db.table_of(Task)
-# Statuses in so many words: SQLite uses a partial index only when its condition stands in the statement.
+# A literal: SQLite uses a partial index only when its condition stands in the statement.
+_IS_LEASED = _tasks.c.status == literal_column(repr(str(TaskStatus.LEASED)))
 _LEASES = (
     select(_tasks.c.leased_by, _tasks.c.batch_id, _tasks.c.lease_expires_at)
-    .where(_tasks.c.status == literal_column("'LEASED'"))
+    .where(_IS_LEASED)
     .order_by(_tasks.c.lease_expires_at.desc())
     .limit(MOST_LEASES)
     .subquery()
@@ -34,17 +39,39 @@ _HELD = select(
     func.count().label("amount"),
     func.min(_LEASES.c.lease_expires_at).label("next"),
 ).group_by(_LEASES.c.leased_by, _LEASES.c.batch_id)
-# In the order of their index, from its end: the failures of the newest batches.
-_FAILURES = (
-    select(_tasks.c.id, _tasks.c.batch_id, _tasks.c.leased_by, _tasks.c.error)
-    .where(_tasks.c.status == literal_column("'FAILED'"))
-    .order_by(_tasks.c.batch_id.desc(), _tasks.c.run.desc(), _tasks.c.kind.desc(), _tasks.c.id.desc())
-    .limit(MOST_FAILURES)
+# `+ 0` keeps the planner from the index of a run's tasks, which may be a million: the index of leased tasks holds
+# those in flight alone.
+_LEASES_OF_BATCH = (
+    select(_tasks.c.leased_by, _tasks.c.lease_expires_at)
+    .where(_IS_LEASED, _tasks.c.batch_id + 0 == bindparam("batch_id"), _tasks.c.run + 0 == bindparam("run"))
+    .order_by(_tasks.c.lease_expires_at)
+    .limit(MOST_LEASES_OF_BATCH)
+    .subquery()
+)
+_PRESENT = (
+    select(_LEASES_OF_BATCH.c.leased_by, func.count(), func.max(_LEASES_OF_BATCH.c.lease_expires_at))
+    .group_by(_LEASES_OF_BATCH.c.leased_by)
+    .order_by(func.count().desc(), _LEASES_OF_BATCH.c.leased_by)
+    .limit(MOST_PRESENT)
 )
 
 
+class PresentWorker(NamedTuple):
+    """A worker that holds tasks of a batch, and when its last lease expires."""
+
+    name: str | None
+    tasks: int
+    until: datetime | None
+
+
+def workers_on(connection: Connection, batch_id: int, run: int) -> list[PresentWorker]:
+    """List the workers that hold leases of a run, the one with the most leases first."""
+    rows: Any = connection.execute(_PRESENT, {"batch_id": batch_id, "run": run})
+    return [PresentWorker(*row) for row in rows]
+
+
 class Workers:
-    """What is known of workers."""
+    """Reads workers."""
 
     def __init__(self, engine: Engine, sightings: Sightings) -> None:
         self._engine = engine
@@ -70,30 +97,13 @@ class Workers:
         return {"workers": workers, "total": total, "at": rfc3339(now)}
 
     def failures(self) -> list[dict[str, Any]]:
-        """Group the newest failed tasks by worker and error code, most first, each with its newest task."""
+        """Group the newest failed tasks by worker and error code, the largest group first."""
         with reading(self._engine) as connection:
-            rows = connection.execute(_FAILURES).all()
-        amounts: Counter[tuple[str, str]] = Counter()
-        newest: dict[tuple[str, str], Any] = {}
-        for row in rows:
-            cause = (row.leased_by or "", str((row.error or {}).get("code", "unknown")))
-            amounts[cause] += 1
-            newest.setdefault(cause, row)
-        return [
-            {
-                "worker": worker or None,
-                "code": code,
-                "amount": amount,
-                "message": str((newest[worker, code].error or {}).get("message", "")),
-                "batch_id": newest[worker, code].batch_id,
-                "task_id": str(newest[worker, code].id),
-            }
-            for (worker, code), amount in amounts.most_common()
-        ]
+            return by_worker(connection)
 
 
 def _view(row: Any, minute: int) -> dict[str, Any]:
-    # The last whole minute: the present one has only begun.
+    # The last whole minute, since the present one is not over.
     rate = {minute: row.previous_reports, minute - 1: row.minute_reports}.get(row.minute, 0)
     return {
         "worker": row.worker,

@@ -1,6 +1,6 @@
-"""How far the models of a batch agree, and how they score: the answers of a run are walked once, a page in memory.
+"""How often the models of a batch agree, and their mean scores. Each answer of a run is read once, a page in memory.
 
-The database cannot do this: whether two answers are equal is judged over the text as people read it.
+The database cannot do this: answers are compared as readers see them, without regard to white space and case.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from app.domain.leases import TaskStatus
 from app.models import Task
 
 PAGE = 500
-MOST_PAIRS = 1_000  # the models and prompts of a batch can make half a million
+MOST_PAIRS = 1_000  # a batch may have half a million, of its models and prompts
 
 _cell = (Task.document_id, Task.prompt_number, Task.model_number)
 _ANSWERS = (
@@ -24,7 +24,7 @@ _ANSWERS = (
     .where(
         Task.batch_id == bindparam("batch_id"),
         Task.run == bindparam("run"),
-        Task.prompt_number.is_not(None),  # said in so many words for the index that holds no other task
+        Task.prompt_number.is_not(None),  # so that the partial index of these tasks is used
         Task.prompt_number.in_(bindparam("prompts", expanding=True)),
         Task.status == TaskStatus.COMPLETED,
     )
@@ -42,7 +42,7 @@ class Pair(NamedTuple):
 
 
 class Agreement:
-    """What the answers of a run have in common; `schemas` are those of the prompts, by their numbers."""
+    """Compares and scores the answers of a run; `schemas` are those of the prompts, by their numbers."""
 
     def __init__(self, schemas: Mapping[int, Any], models: Sequence[int]) -> None:
         self.pairs = list(islice((Pair(p, *two) for p in schemas for two in combinations(models, 2)), MOST_PAIRS))
@@ -56,12 +56,12 @@ class Agreement:
         self._score_sums: Counter[tuple[str, int]] = Counter()
 
     def mean_score(self, noun: str, number: int) -> float | None:
-        """The mean of a `model`'s or `prompt`'s scores; None if it has none."""
+        """Give the mean score of a `model` or a `prompt`, or None without scores."""
         amount = self._scores[noun, number]
         return self._score_sums[noun, number] / amount if amount else None
 
     def walk(self, engine: Engine, batch_id: int, run: int) -> None:
-        """Look at every answer of a run that is to be compared or has a score."""
+        """Read every answer of a run that is compared or has a score."""
         wanted = sorted(self._scored | set(self._pairs_of))
         if not wanted:
             return
@@ -71,20 +71,20 @@ class Agreement:
 
     def _see(self, prompt: int, results: Mapping[int, Any]) -> None:
         in_json = self._schemas[prompt] is not None
-        said: dict[int, tuple[bool, str]] = {}
+        found: dict[int, tuple[bool, str]] = {}
         for model, result in results.items():
             answer = answer_of(result, in_json)
             if answer is not None:
-                said[model] = comparable(answer, in_json)
+                found[model] = comparable(answer, in_json)
             score = score_of(answer) if prompt in self._scored else None
             if score is not None:
                 for of in (("model", model), ("prompt", prompt)):
                     self._scores[of] += 1
                     self._score_sums[of] += score  # type: ignore[assignment]
         for pair in self._pairs_of.get(prompt, ()):
-            if pair.one in said and pair.other in said:
+            if pair.one in found and pair.other in found:
                 self.compared[pair] += 1
-                self.agreed[pair] += said[pair.one] == said[pair.other]
+                self.agreed[pair] += found[pair.one] == found[pair.other]
 
 
 def _answers(engine: Engine, values: Mapping[str, Any]) -> Iterator[Any]:

@@ -1,6 +1,6 @@
-"""The cells of a run's report: an analysis task each, with the answer in it, in pages of rows or one after the other.
+"""The cells of a run's report, in pages of rows or as one stream. A cell is an analysis task with its answer.
 
-A row is a document. Of a batch of ready-made tasks each line is a row of its own, and its model is what the line says.
+A row is a document. In a batch of ready-made tasks each line is a row, and the model is the one that the line names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,49 +12,40 @@ from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tupl
 
 from app.db import reading
 from app.domain.answers import answer_of, has_score, score_of
-from app.domain.inputs import cost
 from app.domain.leases import TaskKind
+from app.domain.money import cost
 from app.errors import NotFound
-from app.models import Document, Model, Prompt, ReadyTask, Task
+from app.models import Document, Model, Prompt, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import usage_view
 from app.services.run_report.sums import LINE_MODEL
+from app.services.task.named_tasks import named_tasks
 
-LINES = "jsonl"  # the connection of ready-made lines
-LONGEST_ANSWER = 1_000  # characters of an answer in a row; whole it stands with its task
-MOST_ANSWERS = 2_000  # in a page: documents are fewer where prompts x models are many
+LINES = "jsonl"  # shown as the connection of ready-made lines
+LONGEST_ANSWER = 1_000  # characters of an answer in a row; the task has the whole answer
+MOST_ANSWERS = 2_000  # in a page: a page has fewer documents if prompts x models are many
 CELLS_PAGE = 200
 Column = tuple[int, int]  # the numbers of a prompt and a model
-MOST_COMPARED = 50  # models whose whole answers stand beside each other
+MOST_COMPARED = 50  # models whose whole answers are shown side by side
 
 _run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
-_CELLS = (
-    select(
-        Task.id,
-        Task.status,
-        Task.attempt,
-        Task.result,
-        Task.error,
-        Task.document_id,
-        Task.prompt_number,
-        Task.model_number,
-        Task.reused_from,
-        Task.input_tokens,
-        Task.output_tokens,
-        Task.cost_nanos,
-        Task.latency_ms,
-        Document.name.label("document_name"),
-        Prompt.name.label("prompt_name"),
-        func.coalesce(Model.connection, LINES).label("connection"),
-        func.coalesce(Model.model, LINE_MODEL).label("model"),
-        ReadyTask.custom_id,
-    )
-    .join(Document, Document.id == Task.document_id, isouter=True)
-    .join(Prompt, (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number), isouter=True)
-    .join(Model, (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number), isouter=True)
-    .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
-    .where(*_run)
-)
+_CELLS = named_tasks(
+    Task.id,
+    Task.status,
+    Task.attempt,
+    Task.result,
+    Task.error,
+    Task.document_id,
+    Task.prompt_number,
+    Task.model_number,
+    Task.reused_from,
+    Task.input_tokens,
+    Task.output_tokens,
+    Task.cost_nanos,
+    Task.latency_ms,
+    connection=func.coalesce(Model.connection, LINES),
+    model=func.coalesce(Model.model, LINE_MODEL),
+).where(*_run)
 _IN_ORDER = _CELLS.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
 _cell = (Task.document_id, Task.prompt_number, Task.model_number)
 _TO_PROMPT = _CELLS.where(
@@ -63,7 +54,7 @@ _TO_PROMPT = _CELLS.where(
 _OF_DOCUMENTS = (
     _CELLS.where(
         Task.document_id.in_(bindparam("documents", expanding=True)),
-        Task.prompt_number.is_not(None),  # said in so many words for the index that holds no other task
+        Task.prompt_number.is_not(None),  # so that the partial index of these tasks is used
     )
     .order_by(*_cell)
     .limit(CELLS_PAGE)
@@ -95,12 +86,12 @@ class RunInput:
         return {"batch_id": self.batch_id, "run": self.run}
 
     def schema(self, row: Any) -> Any:
-        """The JSON Schema of the answer in a cell, if its prompt has one."""
+        """Give the JSON Schema of the answer in a cell, or None if its prompt has none."""
         return self.prompts[row.prompt_number].schema if row.prompt_number in self.prompts else None
 
 
 def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput:
-    """Read what a run (the present run unless told) was made of. Raises NotFound."""
+    """Read what a run (None: the present run) was made of. Raises NotFound."""
     batch = look(connection, batch_id)[0]
     prompts = select(Prompt.number, Prompt.name, Prompt.schema).where(Prompt.batch_id == batch_id)
     models = select(Model.number, Model.connection, Model.model).where(Model.batch_id == batch_id)
@@ -116,7 +107,7 @@ def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput
 def rows(
     engine: Engine, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
 ) -> dict[str, Any]:
-    """Show a page of rows after a cursor: `documents`, and the `next_cursor`; of these columns alone, if given."""
+    """Show a page of rows after a cursor, as `documents` and `next_cursor`; with `columns`, only those columns."""
     if made.of_lines:
         return _rows_of_lines(engine, made, limit, after)
     of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
@@ -141,7 +132,7 @@ def name_of_document(connection: Connection, batch_id: int, document_id: int) ->
 
 
 def answers_to(connection: Connection, made: RunInput, document_id: int, prompt_number: int) -> list[dict[str, Any]]:
-    """Show whole what each model answered to a prompt about a document, in the order of the models."""
+    """Show each model's whole answer to a prompt about a document, in the order of the models."""
     values = {**made.values, "document_id": document_id, "prompt_number": prompt_number}
     cells = connection.execute(_TO_PROMPT.limit(MOST_COMPARED), values)
     return [
@@ -151,7 +142,7 @@ def answers_to(connection: Connection, made: RunInput, document_id: int, prompt_
 
 
 def lines(engine: Engine, made: RunInput) -> Iterator[dict[str, Any]]:
-    """Walk all cells in the order of their tasks' ids, with the whole answer, a page in memory at a time."""
+    """Walk all cells with their whole answers, in the order of their tasks' ids, a page in memory at a time."""
     after: int | None = 0
     while after is not None:
         with reading(engine) as connection:

@@ -1,6 +1,6 @@
-"""The report of a run: what its models and prompts did, how far they agree, and document by document the answers.
+"""The report of a run: sums by model and prompt, the agreement of the models, and the answers, document by document.
 
-What the answers have in common needs all of them to be read, so it stands on the first page alone.
+The agreement needs every answer of the run to be read, so only the first page has it.
 """
 
 import threading
@@ -22,26 +22,26 @@ from app.services.task import usage_counts
 from app.services.task.task_counts import counts_of
 
 WALK_WAIT_SECONDS = 5
-_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run, and keeps a thread
+_walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run and occupies a thread
 _tasks = db.table_of(Task)
 
 
 class RunReport:
-    """Reads the report of a run (the present run unless told), as of the last commit. Raises NotFound."""
+    """Reads the report of a run (None: the present run), as of the last commit. Raises NotFound."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def first_page(self, batch_id: int, run: int | None = None, limit: int = 50) -> dict[str, Any]:
-        """Sum the run up, and begin its rows. Raises Busy while enough others are being summed up."""
+        """Sum up the run, and give the first page of its rows. Raises Busy while two other runs are being summed up."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
         return {**self._sums(made), **cells.rows(self._engine, made, limit, 0)}
 
     def sums(self, batch_id: int, run: int | None, most_tasks: int | None = None) -> dict[str, Any]:
-        """Sum a run up; of one with more tasks, tell what its calls used, for which no task is read.
+        """Sum up a run. If it has more than `most_tasks`, give what its calls used instead, which reads no task.
 
-        `whole` says which it is. Raises NotFound, Busy.
+        `whole` is True for the sums. Raises NotFound, Busy.
         """
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
@@ -53,7 +53,7 @@ class RunReport:
 
     def _sums(self, made: RunInput) -> dict[str, Any]:
         if not _walks.acquire(timeout=WALK_WAIT_SECONDS):
-            raise Busy("Enough reports are being put together in this process.")
+            raise Busy("Two other reports are being made in this process.")
         try:
             return self._summed(made)
         finally:
@@ -74,7 +74,7 @@ class RunReport:
         }
 
     def further_page(self, batch_id: int, run: int | None, limit: int, after: int) -> dict[str, Any]:
-        """Go on with the rows after a cursor."""
+        """Give the page of rows after a cursor."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
         return {"batch_id": batch_id, "run": made.run, **cells.rows(self._engine, made, limit, after)}
@@ -82,9 +82,9 @@ class RunReport:
     def matrix(
         self, batch_id: int, run: int | None, limit: int, after: int, wanted: Collection[Column], at_first: int
     ) -> dict[str, Any]:
-        """Show a page of rows as `further_page` does, of the wanted columns, or else of the first ones.
+        """Show a page of rows as `further_page` does, with the wanted columns, or with the first ones if none is known.
 
-        `columns` are all that there are, a prompt and a model each; `chosen` those that are shown.
+        A column is a prompt and a model. `columns` lists all of them, `chosen` those that are shown.
         """
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
@@ -102,10 +102,7 @@ class RunReport:
         }
 
     def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
-        """Show whole what the models of a batch answered to a prompt (its first unless told) about a document.
-
-        Raises NotFound.
-        """
+        """Show the models' whole answers to a prompt (None: the first prompt) about a document. Raises NotFound."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
             name = cells.name_of_document(connection, batch_id, document_id)

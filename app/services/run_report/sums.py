@@ -1,22 +1,23 @@
-"""What the analysis tasks of a run add up to, by model or by prompt: counted by the database, a row a group.
+"""Sums of the analysis tasks of a run by model or by prompt: the database counts and answers one row for each group.
 
-The same SQL on both databases. A quantile is that of the nearest rank: of n latencies in order, the p-th is number
-p * n / 100, rounded up; so it is one that was measured.
+The SQL is the same on both databases. Quantiles are nearest-rank: of n sorted latencies, the p-th percentile is number
+p * n / 100, rounded up, so each is a latency that was measured.
 """
 
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, func, select
 
-from app.domain.inputs import cost
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.money import cost
 from app.models import ReadyTask, Task
+from app.services.task.named_tasks import OF_LINE
 
 QUANTILES = (50, 90, 99)
-MOST_GROUPS = 200  # models of ready-made lines, where anything may stand; those of a batch of documents are fewer
+MOST_GROUPS = 200  # ready-made lines may name any number of models; a batch of documents has fewer
 LONGEST_MODEL = 200
 _SUMS = ("input_tokens", "output_tokens", "cost_nanos")
-# What a ready-made line calls its model. PostgreSQL takes no JSON value apart that holds U+0000 anywhere.
+# The model that a ready-made line names. PostgreSQL cannot read a part of a JSON value that holds U+0000.
 LINE_MODEL: ColumnElement[Any] = case(
     (cast(ReadyTask.body, Text).contains("\\u0000", autoescape=True), None),
     else_=func.substr(ReadyTask.body["model"].as_string(), 1, LONGEST_MODEL),
@@ -24,7 +25,7 @@ LINE_MODEL: ColumnElement[Any] = case(
 
 
 def tally(connection: Connection, batch_id: int, run: int, by: ColumnElement[Any]) -> dict[Any, dict[str, Any]]:
-    """Add up a run's analysis tasks by a column of Task, or by LINE_MODEL; the largest groups first."""
+    """Add up a run's analysis tasks by a column of Task or by LINE_MODEL, the largest group first."""
     rows = connection.execute(_statement(by), {"batch_id": batch_id, "run": run})
     return {row.group: _view(row._mapping) for row in rows}
 
@@ -42,7 +43,7 @@ def _statement(by: ColumnElement[Any]) -> Any:
             func.row_number().over(**among, order_by=Task.latency_ms).label("rank"),
             func.count().over(**among).label("among"),
         )
-        .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number), isouter=True)
+        .join(ReadyTask, OF_LINE, isouter=True)
         .where(Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
         .subquery()
         .c

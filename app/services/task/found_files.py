@@ -1,6 +1,6 @@
-"""What a folder held, as a worker reported it: a document and a staging task for each file of new content.
+"""The files of a folder, as a worker reported them: each file with new content becomes a document and a staging task.
 
-In the transaction of the folder's own report: a process that dies has found nothing, and nothing is found twice.
+All of it is in the transaction of the folder's report: after a crash nothing is half done, and nothing is done twice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from app import db
 from app.models import Document
 from app.services.task import run_tasks
+from app.services.task.task_counts import CountChanges
 from app.services.task.task_rows import HeldTask
 
 MOST_DOCUMENTS = 10_000
@@ -32,11 +33,11 @@ _KNOWN = select(Document.sha256, Document.folder, Document.name).where(
 
 
 class BadFolder(ValueError):
-    """A report of a folder that is none; the message is a sentence."""
+    """The result of a folder's task cannot be read; the message is a sentence."""
 
 
 def known_contents(connection: Connection, batch_id: int, sums: Iterable[str]) -> dict[tuple[str, bool], str]:
-    """Find the batch's own documents with these contents: their names, by SHA-256 and whether they are no folder."""
+    """Find the batch's own documents with these contents: their names, by SHA-256 and whether each is a file."""
     found: dict[tuple[str, bool], str] = {}
     for chunk in _chunks(sorted(set(sums))):
         rows = connection.execute(_KNOWN, {"batch_id": batch_id, "sums": chunk})
@@ -45,7 +46,7 @@ def known_contents(connection: Connection, batch_id: int, sums: Iterable[str]) -
 
 
 def folders_among(connection: Connection, tasks: Iterable[HeldTask]) -> set[int]:
-    """Tell which of these staging tasks resolve a folder; the ids of the tasks."""
+    """Find which of these staging tasks resolve a folder; return their ids."""
     by_document = {task.document_id: task.id for task in tasks}
     if not by_document:
         return set()
@@ -63,10 +64,10 @@ def files_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _file(number: int, file: Any) -> dict[str, Any]:
     if not isinstance(file, dict):
-        raise BadFolder(f"Document {number} of the folder is no object.")
+        raise BadFolder(f"Document {number} of the folder is not an object.")
     for name, longest in _LONGEST.items():
-        said = file.get(name)
-        if not isinstance(said, str) or not 1 <= len(said) <= longest or "\0" in said:
+        value = file.get(name)
+        if not isinstance(value, str) or not 1 <= len(value) <= longest or "\0" in value:
             raise BadFolder(f"Document {number} of the folder: {name} has to be a text of 1 to {longest} characters.")
     size, content = file.get("size_bytes"), file.get("sha256")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= BIGGEST_SIZE:
@@ -77,11 +78,11 @@ def _file(number: int, file: Any) -> dict[str, Any]:
 
 
 def add(
-    connection: Connection, task: HeldTask, files: Sequence[Mapping[str, Any]], now: datetime
-) -> tuple[int, list[dict[str, str]]]:
-    """Add the files of a folder to its batch's run, with a staging task for each.
+    connection: Connection, task: HeldTask, files: Sequence[Mapping[str, Any]], counts: CountChanges, now: datetime
+) -> list[dict[str, str]]:
+    """Add the files of a folder to its batch's run, with a staging task for each, and count these.
 
-    Returns how many, and those left out, `{"name", "of"}`, since a document of the run has the same content.
+    Returns the files left out since a document of the run has the same content, each as `{"name", "of"}`.
     """
     known = known_contents(connection, task.batch_id, (file["sha256"] for file in files))
     first = {content: name for (content, is_file), name in known.items() if is_file}
@@ -95,7 +96,8 @@ def add(
             first[file["sha256"]] = file["name"]
     written = set(_insert(connection, task, new, now))
     duplicates += [{"name": new[each]["name"], "of": "another folder"} for each in new if each not in written]
-    return run_tasks.write_found_tasks(connection, task, now), duplicates
+    run_tasks.write_found_tasks(connection, task, counts, now)
+    return duplicates
 
 
 def _insert(
@@ -104,7 +106,7 @@ def _insert(
     common = {"batch_id": task.batch_id, "run": task.run, "parent_id": task.document_id, "created_at": now}
     make = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
     statement = make(_documents).on_conflict_do_nothing().returning(_documents.c.sha256)
-    # In the order of the key: two folders reported at once never wait for each other in a ring.
+    # In the order of the key: two folders reported at once cannot deadlock.
     for chunk in _chunks(sorted(new)):
         yield from connection.execute(statement, [{**common, **new[each]} for each in chunk]).scalars()
 

@@ -1,7 +1,7 @@
-"""How the tasks of a run come to be: from documents by staging, from staged text by analysis, or ready-made.
+"""Writes the tasks of a run: staging tasks from documents, analysis tasks from staged texts or from ready-made lines.
 
-Tasks are written in slices, since a batch may have a million; which slice is next follows from what is counted,
-so that a process that dies between two slices loses nothing and doubles nothing.
+They are written in slices, since a batch may have a million of them. Which slice is next follows from the counts:
+a process that dies between two slices loses no task and writes none twice.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from app.services.task.earlier_answers import NewRun, NewTask
 from app.services.task.task_counts import CountChanges
 from app.services.task.task_rows import HeldTask
 
-SLICE = 1_000  # tasks that one transaction writes while it holds the batch
+SLICE = 1_000  # tasks written by one transaction while it holds the batch
 
 _run: Any = (bindparam("batch_id"), bindparam("run"))
 _queued: Any = (
@@ -59,8 +59,8 @@ _FROM_FOLDER = insert(Task).from_select(
 )
 _READY = (
     select(ReadyTask.number, ReadyTask.content_key)
-    # Numbers have no gaps. Bounded on both sides: without statistics, as just after an import, the planner would
-    # rather sort all that is left of a million rows than walk the index to the limit.
+    # Numbers have no gaps. The range has both ends: without statistics, as just after an import, the planner would
+    # otherwise sort all that is left of a million rows.
     .where(
         ReadyTask.batch_id == bindparam("batch_id"),
         ReadyTask.number > bindparam("written"),
@@ -88,7 +88,7 @@ _MODELS = (
 
 
 class _Question(NamedTuple):
-    """A prompt with a model: what is asked of every document."""
+    """A prompt with a model: put to every document."""
 
     key: str
     prompt_number: int
@@ -102,31 +102,31 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
 
     `written` is how many first tasks the run has: analysis tasks if they are `ready_made`, staging tasks if not.
     """
-    changes = CountChanges()
+    counts = CountChanges()
     values = {"batch_id": run.batch_id, "run": run.run, "now": now, "slice": SLICE, "written": written}
     if ready_made:
         rows = connection.execute(_READY, values)
-        asked = [NewTask(row.content_key, run.redo is not None, ready_number=row.number) for row in rows]
-        amount = len(asked)
-        analysis_tasks.write(connection, run, asked, changes, now)
+        new_tasks = [NewTask(row.content_key, run.redo is not None, ready_number=row.number) for row in rows]
+        amount = len(new_tasks)
+        analysis_tasks.write(connection, run, new_tasks, counts, now)
     else:
         amount = connection.execute(_FROM_DOCUMENTS, values).rowcount
-        changes.add((run.batch_id, run.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
+        counts.add((run.batch_id, run.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
     if amount:
-        changes.write(connection, now)
+        counts.write(connection, now)
     return amount
 
 
 def write_analysis_tasks(
-    connection: Connection, results: Mapping[int, Mapping[str, Any]], changes: CountChanges, now: datetime
+    connection: Connection, results: Mapping[int, Mapping[str, Any]], counts: CountChanges, now: datetime
 ) -> None:
-    """Write the analysis tasks, prompts x models, of the staging tasks that gave these results in this transaction."""
+    """Write and count the analysis tasks, prompts x models, of staging tasks; `results` has theirs by id."""
     staged = connection.execute(_STAGED, {"ids": list(results)}).all()
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
         documents = list(of_batch)
         run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
         questions = _questions(connection, run)
-        asked = (
+        new_tasks = (
             NewTask(
                 key_of(text_key, question.key, filled_in(question.words, document.name, result.get("metadata"))),
                 question.redo,
@@ -140,7 +140,7 @@ def write_analysis_tasks(
             for text_key in [key_of_text(result["text"])]
             for question in questions
         )
-        analysis_tasks.write(connection, run, asked, changes, now)
+        analysis_tasks.write(connection, run, new_tasks, counts, now)
 
 
 def _questions(connection: Connection, run: NewRun) -> list[_Question]:
@@ -159,7 +159,9 @@ def _questions(connection: Connection, run: NewRun) -> list[_Question]:
     ]
 
 
-def write_found_tasks(connection: Connection, folder: HeldTask, now: datetime) -> int:
-    """Write the staging tasks of the documents that a folder was found to hold; return how many."""
+def write_found_tasks(connection: Connection, folder: HeldTask, counts: CountChanges, now: datetime) -> None:
+    """Write and count the staging tasks of the documents that were added for a folder's files."""
     values = {"batch_id": folder.batch_id, "run": folder.run, "folder_id": folder.document_id, "now": now}
-    return connection.execute(_FROM_FOLDER, values).rowcount
+    amount = connection.execute(_FROM_FOLDER, values).rowcount
+    counts.add(folder.run_key, TaskStatus.QUEUED, amount)
+    counts.note(folder.run_key, found=amount)

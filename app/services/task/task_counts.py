@@ -1,11 +1,10 @@
-"""The counters from which progress is read, changed along with every task's status, in its transaction.
+"""The counters from which progress is read, changed with every task's status in the same transaction.
 
-Each server connection has a shard of its own, so that no two reporters wait for one row; the sum is exact at
-every commit. Which rule moved a task is none of this module's business.
+Each server connection has a shard of its own, so that two reporters never wait for one row; the sum over the shards is
+exact at every commit. Knows no rule of tasks.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, TextClause, bindparam, text
@@ -21,24 +20,23 @@ _ADDED = (
     "queued", "leased", "completed", "failed", "critical", "skipped", "found",
     "input_tokens", "output_tokens", "cost_nanos",
 )  # fmt: skip
-_ADD = f"""
-INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
-VALUES (:batch_id, :run, :kind, {{shard}}, {", ".join(f":{name}" for name in _ADDED)}, :now)
-ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
-    {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _ADDED)}, touched_at = excluded.touched_at
-"""
 
 
-def _statement(shard: str) -> TextClause:
-    return text(_ADD.format(shard=shard)).bindparams(bindparam("now", type_=db.UtcTime))
+def _add_to(shard: str) -> TextClause:
+    return text(f"""
+        INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
+        VALUES (:batch_id, :run, :kind, {shard}, {", ".join(f":{name}" for name in _ADDED)}, :now)
+        ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
+            {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _ADDED)}, touched_at = excluded.touched_at
+    """).bindparams(bindparam("now", type_=db.UtcTime))
 
 
-_ADD_POSTGRESQL, _ADD_SQLITE = _statement(f"pg_backend_pid() % {SHARDS}"), _statement("0")
+_ADD_POSTGRESQL, _ADD_SQLITE = _add_to(f"pg_backend_pid() % {SHARDS}"), _add_to("0")
 _COLUMN = {status: status.lower() for status in TaskStatus}
 
 
 class CountChanges:
-    """What one transaction does to the counts; `write` adds it to them."""
+    """What one transaction adds to the counts; `write` adds it in the database."""
 
     def __init__(self) -> None:
         self._changes: dict[Run, Counter[str]] = {}
@@ -47,12 +45,11 @@ class CountChanges:
         """Count `amount` new tasks in `status`."""
         self._changes.setdefault(run, Counter())[_COLUMN[status]] += amount
 
-    def move(self, run: Run, old: str, new: str, critical: bool = False) -> None:
-        """Count one task that went from status `old` to `new`."""
+    def move(self, run: Run, old: TaskStatus, new: TaskStatus, amount: int = 1) -> None:
+        """Count `amount` tasks that went from status `old` to `new`."""
         change = self._changes.setdefault(run, Counter())
-        change[_COLUMN[TaskStatus(old)]] -= 1
-        change[_COLUMN[TaskStatus(new)]] += 1
-        change["critical"] += critical
+        change[_COLUMN[old]] -= amount
+        change[_COLUMN[new]] += amount
 
     def spend(self, run: Run, usage: Usage) -> None:
         """Count what a call used."""
@@ -60,14 +57,11 @@ class CountChanges:
             self._changes.setdefault(run, Counter()).update(amounts)
 
     def note(self, run: Run, **amounts: int) -> None:
-        """Count what is counted beside the statuses: `skipped`, `found`."""
+        """Count what is counted beside the statuses: `critical`, `skipped`, `found`."""
         self._changes.setdefault(run, Counter()).update(amounts)
 
-    def runs(self) -> Iterable[Run]:
-        return self._changes.keys()
-
     def write(self, connection: Connection, now: datetime) -> None:
-        """Add the changes to the database's counts, in the order of the keys: two writers never deadlock."""
+        """Add the changes to the database's counts, in the order of the keys: two writers cannot deadlock."""
         if not self._changes:
             return
         statement = _ADD_POSTGRESQL if db.is_postgresql(connection) else _ADD_SQLITE

@@ -1,26 +1,27 @@
-"""Tasks as one transaction holds them: their locks, their rows, and the writes that name what they expect.
+"""Tasks as one transaction holds them: their locks and their rows, with what their batches allow.
 
-Lock order: the batch's workers' lock (shared), then the tasks by id. Knows rows and locks, no rule.
+Lock order: the batch's workers' lock (shared), then the tasks by id. Reads and locks; writes nothing.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from app import db
+from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
 from app.domain.transitions import REPORTS_IN, BatchState
-from app.models import Batch, LateResult, Task
+from app.models import Batch, Task
+from app.services.task.task_counts import Run
+from app.services.task.usage_counts import UsageKey
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _batches_of = select(Task.batch_id).where(Task.id.in_(_ids)).distinct().order_by(Task.batch_id).subquery()
-# In the order of batches: two callers who share several batches never wait for each other in a ring.
+# In the order of batches: two callers that share several batches cannot deadlock.
 _clock = func.clock_timestamp(type_=db.UtcTime)
 _SHARE = select(_batches_of.c.batch_id, func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
 _TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
@@ -56,12 +57,10 @@ _HELD = (
     .with_for_update(of=Task, key_share=True)
 )
 
-_LATE = select(LateResult.task_id, LateResult.lease_token).where(LateResult.task_id.in_(_ids))
-
 
 @dataclass
 class HeldTask:
-    """A locked task, with what its batch says; the fields follow what this transaction does to it."""
+    """A locked task, with what its batch allows. Its lease's fields follow what this transaction does to it."""
 
     id: int
     batch_id: int
@@ -85,6 +84,17 @@ class HeldTask:
     limited: bool  # whether the batch has a limit that a report may cross
     on_unreadable: str
     leased_by: str | None
+    read_status: TaskStatus = field(init=False)  # the status in the database, until this transaction writes
+
+    @property
+    def run_key(self) -> Run:
+        """The run and kind under which the task is counted."""
+        return self.batch_id, self.run, self.kind
+
+    @property
+    def usage_key(self) -> UsageKey:
+        """The prompt and model under which its calls are counted."""
+        return self.batch_id, self.run, self.prompt_number, self.model_number
 
     @property
     def tokens(self) -> Tokens:
@@ -92,7 +102,7 @@ class HeldTask:
 
     @property
     def objection(self) -> str | None:
-        """Say why the batch takes no report of this task now, or None."""
+        """Why the batch takes no report of this task now, or None."""
         if self.archived_at is not None:
             return "the batch is archived"
         if self.run != self.batch_run:
@@ -103,10 +113,10 @@ class HeldTask:
 
 
 def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> tuple[dict[int, HeldTask], datetime]:
-    """Lock the tasks for a report, by id, and read the database's clock; unknown ids are left out.
+    """Lock tasks in the order of their ids and read the database's clock; unknown ids are left out.
 
-    A state change of their batches waits until this transaction ends, so what is read of them stays true.
-    With `if_free`, tasks of batches about which something is being decided are left out instead of waited for.
+    A state change of their batches waits until this transaction ends, so what is read of the batches stays true.
+    With `if_free`, the tasks of batches that are being changed are left out; without it, this waits for them.
     """
     wanted = sorted(set(ids))
     if not wanted or not db.is_postgresql(connection):
@@ -115,98 +125,18 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
     shared = connection.execute(_TRY_SHARE if if_free else _SHARE, {"ids": wanted}).all()
     if not shared:
         return {}, db.now(connection)
-    free = {batch_id for batch_id, taken, _ in shared if taken is not False}
+    free = {batch_id for batch_id, is_shared, _ in shared if is_shared is not False}
     rows = connection.execute(_HELD, {"ids": wanted}).all() if free else []
     return {row.id: _held(row) for row in rows if row.batch_id in free}, shared[-1][2]
+
+
+def hold_named(connection: Connection, task_ids: Iterable[str]) -> tuple[dict[int, HeldTask], datetime]:
+    """As `hold`, for the ids of tasks as callers write them; what is not the id of a task is left out."""
+    return hold(connection, filter(None, map(task_number, task_ids)))
 
 
 def _held(row: Any) -> HeldTask:
     task = HeldTask(*row)
     task.status, task.batch_state = TaskStatus(task.status), BatchState(task.batch_state)
+    task.read_status = task.status
     return task
-
-
-@dataclass(frozen=True)
-class TaskWrite:
-    """One task's new values, and the token and status that the write expects to find."""
-
-    id: int
-    read_token: str | None
-    read_status: TaskStatus
-    status: TaskStatus
-    attempt: int
-    critical: bool = False
-    available_at: datetime | None = None  # None keeps it
-    lease_expires_at: datetime | None = None
-    lease_outcome: str | None = None
-    lease_answer: str | None = None
-    result: bytes | None = None  # JSON
-    error: bytes | None = None  # JSON
-    finished_at: datetime | None = None
-    input_tokens: int = 0  # added to those of earlier attempts, as the cost is
-    output_tokens: int = 0
-    cost_nanos: int = 0
-    latency_ms: int | None = None  # None keeps it
-
-
-_SET = """
-UPDATE tasks SET status = {v}status, attempt = {v}attempt, critical = {v}critical,
-    available_at = coalesce({v}available_at, tasks.available_at), lease_expires_at = {v}lease_expires_at,
-    lease_outcome = {v}lease_outcome, lease_answer = {v}lease_answer,
-    result = {result},
-    error = CASE WHEN {v}status = 'COMPLETED' THEN NULL ELSE coalesce({error}, tasks.error) END,
-    finished_at = {v}finished_at,
-    input_tokens = tasks.input_tokens + {v}input_tokens, output_tokens = tasks.output_tokens + {v}output_tokens,
-    cost_nanos = tasks.cost_nanos + {v}cost_nanos, latency_ms = coalesce({v}latency_ms, tasks.latency_ms)
-"""
-_WHERE = "tasks.status = {v}read_status AND tasks.lease_token IS NOT DISTINCT FROM {v}read_token"
-# One statement for any number of tasks. Arrays of text, not one JSON document: it could not hold U+0000.
-_ARRAYS = {
-    "id": "bigint", "read_token": "text", "read_status": "text", "status": "text", "attempt": "int",
-    "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
-    "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
-    "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "latency_ms": "int",
-}  # fmt: skip
-_WRITE_POSTGRESQL = text(
-    _SET.format(v="w.", result="CAST(w.result AS json)", error="CAST(w.error AS json)")
-    + " FROM unnest("
-    + ", ".join(f"CAST(:{name} AS {'text' if kind == 'json' else kind}[])" for name, kind in _ARRAYS.items())
-    + f") AS w({', '.join(_ARRAYS)}) WHERE tasks.id = w.id AND "
-    + _WHERE.format(v="w.")
-)
-_WRITE_SQLITE = text(
-    _SET.format(v=":", result=":result", error=":error")
-    + " WHERE tasks.id = :id AND "
-    + _WHERE.format(v=":").replace("IS NOT DISTINCT FROM", "IS")
-).bindparams(*(bindparam(name, type_=db.UtcTime) for name, kind in _ARRAYS.items() if kind == "timestamptz"))
-
-
-def write(connection: Connection, writes: Sequence[TaskWrite]) -> None:
-    """Write the tasks back, in the order of their ids, each if it is still as it was read under its lock."""
-    if not writes:
-        return
-    rows = [{name: _plain(getattr(each, name)) for name in _ARRAYS} for each in sorted(writes, key=lambda w: w.id)]
-    if db.is_postgresql(connection):
-        columns = {name: [row[name] for row in rows] for name in _ARRAYS}
-        changed = connection.execute(_WRITE_POSTGRESQL, columns).rowcount
-    else:
-        changed = sum(connection.execute(_WRITE_SQLITE, row).rowcount for row in rows)
-    if changed != len(rows):
-        raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def tokens_of_late_results(connection: Connection, task_ids: Iterable[int]) -> set[tuple[int, str]]:
-    """Find the late results that are kept of these tasks: task and lease token."""
-    return {(row.task_id, row.lease_token) for row in connection.execute(_LATE, {"ids": sorted(set(task_ids))})}
-
-
-def keep_late_results(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Keep results that changed nothing; the same one twice is kept once."""
-    if rows:
-        make = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
-        connection.execute(make(db.table_of(LateResult)).on_conflict_do_nothing(), list(rows))

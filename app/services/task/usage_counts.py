@@ -1,6 +1,6 @@
-"""What each prompt and model used in a run: added to in a report's transaction, read by model, prompt and connection.
+"""What each prompt and model used in a run: written in a report's transaction, read by model, prompt and connection.
 
-Sharded as the counts of tasks are, and as exact at every commit. Sets no limit.
+It has shards as the counts of tasks have, and is exact at every commit. It sets no limit.
 """
 
 from collections import Counter
@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app import db
-from app.domain.inputs import cost
+from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
 from app.services.task.task_counts import SHARDS
 
-Asked = tuple[int, int, int, int]  # batch id, run, number of the prompt, number of the model; 0 and 0 when ready-made
+# Batch id, run, number of the prompt, number of the model; the last two are 0 for a ready-made task.
+UsageKey = tuple[int, int, int, int]
 
 _KEY = ("batch_id", "run", "prompt_number", "model_number")
 _ADDED = ("attempts", "failures", "timed", "input_tokens", "output_tokens", "cost_nanos", "latency_ms")
@@ -53,19 +54,19 @@ ORDER BY 1, 2
 
 
 class UsageChanges:
-    """What one transaction adds to the usage; `write` does it."""
+    """What one transaction adds to the usage; `write` adds it in the database."""
 
     def __init__(self) -> None:
-        self._changes: dict[Asked, Counter[str]] = {}
+        self._changes: dict[UsageKey, Counter[str]] = {}
 
-    def add(self, asked: Asked, usage: CallUsage, failed: bool) -> None:
+    def add(self, key: UsageKey, usage: CallUsage, failed: bool) -> None:
         """Count one call, and what it used."""
-        change = self._changes.setdefault(asked, Counter())
+        change = self._changes.setdefault(key, Counter())
         change.update(usage.amounts, attempts=1, failures=failed, timed=usage.latency_ms is not None)
         change["latency_ms"] += usage.latency_ms or 0
 
     def write(self, connection: Connection) -> None:
-        """Add the changes by one statement, in the order of the keys: two writers never deadlock."""
+        """Add the changes by one statement, in the order of the keys: two writers cannot deadlock."""
         rows = [
             {**dict(zip(_KEY, key, strict=True)), **{name: change[name] for name in _ADDED}}
             for key, change in sorted(self._changes.items())
@@ -83,7 +84,7 @@ def by_connection(connection: Connection, batch_id: int, run: int) -> list[Conne
 
 
 def by_model_and_prompt(connection: Connection, batch_id: int, run: int) -> dict[str, list[dict[str, Any]]]:
-    """Show what a run used, by model and by prompt, in their order; the names of ready-made tasks are null."""
+    """Sum up what a run used, by model and by prompt, in their order; the names of ready-made tasks are null."""
     rows = connection.execute(_BY_MODEL_AND_PROMPT, {"batch_id": batch_id, "run": run}).all()
     return {
         "by_model": [

@@ -1,4 +1,4 @@
-"""One leader among all server processes on a database: whoever holds a lock that dies with its process."""
+"""Leadership: one of the server processes on a database leads, by a lock that is released when the process ends."""
 
 import fcntl
 from contextlib import suppress
@@ -12,14 +12,14 @@ _ALIVE = text("SELECT 1")
 
 
 class Leadership(Protocol):
-    """`held` tries to lead and says whether this process does; `give_up` lets another one."""
+    """`held` tries to become the leader and returns whether this process leads; `give_up` releases leadership."""
 
     def held(self) -> bool: ...
     def give_up(self) -> None: ...
 
 
 class PostgresLeadership:
-    """A session-level advisory lock on a connection kept for it: the server frees it when the process dies."""
+    """A session-level advisory lock on a connection of its own: PostgreSQL releases it when the process ends."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,13 +42,13 @@ class PostgresLeadership:
     def give_up(self) -> None:
         if self._connection is not None:
             with suppress(SQLAlchemyError):
-                self._connection.invalidate()  # closes it for good: the pool must not inherit the lock
+                self._connection.invalidate()  # closes the connection: the pool must not reuse one that holds the lock
                 self._connection.close()
             self._connection = None
 
 
 class FileLeadership:
-    """A lock on a file beside the SQLite database: the system frees it when the process dies."""
+    """A lock on a file next to the SQLite database: the system releases it when the process ends."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -57,7 +57,7 @@ class FileLeadership:
     def held(self) -> bool:
         if self._file is not None:
             return True
-        file = open(self._path, "w")  # noqa: SIM115 - it stays open as long as the lock is held
+        file = open(self._path, "w")  # noqa: SIM115 - it stays open while the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,7 +73,7 @@ class FileLeadership:
 
 
 def leadership(engine: Engine) -> Leadership:
-    """Make the leadership that fits the engine's database."""
+    """Make the leadership for the engine's kind of database."""
     if engine.dialect.name == "postgresql":
         return PostgresLeadership(engine)
     return FileLeadership(f"{engine.url.database}.sweeper")

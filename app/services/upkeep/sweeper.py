@@ -1,8 +1,8 @@
-"""The sweeper: does what nobody came to do. Each step may run twice, anywhere; one process at a time bothers.
+"""The sweeper: does the work that no request triggers. One process at a time sweeps; each step is safe to repeat.
 
-Steps: queued requests that expired, queued requests of batches that are free again, leases that ran out, slices
-of tasks still to be written, events and pauses that a crash left undone, samples of progress, answers and
-sightings of workers kept long enough.
+The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
+write the remaining slices of tasks, raise events and pauses that a crash left undone, sample the progress, and delete
+stored answers and sightings of workers that are too old.
 """
 
 import threading
@@ -21,18 +21,18 @@ from app.services.batch.batch_rows import look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.queue import expiry, worker_sightings
-from app.services.reads import progress
+from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
 
-TICK_SECONDS = 0.25  # so that what is due is done within a second
-SLICES_SECONDS = 1.0  # that one batch's slices may take of a pass
-FORGET_SECONDS = 60.0
+TICK_SECONDS = 0.25  # short enough to do within a second what is due
+SLICES_SECONDS = 1.0  # the share of a pass that the slices of one batch may take
+DELETE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 
 class Sweeper:
-    """A thread that sweeps while this process leads."""
+    """A thread that sweeps while this process is the leader."""
 
     def __init__(self, engine: Engine, batches: BatchService) -> None:
         self._engine = engine
@@ -40,26 +40,26 @@ class Sweeper:
         self._leadership = leadership(engine)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._forgot_at = 0.0
+        self._deleted_at = 0.0
         self._sampled_at = 0.0
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, if it is not running."""
         if self._thread is None:
             self._stopping.clear()
             self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the step it is in, and let another process lead."""
+        """End the thread after its present step, and give up leadership."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
             self._thread = None
 
     def sweep(self) -> None:
-        """Do every step once. A step that fails is logged and tried again in the next pass."""
-        for step in (self._requests, self._leases, self._phases, self._sample, self._forget):
+        """Do every step once. A step that fails is logged, and repeated in the next pass."""
+        for step in (self._requests, self._leases, self._phases, self._sample, self._delete_old):
             if not self._stopping.is_set():
                 self._attempt(step)
 
@@ -75,7 +75,7 @@ class Sweeper:
     def _attempt(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Refusal as refusal:  # busy, or the database is away
+        except Refusal as refusal:  # busy, or the database is not available
             log.warning("sweep_step_refused", step=step.__name__, reason=refusal.detail)
         except Exception:
             log.exception("sweep_step_failed", step=step.__name__)
@@ -118,13 +118,13 @@ class Sweeper:
             pass
 
     def _sample(self) -> None:
-        if time.monotonic() - self._sampled_at > progress.SAMPLE_SECONDS:
+        if time.monotonic() - self._sampled_at > samples.SAMPLE_SECONDS:
             self._sampled_at = time.monotonic()
-            progress.sample(self._engine)
+            samples.sample(self._engine)
 
-    def _forget(self) -> None:
-        if time.monotonic() - self._forgot_at > FORGET_SECONDS:
-            self._forgot_at = time.monotonic()
+    def _delete_old(self) -> None:
+        if time.monotonic() - self._deleted_at > DELETE_SECONDS:
+            self._deleted_at = time.monotonic()
             with transaction(self._engine) as connection:
                 idempotency.forget_old(connection)
                 worker_sightings.forget_old(connection)

@@ -1,4 +1,4 @@
-"""`verify`: hold every promise of the tables against the data, and name what does not fit. Writes nothing."""
+"""The check behind `verify`: tests the invariants of all tables, and reports the batches that break one. Reads only."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,30 +10,30 @@ from app.domain.transitions import BatchState
 
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_nanos")
 _USAGE = ", ".join(f"sum({name}) AS {name}" for name in _AMOUNTS)
-_ASKED = "t.batch_id, t.run, t.kind, coalesce(t.prompt_number, 0) AS prompt_number"
-_ASKED += ", coalesce(t.model_number, 0) AS model_number"
+_KEYS = "t.batch_id, t.run, t.kind, coalesce(t.prompt_number, 0) AS prompt_number"
+_KEYS += ", coalesce(t.model_number, 0) AS model_number"
 _USED = f"""SELECT batch_id, run, {{by}}, {_USAGE} FROM (
-    SELECT {_ASKED}, {", ".join(f"t.{name}" for name in _AMOUNTS)} FROM tasks t UNION ALL
-    SELECT {_ASKED}, {", ".join(f"l.{name}" for name in _AMOUNTS)} FROM late_results l JOIN tasks t ON t.id = l.task_id
+    SELECT {_KEYS}, {", ".join(f"t.{name}" for name in _AMOUNTS)} FROM tasks t UNION ALL
+    SELECT {_KEYS}, {", ".join(f"l.{name}" for name in _AMOUNTS)} FROM late_results l JOIN tasks t ON t.id = l.task_id
     ) AS used"""
 _DIFFERS = " OR ".join(f"coalesce(t.{name}, 0) <> coalesce(c.{name}, 0)" for name in _AMOUNTS)
 
-# Each query finds rows that break the sentence above it; the first column is the batch.
+# invariant -> the query that finds the batches that break it
 _CHECKS: dict[str, str] = {
-    "the versions of the audit log are 1..N without a gap, and N is the batch's": """
+    "the versions of the audit trail are 1..N without a gap, and N is the version of the batch": """
         SELECT b.id AS batch FROM batches b LEFT JOIN audit_log a ON a.batch_id = b.id GROUP BY b.id, b.version
         HAVING count(a.version) <> b.version OR coalesce(min(a.version), 0) <> 1 OR max(a.version) <> b.version""",
-    "each audit row begins in the state in which its predecessor ended": """
+    "each audit row starts from the state that the audit row before it led to": """
         SELECT a.batch_id AS batch FROM audit_log a
         LEFT JOIN audit_log p ON p.batch_id = a.batch_id AND p.version = a.version - 1
         WHERE (a.version > 1 AND (p.to_state IS NULL OR a.from_state <> p.to_state))
            OR (a.version = 1 AND a.from_state IS NOT NULL)""",
-    "the last audit row ends in the batch's state": """
+    "the last audit row leads to the batch's state": """
         SELECT b.id AS batch FROM batches b JOIN audit_log a ON a.batch_id = b.id AND a.version = b.version
         WHERE a.to_state <> b.state""",
-    "a batch has a failure when, and only when, it is FAILED": f"""
+    "a batch has a failure if and only if it is FAILED": f"""
         SELECT id AS batch FROM batches WHERE (state = '{BatchState.FAILED}') <> (failure_code IS NOT NULL)""",
-    "the counts of a run are those of its tasks": """
+    "the counts of a run equal the numbers of its tasks": """
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM
         (SELECT batch_id, run, kind, count(*) AS total,
             sum(CASE WHEN status = 'QUEUED' THEN 1 ELSE 0 END) AS queued,
@@ -47,11 +47,11 @@ _CHECKS: dict[str, str] = {
         ON t.batch_id = c.batch_id AND t.run = c.run AND t.kind = c.kind
         WHERE coalesce(t.queued, 0) <> coalesce(c.queued, 0) OR coalesce(t.leased, 0) <> coalesce(c.leased, 0)
            OR coalesce(t.completed, 0) <> coalesce(c.completed, 0) OR coalesce(t.failed, 0) <> coalesce(c.failed, 0)""",
-    "the usage of a run is that of its tasks and late results": f"""
+    "the usage of a run is the sum over its tasks and late results": f"""
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM ({_USED.format(by="kind")} GROUP BY batch_id, run, kind) t
         FULL JOIN (SELECT batch_id, run, kind, {_USAGE} FROM task_counts GROUP BY batch_id, run, kind) c
         ON t.batch_id = c.batch_id AND t.run = c.run AND t.kind = c.kind WHERE {_DIFFERS}""",
-    "the usage by prompt and model is that of the analysis tasks and late results": f"""
+    "the usage by prompt and model is the sum over the analysis tasks and late results": f"""
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM
         ({_USED.format(by="prompt_number, model_number")}
          WHERE kind = 'ANALYZE' GROUP BY batch_id, run, prompt_number, model_number) t
@@ -71,18 +71,18 @@ _CHECKS: dict[str, str] = {
     "a COMPLETED batch has no open task in its present run": f"""
         SELECT b.id AS batch FROM batches b JOIN tasks t ON t.batch_id = b.id AND t.run = b.run
         WHERE b.state = '{BatchState.COMPLETED}' AND t.status IN ('QUEUED', 'LEASED')""",
-    "a batch counts the documents it has": """
+    "the document count of a batch is the number of its documents": """
         SELECT b.id AS batch FROM batches b LEFT JOIN documents d ON d.batch_id = b.id GROUP BY b.id, b.document_count
         HAVING count(d.number) <> b.document_count""",
 }
 
 
 def verify(engine: Engine) -> Iterator[str]:
-    """Check all batches; give a sentence for each promise that is broken, with the batches that break it."""
+    """Check all batches; yield a sentence for each invariant that is broken, with the batches that break it."""
     with reading(engine) as connection:
-        for promise, query in _CHECKS.items():
+        for invariant, query in _CHECKS.items():
             if broken := _first(connection, query):
-                yield f"Broken: {promise}: batches {', '.join(map(str, broken))}"
+                yield f"Broken: {invariant}: batches {', '.join(map(str, broken))}"
 
 
 def _first(connection: Connection, query: str, most: int = 20) -> list[Any]:

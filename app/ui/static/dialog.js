@@ -12,7 +12,7 @@
   document.body.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target === dialog && !dialog.open) dialog.showModal();
   });
-  // The outcome of a request that waited in line is told to the page as well: it must not close another dialog.
+  // The outcome of a request that waited in line reaches the page as well: it must not close another dialog.
   document.body.addEventListener("acted", (event) => {
     if (dialog.contains(event.target)) dialog.close();
   });

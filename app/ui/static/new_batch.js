@@ -15,7 +15,7 @@
       part.querySelector("[data-number]").textContent = number;
       for (const name of ["id", "for", "aria-describedby"]) {
         for (const each of part.querySelectorAll(`[${name}]`)) {
-          each.setAttribute(name, each.getAttribute(name).replace(/_\d+(-told)?$/, `_${number}$1`));
+          each.setAttribute(name, each.getAttribute(name).replace(/_\d+(-error)?$/, `_${number}$1`));
         }
       }
       part.querySelector("[data-remove]").hidden = field(`${noun}s`).children.length === 1;
@@ -69,7 +69,7 @@
   async function picked() {
     const files = [...picker.files];
     const plain = files.filter((file) => file.type.startsWith("text/") || /\.(txt|md|csv|jsonl?|html?)$/i.test(file.name));
-    field("files-told").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
+    field("files-picked").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
     field("files_count").value = files.length;
     field("files_texts").value = plain.length;
     field("files_characters").value = plain.reduce((sum, file) => sum + file.size, 0);
@@ -85,11 +85,11 @@
 
   function show(errors) {
     for (const each of form.querySelectorAll("[aria-invalid]")) each.removeAttribute("aria-invalid");
-    for (const each of form.querySelectorAll(".told[id]")) if (each.id !== "files-told") each.textContent = "";
+    for (const each of form.querySelectorAll(".field-note[id]")) if (each.id !== "files-picked") each.textContent = "";
     for (const [id, words] of Object.entries(errors)) {
       field(id)?.setAttribute("aria-invalid", "true");
       field(id)?.closest("details")?.setAttribute("open", "");
-      if (field(`${id}-told`)) field(`${id}-told`).textContent = words;
+      if (field(`${id}-error`)) field(`${id}-error`).textContent = words;
     }
   }
 
@@ -97,7 +97,7 @@
     const values = new URLSearchParams(new FormData(form));
     const { ok, answer } = await send(form.action, values.toString(), "application/x-www-form-urlencoded", () => {});
     show(answer.errors ?? {});
-    if (!ok) return problem([answer.told, ...Object.values(answer.errors ?? {})].join(" "));
+    if (!ok) return problem([answer.message, ...Object.values(answer.errors ?? {})].join(" "));
     if (!picker.files.length) return window.location.assign(answer.batch);
     // From here on a reload shows the page of the batch's files: nothing is created twice.
     history.replaceState(null, "", answer.files);
@@ -114,9 +114,9 @@
     const query = new URLSearchParams({ name: field("name").value });
     const { ok, answer } = await send(`${form.dataset.lines}?${query}`, file, "application/jsonl", (share) => {
       bar.value = share;
-      field("lines-said").textContent = share < 1 ? "The file is on its way." : "The lines are being read.";
+      field("lines-status").textContent = share < 1 ? "The file is on its way." : "The lines are being read.";
     });
-    field("lines-said").textContent = "";
+    field("lines-status").textContent = "";
     bar.hidden = true;
     if (ok) return window.location.assign(answer.batch);
     show(answer.errors ?? {});
@@ -126,7 +126,7 @@
       return item;
     });
     field("lines-bad").replaceChildren(...bad);
-    return problem(answer.told);
+    return problem(answer.message);
   }
 
   form.addEventListener("submit", async (event) => {

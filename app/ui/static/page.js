@@ -1,4 +1,4 @@
-// On every page: times in the reader's zone, with the exact one on hover, and refusals said where they are read.
+// On every page: times in the reader's zone, with the exact one on hover, and refusals shown where they are read.
 "use strict";
 (() => {
   const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -25,5 +25,5 @@
     if (status === 401) location.assign("/sign-in");
     else say(responseText);
   });
-  document.body.addEventListener("htmx:sendError", () => say("The service does not answer. What you asked was not done, or not yet."));
+  document.body.addEventListener("htmx:sendError", () => say("The service does not answer. Your request was not carried out, or not yet."));
 })();

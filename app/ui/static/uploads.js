@@ -7,7 +7,7 @@ window.interlockUploads = (() => {
   function send(address, body, kind, onProgress) {
     return new Promise((resolve) => {
       const call = new XMLHttpRequest();
-      const lost = () => resolve({ ok: false, status: 0, answer: { told: "The service could not be reached." } });
+      const lost = () => resolve({ ok: false, status: 0, answer: { message: "The service could not be reached." } });
       call.open("POST", address);
       call.setRequestHeader("X-CSRFToken", csrf());
       call.setRequestHeader("Accept", "application/json");
@@ -19,7 +19,7 @@ window.interlockUploads = (() => {
         try {
           answer = JSON.parse(call.responseText);
         } catch {
-          answer = { told: `The service answered ${call.status}. Sign in again, or try later.` };
+          answer = { message: `The service answered ${call.status}. Sign in again, or try later.` };
         }
         resolve({ ok: call.status >= 200 && call.status < 300, status: call.status, answer });
       };
@@ -100,13 +100,13 @@ window.interlockUploads = (() => {
       const { ok, answer } = await send(`${this.address}?${query}`, row.file, "application/octet-stream", (share) => {
         bar.value = share;
       });
-      this.say(row, ok ? "done" : "failed", answer.told ?? "It was refused without a reason.");
+      this.say(row, ok ? "done" : "failed", answer.message ?? "It was refused without a reason.");
     }
 
     say(row, state, words) {
       row.state = state;
       row.item.dataset.upload = state;
-      row.item.querySelector(".said").textContent = words;
+      row.item.querySelector(".outcome").textContent = words;
       row.item.querySelector("progress").value = state === "done" ? 1 : 0;
       row.again.hidden = state !== "failed";
       this.all.max = this.rows.length || 1;

@@ -1,4 +1,4 @@
-"""Connections to model servers that speak OpenAI's API: which there are, what they cost, how fast they may be asked.
+"""Connections to model servers with OpenAI's API: which models they have, their prices and their rate limits.
 
-All of it stays in the worker: the service learns neither keys nor addresses. See docs/workers.md.
+All of this stays in the worker: the service learns neither keys nor addresses. See docs/workers.md.
 """

@@ -1,6 +1,6 @@
-"""What a call's failure means for its task: try again, give up, or stop the whole batch.
+"""What a failed call of a model server means for its task: retry it, fail it, or fail the whole batch.
 
-Messages carry the server's own sentence, and never a key.
+Messages contain the server's own message, and never a key.
 """
 
 import time
@@ -11,22 +11,22 @@ import openai
 
 from app.worker.task import TaskFailed
 
-MOST_SENTENCE = 1_000  # characters of a server's answer in a message
+MAX_MESSAGE_CHARACTERS = 1_000  # of a server's answer in a message
 HIDDEN = "[hidden]"
-TRY_AGAIN = {408, 409, 425}  # and all from 500 on
-NO_ACCESS = {401, 402, 403}  # the key is wrong, has no credit, or may not do this: so it is for every task
-NO_CREDIT = "insufficient_quota"  # OpenAI's code of a 429 that no waiting helps
+RETRYABLE = {408, 409, 425}  # and every status from 500 on
+NO_ACCESS = {401, 402, 403}  # the key is wrong, has no credit, or lacks a permission: every task would fail
+NO_CREDIT = "insufficient_quota"  # OpenAI's code of a 429 that does not go away by waiting
 
 
 def failure_of(name: str, key: str, error: Exception) -> TaskFailed:
-    """Turn an exception of the SDK into the report of it."""
+    """Convert an exception of the SDK into a TaskFailed. The key is removed from its message."""
     failure = _failure_of(name, error)
-    failure.message = without(key, failure.message)
+    failure.message = without_key(key, failure.message)
     return failure
 
 
-def without(key: str, text: str) -> str:
-    """Take a key out of a text."""
+def without_key(key: str, text: str) -> str:
+    """Replace a key in a text."""
     return text.replace(key, HIDDEN) if key else text
 
 
@@ -36,39 +36,39 @@ def _failure_of(name: str, error: Exception) -> TaskFailed:
     if isinstance(error, openai.APIStatusError):
         return _of_status(name, error)
     cause = error.__cause__ or error
-    return TaskFailed("no_answer", f"{name} gives no whole answer: {type(cause).__name__}: {cause}")
+    return TaskFailed("no_answer", f"{name} gives no complete answer: {type(cause).__name__}: {cause}")
 
 
 def _of_status(name: str, error: openai.APIStatusError) -> TaskFailed:
     status = error.status_code
-    message = f"{name} answers {status}: {_sentence(error)}"
+    message = f"{name} answers {status}: {_server_message(error)}"
     wait_seconds = retry_after(error.response.headers)
     if status in NO_ACCESS or (status == 429 and error.code == NO_CREDIT):
         return TaskFailed("no_access", message, retryable=False, critical=True)
     if status == 429:
         return TaskFailed("rate_limited", message, retry_after_seconds=wait_seconds)
-    if status in TRY_AGAIN or status >= 500:
+    if status in RETRYABLE or status >= 500:
         return TaskFailed("server_error", message, retry_after_seconds=wait_seconds)
     code = "content_filter" if error.code == "content_filter" else "request_refused"
     return TaskFailed(code, message, retryable=False)
 
 
-def _sentence(error: openai.APIStatusError) -> str:
-    """Find what the server says; servers put it into different places."""
-    said = error.body
-    if isinstance(said, Mapping):
-        said = said.get("message") or said.get("detail") or said.get("error")
-    return str(said or error.response.reason_phrase)[:MOST_SENTENCE]
+def _server_message(error: openai.APIStatusError) -> str:
+    """Find the server's message. Servers use different fields for it."""
+    message = error.body
+    if isinstance(message, Mapping):
+        message = message.get("message") or message.get("detail") or message.get("error")
+    return str(message or error.response.reason_phrase)[:MAX_MESSAGE_CHARACTERS]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds to wait, from a number or a date; None where nothing readable is said."""
-    said = headers.get("Retry-After", "")
+    """Read Retry-After, a number or a date, as seconds from now. None when it is absent or malformed."""
+    value = headers.get("Retry-After", "")
     try:
-        return max(float(said), 0.0)
+        return max(float(value), 0.0)
     except ValueError:
         pass
     try:
-        return max(parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
     except (ValueError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""From a file of connections to handlers, under the names that the worker finds them by."""
+"""Makes the handlers of the connections, under the names by which the worker finds them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from app.worker.task import Handler
 
 
 def handlers_of(connections: Connections) -> dict[str, Handler]:
-    """Make one handler a connection: its limits hold for all its models, and for ready-made lines too."""
+    """Make one handler for each connection: all its models and the ready-made tasks share its rate limits."""
     found: dict[str, Handler] = {}
     for name, settings in connections.tables.items():
         handler = ConnectionHandler(name, settings, connections.keys.get(name, ""))
@@ -18,7 +18,7 @@ def handlers_of(connections: Connections) -> dict[str, Handler]:
 
 
 def _names(connection: str, settings: Connection) -> Iterator[str]:
-    """A connection that lists its models answers for them alone; otherwise for any."""
+    """Yield the names of a connection: one for each listed model, or the connection's own if any model is served."""
     if not settings.models or ANY_MODEL in settings.models:
         yield connection
     else:

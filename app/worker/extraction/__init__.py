@@ -1,10 +1,10 @@
-"""The text of documents of all kinds. A file that a library has to take apart is read in a child process.
+"""Extracts the text of documents of many kinds. A file that needs a library is read in a child process.
 
-A broken or hostile file may crash its reader, hang it or eat its memory: the child alone feels it, and the file is
-told as unreadable, with the reason. Nothing here knows what a task is.
+A broken or hostile file may crash its reader, make it hang, or use up its memory. That harms only the child process;
+the document is reported as unreadable, with the reason. Nothing here knows what a task is.
 """
 
 from app.worker.extraction.extract import extract as extract
-from app.worker.extraction.found import Extracted as Extracted
-from app.worker.extraction.found import Unreadable as Unreadable
+from app.worker.extraction.extracted import Extracted as Extracted
+from app.worker.extraction.extracted import Unreadable as Unreadable
 from app.worker.extraction.limits import Limits as Limits

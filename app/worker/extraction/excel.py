@@ -1,4 +1,4 @@
-"""The text of an Excel workbook (.xlsx): sheet by sheet, a row a line, by openpyxl, which reads row by row."""
+"""Reads an Excel workbook (.xlsx) sheet by sheet, with a line for each row. openpyxl reads row by row."""
 
 import zipfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import openpyxl
 from lxml import etree
 from openpyxl.utils.exceptions import InvalidFileException
 
-from app.worker.extraction.found import Extracted, TextLimit, broken
+from app.worker.extraction.extracted import Extracted, TextLimit, broken
 from app.worker.extraction.office import check_archive, row
 
 BROKEN = (
@@ -21,7 +21,7 @@ BROKEN = (
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Read a workbook. A cell with a formula has the value that was saved with it."""
+    """Read a workbook. A cell with a formula has the value that was saved with the file."""
     check_archive(content, "Excel")
     try:
         book = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True, keep_links=False)
@@ -33,7 +33,7 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
 
 
 def _rows(sheet: Any, limit: TextLimit) -> Iterator[str]:
-    sheet.reset_dimensions()  # what a file says of its size may be wrong
+    sheet.reset_dimensions()  # the size that the file declares may be wrong
     for cells in sheet.iter_rows(values_only=True):
         if line := row([_text_of(value) for value in cells]):
             yield limit.take(line)

@@ -1,16 +1,14 @@
-"""Which reader reads a document, and where: small plain texts here, all else in a child process."""
-
-from typing import Any
+"""Chooses the reader of a document. Small plain texts are read in this process, all other files in a child process."""
 
 from app.worker.extraction import plain
-from app.worker.extraction.children import children_of
 from app.worker.extraction.encodings import charset_of
-from app.worker.extraction.found import NO_TEXT, Extracted, TextLimit, Unreadable
+from app.worker.extraction.extracted import NO_TEXT, Extracted, TextLimit, Unreadable
 from app.worker.extraction.kinds import BY_TYPE, MEDIA_TYPES, Kind, kind_of
 from app.worker.extraction.limits import MIB, Limits
+from app.worker.extraction.reader_pool import pool_for
 
-# What is not worth another process, up to so many bytes: Markdown of brackets alone takes time by their square.
-HERE = {
+# Read in this process, up to this many bytes. Markdown has a low limit: parsing brackets takes quadratic time.
+IN_THIS_PROCESS = {
     Kind.TEXT: (plain.read, MIB),
     Kind.TABLE: (plain.read_table, MIB),
     Kind.MARKDOWN: (plain.read_markdown, 16 * 1024),
@@ -28,30 +26,27 @@ READERS = {
 
 
 def extract(content: bytes, media_type: str, name: str, limits: Limits) -> Extracted:
-    """Read the text of a file, declared as `media_type` (with its parameters, perhaps). Raises Unreadable.
+    """Read the text of a file whose declared media type is `media_type`, perhaps with parameters.
 
-    `metadata` has the media type that it was read as.
+    `metadata` contains the media type that the file was read as. Raises Unreadable.
     """
     if len(content) > limits.bytes:
         raise Unreadable(f"is larger than {limits.bytes} bytes", too_large=True)
     declared, _, parameters = media_type.partition(";")
     kind = kind_of(content, declared.strip().lower(), name)
     charset = charset_of(parameters)
-    read, most_bytes = HERE.get(kind, (None, 0))
-    if read and len(content) <= most_bytes:
-        found = read(content, charset, TextLimit(limits.characters))
+    read, max_bytes = IN_THIS_PROCESS.get(kind, (None, 0))
+    if read and len(content) <= max_bytes:
+        extracted = read(content, charset, TextLimit(limits.characters))
     else:
-        found = children_of(limits).read(READERS[kind], content, charset)
-    if not found.text.strip():
+        extracted = pool_for(limits).read(READERS[kind], content, charset)
+    if not extracted.text.strip():
         raise Unreadable(NO_TEXT)
-    return Extracted(found.text.replace("\0", ""), {"media_type": _shown(kind, declared), **_without_none(found)})
+    metadata = {name: value for name, value in extracted.metadata.items() if value is not None}
+    return Extracted(extracted.text.replace("\0", ""), {"media_type": _media_type_of(kind, declared), **metadata})
 
 
-def _shown(kind: Kind, declared: str) -> str:
-    """The declared media type where it is the one, as of JSON; that of the kind where it was wrong or unknown."""
+def _media_type_of(kind: Kind, declared: str) -> str:
+    """Return the declared media type if it belongs to the kind; else, the media type of the kind."""
     declared = declared.strip().lower()
     return declared if BY_TYPE.get(declared) is kind else MEDIA_TYPES[kind]
-
-
-def _without_none(found: Extracted) -> dict[str, Any]:
-    return {name: value for name, value in found.metadata.items() if value is not None}

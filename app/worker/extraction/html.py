@@ -1,4 +1,4 @@
-"""The text of an HTML page: what a reader sees, a block a line, cells of a table apart by a bar."""
+"""Reads the visible text of an HTML page: one line for each block, bars between the cells of a table."""
 
 import re
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from typing import Any
 
 from lxml import etree
 
-from app.worker.extraction.encodings import decoded, known
-from app.worker.extraction.found import Extracted, TextLimit, Unreadable, broken
+from app.worker.extraction.encodings import decode_text, encoding_of
+from app.worker.extraction.extracted import Extracted, TextLimit, Unreadable, broken
 
-SILENT = {"script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "select", "textarea"}
+HIDDEN = {"script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "select", "textarea"}
 BLOCKS = {
     "address", "article", "aside", "blockquote", "br", "caption", "center", "dd", "details", "div", "dl", "dt",
     "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li",
@@ -20,9 +20,9 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:-]{1,4
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Read a page; its own word on its encoding counts where its media type has none."""
+    """Read a page. If the media type has no charset, the page's own <meta> element gives it."""
     found = _CHARSET.search(content[:4096])
-    raw, encoding = decoded(content, charset or (known(found[1].decode()) if found else None))
+    raw, encoding = decode_text(content, charset or (encoding_of(found[1].decode()) if found else None))
     return Extracted(*text_of_html(raw, limit, {"encoding": encoding}))
 
 
@@ -34,7 +34,7 @@ def text_of_html(raw: str, limit: TextLimit, metadata: dict[str, Any]) -> tuple[
     except etree.LxmlError as error:
         raise broken("HTML", error) from error
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
-        raise Unreadable("is nested too deeply")  # or it would lose its end without a word
+        raise Unreadable("is nested too deeply")  # otherwise the end of the page would be lost hiddenly
     if root is None:
         return "", metadata
     title = " ".join(str(root.xpath("string(//title)")).split()) or None
@@ -44,16 +44,16 @@ def text_of_html(raw: str, limit: TextLimit, metadata: dict[str, Any]) -> tuple[
 
 
 def _pieces(root: Any) -> Iterator[str]:
-    silent = 0  # how many elements around here are not shown
+    hidden = 0  # how many of the open elements are not shown
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag if isinstance(element.tag, str) else ""
         if event == "start":
-            silent += tag in SILENT
-            if not silent:
+            hidden += tag in HIDDEN
+            if not hidden:
                 yield "\n" if tag in BLOCKS else " | " if tag in CELLS else ""
                 yield (element.text or "") if tag else ""
             continue
-        silent -= tag in SILENT
-        if not silent:
+        hidden -= tag in HIDDEN
+        if not hidden:
             yield "\n" if tag in BLOCKS else ""
             yield element.tail or ""

@@ -1,6 +1,6 @@
-"""What kind of document it is: by its first bytes, then by its declared media type, then by the ending of its name.
+"""Finds the kind of a document: from its first bytes, then its declared media type, then the ending of its name.
 
-A declared type may be wrong, and often is. What a file begins with is not.
+Declared media types are often wrong. The first bytes of a file are not.
 """
 
 import re
@@ -8,7 +8,7 @@ import zipfile
 from enum import StrEnum
 from io import BytesIO
 
-from app.worker.extraction.found import EMPTY, ENCRYPTED, Unreadable, broken
+from app.worker.extraction.extracted import EMPTY, ENCRYPTED, Unreadable, broken
 
 
 class Kind(StrEnum):
@@ -38,13 +38,13 @@ BY_ENDING = {
     "htm": Kind.HTML, "xhtml": Kind.HTML, "eml": Kind.MAIL, "pdf": Kind.PDF, "docx": Kind.WORD, "xlsx": Kind.EXCEL,
 }  # fmt: skip
 MEDIA_TYPES = {kind: media_type for media_type, kind in reversed(BY_TYPE.items())}
-WRITTEN = {Kind.TEXT, Kind.MARKDOWN, Kind.TABLE, Kind.HTML, Kind.MAIL}  # text to the eye; the others are containers
-_FOREIGN = {
+TEXT_KINDS = {Kind.TEXT, Kind.MARKDOWN, Kind.TABLE, Kind.HTML, Kind.MAIL}  # the other kinds are binary
+_UNSUPPORTED = {
     b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"II*\0": "a picture",
     b"MM\0*": "a picture", b"Rar!": "an archive", b"7z\xbc\xaf": "an archive", b"\x1f\x8b": "an archive",
     b"\x7fELF": "a program", b"MZ": "a program",
 }  # fmt: skip
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Office before 2007, and the wrapping of an encrypted file
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Office before 2007, and encrypted files of later versions
 _MAIL = re.compile(rb"\A(?:[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){3}")
 _MAIL_SIGNS = re.compile(rb"^(?:From|Received|Message-ID|MIME-Version):", re.I | re.M)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
@@ -52,43 +52,43 @@ SAMPLE_BYTES = 64 * 1024
 
 
 def kind_of(content: bytes, media_type: str, name: str) -> Kind:
-    """Tell the kind of a file that is a container by its first bytes, of any other by what it is said to be.
+    """Find the kind of a file: a binary file by its first bytes, a text by its declared media type or its name.
 
-    Raises Unreadable where it is empty, encrypted, broken, or of a kind that is not read here.
+    Raises Unreadable if it is empty, encrypted, broken, or of an unsupported kind.
     """
     head = content[:1024]
     if not content.strip(b" \t\r\n\0\xef\xbb\xbf"):
         raise Unreadable(EMPTY)
     if head.lstrip().startswith(b"%PDF-") or (b"%PDF-" in head and is_binary(content[:SAMPLE_BYTES])):
-        return Kind.PDF  # something may stand before its mark; but a text may speak of it
+        return Kind.PDF  # other bytes may precede the mark, but a plain text may contain it
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_zip(content)
     if head.startswith(_OLE):
         encrypted = "EncryptedPackage".encode("utf-16-le") in content
-        raise Unreadable(ENCRYPTED if encrypted else f"is of an old Office format. This worker reads {READABLE}")
+        raise Unreadable(ENCRYPTED if encrypted else f"is in an old Office format. This worker reads {READABLE}")
     declared = declared_kind(media_type, name)
     if is_binary(content[:SAMPLE_BYTES]):
-        if declared not in WRITTEN and declared is not None:
+        if declared not in TEXT_KINDS and declared is not None:
             raise broken(declared, "it does not begin like one")
-        what = next((noun for mark, noun in _FOREIGN.items() if head.startswith(mark)), "no text")
+        what = next((noun for mark, noun in _UNSUPPORTED.items() if head.startswith(mark)), "not text")
         raise Unreadable(f"is {what}, declared as {media_type or 'nothing'}. This worker reads {READABLE}")
-    return declared if declared in WRITTEN and declared is not None else _kind_by_looks(head)
+    return declared if declared in TEXT_KINDS and declared is not None else _kind_by_content(head)
 
 
 def declared_kind(media_type: str, name: str) -> Kind | None:
-    """What the media type says, or else the ending of the name."""
+    """Find the kind from the media type, or else from the ending of the name."""
     return BY_TYPE.get(media_type) or BY_ENDING.get(name.rpartition(".")[2].lower())
 
 
 def is_binary(sample: bytes) -> bool:
-    """Whether it is no text in any encoding: U+0000 (but for UTF-16 and UTF-32), or many control characters."""
+    """Whether it is not text: it contains NUL (except in UTF-16 and UTF-32) or many control characters."""
     if sample.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or wide_encoding(sample):
         return False
     return b"\0" in sample or len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) * 0.02
 
 
 def wide_encoding(sample: bytes) -> str | None:
-    """Tell UTF-16 without a byte order mark: every other byte of Latin text is zero."""
+    """Recognise UTF-16 without a byte order mark: every second byte of Latin text is zero."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     half = max(len(sample) // 2, 1)
     for encoding, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
@@ -110,7 +110,7 @@ def _kind_of_zip(content: bytes) -> Kind:
     raise Unreadable(f"is an archive. This worker reads {READABLE}")
 
 
-def _kind_by_looks(head: bytes) -> Kind:
+def _kind_by_content(head: bytes) -> Kind:
     begin = head.lstrip().lower()
     if begin.startswith((b"<!doctype html", b"<html")):
         return Kind.HTML

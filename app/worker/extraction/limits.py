@@ -1,4 +1,4 @@
-"""What one document may take: of time, of memory, and of text. A limit on everything, or one file takes it all."""
+"""The limits for one document. Without a limit, a single file could take all time or memory."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits for each document; `seconds` holds for its time and for its processor time."""
+    """`seconds` limits both the time and the processor time; `characters` limits the text, `bytes` the file."""
 
     seconds: int = 30
     memory_mib: int = 1024

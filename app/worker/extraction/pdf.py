@@ -1,17 +1,17 @@
-"""The text of a PDF, page by page, by PDFium: native code, quick enough for ten thousand pages."""
+"""Reads a PDF page by page with PDFium: native code, fast enough for ten thousand pages."""
 
 from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-from app.worker.extraction.found import ENCRYPTED, Extracted, TextLimit, Unreadable, broken
+from app.worker.extraction.extracted import ENCRYPTED, Extracted, TextLimit, Unreadable, broken
 
-HYPHEN = "\ufffe"  # PDFium's mark of a word that goes on in the next line
+HYPHEN = "\ufffe"  # PDFium's mark of a word that is continued on the next line
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Read a PDF. One that opens without a password is read, whatever else its owner forbade."""
+    """Read a PDF. Permissions that its owner set are ignored if it opens without a password."""
     try:
         document = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
@@ -32,5 +32,5 @@ def _text_of(document: Any, number: int) -> str:
     except pdfium.PdfiumError as error:
         raise broken("PDF", f"page {number + 1} of {len(document)}: {error}") from error
     text = page.get_textpage().get_text_bounded()
-    page.close()  # and its text with it: ten thousand open pages are gigabytes
+    page.close()  # this frees its text, too: ten thousand open pages take gigabytes
     return str(text).replace("\r\n", "\n").replace(HYPHEN + "\n", "").replace(HYPHEN, "").strip()

@@ -1,4 +1,4 @@
-"""The text of a Word document (.docx): paragraphs and tables in their order, by python-docx."""
+"""Reads a Word document (.docx): paragraphs and tables in their order, with python-docx."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,7 +9,7 @@ from docx.opc.exceptions import OpcError
 from docx.table import Table
 from lxml import etree
 
-from app.worker.extraction.found import Extracted, TextLimit, broken
+from app.worker.extraction.extracted import Extracted, TextLimit, broken
 from app.worker.extraction.office import check_archive, row
 
 
@@ -37,7 +37,7 @@ def _row(line: Any) -> str:
     cells: list[str] = []
     before = None
     for cell in line.cells:
-        if cell._tc is not before:  # a cell over several columns is given once for each
+        if cell._tc is not before:  # a merged cell is repeated for each of its columns
             cells.append(" ".join(" ".join(_blocks(cell)).split()))
         before = cell._tc
     return row(cells)

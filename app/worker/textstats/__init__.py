@@ -1,4 +1,4 @@
-"""`textstats`: an analysis of a text that needs no model and no network, so that a batch can be seen through offline.
+"""`textstats`: an analysis of a text without a model or a network, so that a batch can be completed offline.
 
-It counts, and says how it counted. Pure functions of the text; what a task or a batch is stands in `handler` alone.
+Each number has the method by which it was counted. Only `handler` knows what a task is.
 """

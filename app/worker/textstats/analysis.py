@@ -1,4 +1,4 @@
-"""The analysis itself: a text in, counts and a sentence out, with the method beside every number."""
+"""Analyses a text: counts, and a sentence that sums them up, with the method beside every number."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 from app.worker.textstats.languages import ENGLISH, Language, language_of
 from app.worker.textstats.words import sentence_count, syllable_count, unspaced_share, words
 
-MOST_TERMS = 5
-SHORTEST_TERM = 3  # letters, where the stop words of the language are known
-SHORTEST_UNKNOWN_TERM = 5  # where they are not: most function words are shorter
-# Flesch's bands for his own scale (The Art of Readable Writing, 1949). The other scales are read differently.
+MAX_TERMS = 5
+SHORTEST_TERM = 3  # letters, if the stop words of the language are known
+SHORTEST_UNKNOWN_TERM = 5  # if they are not: most function words are shorter
+# Flesch's bands for his own scale (The Art of Readable Writing, 1949). Other scales have other bands.
 BANDS = (
     (90, "very easy"), (80, "easy"), (70, "fairly easy"), (60, "standard"), (50, "fairly difficult"),
     (30, "difficult"),
@@ -20,7 +20,7 @@ HARDEST = "very difficult"
 
 @dataclass(frozen=True)
 class Analysis:
-    """`sentence` for people, `details` for programs; `word_count` is what the text cost."""
+    """`sentence` is for people, `details` for programs. `word_count` is the usage of the text."""
 
     sentence: str
     details: dict[str, Any]
@@ -28,7 +28,7 @@ class Analysis:
 
 
 def analyse(text: str) -> Analysis:
-    """Count words and sentences, estimate the reading ease, find the most telling terms."""
+    """Count words and sentences, estimate the reading ease, find the most frequent terms."""
     found = words(text)
     lowered = [word.lower().replace("’", "'") for word in found]
     unspaced = unspaced_share(found) > 0.5
@@ -42,14 +42,14 @@ def analyse(text: str) -> Analysis:
         "language": language.code if language else None,
         "language_method": "share of stop words of en, de, fr, es",
         "reading_ease": reading_ease(lowered, sentences, language),
-        "terms": [] if unspaced else telling_terms(found, lowered, language),
+        "terms": [] if unspaced else frequent_terms(found, lowered, language),
         "terms_method": _terms_method(language, unspaced),
     }
     return Analysis(sentence_of(details, language), details, len(found))
 
 
 def reading_ease(lowered: list[str], sentences: int, language: Language | None) -> dict[str, Any] | None:
-    """Estimate the reading ease; None for a language without a formula here, or a text without words."""
+    """Estimate the reading ease; None without a known language or without words."""
     if language is None or not lowered or not sentences:
         return None
     base, per_word, per_syllable = language.formula
@@ -71,12 +71,12 @@ def band_of(score: float) -> str:
     return next((band for least, band in BANDS if score >= least), HARDEST)
 
 
-def telling_terms(found: list[str], lowered: list[str], language: Language | None) -> list[dict[str, Any]]:
-    """List the most frequent words that are no stop words, each in its commonest spelling; earlier ones first."""
+def frequent_terms(found: list[str], lowered: list[str], language: Language | None) -> list[dict[str, Any]]:
+    """List the most frequent words that are not stop words, each in its most common spelling."""
     stop_words = language.stop_words if language else frozenset()
     shortest = SHORTEST_TERM if language else SHORTEST_UNKNOWN_TERM
     counts = Counter(word for word in lowered if len(word) >= shortest and word not in stop_words)
-    top = counts.most_common(MOST_TERMS)
+    top = counts.most_common(MAX_TERMS)
     spellings: dict[str, Counter[str]] = {word: Counter() for word, _ in top}
     for spelling, word in zip(found, lowered, strict=True):
         if word in spellings:
@@ -93,7 +93,7 @@ def _terms_method(language: Language | None, unspaced: bool) -> str:
 
 
 def sentence_of(details: dict[str, Any], language: Language | None) -> str:
-    """Put the counts into one sentence."""
+    """Write the counts as one sentence."""
     if not details["words"]:
         return "The text holds no words."
     kind = f"{language.name} text" if language else "Text"

@@ -1,4 +1,4 @@
-"""textstats as a handler: finds the text in a task's messages, and answers as a model would."""
+"""The handler of textstats: finds the text in a task's messages and returns a result like a model's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from app.worker.textstats.words import words
 
 
 def textstats(task: Task) -> dict[str, Any]:
-    """Analyse the last user message. Answers `{"text", "json", "usage"}`; the tokens of `usage` are words."""
+    """Analyse the last user message. Returns `{"text", "json", "usage"}`; the tokens of `usage` are words."""
     analysis = analyse(last_user_message(task.payload))
     usage = {"input_tokens": analysis.word_count, "output_tokens": len(words(analysis.sentence))}
     return {"text": analysis.sentence, "json": analysis.details, "usage": usage}
 
 
 def last_user_message(payload: Mapping[str, Any]) -> str:
-    """Find the text of the last user message, of a rendered prompt or a ready-made line. Raises TaskFailed."""
+    """Find the text of the last user message, in a prompt or a ready-made task. Raises TaskFailed."""
     body = payload.get("body")
     messages = (body if isinstance(body, Mapping) else payload).get("messages")
     for message in reversed(messages if isinstance(messages, list) else []):
@@ -26,7 +26,7 @@ def last_user_message(payload: Mapping[str, Any]) -> str:
 
 
 def _text_of(content: object) -> str:
-    """Content is a text, or a list of parts of which some are text."""
+    """Read a content that is a text, or a list of parts of which some are text."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

@@ -1,20 +1,20 @@
-"""Four languages, told apart by their commonest words, and what is known of each: its stop words, its formula.
+"""Recognises four languages by their most common words. Each has its stop words and its formula of reading ease.
 
 The formulas are Flesch's reading ease and its adaptations; all have the form `base - a * ASL - b * ASW`, with ASL the
-words in a sentence and ASW the syllables in a word. For any other language nothing is claimed.
+words in a sentence and ASW the syllables in a word. Other languages have no reading ease here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_SHARE = 0.18  # of all words that have to be a language's stop words
-LEAST_LEAD = 1.25  # over the runner-up
-LEAST_WORDS = 8
+MIN_SHARE = 0.18  # the share of all words that must be stop words of a language
+MIN_LEAD = 1.25  # over the second language
+MIN_WORDS = 8
 
 
 @dataclass(frozen=True)
 class Language:
-    """`formula` gives base, a and b; `source` who found it."""
+    """`formula` is (base, a, b); `source` is the publication of the formula."""
 
     code: str
     name: str
@@ -86,8 +86,8 @@ SPANISH = Language(
     ),
 )  # fmt: skip
 LANGUAGES = (ENGLISH, GERMAN, FRENCH, SPANISH)
-# Common words of Italian, Portuguese, Dutch and the Scandinavian languages that none of the four has.
-ELSEWHERE = _set(
+# Common words of Italian, Portuguese, Dutch and the Scandinavian languages that none of the four languages has.
+OTHER_LANGUAGES = _set(
     """il lo gli della delle dei degli di che è per non sono nel nella alla più con cui anche
     não uma um dos das em na nas ao com mas ele ela foi são muito você isso
     het een van niet zijn hij wij ik dat voor maar ook aan bij
@@ -96,17 +96,17 @@ ELSEWHERE = _set(
 
 
 def language_of(words: Sequence[str]) -> Language | None:
-    """Tell the language by the share of its stop words; None where none of the four stands out.
+    """Find the language by the share of its stop words; None if no language leads clearly.
 
-    `words` are lower-case. Words that only other languages use speak against all four.
+    `words` are lower-case. Words that only other languages have count against all four.
     """
-    if len(words) < LEAST_WORDS:
+    if len(words) < MIN_WORDS:
         return None
-    against = sum(1 for word in words if word in ELSEWHERE)
+    against = sum(1 for word in words if word in OTHER_LANGUAGES)
     found = sorted(
         ((sum(1 for word in words if word in language.stop_words), language) for language in LANGUAGES),
         key=lambda pair: -pair[0],
     )
     (most, language), (second, _) = found[0], found[1]
-    clear = most >= LEAST_SHARE * len(words) and most >= LEAST_LEAD * max(second, against)
+    clear = most >= MIN_SHARE * len(words) and most >= MIN_LEAD * max(second, against)
     return language if clear else None

@@ -1,4 +1,4 @@
-"""Fixtures of the connections' tests: a model server that misbehaves on order, and handlers that ask it."""
+"""Fixtures of the tests of connections: a model server that misbehaves on request, and handlers that call it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ Connect = Callable[..., ConnectionHandler]
 
 
 class Clock:
-    """The one thing that is not real: a line's tasks go when the test says so."""
+    """A fake clock: the test decides when waiting tasks may go. `looks` counts how often it was read."""
 
     def __init__(self) -> None:
         self.now, self.looks = 0.0, 0

@@ -10,6 +10,8 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import LIMIT_SECONDS
+
 ANSWER = {
     "model": "m-2026",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Four."}, "finish_reason": "stop"}],
@@ -23,7 +25,7 @@ def saying(text: str | None, finish_reason: str = "stop", **message: Any) -> dic
 
 
 class MisbehavingServer:
-    """`calls` keeps the path, headers and body of every call."""
+    """`calls` holds the path, headers and body of every call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], dict[str, Any]]] = []
@@ -72,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             mine.at_once += 1
             mine.most_at_once = max(mine.most_at_once, mine.at_once)
             order = mine.orders.popleft() if mine.orders else mine.answer
-        mine.gate.wait(60)
+        mine.gate.wait(LIMIT_SECONDS)
         try:
             self._obey(order)
         finally:

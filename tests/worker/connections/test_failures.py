@@ -1,4 +1,4 @@
-"""A model server that misbehaves: each way becomes the right report, and no report holds the key."""
+"""A model server that misbehaves: each failure becomes the right report, and no report contains the key."""
 
 import threading
 from email.utils import formatdate
@@ -11,14 +11,14 @@ from app.worker import TaskFailed
 from app.worker.connections import failures
 from app.worker.connections.failures import retry_after
 from app.worker.connections.handler import ConnectionHandler
-from tests.worker.conftest import wait_for
+from tests.support.waiting import wait_until
 from tests.worker.connections.conftest import KEY, Clock, Connect, asking
 from tests.worker.connections.model_server import MisbehavingServer
 
-SAID_KEY = (401, {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}})
+LEAKED_KEY = (401, {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}})
 NO_CREDIT = (429, {"error": {"message": "You exceeded your quota.", "code": "insufficient_quota"}})
 FILTERED = (400, {"error": {"message": "The prompt was filtered.", "code": "content_filter"}})
-IMPATIENT = {"read_seconds": 0.5, "total_seconds": 1.0, "connect_seconds": 1.0}
+SHORT_TIMEOUTS = {"read_seconds": 0.5, "total_seconds": 1.0, "connect_seconds": 1.0}
 OLLAMAS = (404, {"error": 'model "m" not found'})
 
 
@@ -30,15 +30,15 @@ def failure(handler: ConnectionHandler) -> TaskFailed:
 
 
 @pytest.mark.parametrize(
-    ("order", "code", "retryable", "critical", "said"),
+    ("order", "code", "retryable", "critical", "text"),
     [
         (429, "rate_limited", True, False, "This is a 429."),
         (500, "server_error", True, False, "This is a 500."),
         (502, "server_error", True, False, "lab answers 502"),
         (408, "server_error", True, False, "408"),
-        ("cut", "no_answer", True, False, "no whole answer"),
-        ("half", "no_answer", True, False, "no whole answer"),
-        ("broken", "bad_answer", True, False, "half of it"),
+        ("cut", "no_answer", True, False, "no complete answer"),
+        ("half", "no_answer", True, False, "no complete answer"),
+        ("broken", "bad_answer", True, False, "not complete JSON"),
         ("silence", "timeout", True, False, "in time"),
         ("trickle", "timeout", True, False, "in time"),
         ([], "bad_answer", True, False, "not an object"),
@@ -49,24 +49,24 @@ def failure(handler: ConnectionHandler) -> TaskFailed:
         (302, "request_refused", False, False, "302"),
         (OLLAMAS, "request_refused", False, False, "not found"),
         (FILTERED, "content_filter", False, False, "was filtered"),
-        (SAID_KEY, "no_access", False, True, "[hidden]"),
+        (LEAKED_KEY, "no_access", False, True, "[hidden]"),
         (403, "no_access", False, True, "This is a 403."),
         (NO_CREDIT, "no_access", False, True, "quota"),
     ],
 )
 def test_each_failure_is_reported_for_what_it_is(
-    connect: Connect, model_server: MisbehavingServer, order: Any, code: str, retryable: bool, critical: bool, said: str
+    connect: Connect, model_server: MisbehavingServer, order: Any, code: str, retryable: bool, critical: bool, text: str
 ) -> None:
     model_server.order(order)
-    handler = connect(**(IMPATIENT if code == "timeout" else {}))
+    handler = connect(**(SHORT_TIMEOUTS if code == "timeout" else {}))
     failed = failure(handler)
     assert (failed.code, failed.retryable, failed.critical) == (code, retryable, critical)
-    assert said in failed.message
-    assert len(model_server.calls) == 1  # the service counts attempts, nobody else repeats them
+    assert text in failed.message
+    assert len(model_server.calls) == 1  # only the service repeats attempts
     assert connect()(asking())["text"] == "Four."
 
 
-def test_nobody_at_home_may_be_tried_again(connect: Connect) -> None:
+def test_a_refused_connection_is_retryable(connect: Connect) -> None:
     failed = failure(connect(base_url="http://127.0.0.1:9/v1"))
     assert (failed.code, failed.retryable) == ("no_answer", True)
 
@@ -76,19 +76,19 @@ def test_retry_after_is_reported_and_slows_the_whole_connection(
     connect: Connect, model_server: MisbehavingServer, status: int
 ) -> None:
     handler, answers, clock = connect(), [], Clock()
-    handler._line._clock = clock
+    handler._limiter._clock = clock
     model_server.order((status, {"Retry-After": "100"}))
     assert failure(handler).retry_after_seconds == 100.0
     threads = [threading.Thread(target=lambda: answers.append(handler(asking())), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(handler._line._waiting) == 3)
+    wait_until(lambda: len(handler._limiter._waiting) == 3)
     clock.now = 99.9
     looked = clock.looks
-    wait_for(lambda: clock.looks > looked)  # somebody saw that it is not yet time
+    wait_until(lambda: clock.looks > looked)  # a thread has seen that it is too early
     assert len(model_server.calls) == 1
     clock.now = 100.0
-    wait_for(lambda: len(answers) == 3)
+    wait_until(lambda: len(answers) == 3)
 
 
 def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model_server: MisbehavingServer) -> None:
@@ -103,17 +103,17 @@ def test_who_waits_out_a_pause_leaves_when_it_is_to_stop(connect: Connect, model
             raised.append(stopped.code)
 
     threading.Thread(target=wait, daemon=True).start()
-    wait_for(lambda: handler._line._waiting)
+    wait_until(lambda: handler._limiter._waiting)
     task.stopping.set()
-    wait_for(lambda: raised == ["stopped"])
+    wait_until(lambda: raised == ["stopped"])
     assert len(model_server.calls) == 1
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("7", 7), ("0.5", 0.5), ("-1", 0), ("soon", None), ("", None), (formatdate(0), 0)]
+    ("text", "seconds"), [("7", 7), ("0.5", 0.5), ("-1", 0), ("soon", None), ("", None), (formatdate(0), 0)]
 )
-def test_retry_after_is_read_in_either_form(said: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": said}) == seconds
+def test_retry_after_is_read_in_either_form(text: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": text}) == seconds
 
 
 def test_retry_after_as_a_date_is_counted_from_now(monkeypatch: pytest.MonkeyPatch) -> None:

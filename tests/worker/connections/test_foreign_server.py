@@ -21,6 +21,7 @@ from app.worker.handlers import perform
 from tests.support.batches import Batch
 from tests.support.foreign_server import ForeignServer, foreign_server
 from tests.support.server import ROOT, LiveServer
+from tests.support.waiting import LIMIT_SECONDS
 from tests.worker.connections.conftest import KEY, asking, line
 
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"]}
@@ -121,7 +122,7 @@ def test_a_batch_is_seen_through_and_the_service_learns_no_key(
             rows = [row for row in batch.results() if row["prompt"]]
         finally:
             worker.terminate()
-            assert worker.wait(30) == 0
+            assert worker.wait(LIMIT_SECONDS) == 0
     answered = [row for row in rows if row["model"] == "m"]
     assert [row["result"]["text"] for row in answered] == [TEXT] * 3
     assert all(row["result"]["usage"]["cost"] > 0 for row in answered)

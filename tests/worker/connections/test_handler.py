@@ -1,4 +1,4 @@
-"""What is asked of a model server, and what is read in its answer."""
+"""The request that is sent to a model server, and the result that is read in its answer."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ PRICES = {"m": {"input": 1.0, "output": 2.0}, "vectors": {"input": 0.1, "embeddi
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"]}
 
 
-def test_a_prompt_is_asked_with_its_params_and_the_key(connect: Connect, model_server: MisbehavingServer) -> None:
+def test_a_prompt_is_sent_with_its_params_and_the_key(connect: Connect, model_server: MisbehavingServer) -> None:
     result = connect(models=PRICES)(asking(params={"temperature": 0, "max_tokens": 5, "top_k": 3}))
     path, headers, body = model_server.calls[0]
     assert path == "/v1/chat/completions"
@@ -49,7 +49,7 @@ def test_without_a_price_there_is_no_cost_and_without_counts_no_tokens(
 
 
 @pytest.mark.parametrize("structured", [True, False])
-def test_a_schema_is_asked_for_where_the_server_knows_it(
+def test_a_schema_is_sent_if_the_server_supports_it(
     connect: Connect, model_server: MisbehavingServer, structured: bool
 ) -> None:
     model_server.answer = saying('{"answer": 4}')
@@ -70,7 +70,7 @@ def test_an_answer_beside_the_schema_is_a_failed_attempt_that_cost_money(
     assert report["error"]["usage"]["cost"] > 0
 
 
-def test_json_is_read_where_it_was_asked_for(connect: Connect, model_server: MisbehavingServer) -> None:
+def test_json_is_read_if_it_was_requested(connect: Connect, model_server: MisbehavingServer) -> None:
     model_server.answer = saying('```json\n{"a": 1}\n```')
     handler, wanted = connect(), {"response_format": {"type": "json_object"}}
     assert handler(asking(params=wanted))["json"] == {"a": 1}
@@ -93,13 +93,13 @@ def test_a_model_of_embeddings_makes_vectors(connect: Connect, model_server: Mis
 
 def test_ready_made_lines_say_endpoint_and_model(connect: Connect, model_server: MisbehavingServer) -> None:
     handler = connect(models=PRICES)
-    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi."}], "seed": 1}
-    assert handler(line(asked))["usage"]["cost"] > 0
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi."}], "seed": 1}
+    assert handler(line(body))["usage"]["cost"] > 0
     model_server.order({"data": [{"index": 0, "embedding": [0.5]}]})
     texts = {"model": "vectors", "input": ["a", "b"]}
     assert handler(line(texts, "/v1/embeddings"))["embeddings"] == [[0.5]]
     assert [(path, body) for path, _, body in model_server.calls] == [
-        ("/v1/chat/completions", asked), ("/v1/embeddings", texts),
+        ("/v1/chat/completions", body), ("/v1/embeddings", texts),
     ]  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_ready_made_lines_say_endpoint_and_model(connect: Connect, model_server:
         asking(params={"stream": True}),
     ],
 )
-def test_what_cannot_be_asked_fails_for_good(connect: Connect, model_server: MisbehavingServer, task: Any) -> None:
+def test_an_unsupported_request_fails_for_good(connect: Connect, model_server: MisbehavingServer, task: Any) -> None:
     with pytest.raises(TaskFailed) as caught:
         connect()(task)
     assert (caught.value.code, caught.value.retryable) == ("bad_request", False)

@@ -1,4 +1,4 @@
-"""The pace on a fake clock: every minute of three has enough requests and not too many, wherever it begins."""
+"""The pacer on a fake clock: every period of a minute has enough requests and not too many."""
 
 import random
 from bisect import bisect_left
@@ -9,7 +9,7 @@ from app.worker.connections.pacer import CATCH_UP_SECONDS, Pacer
 
 
 def sent_at(per_minute: float, seconds: float, late_seconds: float = 0.0, units: float = 1.0) -> list[float]:
-    """The moments of calls by somebody who always wants one more, and wakes up to `late_seconds` late."""
+    """The times of calls by a caller that always wants one more, and wakes up to `late_seconds` late."""
     pacer, chance, now, sent = Pacer(per_minute), random.Random(7), 0.0, []
     while now < seconds:
         if pacer.next_at > now:
@@ -20,7 +20,7 @@ def sent_at(per_minute: float, seconds: float, late_seconds: float = 0.0, units:
 
 
 def counts_of_minutes(sent: list[float], end: float) -> list[int]:
-    """How many were sent in each full minute that begins at one of them, or just after one."""
+    """Count the calls in each full minute that begins at a call, or just after one."""
     starts = [moment + step for moment in sent for step in (0.0, 1e-9) if moment + step + 60 <= end]
     return [bisect_left(sent, start + 60) - bisect_left(sent, start) for start in starts]
 

@@ -1,4 +1,4 @@
-"""The worker as an operator runs it with connections: leases live through long waits, limits hold, keys stay inside."""
+"""The worker process with connections: leases survive long waits, rate limits hold, keys do not leak."""
 
 import os
 import signal
@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import LIMIT_SECONDS
 from tests.worker.conftest import ROOT
 from tests.worker.connections.conftest import KEY
 from tests.worker.connections.model_server import MisbehavingServer
-from tests.worker.service import FakeService
+from tests.worker.fake_service import FakeService
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def connections(tmp_path: Path, model_server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with two connections to the model server: one as slow as one call a minute, one of 120 a minute."""
+    """A file with two connections to the model server: with 1 and with 120 requests per minute."""
     monkeypatch.setenv("LAB_KEY", KEY)
     path = tmp_path / "connections.toml"
     path.write_text(f"""
@@ -46,18 +47,18 @@ def test_a_wait_longer_than_the_lease_costs_no_attempt(
     assert service.statuses() == {"COMPLETED": 8}
     assert {task.attempt for task in service.tasks.values()} == {1}
     assert len(model_server.calls) == 8
-    assert service.calls["heartbeat"]  # they waited longer than their leases last without one
+    assert service.calls["heartbeat"]  # they waited for longer than a lease lasts without a heartbeat
 
 
 def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
     service: FakeService, start_worker: Start, connections: Path
 ) -> None:
-    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
-    slow = service.add(4, connection="slow", **asked)
-    others = service.add(4, connection="lab", **asked)
+    prompt = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
+    slow = service.add(4, connection="slow", **prompt)
+    others = service.add(4, connection="lab", **prompt)
     start_worker("--connections", str(connections), "--concurrency", "4")
     service.wait_for(lambda: service.tasks[slow[0]].status == "COMPLETED")
-    # Three of four seats wait for the slow one's next minute; the fourth does all the others.
+    # Three of the four threads wait for the slow connection; the fourth does all other tasks.
     service.wait_for(lambda: all(service.tasks[number].status == "COMPLETED" for number in others))
     assert sum(service.tasks[number].status == "COMPLETED" for number in slow) == 1
 
@@ -67,7 +68,7 @@ def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start,
     process = start_worker("--connections", str(connections), "--grace-seconds", "1")
     service.wait_for(lambda: service.statuses().get("COMPLETED") == 1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(LIMIT_SECONDS) == 0
     assert service.statuses() == {"COMPLETED": 1, "QUEUED": 2}
     assert sum(task.attempt for task in service.tasks.values()) == 1
 
@@ -80,10 +81,10 @@ def test_the_key_is_in_no_log_and_no_report(
     process = start_worker("--connections", str(connections), "--log-level", "DEBUG", "--concurrency", "1")
     service.wait_until_finished()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=LIMIT_SECONDS)
     assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 5
-    assert "worker_started" in said
-    assert KEY not in said
+    assert "worker_started" in output
+    assert KEY not in output
     assert KEY not in str(service.calls)
     assert "[hidden]" in str(service.calls["report"])
 
@@ -93,8 +94,9 @@ def test_the_file_in_the_working_folder_is_taken_by_itself(connections: Path) ->
     settings = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")}
     done = subprocess.run(
         [sys.executable, "-m", "app.worker", "--token", "t"],
-        cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+        cwd=connections.parent, env={**settings, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=LIMIT_SECONDS,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "lab.base_uri: is no field of a connection" in done.stderr
+    assert "lab.base_uri: is not a field of a connection" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""connections.toml: read whole, every wrong value told in a line, and no key in any of them."""
+"""connections.toml: every wrong value is reported in a line, and no line contains a key."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_keys_are_in_no_text_of_the_settings(tmp_path: Path) -> None:
     assert "sk-lab" not in repr(found)
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
     text = """
         jsonl = "nowhere"
         timeout = 3
@@ -79,34 +79,35 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     """
     with pytest.raises(WrongConnections) as caught:
         reading(tmp_path, text)
-    said = str(caught.value)
+    message = str(caught.value)
     for place in (
-        "jsonl: 'nowhere'", "timeout: is neither", "lab.base_url: is no address",
-        "lab.api_key: is no field of a connection", "lab.requests_per_minute: ", "lab.tokens_per_minute: ",
-        "other.base_url: holds more than an address", "other.models.m.input: ", "other.models.m.inptu: is no field",
+        "jsonl: 'nowhere'", "timeout: is neither", "lab.base_url: is not an address",
+        "lab.api_key: is not a field of a connection", "lab.requests_per_minute: ", "lab.tokens_per_minute: ",
+        "other.base_url: contains more than an address", "other.models.m.input: ",
+        "other.models.m.inptu: is not a field",
         "other.models.n.input: ", "third.api_key_env: the environment variable NO_SUCH_KEY is not set",
         "'a/b': ", "empty.base_url: ", "hasty: total_seconds is shorter",
     ):  # fmt: skip
-        assert place in said
-    assert "sk-written" not in said
-    assert "secret" not in said
+        assert place in message
+    assert "sk-written" not in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"), [("[lab", "is not TOML"), ("jsonl = 3", "jsonl: 3 is not the name of a table")]
 )
-def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_malformed_file_is_reported(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(WrongConnections, match=sentence):
         reading(tmp_path, text)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WrongConnections, match="cannot be read"):
         read(tmp_path / "no-such-file", {})
 
 
-def test_a_key_that_no_header_takes_is_told_without_it(tmp_path: Path) -> None:
+def test_an_invalid_key_is_reported_without_the_key(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[lab]\nbase_url = "http://127.0.0.1:1"\napi_key_env = "K"')
-    with pytest.raises(WrongConnections, match="K holds characters that no key has") as caught:
+    with pytest.raises(WrongConnections, match="K contains characters that no key has") as caught:
         read(tmp_path / "c.toml", {"K": "sk-with\nnewline"})
     assert "newline" not in str(caught.value)

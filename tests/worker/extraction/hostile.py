@@ -1,4 +1,4 @@
-"""Readers that misbehave, for the child process to run; and files that make real ones do so."""
+"""Readers that misbehave in a reader process, and files that make real readers misbehave."""
 
 import io
 import os
@@ -6,13 +6,13 @@ import signal
 import zipfile
 
 from app.worker.extraction import Extracted
-from app.worker.extraction.found import TextLimit
+from app.worker.extraction.extracted import TextLimit
 
 HERE = "tests.worker.extraction.hostile"
 
 
 def hang(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Wait for ever, without a word."""
+    """Wait for ever."""
     signal.pause()
     return Extracted("")
 
@@ -35,7 +35,7 @@ def crash(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
 
 
 def crash_once(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Die the first time: the content is the path of a mark."""
+    """Die the first time. The content is the path of a file that marks the first time."""
     if not os.path.exists(content):
         with open(content, "wb"):
             os._exit(3)
@@ -47,13 +47,13 @@ def deep(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
 
 
 def chatter(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
-    """Print where answers are sent, and say who this is and what it knows."""
+    """Write to the pipe of the answers, and return the process id and the environment."""
     os.write(1, b"")
     return Extracted(f"{os.getpid()} {sorted(os.environ)}")
 
 
 def pack(**files: bytes) -> bytes:
-    """A ZIP archive; a name's `__` is a slash, its `_` a dot."""
+    """Make a ZIP archive. In a name, `__` stands for a slash and `_` for a dot."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -62,7 +62,7 @@ def pack(**files: bytes) -> bytes:
 
 
 def repacked(office: bytes, **changed: bytes) -> bytes:
-    """An Office file with some of its parts replaced."""
+    """Make an Office file with some of its parts replaced."""
     new, packed = {k.replace("__", "/").replace("_", "."): v for k, v in changed.items()}, io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(office)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in old.namelist():
@@ -80,7 +80,7 @@ SHEET_XML = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/
 
 
 def cyclic_pdf() -> bytes:
-    """A PDF whose tree of pages contains itself, and whose objects refer to each other in a ring."""
+    """Make a PDF whose page tree contains itself, and whose objects refer to each other in a cycle."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1000000 /Parent 3 0 R >>",

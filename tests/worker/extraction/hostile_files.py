@@ -1,4 +1,4 @@
-"""Files made to harm, as an operator may be sent them: name, media type, and how it is written."""
+"""Hostile files: the name, the media type and the content of each."""
 
 from collections.abc import Callable
 
@@ -14,5 +14,5 @@ HOSTILE_FILES: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
         documents.excel(["a"]), xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"
     )),
     ("ring.pdf", "application/pdf", cyclic_pdf),
-    ("brackets.md", "text/markdown", lambda: b"[" * 1_000_000),  # takes time by the square of its length
+    ("brackets.md", "text/markdown", lambda: b"[" * 1_000_000),  # parsing takes quadratic time
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Real files of every kind are read, whatever is said of them; what cannot be read says why."""
+"""Real files of every kind are read, whatever their declared media type. An unreadable file has a reason."""
 
 from email.message import EmailMessage
 from pathlib import Path
@@ -64,15 +64,15 @@ def test_many_files_as_an_operator_has_them(tmp_path: Path) -> None:
         (documents.encrypted_pdf(SAID), "is encrypted"),
         (documents.encrypted_word(SAID), "is encrypted"),
         (documents.pdf([]), "holds no text"),
-        (b"%PDF-1.7\nnothing", "is broken: it is no PDF"),
-        (documents.word(SAID)[:3000], "is broken: it is no Office file"),
-        (repacked(documents.word(SAID), word__document_xml=b"<w:document"), "is broken: it is no Word"),
-        (repacked(documents.excel(SAID), xl__workbook_xml=b"<not-xml"), "is broken: it is no Excel"),
+        (b"%PDF-1.7\nnothing", "is broken: it cannot be read as PDF"),
+        (documents.word(SAID)[:3000], "is broken: it cannot be read as Office file"),
+        (repacked(documents.word(SAID), word__document_xml=b"<w:document"), "is broken: it cannot be read as Word"),
+        (repacked(documents.excel(SAID), xl__workbook_xml=b"<not-xml"), "is broken: it cannot be read as Excel"),
         (pack(notes_txt=b"hello"), "is an archive"),
         (documents.picture(SAID), "is a picture"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is of an old Office format"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is in an old Office format"),
         (b"\x7fELF\x02\x00\x00", "is a program"),
-        (bytes(range(256)) * 9, "is no text"),
+        (bytes(range(256)) * 9, "is not text"),
     ],
     ids=range(14),
 )
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_says_why(content: bytes, reason: str) -> None:
 
 
 def test_a_binary_file_that_was_declared_a_pdf_is_broken() -> None:
-    assert why(bytes(range(256)), "application/pdf").startswith("is broken: it is no PDF")
+    assert why(bytes(range(256)), "application/pdf").startswith("is broken: it cannot be read as PDF")
 
 
 def test_a_pdf_that_opens_without_a_password_is_read_whatever_its_owner_forbids() -> None:
@@ -96,7 +96,7 @@ def test_a_word_document_keeps_the_order_of_paragraphs_and_tables() -> None:
     assert found.text == "Title\n\none two\n\n | cell"
 
 
-def test_sheets_are_told_apart_and_empty_ones_left_out() -> None:
+def test_sheets_are_separated_and_empty_ones_left_out() -> None:
     found = read(documents.excel(["a", "b"]), XLSX)
     assert found.text == "Sheet\na | b"
     assert found.metadata["sheets"] == ["Sheet", "empty"]
@@ -131,7 +131,9 @@ def test_a_mail_in_html_alone_and_with_attachments() -> None:
     assert found.text == "From: a@x.example\nSubject: Grüße\n\nHello you"
     assert found.metadata["attachments"] == ["a.pdf"]
     assert read(message.as_bytes(), "application/octet-stream").text == found.text
-    assert read(b"From: a\nTo: b\n\nhello").metadata["media_type"] == "text/plain"  # two such lines are no sign
+    assert (
+        read(b"From: a\nTo: b\n\nhello").metadata["media_type"] == "text/plain"
+    )  # two such lines are not enough for an e-mail
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Kinds of fields in bodies and queries, and the base schema of all bodies and queries."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from app.domain.answer_schemas import objection_to_schema, objection_together
+
+
+class Plain(fields.String):
+    """Text that a database can store: U+0000 is refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in text:
+            raise ma.ValidationError("has a NUL character")
+        return text
+
+
+class Flag(fields.Boolean):
+    """true or false; no text or number is converted."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Number(fields.Float):
+    """A number; no text is converted."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        if isinstance(value, str | bool):
+            raise self.make_error("invalid", input=value)
+        return float(super()._deserialize(value, attr, data, **kwargs))
+
+
+class JsonObject(fields.Dict):
+    """Any JSON object."""
+
+
+class AnswerSchema(fields.Dict):
+    """An object that is a valid JSON Schema."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        schema: dict[str, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        if objection := objection_to_schema(schema):
+            raise ma.ValidationError(objection)
+        return schema
+
+
+def short(longest: int, **kwargs: Any) -> Plain:
+    """Make a field of text with 1 to `longest` characters."""
+    return Plain(validate=validate.Length(1, longest), **kwargs)
+
+
+def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
+    """Make a field of whole numbers from `least` to `most`."""
+    return fields.Integer(strict=True, validate=validate.Range(least, most), **kwargs)
+
+
+def check_together(schemas: Iterable[Mapping[str, Any] | None]) -> None:
+    """Check that a batch's schemas are together small enough. Raises ValidationError."""
+    if objection := objection_together(schemas):
+        raise ma.ValidationError(objection)
+
+
+class Taken(ma.Schema):
+    """A body or query; unknown fields are refused."""
+
+    class Meta:
+        unknown = ma.RAISE
+        ordered = True

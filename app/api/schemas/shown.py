@@ -1,0 +1,117 @@
+"""What is answered: the shapes of contract 5, for the OpenAPI document. Answers are rendered by the services."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields
+
+from app.api.schemas.views import Shown, schema_of
+from app.domain.leases import TaskStatus
+from app.domain.request_status import RequestStatus
+from app.domain.roles import Role
+from app.domain.transitions import BatchState
+from app.services.batch.batch_view import BatchView
+
+
+class ProblemSchema(Shown):
+    """RFC 9457, with a stable `code`; beside it whatever helps."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    code = fields.String()
+    errors = fields.Dict()
+
+
+BatchSchema = schema_of(BatchView)
+
+
+class DocumentSchema(Shown):
+    id = fields.Integer()
+    number = fields.Integer()
+    name = fields.String()
+    media_type = fields.String()
+    size_bytes = fields.Integer()
+    sha256 = fields.String()
+
+
+class DecisionSchema(Shown):
+    success = fields.Boolean()
+    batch_id = fields.Integer()
+    action = fields.String()
+    previous_state = fields.Enum(BatchState, by_value=True)
+    new_state = fields.Enum(BatchState, by_value=True)
+    version = fields.Integer()
+    batch = fields.Nested(BatchSchema)
+    dry_run = fields.Boolean()
+    effect = fields.Dict(keys=fields.String(), values=fields.Float(allow_none=True))
+    pauses_again = fields.String(allow_none=True)
+
+
+class QueuedSchema(Shown):
+    success = fields.Boolean(allow_none=True)
+    status = fields.Enum(RequestStatus, by_value=True)
+    request_id = fields.String()
+    queue_position = fields.Integer()
+
+
+class RequestSchema(Shown):
+    id = fields.String()
+    batch_id = fields.Integer()
+    action = fields.String()
+    status = fields.Enum(RequestStatus, by_value=True)
+    reason = fields.String(allow_none=True)
+    version = fields.Integer(allow_none=True)
+    queue_position = fields.Integer(allow_none=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime()
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class AuditSchema(Shown):
+    version = fields.Integer()
+    trigger = fields.String()
+    kind = fields.String()
+    from_state = fields.Enum(BatchState, by_value=True, allow_none=True)
+    to_state = fields.Enum(BatchState, by_value=True)
+    actor = fields.String()
+    role = fields.String()
+    reason = fields.String(allow_none=True)
+    context = fields.Dict()
+    request_id = fields.String(allow_none=True)
+    at = fields.DateTime()
+
+
+class TokenSchema(Shown):
+    id = fields.Integer()
+    name = fields.String()
+    role = fields.Enum(Role, by_value=True)
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime(allow_none=True)
+    token = fields.String()
+
+
+class LeasedTask(Shown):
+    id = fields.String()
+    batch_id = fields.Integer()
+    run = fields.Integer()
+    kind = fields.String()
+    attempt = fields.Integer()
+    lease_token = fields.String()
+    lease_expires_at = fields.DateTime()
+    payload = fields.Dict()
+
+
+class ReportedSchema(Shown):
+    task_id = fields.String()
+    status = fields.Enum(TaskStatus, by_value=True)
+    batch_state = fields.Enum(BatchState, by_value=True)
+
+
+def list_of(noun: str, item: Any, paged: bool = True) -> ma.Schema:
+    """The shape of a list answer: the rows under their noun, and the next page's cursor."""
+    more = {"next_cursor": fields.String(allow_none=True)} if paged else {}
+    rows = fields.List(fields.Nested(item) if isinstance(item, type) else item)
+    return Shown.from_dict({noun: rows, **more}, name=f"{noun.capitalize()}List{'' if paged else 'Whole'}")()

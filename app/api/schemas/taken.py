@@ -1,0 +1,283 @@
+"""The bodies and queries of contract 5, field by field. Unknown fields are refused."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from marshmallow import fields, validate
+
+from app.api.schemas.fields import AnswerSchema, Flag, JsonObject, Number, Plain, Taken, check_together, short, whole
+from app.domain import documents
+from app.domain import new_batch as rules
+from app.domain.documents import OnUnreadable, objection_to_pattern
+from app.domain.leases import Outcome, TaskStatus
+from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
+from app.domain.roles import Role
+from app.domain.transitions import ACTIONS, BatchState
+from app.services.batch.orders import RESERVED
+from app.services.reads.results import RESULT_FORMS
+
+MOST_CONTEXT_BYTES = 8 * 1024
+MOST_LEASES = 1_000
+
+
+# --- batches
+
+
+class DocumentBody(Taken):
+    """A text with its name; or a folder, which is a pattern of paths below the workers' root."""
+
+    name = short(documents.LONGEST_NAME)
+    text = Plain()
+    media_type = short(200)
+    folder = short(documents.LONGEST_NAME)
+
+    @ma.validates_schema
+    def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "folder" not in data:
+            if missing := [name for name in ("name", "text") if name not in data]:
+                raise ma.ValidationError({name: ["Missing data for required field."] for name in missing})
+            return
+        if beside := sorted(data.keys() - {"folder"}):
+            raise ma.ValidationError({name: ["is not allowed beside folder"] for name in beside})
+        if objection := objection_to_pattern(data["folder"]):
+            raise ma.ValidationError(objection, "folder")
+
+    @ma.post_load
+    def plain_text(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data if "folder" in data else {"media_type": "text/plain", **data}
+
+
+class ReplaceDocumentBody(Taken):
+    name = short(documents.LONGEST_NAME)
+    text = Plain(required=True)
+    media_type = short(200, load_default="text/plain")
+
+
+class PromptBody(Taken):
+    name = short(rules.LONGEST_NAME, required=True)
+    text = Plain(required=True, validate=validate.Length(min=1))
+    system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
+    schema = AnswerSchema(load_default=None, allow_none=True)
+
+
+class ModelBody(Taken):
+    connection = short(rules.LONGEST_NAME, required=True)
+    model = short(rules.LONGEST_NAME, required=True)
+    params = JsonObject(load_default=dict)
+
+
+def _amount(name: str) -> fields.Field[Any]:
+    rule = AMOUNTS[name]
+    if rule.whole:
+        return whole(int(rule.least), int(rule.most), load_default=rule.default, allow_none=rule.default is None)
+    return Number(load_default=rule.default, allow_none=True, validate=validate.Range(rule.least, rule.most))
+
+
+class OptionsBody(Taken):
+    max_attempts = _amount("max_attempts")
+    lease_seconds = _amount("lease_seconds")
+    max_failed_tasks = _amount("max_failed_tasks")
+    priority = _amount("priority")
+    staging_timeout_seconds = _amount("staging_timeout_seconds")
+    max_cost = _amount("max_cost")
+    max_tokens = _amount("max_tokens")
+    max_failure_rate = _amount("max_failure_rate")
+    on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
+
+
+class DocumentsBody(Taken):
+    documents = fields.List(
+        fields.Nested(DocumentBody), required=True, validate=validate.Length(1, rules.MOST_DOCUMENTS)
+    )
+
+
+class BatchBody(Taken):
+    name = short(rules.LONGEST_NAME, required=True)
+    description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
+    documents = fields.List(
+        fields.Nested(DocumentBody), load_default=list, validate=validate.Length(max=rules.MOST_DOCUMENTS)
+    )
+    prompts = fields.List(
+        fields.Nested(PromptBody), load_default=list, validate=validate.Length(max=rules.MOST_PROMPTS)
+    )
+    models = fields.List(fields.Nested(ModelBody), load_default=list, validate=validate.Length(max=rules.MOST_MODELS))
+    options = fields.Nested(OptionsBody, load_default=lambda: OptionsBody().load({}))
+
+    @ma.validates("prompts")
+    def schemas_small_enough(self, prompts: list[Mapping[str, Any]], **_: Any) -> None:
+        check_together(prompt.get("schema") for prompt in prompts)  # an invalid prompt may have no schema
+
+
+class NameQuery(Taken):
+    name = short(rules.LONGEST_NAME, required=True)
+
+
+class RenameBody(Taken):
+    name = short(rules.LONGEST_NAME)
+    description = Plain(allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
+
+    @ma.validates_schema
+    def not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ma.ValidationError("give a name, a description, or both", "name")
+
+
+class ActionBody(Taken):
+    action = fields.String(required=True, metadata={"enum": list(ACTIONS)})
+    context = JsonObject(load_default=dict)
+    dry_run = Flag(load_default=False)
+
+    @ma.validates("context")
+    def small_and_free(self, context: Mapping[str, Any], **_: Any) -> None:
+        if taken := [key for key in RESERVED if key in context]:
+            raise ma.ValidationError(f"may not have {', '.join(taken)}: the service sets these itself")
+        if len(orjson.dumps(context)) > MOST_CONTEXT_BYTES:
+            raise ma.ValidationError(f"is larger than {MOST_CONTEXT_BYTES} bytes")
+        reason = context.get("reason")
+        if reason is not None and (not isinstance(reason, str) or "\0" in reason):
+            raise ma.ValidationError("reason has to be text without NUL characters")
+
+
+# --- pages
+
+
+class Page(Taken):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.Integer(load_default=None, validate=validate.Range(0, 2**63 - 1))
+
+
+class BatchesQuery(Page):
+    state = fields.String(load_default=None, validate=validate.OneOf(list(BatchState)))
+    name = short(200, load_default=None)
+
+
+class RunQuery(Taken):
+    run = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_INT))
+
+
+class TasksQuery(Page, RunQuery):
+    status = fields.String(load_default=None, validate=validate.OneOf(list(TaskStatus)))
+
+
+class ReportQuery(Page, RunQuery):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "csv"]))
+
+
+class ResultsQuery(RunQuery):
+    format = fields.String(load_default="ndjson", validate=validate.OneOf(list(RESULT_FORMS)))
+
+
+class DiagramQuery(Taken):
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "mermaid", "svg"]))
+
+
+# --- workers
+
+
+class LeaseBody(Taken):
+    worker = short(200, required=True)
+    max_tasks = whole(1, MOST_LEASES, load_default=1)
+    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
+    wait_seconds = Number(load_default=0.0, validate=validate.Range(0, 30))
+    batch_id = whole(1, 2**63 - 1, load_default=None, allow_none=True)
+
+
+class LeaseRef(Taken):
+    task_id = fields.String(required=True, validate=validate.Length(1, 64))
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+
+
+class HeartbeatBody(Taken):
+    worker = short(200)
+    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
+    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+class ReleaseBody(Taken):
+    worker = short(200)
+    leases = fields.List(fields.Nested(LeaseRef), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+class TaskError(Taken):
+    code = short(200, required=True)
+    message = fields.String(required=True, validate=validate.Length(max=10_000))
+
+    class Meta:
+        unknown = ma.INCLUDE  # a worker may add fields
+
+
+class CompleteBody(Taken):
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+    result = JsonObject(required=True)
+
+
+class FailBody(Taken):
+    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
+    error = fields.Nested(TaskError, required=True)
+    retryable = Flag(load_default=True)
+    critical = Flag(load_default=False)
+    retry_after_seconds = Number(load_default=None, allow_none=True, validate=validate.Range(0, DAY_SECONDS))
+
+
+class ReportItem(FailBody):
+    task_id = fields.String(required=True, validate=validate.Length(1, 64))
+    outcome = fields.String(required=True, validate=validate.OneOf(list(Outcome)))
+    result = JsonObject()
+    error = fields.Nested(TaskError)
+
+    @ma.validates_schema
+    def has_what_its_outcome_needs(self, data: Mapping[str, Any], **_: Any) -> None:
+        wanted = "result" if data.get("outcome") == Outcome.COMPLETED else "error"
+        if wanted not in data:
+            raise ma.ValidationError("Missing data for required field.", wanted)
+
+
+_COMPLETION = {"task_id", "lease_token", "outcome", "result"}
+
+
+def _is_plain_completion(item: Any) -> bool:
+    """Whether an item is a valid completion, as nearly every item is: it then needs no check by the schema."""
+    return (
+        isinstance(item, dict)
+        and item.keys() == _COMPLETION
+        and item["outcome"] == Outcome.COMPLETED
+        and isinstance(item["result"], dict)
+        and isinstance(item["task_id"], str)
+        and isinstance(item["lease_token"], str)
+        and 1 <= len(item["task_id"]) <= 64
+        and 1 <= len(item["lease_token"]) <= 64
+    )
+
+
+class ReportItems(fields.List[Any]):
+    """A list of ReportItem. The schema takes a third of a bulk report's time, so plain completions bypass it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and all(map(_is_plain_completion, value)):
+            return value
+        found: list[Any] = super()._deserialize(value, *args, **kwargs)
+        return found
+
+
+class ReportBody(Taken):
+    reports = ReportItems(fields.Nested(ReportItem), required=True, validate=validate.Length(max=MOST_LEASES))
+
+
+# --- tokens
+
+
+class TokenBody(Taken):
+    name = short(100, required=True)
+    role = fields.String(required=True, validate=validate.OneOf(list(Role)))
+    expires_at = fields.AwareDateTime(load_default=None, allow_none=True, format="iso")
+
+    @ma.validates("expires_at")
+    def within_the_calendar(self, expires_at: datetime | None, **_: Any) -> None:
+        try:
+            if expires_at is not None:
+                expires_at.astimezone(UTC)
+        except OverflowError as error:
+            raise ma.ValidationError("has no equivalent in UTC") from error

@@ -1,0 +1,128 @@
+"""The results of a run as JSON lines: those of this API, or those of the files of the OpenAI Batch API."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from app.db import reading
+from app.domain.leases import FINISHED, TaskKind, TaskStatus
+from app.domain.times import rfc3339
+from app.models import ReadyTask, Task
+from app.services.batch.batch_rows import look
+from app.services.batch.batch_view import usage_view
+from app.services.reads.tasks import WHOLE_TASKS, task_names
+
+RESULTS_PAGE = 200
+
+
+def result_view(row: Any) -> dict[str, Any]:
+    """Show a finished task as a line of results."""
+    return {
+        "task_id": str(row.id),
+        **task_names(row),
+        "usage": {**usage_view(row), "latency_ms": row.latency_ms},
+        "result": row.result,
+        "error": row.error,
+        "finished_at": rfc3339(row.finished_at),
+    }
+
+
+def output_line(row: Any) -> dict[str, Any]:
+    """Show a completed task as a line of the output file."""
+    response = {
+        "status_code": 200,
+        "request_id": f"req_{row.id}_{row.attempt}",
+        "body": _completion(row, row.result),
+    }
+    return {"id": _id_of(row), "custom_id": _custom_id(row), "response": response, "error": None}
+
+
+def error_line(row: Any) -> dict[str, Any]:
+    """Show a failed task as a line of the error file."""
+    error = row.error or {}
+    reason = {"code": error.get("code"), "message": error.get("message")}
+    return {"id": _id_of(row), "custom_id": _custom_id(row), "response": None, "error": reason}
+
+
+def _id_of(row: Any) -> str:
+    return f"batch_req_{row.id}"
+
+
+def _custom_id(row: Any) -> str:
+    """Give the custom id of a ready-made task; any other task is named by its own id."""
+    return str(row.custom_id) if row.custom_id is not None else f"task-{row.id}"
+
+
+def _completion(row: Any, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make a chat completion of a result that has a `text`; any other result is the body as it is."""
+    text = result.get("text")
+    if not isinstance(text, str) or "choices" in result:
+        return result
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": f"chatcmpl-{row.id}",
+        "object": "chat.completion",
+        "created": int(row.finished_at.timestamp()),
+        "model": row.model if row.body is None else row.body.get("model"),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _openai_usage(result.get("usage")),
+    }
+
+
+def _openai_usage(usage: Any) -> dict[str, int] | None:
+    if not isinstance(usage, Mapping):
+        return None
+    tokens = [usage.get(name) for name in ("input_tokens", "output_tokens")]
+    read, written = (each if isinstance(each, int) else 0 for each in tokens)
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+class ResultForm(NamedTuple):
+    """Which tasks have a line, what the line looks like, and the columns that it needs besides."""
+
+    statuses: Sequence[TaskStatus]
+    view: Callable[[Any], dict[str, Any]]
+    columns: Sequence[Any] = ()
+
+
+RESULT_FORMS = {
+    "ndjson": ResultForm(FINISHED, result_view),
+    "openai": ResultForm((TaskStatus.COMPLETED,), output_line, (ReadyTask.body,)),
+    "openai-errors": ResultForm((TaskStatus.FAILED,), error_line),
+}
+
+
+class Results:
+    """Reads results."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def lines(self, batch_id: int, run: int | None = None, form: str = "ndjson") -> Iterator[dict[str, Any]]:
+        """Walk the finished analysis tasks of a run (None: the present run) in the order of their ids.
+
+        A page is in memory at a time. Raises NotFound at once, before the walk begins.
+        """
+        with reading(self._engine) as connection:
+            present = look(connection, batch_id)[0].run
+        return self._walk(batch_id, present if run is None else run, RESULT_FORMS[form])
+
+    def _walk(self, batch_id: int, run: int, form: ResultForm) -> Iterator[dict[str, Any]]:
+        page = (
+            WHOLE_TASKS.add_columns(*form.columns)
+            .where(
+                Task.batch_id == batch_id,
+                Task.run == run,
+                Task.kind == TaskKind.ANALYZE,
+                Task.status.in_(form.statuses),
+            )
+            .order_by(Task.id)
+            .limit(RESULTS_PAGE)
+        )
+        after: int | None = 0
+        while after is not None:
+            with reading(self._engine) as connection:
+                rows = connection.execute(page.where(Task.id > after)).all()
+            yield from map(form.view, rows)
+            after = rows[-1].id if len(rows) == RESULTS_PAGE else None

@@ -1,0 +1,145 @@
+"""The one writer of what happens to a task after it was leased: its row, its count and its usage change together.
+
+What follows from an event is decided by app.domain.task_endings. Only a lease (app.services.queue.leasing) and the
+INSERTs of new tasks write a status beside this module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, text
+
+from app import db
+from app.domain.leases import TaskKind, TaskStatus
+from app.domain.task_endings import LeaseEvent, decide
+from app.domain.usage import CallUsage
+from app.services.task.task_counts import CountChanges
+from app.services.task.task_rows import HeldTask
+from app.services.task.usage_counts import UsageChanges
+
+# A task's new values, and the token and status that the write expects to find.
+_VALUES = {
+    "id": "bigint", "read_token": "text", "read_status": "text", "status": "text", "attempt": "int",
+    "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
+    "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
+    "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
+    "latency_ms": "int",
+}  # fmt: skip
+_SET = f"""
+    status = w.status, attempt = w.attempt, critical = w.critical,
+    available_at = coalesce(w.available_at, tasks.available_at), lease_expires_at = w.lease_expires_at,
+    lease_outcome = w.lease_outcome, lease_answer = w.lease_answer, result = w.result,
+    error = CASE WHEN w.status = '{TaskStatus.COMPLETED}' THEN NULL ELSE coalesce(w.error, tasks.error) END,
+    finished_at = w.finished_at,
+    input_tokens = tasks.input_tokens + w.input_tokens, output_tokens = tasks.output_tokens + w.output_tokens,
+    cost_nanos = tasks.cost_nanos + w.cost_nanos, latency_ms = coalesce(w.latency_ms, tasks.latency_ms)
+"""
+_AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
+# One statement for any number of tasks. Arrays, not one JSON document: it could not hold U+0000.
+_POSTGRESQL = text(f"""
+UPDATE tasks SET {_SET}
+FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
+WHERE {_AS_IT_WAS}
+""")
+_SQLITE = text(f"""
+UPDATE tasks SET {_SET}
+FROM (SELECT {", ".join(f":{name} AS {name}" for name in _VALUES)}) AS w
+WHERE {_AS_IT_WAS}
+""").bindparams(*(bindparam(name, type_=db.UtcTime) for name, kind in _VALUES.items() if kind == "timestamptz"))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept with a task when its lease ends: what the call used, and a result or an error."""
+
+    usage: CallUsage
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+_NOTHING = Kept(CallUsage())
+
+
+class Endings:
+    """What one transaction does to the tasks it holds; `write` writes all of it.
+
+    `counts` is also where the transaction counts the tasks that it inserts.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.counts = CountChanges()
+        self._usage = UsageChanges()
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def end(
+        self,
+        task: HeldTask,
+        event: LeaseEvent,
+        kept: Kept = _NOTHING,
+        retry_after_seconds: float | None = None,
+        lease_expires_at: datetime | None = None,
+    ) -> TaskStatus:
+        """Let `event` happen to a held task whose token counts; return its status, which the task has from now on.
+
+        `lease_expires_at` is the new end of a lease that goes on.
+        """
+        change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
+        self.counts.move(task.run_key, task.status, change.status)
+        self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped)
+        task.status, task.attempt, task.lease_outcome = change.status, change.attempt, change.used_for
+        task.lease_answer = change.answer
+        self._rows[task.id] = {
+            "id": task.id,
+            "read_token": task.lease_token or "",
+            "read_status": task.read_status,
+            "status": change.status,
+            "attempt": change.attempt,
+            "critical": change.critical,
+            "available_at": None if change.wait_seconds is None else self.now + timedelta(seconds=change.wait_seconds),
+            "lease_expires_at": lease_expires_at,
+            "lease_outcome": task.lease_outcome,
+            "lease_answer": task.lease_answer,
+            "result": _json(kept.result),
+            "error": _json(kept.error),
+            "finished_at": self.now if change.is_finished else None,
+            **kept.usage.amounts,
+            "latency_ms": kept.usage.latency_ms,
+        }
+        return change.status
+
+    def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
+        """Count a call that was reported, and what it used, for the task's run."""
+        self.counts.spend(task.run_key, usage)
+        if task.kind == TaskKind.ANALYZE:
+            self._usage.add(task.usage_key, usage, failed)
+
+    def keep(self, task: HeldTask, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None) -> None:
+        """Replace the result and error that are kept with a task, after `end`."""
+        self._rows[task.id] |= {"result": _json(result), "error": _json(error)}
+
+    def write(self, connection: Connection) -> None:
+        """Write the rows, then the counts and the usage, each in the order of its key: two writers cannot deadlock."""
+        _write_rows(connection, [self._rows[task_id] for task_id in sorted(self._rows)])
+        self.counts.write(connection, self.now)
+        self._usage.write(connection)
+
+
+def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the tasks back, each if it is still as it was read under its lock."""
+    if not rows:
+        return
+    if db.is_postgresql(connection):
+        columns = {name: [row[name] for row in rows] for name in _VALUES}
+        changed = connection.execute(_POSTGRESQL, columns).rowcount
+    else:
+        changed = connection.execute(_SQLITE, rows).rowcount  # of all the rows together
+    if changed != len(rows):
+        raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

@@ -1,0 +1,27 @@
+"""Results that came too late to count, kept beside their tasks since a call was paid for."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from app import db
+from app.models import LateResult
+
+_KEPT = select(LateResult.task_id, LateResult.lease_token).where(
+    LateResult.task_id.in_(bindparam("ids", expanding=True, type_=BigInteger))
+)
+
+
+def tokens_of(connection: Connection, task_ids: Iterable[int]) -> set[tuple[int, str]]:
+    """Find the late results that are kept of these tasks: task and lease token."""
+    return {(row.task_id, row.lease_token) for row in connection.execute(_KEPT, {"ids": sorted(set(task_ids))})}
+
+
+def keep(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep late results; of two with the same task, token and outcome the first one stays."""
+    if rows:
+        make = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
+        connection.execute(make(db.table_of(LateResult)).on_conflict_do_nothing(), list(rows))

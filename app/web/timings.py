@@ -1,0 +1,24 @@
+"""How long requests take: counted by method, endpoint and status, for Prometheus."""
+
+import time
+
+from flask import Flask, Response, g, request
+
+from app.metrics import REQUESTS
+
+
+def register(app: Flask) -> None:
+    """Measure every request of an application."""
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if begun := g.get("begun"):
+            # Where no route matched, the caller chose the method: it must not become a label.
+            method = request.method if request.endpoint else "none"
+            labels = (method, request.endpoint or "none", str(response.status_code))
+            REQUESTS.labels(*labels).observe(time.perf_counter() - begun)
+        return response

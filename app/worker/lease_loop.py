@@ -1,0 +1,74 @@
+"""Leases tasks in bulk while the worker has capacity for them."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.worker.client import Client, Unavailable
+from app.worker.held_leases import HeldLeases, Lease
+from app.worker.options import Options
+from app.worker.retries import call_with_retries
+from app.worker.task import Task
+from app.worker.task_runner import TaskRunner
+
+MAX_LEASES = 1_000  # that the API grants in one request
+PAUSE_SECONDS = 0.5  # between two lease requests when there is no task
+
+
+class LeaseLoop:
+    """`run` leases until `stopping` is set. Raises Refused and Unauthorized."""
+
+    def __init__(
+        self,
+        client: Client,
+        held: HeldLeases,
+        runner: TaskRunner,
+        options: Options,
+        release: Callable[[list[Lease]], None],
+        stopping: threading.Event,
+    ) -> None:
+        self._client = client
+        self._held = held
+        self._runner = runner
+        self._options = options
+        self._release = release
+        self._stopping = stopping
+        # At the end, a lease request that takes longer than the grace time would be granted to a dead process.
+        self._wait_seconds = min(options.wait_seconds, options.grace_seconds * 0.8)
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._runner.has_executor:
+                self._stopping.wait(PAUSE_SECONDS)
+                continue
+            if not self._held.wait_for_capacity(PAUSE_SECONDS):
+                continue
+            began_at = time.monotonic()
+            try:
+                leases = call_with_retries(self._lease, lambda *_: not self._stopping.is_set())
+            except Unavailable:
+                return
+            self._release(self._held.add(leases))
+            self._runner.start_tasks()
+            if not leases:
+                self._stopping.wait(max(PAUSE_SECONDS - (time.monotonic() - began_at), 0.0))
+
+    def _lease(self) -> list[Lease]:
+        amount = min(max(self._held.capacity(), 1), MAX_LEASES)
+        granted = self._client.lease(amount, self._wait_seconds, self._options.lease_seconds, self._options.batch_id)
+        now = time.monotonic()  # the service granted the leases at the end of its wait, so they begin now
+        rows = zip(granted.rows, granted.lease_seconds, strict=True)
+        return [Lease(_task_of(row), seconds, now) for row, seconds in rows]
+
+
+def _task_of(row: dict[str, Any]) -> Task:
+    return Task(
+        id=str(row["id"]),
+        batch_id=int(row["batch_id"]),
+        run=int(row["run"]),
+        kind=str(row["kind"]),
+        attempt=int(row["attempt"]),
+        payload=dict(row["payload"]),
+        lease_token=str(row["lease_token"]),
+    )
