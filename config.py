@@ -41,6 +41,7 @@ class Config:
     request_ttl_s: int = 60
     workers: int = 1
     threads: int = 16
+    keepalive_seconds: int = 75
     embedded_worker: bool = True
     sweeper: bool = True
     max_body_bytes: int = 64 * 1024 * 1024
@@ -61,6 +62,7 @@ class Config:
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),
             "threads": env.int("THREADS", cls.threads, validate=validate.Range(2, 256)),
+            "keepalive_seconds": env.int("KEEPALIVE_SECONDS", cls.keepalive_seconds, validate=validate.Range(1, 3600)),
             "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
             "sweeper": env.bool("SWEEPER", cls.sweeper),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, stream_with_context, url_for
+from flask import Response, url_for
 from marshmallow import fields
 
 from app.api.replies import reply
@@ -12,6 +12,7 @@ from app.api.schemas.taken import ReportQuery
 from app.api.schemas.views import Shown
 from app.domain.roles import READERS
 from app.web.csv import csv_lines
+from app.web.downloads import download
 from app.web.services import services
 
 routes = Routes("run_report", __name__, url_prefix="/api", description="The report of a run")
@@ -45,9 +46,8 @@ def report(query: Mapping[str, Any], batch_id: int) -> Response:
     """
     found, run, cursor = services().run_report, query["run"], query["cursor"]
     if query["format"] == "csv":
-        named = {"Content-Disposition": f'attachment; filename="batch-{batch_id}.csv"'}
         lines = csv_lines(found.lines(batch_id, run), _address)
-        return Response(stream_with_context(lines), content_type=f"{CSV}; charset=utf-8", headers=named)
+        return download(lines, f"{CSV}; charset=utf-8", f"batch-{batch_id}.csv")
     if cursor is not None:
         return reply(found.further_page(batch_id, run, query["limit"], cursor))
     return reply(found.first_page(batch_id, run, query["limit"]))

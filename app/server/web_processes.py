@@ -17,11 +17,11 @@ from app import create_app
 from app.server.address import base_url
 from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
 from app.server.embedded_worker import EmbeddedWorker
+from app.server.waitress_worker import WaitressWorker
 from app.services import Services
 from config import Config
 
 GRACE_SECONDS = 10
-KEEPALIVE_SECONDS = 5
 STALLED_SECONDS = 60  # a web process whose main loop did not run for this time is replaced
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - on a disk, the heartbeat files of web processes could block
 
@@ -48,12 +48,12 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         settings = {
             "bind": f"fd://{self._listener}",
             "workers": self.config.workers,
-            "worker_class": "gthread",
+            "worker_class": WaitressWorker,
             "threads": self.config.threads,
             "worker_tmp_dir": str(MEMORY_FOLDER) if os.access(MEMORY_FOLDER, os.W_OK) else None,
             "timeout": STALLED_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
-            "keepalive": KEEPALIVE_SECONDS,
+            "keepalive": self.config.keepalive_seconds,
             "control_socket_disable": True,
             "proc_name": "interlock",
             "logger_class": GunicornLog,

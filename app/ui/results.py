@@ -1,9 +1,8 @@
 """The pages of results: the matrix of answers, the answers about one document side by side, the sums, downloads."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
 from app.domain.answers import comparable
 from app.domain.differences import differences
@@ -14,6 +13,7 @@ from app.ui.access import page
 from app.ui.query import is_fragment, number
 from app.ui.tasks import run_in_query, runs_of, shown
 from app.web.csv import csv_lines
+from app.web.downloads import download
 from app.web.json_lines import stream_lines
 from app.web.services import services
 
@@ -109,12 +109,7 @@ def csv(batch_id: int) -> Response:
         return url_for("ui_tasks.task", batch_id=batch_id, task_id=task_id, _external=True)
 
     lines = csv_lines(services().run_report.lines(batch_id, run_in_query()), address)
-    return _download(lines, "text/csv; charset=utf-8", f"batch-{batch_id}.csv")
-
-
-def _download(lines: Iterator[bytes], content_type: str, name: str) -> Response:
-    named = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(stream_with_context(lines), content_type=content_type, headers=named)
+    return download(lines, "text/csv; charset=utf-8", f"batch-{batch_id}.csv")
 
 
 def _column(key: str) -> tuple[int, int]:

@@ -4,17 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
-from flask import Response, stream_with_context
+from flask import Response
+
+from app.web.downloads import download
 
 NDJSON = "application/x-ndjson"
 
 
 def stream_lines(rows: Iterable[Any], file_name: str | None = None) -> Response:
     """Stream `rows` as JSON lines; with a `file_name`, browsers save them under that name."""
-    response = Response(stream_with_context(_lines(rows)), content_type=NDJSON)
-    if file_name is not None:
-        response.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
-    return response
+    return download(_lines(rows), NDJSON, file_name)
 
 
 def _lines(rows: Iterable[Any]) -> Iterator[bytes]:

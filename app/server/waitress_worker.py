@@ -1,0 +1,26 @@
+"""A web process: what gunicorn's arbiter forks, watches and stops. It serves the application with BufferedServer."""
+
+import os
+
+from gunicorn.workers.base import Worker
+
+from app.server.buffered_server import BufferedServer
+
+
+class WaitressWorker(Worker):  # type: ignore[misc]
+    """gunicorn's worker of this name: `worker_class`."""
+
+    def run(self) -> None:
+        """Serve until SIGTERM, or until the arbiter is gone."""
+        config = self.app.config
+        server = BufferedServer(
+            self.wsgi,
+            self.sockets[0].sock,
+            config.threads,
+            self.cfg.keepalive,
+            max(config.max_body_bytes, config.max_jsonl_bytes),
+        )
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            server.serve_once()
+        server.finish(self.cfg.graceful_timeout)

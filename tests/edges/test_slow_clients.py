@@ -1,0 +1,119 @@
+"""Clients that send half a request, or do not read their answer, hold no thread of the service. See app/server."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from app.server.buffered_server import (
+    BODY_BYTES_PER_SECOND,
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    READER_SECONDS,
+    Connection,
+)
+from tests.support.server import LiveServer, StartServer
+from tests.support.waiting import LIMIT_SECONDS, wait_until
+
+THREADS = 4
+OF_EACH_KIND = 5 * THREADS
+LARGE = "/api/openapi.json"
+
+
+@pytest.fixture
+def server(start_server: StartServer, sqlite_url: str) -> LiveServer:
+    """On one database: no request gets as far as it."""
+    return start_server(sqlite_url, THREADS=str(THREADS))
+
+
+@pytest.fixture
+def connect(server: LiveServer) -> Iterator[Any]:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with ExitStack() as opened:
+
+        def make(sent: bytes, receive_bytes: int | None = None) -> socket.socket:
+            client = opened.enter_context(socket.socket())
+            if receive_bytes:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+            client.connect((host, int(port)))
+            client.sendall(sent)
+            return client
+
+        yield make
+
+
+def head(method: str, path: str, server: LiveServer, *more: str) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.tokens['operator']}", *more]
+    return "\r\n".join([*lines, ""]).encode()
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_they_stop_nobody(server: LiveServer, connect: Any) -> None:
+    """Five times as many of each kind as there are threads."""
+    body = ("Content-Type: application/json", "Content-Length: 1000", "")
+    heads = [connect(head("GET", LARGE, server)) for _ in range(OF_EACH_KIND)]
+    for _ in range(OF_EACH_KIND):
+        connect(head("POST", "/api/batches", server, *body) + b'{"name": ')
+    for _ in range(OF_EACH_KIND):
+        connect(20 * head("GET", LARGE, server, ""), receive_bytes=4096)
+    with server.session("operator") as http:
+        assert requests.get(f"{server.url}/healthz", timeout=LIMIT_SECONDS).status_code == 200
+        made = http.post(f"{server.url}/api/batches", json={"name": "a batch"}, timeout=LIMIT_SECONDS)
+        assert made.status_code == 201
+        reset = {"action": "reset"}
+        url = f"{server.url}/api/batches/{made.json()['id']}/action"
+        assert http.post(url, json=reset, timeout=LIMIT_SECONDS).status_code == 200
+    wait_until(lambda: all(map(is_closed, heads)), "the end of the connections with half a head")
+
+
+def test_a_slow_body_that_comes_whole_is_answered(server: LiveServer, connect: Any) -> None:
+    body = b'{"name": "slow"}'
+    client = connect(
+        head("POST", "/api/batches", server, "Content-Type: application/json", f"Content-Length: {len(body)}", "")
+    )
+    for each in body:
+        client.sendall(bytes([each]))
+    client.settimeout(LIMIT_SECONDS)
+    assert client.recv(100).startswith(b"HTTP/1.1 201 ")
+
+
+IDLE = {"total_outbufs_len": 0, "requests": [], "request": None, "began_at": None, "last_activity": 0.0}
+HEAD = {**IDLE, "request": SimpleNamespace(headers_finished=False), "began_at": 0.0}
+
+
+def body(arrived_bytes: int) -> dict[str, Any]:
+    request = SimpleNamespace(headers_finished=True, body_bytes_received=arrived_bytes)
+    return {**IDLE, "request": request, "began_at": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("connection", "seconds", "overdue"),
+    [
+        (IDLE, 74, False),  # between two requests, as long as KEEPALIVE_SECONDS
+        (IDLE, 76, True),
+        (HEAD, HEAD_SECONDS, False),
+        (HEAD, HEAD_SECONDS + 1, True),
+        (body(0), BODY_SECONDS, False),  # every body has some time
+        (body(0), BODY_SECONDS + 1, True),
+        (body(100 * BODY_BYTES_PER_SECOND), 99, False),  # a large body may take long, if it goes on
+        (body(100 * BODY_BYTES_PER_SECOND), 101, True),
+        ({**IDLE, "requests": ["at work"]}, 3600, False),  # the application decides how long it works
+        ({**IDLE, "total_outbufs_len": 1, "requests": ["at work"]}, READER_SECONDS, False),
+        ({**IDLE, "total_outbufs_len": 1, "requests": ["at work"]}, READER_SECONDS + 1, True),
+    ],
+)
+def test_when_a_connection_is_closed(connection: dict[str, Any], seconds: float, overdue: bool) -> None:
+    assert Connection.overdue(SimpleNamespace(**connection), seconds, 75) is overdue
