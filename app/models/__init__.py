@@ -2,7 +2,7 @@
 
 from app.db import Base
 from app.models.access import ApiToken, IdempotencyKey, PageSession, SignInLink
-from app.models.audit import AuditRow, StateChangeRequest
+from app.models.audit import IS_WAITING, AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
@@ -11,6 +11,7 @@ from app.models.worker import WorkerSighting
 __all__ = [
     "IS_FAILED",
     "IS_LEASED",
+    "IS_WAITING",
     "ApiToken",
     "AuditRow",
     "Base",

@@ -15,16 +15,16 @@ class ApiToken(Base):
     __tablename__ = "api_tokens"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))  # the actor of the audit log
+    name: Mapped[str] = mapped_column(String(100))  # the actor in audit rows
     role: Mapped[str] = mapped_column(String(16))
-    sha256: Mapped[str] = mapped_column(String(64), unique=True)  # of the secret, which is kept nowhere
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)  # of the secret, which is not stored
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)  # kept: audit rows name it
 
     __table_args__ = (
         CheckConstraint(one_of("role", Role), name="role"),
-        # A name means one caller at a time.
+        # Only one valid token has a name at a time.
         Index(
             "uq_api_tokens_live_name",
             "name",
@@ -36,11 +36,11 @@ class ApiToken(Base):
 
 
 class SignInLink(Base):
-    """A link that signs in as admin; to use it is to delete it."""
+    """A link that signs in as admin, once: using it deletes the row."""
 
     __tablename__ = "sign_in_links"
 
-    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the code, which is kept nowhere
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the code, which is not stored
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

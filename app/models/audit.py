@@ -1,9 +1,9 @@
-"""The audit log: one row for each change of a batch, and the requests that waited for a locked one."""
+"""The audit rows, one for each change of a batch, and the requests that waited for a locked batch."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -13,11 +13,11 @@ from app.models.batch import one_of
 
 
 class AuditRow(Base):
-    """Appended with the change it tells of, in the same transaction; the database lets nobody alter it."""
+    """The record of one change, written in its transaction. The database refuses to change or delete it."""
 
     __tablename__ = "audit_log"
 
-    # One row a version: a second lock against two writers who both believe they made it.
+    # One row for each version: of two writers that make the same version, the database refuses the second.
     batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     trigger: Mapped[str] = mapped_column(String(32))
@@ -35,16 +35,19 @@ class AuditRow(Base):
         CheckConstraint(one_of("kind", Kind), name="kind"),
         CheckConstraint(one_of("from_state", BatchState), name="from_state"),
         CheckConstraint(one_of("to_state", BatchState), name="to_state"),
-        Index("ix_audit_log_at", "at"),  # the event feed reads what is new
+        Index("ix_audit_log_at", "at"),  # the event feed reads the newest rows
     )
 
 
+_QUEUED = f"status = '{RequestStatus.QUEUED}'"
+
+
 class StateChangeRequest(Base):
-    """A request that met a locked batch. No foreign key: its check would wait for the very lock."""
+    """A request that waits for a locked batch. No foreign key: its check would wait for the same lock."""
 
     __tablename__ = "state_change_requests"
 
-    seq: Mapped[int] = mapped_column(BigId, primary_key=True)  # the order in which they came
+    seq: Mapped[int] = mapped_column(BigId, primary_key=True)  # the order in which the requests came
     id: Mapped[str] = mapped_column(String(64), unique=True)
     batch_id: Mapped[int] = mapped_column(BigId)
     action: Mapped[str] = mapped_column(String(32))
@@ -62,11 +65,15 @@ class StateChangeRequest(Base):
     __table_args__ = (
         CheckConstraint(one_of("status", RequestStatus), name="status"),
         Index(
-            "ix_state_change_requests_queued",  # who waits for this batch, in order
+            "ix_state_change_requests_queued",  # the requests that wait for a batch, in order
             "batch_id",
             "seq",
-            postgresql_where=text("status = 'QUEUED'"),
-            sqlite_where=text("status = 'QUEUED'"),
+            postgresql_where=text(_QUEUED),
+            sqlite_where=text(_QUEUED),
         ),
-        Index("ix_state_change_requests_of_batch", "batch_id", "seq"),  # what became of them
+        Index("ix_state_change_requests_of_batch", "batch_id", "seq"),  # all requests of a batch, in order
     )
+
+
+# For queries. SQLite uses a partial index only if the statement contains its condition as text.
+IS_WAITING = StateChangeRequest.status == literal_column(f"'{RequestStatus.QUEUED}'")

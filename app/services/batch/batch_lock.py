@@ -4,17 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, column, func, literal_column, select, text
+from sqlalchemy import Connection, bindparam, column, func, select, text
 from sqlalchemy.dialects.postgresql import psycopg2
 
 from app import db
-from app.domain.request_status import RequestStatus
-from app.models import StateChangeRequest
+from app.models import IS_WAITING, StateChangeRequest
 from app.services.batch.batch_rows import CLOCK, ONE_SEEN, BatchRecord, RunCounts
 
 _waiting = select(func.count()).where(
     StateChangeRequest.batch_id == bindparam("batch_id"),
-    StateChangeRequest.status == literal_column(repr(str(RequestStatus.QUEUED))),
+    IS_WAITING,
 )
 _IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"))
 

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, select
 
-from app.domain.leases import TaskKind, TaskStatus
-from app.models import Model, Task
+from app.domain.leases import TaskKind
+from app.models import IS_FAILED, Model, Task
 from app.services.task.named_tasks import OF_MODEL
 
 LOOKED_AT = 500
@@ -18,7 +18,6 @@ MOST_FAILURES = 500
 LONGEST_MESSAGE = 300
 UNKNOWN = "unknown"
 # A literal: a partial index is chosen only when its condition stands in the statement.
-_HAS_FAILED = Task.status == literal_column(repr(str(TaskStatus.FAILED)))
 _OF_RUN = (
     select(Task.id, Task.error, Model.connection, Model.model)
     .join(Model, OF_MODEL, isouter=True)
@@ -26,7 +25,7 @@ _OF_RUN = (
         Task.batch_id == bindparam("batch_id"),
         Task.run == bindparam("run"),
         Task.kind == bindparam("kind"),
-        _HAS_FAILED,
+        IS_FAILED,
     )
     .order_by(Task.id)
     .limit(LOOKED_AT)
@@ -34,7 +33,7 @@ _OF_RUN = (
 # In the order of their index, from its end: the failures of the newest batches.
 _NEWEST = (
     select(Task.id, Task.batch_id, Task.leased_by, Task.error)
-    .where(_HAS_FAILED)
+    .where(IS_FAILED)
     .order_by(Task.batch_id.desc(), Task.run.desc(), Task.kind.desc(), Task.id.desc())
     .limit(MOST_FAILURES)
 )

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import Connection, Engine, bindparam, func, select, tuple_
 
 from app import db
 from app.db import reading
 from app.domain.request_status import RequestStatus
 from app.domain.times import rfc3339
 from app.errors import NotFound
-from app.models import Batch, StateChangeRequest
+from app.models import IS_WAITING, Batch, StateChangeRequest
 from app.services.batch.batch_rows import look
 
 MOST_ON_A_PAGE = 20  # waiting requests that the page of their batch shows
@@ -19,8 +19,7 @@ _NAMED = select(_requests, Batch.name.label("batch_name"), Batch.state.label("ba
     Batch, Batch.id == _requests.c.batch_id, isouter=True
 )
 # A literal: both databases use the partial index only when its condition stands in the statement.
-_IS_QUEUED = _requests.c.status == literal_column(repr(str(RequestStatus.QUEUED)))
-_WAITING_FOR = (_requests.c.batch_id == bindparam("of_batch"), _IS_QUEUED)
+_WAITING_FOR = (_requests.c.batch_id == bindparam("of_batch"), IS_WAITING)
 _AMOUNT_WAITING = select(func.count()).where(*_WAITING_FOR)
 _FIRST_WAITING = (
     select(_requests, func.count().over().label("amount"))
@@ -107,7 +106,7 @@ class Requests:
 
     def waiting(self, limit: int = 50, after: Place | None = None) -> tuple[list[dict[str, Any]], Place | None]:
         """Give a page of the requests of all batches that wait, by batch and position, and the next page's cursor."""
-        statement = _NAMED.where(_IS_QUEUED).order_by(_requests.c.batch_id, _requests.c.seq).limit(limit + 1)
+        statement = _NAMED.where(IS_WAITING).order_by(_requests.c.batch_id, _requests.c.seq).limit(limit + 1)
         if after is not None:
             statement = statement.where(tuple_(_requests.c.batch_id, _requests.c.seq) > after[:2])
         with reading(self._engine) as connection:
@@ -121,7 +120,7 @@ class Requests:
 
     def outcomes(self, limit: int = 50, before: int | None = None) -> tuple[list[dict[str, Any]], int | None]:
         """Give a page of the requests that were decided or expired, newest first, and the next page's cursor."""
-        statement = _NAMED.where(~_IS_QUEUED).order_by(_requests.c.seq.desc()).limit(limit + 1)
+        statement = _NAMED.where(~IS_WAITING).order_by(_requests.c.seq.desc()).limit(limit + 1)
         if before is not None:
             statement = statement.where(_requests.c.seq < before)
         with reading(self._engine) as connection:

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, literal_column, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, select
 
 from app import db
 from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
-from app.domain.leases import TaskKind, TaskStatus
+from app.domain.leases import TaskKind
 from app.domain.times import rfc3339
 from app.errors import NotFound
-from app.models import LateResult, Task
+from app.models import IS_LEASED, LateResult, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import BatchView, batch_view, usage_view
 from app.services.queue.payloads import payloads
@@ -28,9 +28,8 @@ _late = db.table_of(LateResult)
 _but_result = [each for each in _tasks.c if each is not _tasks.c.result]
 WHOLE_TASKS = named_tasks(*_but_result, _tasks.c.result)
 # A literal: both databases use the partial index only when its condition stands in the statement.
-_IS_LEASED = Task.status == literal_column(repr(str(TaskStatus.LEASED)))
 _IS_BEING_STAGED = select(
-    exists().where(_IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
+    exists().where(IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
 )
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)

@@ -7,13 +7,12 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from app import db
 from app.db import reading
-from app.domain.leases import TaskStatus
 from app.domain.times import rfc3339
-from app.models import Task, WorkerSighting
+from app.models import IS_LEASED, Task, WorkerSighting
 from app.services.queue.worker_sightings import Sightings, minute_of
 from app.services.reads.failed_tasks import by_worker
 
@@ -25,10 +24,9 @@ MOST_LEASES_OF_BATCH = 5_000
 _seen = db.table_of(WorkerSighting)
 _tasks = db.table_of(Task)
 # A literal: SQLite uses a partial index only when its condition stands in the statement.
-_IS_LEASED = _tasks.c.status == literal_column(repr(str(TaskStatus.LEASED)))
 _LEASES = (
     select(_tasks.c.leased_by, _tasks.c.batch_id, _tasks.c.lease_expires_at)
-    .where(_IS_LEASED)
+    .where(IS_LEASED)
     .order_by(_tasks.c.lease_expires_at.desc())
     .limit(MOST_LEASES)
     .subquery()
@@ -43,7 +41,7 @@ _HELD = select(
 # those in flight alone.
 _LEASES_OF_BATCH = (
     select(_tasks.c.leased_by, _tasks.c.lease_expires_at)
-    .where(_IS_LEASED, _tasks.c.batch_id + 0 == bindparam("batch_id"), _tasks.c.run + 0 == bindparam("run"))
+    .where(IS_LEASED, _tasks.c.batch_id + 0 == bindparam("batch_id"), _tasks.c.run + 0 == bindparam("run"))
     .order_by(_tasks.c.lease_expires_at)
     .limit(MOST_LEASES_OF_BATCH)
     .subquery()
