@@ -28,8 +28,8 @@ def text_of(body: Mapping[str, Any]) -> str | None:
         text = _of_content(_object(choice.get("message")).get("content")) or _of_content(choice.get("text"))
         if text:
             return text
-    said = (_of_content(item.get("content")) for item in _objects(body.get("output")) if item.get("type") == "message")
-    return "".join(filter(None, said)) or None
+    parts = (_of_content(item.get("content")) for item in _objects(body.get("output")) if item.get("type") == "message")
+    return "".join(filter(None, parts)) or None
 
 
 def is_truncated(result: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Finds the answers that earlier runs of a batch have to the questions of a new run, by content key.
 
 An answer is the result of a COMPLETED task, or else one that came too late to count. The newest of several is taken.
-An answer that was cut off is none.
+An answer that was cut off is not used.
 """
 
 from collections.abc import Collection, Sequence

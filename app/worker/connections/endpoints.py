@@ -1,4 +1,4 @@
-"""The endpoints of OpenAI's API that are asked here, and who reads the answers of each."""
+"""The endpoints of OpenAI's API that the worker calls, and who reads the answers of each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
