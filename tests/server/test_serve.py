@@ -15,8 +15,11 @@ import requests
 
 from app.server.web_processes import GRACE_SECONDS
 from tests.support.postgres import free_port
-from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
+from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
+
+# For what the processes of a server do, whatever its database.
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
@@ -59,11 +62,15 @@ def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
     return requests.get(f"{server.url}{path}", timeout=LIMIT_SECONDS)
 
 
-def test_it_answers_and_its_tokens_open_what_they_should(live_server: LiveServer) -> None:
-    assert get(live_server, "/api/batches").status_code == 401
-    with live_server.session("viewer") as http:
-        assert http.get(f"{live_server.url}/api/batches", timeout=LIMIT_SECONDS).json()["batches"] == []
-        assert http.get(f"{live_server.url}/api/tokens", timeout=LIMIT_SECONDS).status_code == 403
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_it_answers_and_its_tokens_open_what_they_should(shared_servers: SharedServers, kind: str) -> None:
+    server = shared_servers(kind).server
+    assert get(server, "/api/batches").status_code == 401
+    with server.session() as admin, server.session("viewer") as viewer:
+        made = admin.post(f"{server.url}/api/batches", json={"name": "seen"}, timeout=LIMIT_SECONDS).json()
+        (seen, *_) = viewer.get(f"{server.url}/api/batches", timeout=LIMIT_SECONDS).json()["batches"]
+        assert (seen["id"], seen["name"]) == (made["id"], "seen")
+        assert viewer.get(f"{server.url}/api/tokens", timeout=LIMIT_SECONDS).status_code == 403
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
@@ -86,6 +93,7 @@ def test_ctrl_c_reaches_every_process_and_still_stops_in_order(start_server, sql
     assert server.process.wait(LIMIT_SECONDS) == 0
 
 
+@one_database
 def test_a_killed_web_process_is_replaced_while_the_others_answer(live_server: LiveServer) -> None:
     (killed,) = live_server.web_pids()
     os.kill(killed, signal.SIGKILL)
@@ -102,8 +110,9 @@ def test_the_web_processes_end_when_the_server_is_killed(start_server, sqlite_ur
     wait_until(lambda: gone(web), server.tail)
 
 
-def test_two_servers_share_one_database(start_server, database_url: str) -> None:
-    first = start_server(database_url)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_servers_share_one_database(start_server, shared_servers: SharedServers, kind: str) -> None:
+    first, database_url = shared_servers(kind).server, shared_servers(kind).database_url
     second = start_server(database_url, ADMIN_TOKEN=first.tokens["admin"])
     with first.session() as http:
         made = http.post(f"{first.url}/api/batches", json={"name": "shared"}, timeout=LIMIT_SECONDS).json()
@@ -160,8 +169,9 @@ def waiting_lease(server: LiveServer, seconds: int) -> HTTPConnection:
     return connection
 
 
+@one_database
 def test_the_embedded_worker_sees_a_batch_through(start_server, database_url: str) -> None:
-    server = start_server(database_url, EMBEDDED_WORKER="1")
+    server = start_server(database_url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5")
     order = {
         "name": "by hand",
         "documents": [{"name": "a.txt", "text": "A sentence. Another one."}],
@@ -182,7 +192,7 @@ def test_the_embedded_worker_sees_a_batch_through(start_server, database_url: st
 
 
 def test_the_embedded_worker_stops_before_the_web_processes(start_server, sqlite_url: str) -> None:
-    server = start_server(sqlite_url, EMBEDDED_WORKER="1")
+    server = start_server(sqlite_url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5")
     worker = embedded_worker_of(server)
     wait_until(lambda: '"worker_started"' in server.log.read_text(), server.tail)
     assert server.stop() == 0

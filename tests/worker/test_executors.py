@@ -35,9 +35,17 @@ def task(number: int, **payload: Any) -> Task:
     return Task(str(number), 1, 1, "ANALYZE", 1, payload)
 
 
+def runs_tasks(process: psutil.Process) -> bool:
+    """Whether it is a process of loky and not its resource tracker. One that has ended, or is a zombie, runs none."""
+    try:
+        return "popen_loky" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # psutil.ZombieProcess is one of it
+        return False
+
+
 def children_of(pid: int) -> list[psutil.Process]:
-    """The processes that run tasks, without loky's resource tracker."""
-    return [child for child in psutil.Process(pid).children() if "popen_loky" in " ".join(child.cmdline())]
+    """List the processes that run tasks."""
+    return [child for child in psutil.Process(pid).children() if runs_tasks(child)]
 
 
 # --- processes

@@ -19,7 +19,7 @@ from app.demo.run import run_demo
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.conftest import ROOT
 
@@ -28,16 +28,33 @@ DEMO = (
     "import sys; from rich.console import Console; from app.demo.run import run_demo;"
     "sys.exit(run_demo(*sys.argv[1:], Console()))"
 )
+# For what only the worker or a client does: it knows no database, only the answers of the API.
+one_database = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, shared_servers: SharedServers) -> Iterator[LiveServer]:
+    """The shared server of each kind of database. At the end it has no task that a later worker would lease."""
+    shared: LiveServer = shared_servers(request.param).server
+    yield shared
+    with shared.session() as http:
+        for batch in http.get(f"{shared.url}/api/batches?limit=200", timeout=LIMIT_SECONDS).json()["batches"]:
+            if "cancel" in batch["allowed_actions"]:
+                url = f"{shared.url}/api/batches/{batch['id']}/action"
+                http.post(url, json={"action": "cancel"}, timeout=LIMIT_SECONDS).raise_for_status()
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start processes of this project with the URL and a token in their environment. They are stopped at the end."""
+    """Start processes of this project with the URL and a token in their environment. They are stopped at the end.
+
+    Their lease requests are short: a worker ends only when its last one is answered.
+    """
     started: list[subprocess.Popen[bytes]] = []
 
     def start_process(server: LiveServer, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
         address = {"INTERLOCK_URL": server.url, "INTERLOCK_TOKEN": server.tokens["worker"]}
-        environment = {**os.environ, **address, **settings}
+        environment = {**os.environ, "INTERLOCK_WAIT_SECONDS": "0.5", **address, **settings}
         with (tmp_path / f"log-{len(started)}").open("wb") as log:
             process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)
         started.append(process)
@@ -69,10 +86,10 @@ PROMPTS = [{"name": "p", "text": "Summarise: {document}"}, {"name": "q", "text":
 LOCAL = [{"connection": "local", "model": "textstats"}]
 
 
-def test_a_batch_of_files_and_texts_is_seen_through(live_server: LiveServer, start: Start) -> None:
-    start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
-        batch = Batch(live_server, http, documents=documents(20), prompts=PROMPTS, models=LOCAL)
+def test_a_batch_of_files_and_texts_is_seen_through(server: LiveServer, start: Start) -> None:
+    start(server, "-m", "app.worker")
+    with server.session() as http:
+        batch = Batch(server, http, documents=documents(20), prompts=PROMPTS, models=LOCAL)
         files = [("files", ("a.md", b"# Title\n\nSome *text*.")), ("files", ("b.txt", "Grüße".encode("utf-16")))]
         assert http.post(f"{batch.url}/documents", files=files, timeout=LIMIT_SECONDS).status_code == 201
         batch.ask("stage")
@@ -90,15 +107,15 @@ def test_a_batch_of_files_and_texts_is_seen_through(live_server: LiveServer, sta
     assert by_name["b.txt"]["json"]["terms"][-1] == {"term": "Grüße", "count": 1}
 
 
-def test_ready_made_lines_and_a_model_that_nobody_has(live_server: LiveServer, start: Start) -> None:
+def test_ready_made_lines_and_a_model_that_nobody_has(server: LiveServer, start: Start) -> None:
     line = (
         '{"custom_id":"c%d","method":"POST","url":"/v1/chat/completions",'
         '"body":{"model":"%s","messages":[{"role":"user","content":"Hello there, you two."}]}}\n'
     )
     lines = "".join(line % (n, "textstats" if n else "gpt") for n in range(5))
-    start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
-        batch = Batch(live_server, http, lines=lines.encode())
+    start(server, "-m", "app.worker")
+    with server.session() as http:
+        batch = Batch(server, http, lines=lines.encode())
         batch.ask("stage")
         batch.reach("STAGED")
         batch.ask("run")
@@ -110,37 +127,38 @@ def test_ready_made_lines_and_a_model_that_nobody_has(live_server: LiveServer, s
     assert results["c1"]["result"]["usage"]["input_tokens"] == 4
 
 
-def test_a_document_that_cannot_be_read_fails_the_staging_in_a_sentence(live_server: LiveServer, start: Start) -> None:
-    start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
-        batch = Batch(live_server, http, prompts=PROMPTS, models=LOCAL)
+@one_database
+def test_a_document_that_cannot_be_read_fails_the_staging_in_a_sentence(server: LiveServer, start: Start) -> None:
+    start(server, "-m", "app.worker")
+    with server.session() as http:
+        batch = Batch(server, http, prompts=PROMPTS, models=LOCAL)
         http.post(f"{batch.url}/documents", files=[("files", ("scan.pdf", b"%PDF-1.7\0"))], timeout=LIMIT_SECONDS)
         batch.ask("stage")
         wait_until(lambda: batch.show()["state"] == "FAILED")
         failure = batch.show()["failure"]
-        task = http.get(f"{live_server.url}/api/tasks/{failure['task_id']}", timeout=LIMIT_SECONDS).json()
+        task = http.get(f"{server.url}/api/tasks/{failure['task_id']}", timeout=LIMIT_SECONDS).json()
     assert failure["code"] == "staging_failed"
     assert task["error"]["code"] == "unreadable"
     assert "'scan.pdf'" in task["error"]["message"]
 
 
-def test_a_folder_of_all_kinds_is_seen_through(live_server: LiveServer, start: Start, tmp_path: Path) -> None:
+def test_a_folder_of_all_kinds_is_seen_through(server: LiveServer, start: Start, tmp_path: Path) -> None:
     """Unreadable documents are left out, each with its reason. A link out of the root is tested in another batch."""
     root = tmp_path / "root"
     written = write_documents(root / "in", 120, seed=7)
     (root / "copy.txt").write_bytes(written[0].path.read_bytes())
-    start(live_server, "-m", "app.worker", INTERLOCK_DOCUMENTS_ROOT=str(root))
+    start(server, "-m", "app.worker", INTERLOCK_DOCUMENTS_ROOT=str(root))
     options = {"on_unreadable": "skip"}
-    with live_server.session() as http:
+    with server.session() as http:
         sent = [{"folder": "**/*"}]
-        batch = Batch(live_server, http, documents=sent, prompts=PROMPTS[:1], models=LOCAL, options=options)
+        batch = Batch(server, http, documents=sent, prompts=PROMPTS[:1], models=LOCAL, options=options)
         batch.ask("stage")
         staging = batch.reach("STAGED")["progress"]["staging"]
         batch.ask("run")
         batch.reach("COMPLETED")
         read = {line["document"]["name"]: line["result"] for line in batch.results()}
         tasks = http.get(f"{batch.url}/tasks?limit=200", timeout=LIMIT_SECONDS).json()["tasks"]
-        folder = http.get(f"{live_server.url}/api/tasks/{tasks[0]['id']}", timeout=LIMIT_SECONDS).json()
+        folder = http.get(f"{server.url}/api/tasks/{tasks[0]['id']}", timeout=LIMIT_SECONDS).json()
     unreadable = {f"in/{each.path.parent.name}/{each.name}" for each in written if not each.readable}
     assert (staging["total"], staging["skipped"], staging["failed"]) == (121, 12, 0)
     assert len(read) == 108
@@ -151,10 +169,11 @@ def test_a_folder_of_all_kinds_is_seen_through(live_server: LiveServer, start: S
     assert skipped.keys() <= unreadable
 
 
-def test_a_folder_where_no_worker_has_a_root(live_server: LiveServer, start: Start) -> None:
-    start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
-        batch = Batch(live_server, http, documents=[{"folder": "**/*"}], prompts=PROMPTS, models=LOCAL)
+@one_database
+def test_a_folder_where_no_worker_has_a_root(server: LiveServer, start: Start) -> None:
+    start(server, "-m", "app.worker")
+    with server.session() as http:
+        batch = Batch(server, http, documents=[{"folder": "**/*"}], prompts=PROMPTS, models=LOCAL)
         batch.ask("stage")
         wait_until(lambda: batch.show()["state"] == "FAILED")
     assert "INTERLOCK_DOCUMENTS_ROOT" in batch.show()["failure"]["message"]
@@ -165,7 +184,7 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
 ) -> None:
     port = free_port()
     server = start_server(sqlite_url, port=port)
-    start(server, "-m", "app.worker", "--concurrency", "2", "--handler", "local=tests.worker.sample_handlers:slow")
+    start(server, "-m", "app.worker", "--concurrency", "4", "--handler", "local=tests.worker.sample_handlers:slow")
     with server.session() as http:
         models = [{"connection": "local", "model": "slow"}]
         batch = Batch(
@@ -189,8 +208,8 @@ def test_a_service_that_is_killed_and_started_again_loses_no_answer(
     assert all(line["result"]["text"] == f"answer to {line['task_id']}" for line in results)
 
 
-def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: str, start: Start) -> None:
-    server = start_server(sqlite_url)
+@one_database
+def test_sigterm_gives_real_leases_back_unharmed(server: LiveServer, start: Start) -> None:
     worker = start(
         server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:deaf", "--grace-seconds", "1"
     )
@@ -210,8 +229,8 @@ def test_sigterm_gives_real_leases_back_unharmed(start_server: Any, sqlite_url: 
         assert all(task["attempt"] == 0 for task in tasks if task["kind"] == "ANALYZE")
 
 
-def test_a_cancelled_batch_stops_the_work_on_it(start_server: Any, sqlite_url: str, start: Start) -> None:
-    server = start_server(sqlite_url)
+@one_database
+def test_a_cancelled_batch_stops_the_work_on_it(server: LiveServer, start: Start) -> None:
     worker = start(
         server, "-m", "app.worker", "--handler", "local=tests.worker.sample_handlers:slow", "--concurrency", "1"
     )
@@ -231,10 +250,11 @@ def test_a_cancelled_batch_stops_the_work_on_it(start_server: Any, sqlite_url: s
     assert worker.poll() is None
 
 
-def test_the_minimal_worker_sees_a_batch_through(live_server: LiveServer, start: Start) -> None:
-    start(live_server, "examples/minimal_worker.py")
-    with live_server.session() as http:
-        batch = Batch(live_server, http, documents=documents(3), prompts=PROMPTS[:1], models=LOCAL)
+def test_the_minimal_worker_sees_a_batch_through(start_server: Any, sqlite_url: str, start: Start) -> None:
+    server = start_server(sqlite_url)  # of its own: the lease request of a worker that was ended may still be granted
+    start(server, "examples/minimal_worker.py")
+    with server.session() as http:
+        batch = Batch(server, http, documents=documents(3), prompts=PROMPTS[:1], models=LOCAL)
         batch.ask("stage")
         batch.reach("STAGED")
         batch.ask("run")
@@ -252,9 +272,16 @@ def shown(server: LiveServer, token: str | None = None, url: str | None = None) 
     return run_demo(url or server.url, token or server.tokens["operator"], console), output.getvalue()
 
 
-def test_the_demo_goes_through_and_prints_results_and_audit_trail(live_server: LiveServer, start: Start) -> None:
-    start(live_server, "-m", "app.worker")
-    code, output = shown(live_server)
+def demo_batches(server: LiveServer, http: requests.Session) -> list[dict[str, Any]]:
+    """List the batches of the demo, the newest first."""
+    query = {"name": demo_batch.NAME, "limit": "200"}
+    answer = http.get(f"{server.url}/api/batches", params=query, timeout=LIMIT_SECONDS)
+    return [batch for batch in answer.json()["batches"] if batch["name"] == demo_batch.NAME]
+
+
+def test_the_demo_goes_through_and_prints_results_and_audit_trail(server: LiveServer, start: Start) -> None:
+    start(server, "-m", "app.worker")
+    code, output = shown(server)
     assert code == 0
     for part in ("18 documents x 2 prompts x 1 model", "staging 18/18", "36 results for 36 tasks", "tasks_finished"):
         assert part in output
@@ -262,85 +289,90 @@ def test_the_demo_goes_through_and_prints_results_and_audit_trail(live_server: L
 
 
 def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
-    live_server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
+    server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = (live_server.url, live_server.tokens["operator"])
-    with live_server.session() as http:
-        killed = start(live_server, "-c", DEMO, *arguments)
-        batches = f"{live_server.url}/api/batches"
-        wait_until(
-            lambda: [b for b in http.get(batches, timeout=LIMIT_SECONDS).json()["batches"] if b["state"] == "STAGING"]
-        )
+    arguments = (server.url, server.tokens["operator"])
+    with server.session() as http:
+        earlier = [batch["id"] for batch in demo_batches(server, http)]
+        killed = start(server, "-c", DEMO, *arguments)
+        wait_until(lambda: [batch for batch in demo_batches(server, http) if batch["state"] == "STAGING"])
         killed.kill()
-        start(live_server, "-m", "app.worker")
-        code, output = shown(live_server)
+        start(server, "-m", "app.worker")
+        code, output = shown(server)
         assert code == 0, output
-        assert "Continuing batch 1, which is STAG" in output
-        found = http.get(batches, timeout=LIMIT_SECONDS).json()["batches"]
+        found = [batch for batch in demo_batches(server, http) if batch["id"] not in earlier]
+        assert f"Continuing batch {found[0]['id']}, which is STAG" in output
     assert [batch["state"] for batch in found] == ["COMPLETED"]
     assert found[0]["progress"]["analysis"]["completed"] == 36
 
 
-def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(live_server: LiveServer, start: Start) -> None:
-    with live_server.session() as http:
-        start(live_server, "-m", "app.worker")
-        paused = Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
+def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(server: LiveServer, start: Start) -> None:
+    with server.session() as http:
+        start(server, "-m", "app.worker")
+        paused = Batch(server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
         paused.ask("stage")
         paused.reach("STAGED")
         http.post(f"{paused.url}/action", json={"action": "run"}, timeout=LIMIT_SECONDS)
         paused.reach("COMPLETED")
-        code, output = shown(live_server)
-        assert (code, "Batch 2 is created" in output) == (0, True)
+        code, output = shown(server)
+        newest = demo_batches(server, http)[0]["id"]
+        assert f"{server.url}/api/batches/{newest}" != paused.url
+        assert (code, f"Batch {newest} is created" in output) == (0, True)
 
 
-def test_without_a_worker_the_demo_says_so_and_ends(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_worker_the_demo_says_so_and_ends(
+    start_server: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server(sqlite_url)  # of its own: a batch that is STAGING cannot be cancelled
     monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
-    code, output = shown(live_server)
+    code, output = shown(server)
     assert code == 1
     assert "No worker seems to be running" in output
 
 
+@one_database
 def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
-    live_server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
+    server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)
-    worker = start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
+    worker = start(server, "-m", "app.worker")
+    with server.session() as http:
         body = {"documents": documents(2), "prompts": PROMPTS, "models": LOCAL, "options": {"lease_seconds": 3}}
-        batch = Batch(live_server, http, name=demo_batch.NAME, **body)
+        batch = Batch(server, http, name=demo_batch.NAME, **body)
         batch.ask("stage")
         batch.reach("STAGED")
-        worker.kill()  # its waiting lease may still be granted
+        worker.terminate()
+        worker.wait(LIMIT_SECONDS)
         batch.ask("run")
         batch.ask("pause")
         monkeypatch.setattr(demo_batch, "request_action", lambda *_: None)
-        code, output = shown(live_server)
+        code, output = shown(server)
         assert code == 1
         assert "paused it" in output
         monkeypatch.undo()
-        start(live_server, "-m", "app.worker")
-        code, output = shown(live_server)
+        start(server, "-m", "app.worker")
+        code, output = shown(server)
         assert (code, "resume: done" in output) == (0, True), output
         assert batch.show()["state"] == "COMPLETED"
 
 
-def test_a_demo_that_fails_says_why(live_server: LiveServer, start: Start) -> None:
+@one_database
+def test_a_demo_that_fails_says_why(server: LiveServer, start: Start) -> None:
     models = [{"connection": "nowhere", "model": "m"}]
-    start(live_server, "-m", "app.worker")
-    with live_server.session() as http:
-        Batch(live_server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
-    code, output = shown(live_server)
+    start(server, "-m", "app.worker")
+    with server.session() as http:
+        Batch(server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
+    code, output = shown(server)
     assert code == 1
     assert "all_tasks_failed" in output
 
 
-def test_the_demo_without_a_service_or_with_a_wrong_token(
-    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@one_database
+def test_the_demo_without_a_service_or_with_a_wrong_token(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_client, "CALL_SECONDS", 0.5)
-    code, output = shown(live_server, url=f"http://127.0.0.1:{free_port()}")
+    code, output = shown(server, url=f"http://127.0.0.1:{free_port()}")
     assert (code, "does not answer" in output) == (1, True)
-    code, output = shown(live_server, token="wrong")
+    code, output = shown(server, token="wrong")
     assert (code, "(401)" in output) == (1, True)
-    code, output = shown(live_server, token=live_server.tokens["viewer"])
+    code, output = shown(server, token=server.tokens["viewer"])
     assert (code, "(403)" in output) == (1, True)

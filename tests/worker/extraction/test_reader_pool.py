@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from app.worker.extraction import Limits, Unreadable, extract
-from app.worker.extraction.reader_pool import ReaderPool
+from app.worker.extraction.reader_pool import ReaderPool, pool_for
 from app.worker.extraction.reader_process import ROOT
 from tests.support import documents
 from tests.support.waiting import wait_until
@@ -26,7 +26,14 @@ LIMITS = Limits(seconds=2, memory_mib=400, characters=1_000_000)
 
 
 @pytest.fixture
-def pool() -> Iterator[ReaderPool]:
+def pool() -> ReaderPool:
+    """The pool that `extract` uses too with these limits: starting a reader process takes longer than most tests."""
+    return pool_for(LIMITS)
+
+
+@pytest.fixture
+def new_pool() -> Iterator[ReaderPool]:
+    """A pool that has no process yet."""
     made = ReaderPool(LIMITS)
     yield made
     made.close()
@@ -64,9 +71,9 @@ def test_a_child_that_was_killed_by_somebody_is_replaced(pool: ReaderPool) -> No
     assert still_reads(pool)
 
 
-def test_a_child_is_used_again_and_knows_no_secret(pool: ReaderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_used_again_and_knows_no_secret(new_pool: ReaderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERLOCK_TOKEN", "secret")
-    first, second = (pool.read(f"{HERE}:chatter", b"", None).text for _ in range(2))
+    first, second = (new_pool.read(f"{HERE}:chatter", b"", None).text for _ in range(2))
     assert first == second
     assert "INTERLOCK_TOKEN" not in first
 
