@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from app.worker.__main__ import main
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.conftest import ROOT
 from tests.worker.fake_service import FakeService
@@ -20,10 +22,12 @@ GATED = ("--handler", "test=tests.worker.sample_handlers:gated")
 DEAF = ("--handler", "test=tests.worker.sample_handlers:deaf")
 
 
-def command(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def command(
+    *options: str, program: tuple[str, str] = ("-m", "app.worker"), **environment: str
+) -> "subprocess.CompletedProcess[str]":
     settings = {k: v for k, v in os.environ.items() if not k.startswith(("INTERLOCK_", "OPENAI_"))} | environment
     return subprocess.run(
-        [sys.executable, "-m", "app.worker", *options],
+        [sys.executable, *program, *options],
         cwd=ROOT, env=settings, capture_output=True, text=True, timeout=LIMIT_SECONDS,
     )  # fmt: skip
 
@@ -98,7 +102,7 @@ def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
 
 
 def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(service: FakeService, start_worker: Start) -> None:
-    process = start_worker()
+    process = start_worker("--wait-seconds", "0.2")
     service.wait_for(lambda: service.calls["lease"])
     service.token = "another"
     _, output = process.communicate(timeout=LIMIT_SECONDS)
@@ -154,15 +158,34 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         (("--token", "t", "--stage-handler", "nothing"), "does not name a function"),
         (("--token", "t", "--executor", "nothing"), "does not name a function"),
         (("--token", "t", "--executor", "dask"), "go together"),
-        (("--token", "t", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1"), "no scheduler answers"),
         (("--token", "t", "--concurrency", "0"), "not in the range"),
         (("--token", "t", "--connections", "/no/such/file"), "cannot be read"),
         (("--token", "t", "--connections", "examples/connections.toml"), "OPENAI_API_KEY is not set"),
         (("--token", "t", "--connections", "x.toml", "--executor", "processes"), "needs --executor threads"),
     ],
 )
-def test_wrong_options_are_explained_in_a_sentence(options: tuple[str, ...], sentence: str) -> None:
-    done = command(*options)
-    assert done.returncode == 2
-    assert sentence in re.sub(r"\s+", " ", done.stderr)
-    assert "Traceback" not in done.stderr
+def test_wrong_options_are_explained_in_a_sentence(
+    options: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process: to start one takes a second, and connections/test_process.py does it for a wrong file."""
+    monkeypatch.chdir(ROOT)
+    withheld = {name: None for name in os.environ if name.startswith(("INTERLOCK_", "OPENAI_"))}
+    done = CliRunner().invoke(main, options, env=withheld, prog_name="python -m app.worker")
+    assert_explained(done.exit_code, done.stderr, sentence)
+
+
+def test_a_scheduler_that_does_not_answer_is_explained_in_a_sentence() -> None:
+    """In a process of its own, which the threads of Dask's client end with."""
+    program = (
+        "from app.worker import dask_executor; dask_executor.CONNECT_SECONDS = 0.2;"
+        "from app.worker.__main__ import main; main()"
+    )
+    options = ("--token", "t", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    done = command(*options, program=("-c", program))
+    assert_explained(done.returncode, done.stderr, "no scheduler answers")
+
+
+def assert_explained(exit_code: int, stderr: str, sentence: str) -> None:
+    assert exit_code == 2
+    assert sentence in re.sub(r"\s+", " ", stderr)
+    assert "Traceback" not in stderr
