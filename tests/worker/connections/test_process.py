@@ -20,11 +20,11 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def connections(tmp_path: Path, model_server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with two connections to the model server: with 1 and with 120 requests per minute."""
+    """A file with three connections to the model server: with 1, 120 and 6000 requests per minute."""
     monkeypatch.setenv("LAB_KEY", KEY)
     path = tmp_path / "connections.toml"
     path.write_text(f"""
-        jsonl = "lab"
+        jsonl = "quick"
         [slow]
         base_url = "{model_server.url}"
         requests_per_minute = 1
@@ -32,6 +32,11 @@ def connections(tmp_path: Path, model_server: MisbehavingServer, monkeypatch: py
         base_url = "{model_server.url}"
         api_key_env = "LAB_KEY"
         requests_per_minute = 120
+        models = {{ "*" = {{ input = 1, output = 1 }} }}
+        [quick]
+        base_url = "{model_server.url}"
+        api_key_env = "LAB_KEY"
+        requests_per_minute = 6000
         models = {{ "*" = {{ input = 1, output = 1 }} }}
     """)
     return path
@@ -55,7 +60,7 @@ def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
 ) -> None:
     prompt = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
     slow = service.add(4, connection="slow", **prompt)
-    others = service.add(4, connection="lab", **prompt)
+    others = service.add(4, connection="quick", **prompt)
     start_worker("--connections", str(connections), "--concurrency", "4")
     service.wait_for(lambda: service.tasks[slow[0]].status == "COMPLETED")
     # Three of the four threads wait for the slow connection; the fourth does all other tasks.
