@@ -14,11 +14,12 @@ def hold_against(shown: str, said: str, where: str) -> None:
     status, *headers = head.strip().splitlines()
     real_status, *real_headers = real_head.splitlines()
     assert real_status == status, f"{where} shows {status}, the answer is\n{said}"
-    sent = dict(line.split(": ", 1) for line in real_headers if ": " in line)
+    # Names of headers have no case (RFC 9110, section 5.1).
+    sent = {name.lower(): value for name, _, value in (line.partition(": ") for line in real_headers)}
     for line in headers:
-        name, value = line.split(": ", 1)
-        assert name in sent, f"{where} shows the header {name}, the answer has none"
-        assert _matches(value, sent[name]), f"{where} shows {line}, the answer has {sent[name]}"
+        name, _, value = line.partition(": ")
+        assert name.lower() in sent, f"{where} shows the header {name}, the answer has none"
+        assert _matches(value, sent[name.lower()]), f"{where} shows {line}, the answer has {sent[name.lower()]}"
     try:
         wanted = documents(body)
     except json.JSONDecodeError:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.transitions import BatchState
 from app.errors import NotFound, Refusal, StateRefused, VersionMismatch
-from app.models import Document, Model, Prompt, ReadyTask
+from app.models import Document, LateResult, Model, Prompt, ReadyTask
 from app.services import Services
 from app.services.batch.orders import Order
 from app.services.input import edits, ready_tasks
@@ -141,7 +141,7 @@ def test_an_archived_batch_is_gone_for_every_caller(services: Services, state: s
     if leased:
         with pytest.raises(Refusal):
             stories.complete(services, leased)
-        assert len(stories.task(services, leased["id"])["late_results"]) == 1
+        assert [row.task_id for row in stories.rows_of(services, LateResult)] == [int(leased["id"])]
 
 
 def test_an_edit_of_another_version_is_refused(services: Services) -> None:

@@ -270,5 +270,5 @@ def test_a_report_counts_though_the_batch_is_archived_before_its_event(
 
     monkeypatch.setattr(services.batches, "_take", take_and_let_others_act)
     complete(services, leased)
-    assert task(services, leased["id"])["status"] == "COMPLETED"
+    assert the_task(services, leased).status == "COMPLETED"
     assert stories.trail(services, batch_id)[-2:] == ["tasks_finished", "archive"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.models import Task
 from app.services import Services
 from app.services.input import edits
 from app.services.upkeep import samples
@@ -105,7 +106,8 @@ def test_a_lease_that_runs_out_after_its_batch_was_put_away(
     stories.let_leases_run_out(services, leases)
     caplog.clear()
     services.sweeper.sweep()
-    assert [stories.task(services, each["id"])["status"] for each in leases] == ["FAILED", "FAILED"]
+    ended = [row.status for row in stories.rows_of(services, Task) if str(row.id) in {each["id"] for each in leases}]
+    assert ended == ["FAILED", "FAILED"]
     assert view(services, other)["failure"]["code"] == "all_tasks_failed"
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
