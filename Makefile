@@ -20,11 +20,12 @@ run: $(RUN_STAMP) ## install what is missing and start the service at http://127
 demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a temporary one
 	@exec $(PY) -m app.cli demo $(ARGS)
 
+# More processes than cores: half of the time a test waits for a process that it started.
 test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
-	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@exec $(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
 soak: $(DEV_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
-	@SOAK=1 exec $(PY) -m pytest -n 2 --dist worksteal -m "soak or hypothesis" $(ARGS)
+	@SOAK=1 exec $(PY) -m pytest -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
 
 # The tests start hundreds of processes, each of which would compile the program again.
 test soak: export PYTHONDONTWRITEBYTECODE :=
