@@ -28,7 +28,7 @@ from tests.support.engines import engine_for
 from tests.support.memory import memory_folder
 from tests.support.postgres import NoPostgres, private_postgres
 from tests.support.row_locks import HoldRow, row_locks
-from tests.support.server import ROLES, LiveServer, Shared, SharedServers, StartServer, running_server
+from tests.support.server import ROLES, LiveServer, SharedServers, StartServer, running_server, servers_once
 
 OPENED = pytest.StashKey[ExitStack]()
 POSTGRES_URL = pytest.StashKey[str]()
@@ -219,13 +219,14 @@ def start_server() -> Iterator[StartServer]:
 def shared_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
     """Start a server on a kind of database, `shared_servers("sqlite", workers=2)`, or give the one that runs."""
     with ExitStack() as running:
+        yield servers_once(new_database, running)
 
-        @cache
-        def start(kind: str, workers: int = 1) -> Shared:
-            url = running.enter_context(new_database(kind))
-            return Shared(running.enter_context(running_server(url, workers)), url)
 
-        yield start
+@pytest.fixture(scope="module")
+def module_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
+    """As `shared_servers`, for tests with workers: a worker leases any task, also one that other tests left behind."""
+    with ExitStack() as running:
+        yield servers_once(new_database, running)
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ def test_it_reads_only_what_is_leased(client: ApiClient) -> None:
     assert worker.get("/api/documents/999999/content").status_code == 404
 
 
-def test_the_real_worker_downloads_what_it_stages(shared_servers: SharedServers) -> None:
-    server = shared_servers("sqlite").server
+def test_the_real_worker_downloads_what_it_stages(module_servers: SharedServers) -> None:
+    server = module_servers("sqlite").server
     with server.session() as http:
         batches = f"{server.url}/api/batches"
         model = {"connection": "local", "model": "textstats"}

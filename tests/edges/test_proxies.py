@@ -30,8 +30,8 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def server(shared_servers: SharedServers) -> LiveServer:
-    return shared_servers("sqlite").server
+def server(module_servers: SharedServers) -> LiveServer:
+    return module_servers("sqlite").server
 
 
 @pytest.fixture(scope="module")

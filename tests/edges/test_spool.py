@@ -19,8 +19,8 @@ Start = Callable[..., WorkerProcess]
 
 
 @pytest.fixture
-def server(shared_servers: SharedServers) -> LiveServer:
-    return shared_servers("sqlite").server
+def server(module_servers: SharedServers) -> LiveServer:
+    return module_servers("sqlite").server
 
 
 @pytest.fixture

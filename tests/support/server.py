@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import requests
 
+from tests.support.databases import NewDatabase
 from tests.support.postgres import free_port
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
@@ -140,3 +142,14 @@ def running_server(
             ended_before = process.poll() is not None
             exit_code = server.stop()
             assert ended_before or exit_code == 0, f"The server ended with {exit_code}.\n{server.tail()}"
+
+
+def servers_once(new_database: NewDatabase, running: ExitStack) -> SharedServers:
+    """Make what starts a server on a kind of database once, and gives the one that runs from then on."""
+
+    @cache
+    def start(kind: str, workers: int = 1) -> Shared:
+        url = running.enter_context(new_database(kind))
+        return Shared(running.enter_context(running_server(url, workers)), url)
+
+    return start

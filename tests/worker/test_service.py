@@ -33,9 +33,9 @@ one_database = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, shared_servers: SharedServers) -> Iterator[LiveServer]:
-    """The shared server of each kind of database. At the end it has no task that a later worker would lease."""
-    shared: LiveServer = shared_servers(request.param).server
+def server(request: pytest.FixtureRequest, module_servers: SharedServers) -> Iterator[LiveServer]:
+    """The server of each kind of database. At the end it has no task that a later worker would lease."""
+    shared: LiveServer = module_servers(request.param).server
     yield shared
     with shared.session() as http:
         for batch in http.get(f"{shared.url}/api/batches?limit=200", timeout=LIMIT_SECONDS).json()["batches"]:
