@@ -25,7 +25,7 @@ BODY_BYTES_PER_SECOND = 8 * 1024
 READER_SECONDS = 10
 MOST_CONNECTIONS = 2_000
 HEAD_BYTES = 64 * 1024
-ANSWER_BYTES = 64 * 1024 * 1024  # of an answer that its reader has not taken, before its thread has to wait
+ANSWER_BYTES = 8 * 1024 * 1024  # of an answer that its reader has not taken, before its thread has to wait
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
