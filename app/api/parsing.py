@@ -8,7 +8,7 @@ import orjson
 from flask import Request, request
 from webargs.flaskparser import FlaskParser
 
-from app.domain.json_text import writable_json
+from app.domain.answer.json_text import writable_json
 from app.errors import Invalid, NotJson, UnsupportedMediaType
 from app.web.content_encoding import refuse_compressed
 

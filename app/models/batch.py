@@ -10,8 +10,8 @@ from sqlalchemy import JSON, CheckConstraint, Dialect, ForeignKey, Index, LargeB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable
-from app.domain.server_answers import OnTruncated
 from app.domain.transitions import INITIAL, BatchState
 
 

@@ -6,9 +6,9 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.domain import new_batch as rules
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable
 from app.domain.roles import OPERATORS
-from app.domain.server_answers import OnTruncated
 from app.errors import Invalid, Refusal
 from app.services.input import edits
 from app.services.input.json_lines import read_lines

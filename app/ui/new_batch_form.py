@@ -8,10 +8,10 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from app.domain import new_batch as rules
-from app.domain.answer_schemas import objection_to_schema, objection_together
+from app.domain.answer.answer_schemas import objection_to_schema, objection_together
+from app.domain.answer.json_text import writable_json
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
-from app.domain.json_text import writable_json
-from app.domain.server_answers import OnTruncated
 from app.errors import Invalid
 
 # The options in the form, in its order; the other options have their defaults.

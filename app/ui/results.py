@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from app.domain.answers import comparable
-from app.domain.differences import differences
+from app.domain.answer.answers import comparable
+from app.domain.answer.differences import differences
 from app.domain.ids import plain_number
 from app.domain.roles import READERS
 from app.errors import Invalid

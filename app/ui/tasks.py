@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import orjson
 from flask import Blueprint, render_template, request
 
-from app.domain.answers import answer_of
+from app.domain.answer.answers import answer_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.roles import READERS
 from app.errors import Invalid

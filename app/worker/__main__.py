@@ -11,7 +11,6 @@ import stamina
 
 from app.logging import configure
 from app.worker.arguments import checked_function, checked_handlers, checked_url, connection_handlers, read_token
-from app.worker.client import Address, Client
 from app.worker.documents_root import DocumentsRoot
 from app.worker.executors import make_executor
 from app.worker.exit import exit_process, stop_on_signals
@@ -19,7 +18,8 @@ from app.worker.extraction import Limits
 from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.options import Options
-from app.worker.spool import Spool
+from app.worker.reporting.spool import Spool
+from app.worker.service.client import Address, Client
 from app.worker.stager import Stager
 from app.worker.task import Handler
 from app.worker.worker import Worker
@@ -119,7 +119,7 @@ def main(
     Exit codes: 0 stopped by a signal, 1 reports were lost or the worker failed, 2 the service refuses the token.
     """
     configure(log_level)
-    stamina.instrumentation.set_on_retry_hooks([])  # app/worker/outage.py logs an outage, with fewer lines
+    stamina.instrumentation.set_on_retry_hooks([])  # app/worker/service/outage.py logs an outage, with fewer lines
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
     limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB)

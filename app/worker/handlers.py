@@ -8,9 +8,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from app.worker.answers.json_answers import check_result
 from app.worker.connections.settings import READY_MADE
-from app.worker.json_answers import check_result
-from app.worker.reports import Report, completed, of_exception
+from app.worker.reporting.reports import Report, completed, of_exception
 from app.worker.task import Handler, Task, TaskFailed
 from app.worker.textstats.handler import textstats
 

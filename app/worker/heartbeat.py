@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-from app.worker.client import MAX_LEASES, Client
 from app.worker.held_leases import HeldLeases, Lease
-from app.worker.service_answers import Refused, Unauthorized, Unavailable
+from app.worker.service.client import MAX_LEASES, Client
+from app.worker.service.service_answers import Refused, Unauthorized, Unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.worker.client import Client
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.options import Options
-from app.worker.outbox import Outbox
-from app.worker.retries import call_with_retries
-from app.worker.service_answers import NOT_THE_SERVICE, Unavailable
+from app.worker.reporting.outbox import Outbox
+from app.worker.service.client import Client
+from app.worker.service.retries import call_with_retries
+from app.worker.service.service_answers import NOT_THE_SERVICE, Unavailable
 from app.worker.task import Task
 from app.worker.task_runner import TaskRunner
 

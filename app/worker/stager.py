@@ -9,12 +9,12 @@ import mimetypes
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.worker.client import Address
 from app.worker.documents_root import DocumentsRoot
-from app.worker.download import Download
 from app.worker.extraction import Extracted, Limits, Unreadable, extract
 from app.worker.extraction.kinds import BY_ENDING, MEDIA_TYPES
 from app.worker.pattern_search import NotFoundThere, PathRefused, TooManyFiles
+from app.worker.service.client import Address
+from app.worker.service.download import Download
 from app.worker.task import Task, TaskFailed
 
 MAX_SIZE = 2**53  # the largest integer that every JSON parser reads exactly

@@ -10,8 +10,8 @@ import structlog
 
 from app.worker.handlers import Handlers, perform
 from app.worker.held_leases import HeldLeases, Lease
-from app.worker.outbox import Outbox
-from app.worker.reports import Report, of_exception
+from app.worker.reporting.outbox import Outbox
+from app.worker.reporting.reports import Report, of_exception
 from app.worker.task import TaskFailed
 
 log = structlog.get_logger(__name__)

@@ -15,15 +15,15 @@ from concurrent.futures import Executor
 
 import structlog
 
-from app.worker.client import Client
 from app.worker.handlers import Handlers
 from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.lease_loop import LeaseLoop
 from app.worker.options import Options
-from app.worker.outbox import Outbox
-from app.worker.service_answers import Refused, Unauthorized, Unavailable
-from app.worker.spool import Spool
+from app.worker.reporting.outbox import Outbox
+from app.worker.reporting.spool import Spool
+from app.worker.service.client import Client
+from app.worker.service.service_answers import Refused, Unauthorized, Unavailable
 from app.worker.task_runner import TaskRunner
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import BigId
-from app.domain.server_answers import OnTruncated
+from app.domain.answer.server_answers import OnTruncated
 from app.models.batch import one_of
 
 revision = "0006"

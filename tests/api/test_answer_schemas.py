@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.domain.answer_schemas import MOST_SCHEMA_BYTES, MOST_SCHEMAS_BYTES
+from app.domain.answer.answer_schemas import MOST_SCHEMA_BYTES, MOST_SCHEMAS_BYTES
 from tests.api.lives import MODEL, PROMPT, act, answered, complete, create, finish_all, lease, refused
 from tests.support.client import ApiClient
 

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 import requests
 
-from app.worker.client import Address, Client
+from app.worker.service.client import Address, Client
 from tests.support.batches import Batch
 from tests.support.databases import postgres_database
 from tests.support.server import LiveServer, running_server

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from app.worker import Task, schema_check
+from app.worker import Task
+from app.worker.answers import schema_check
 from app.worker.extraction.limits import Limits
 from app.worker.handlers import perform
 from tests.support.client import ApiClient

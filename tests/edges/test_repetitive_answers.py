@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain import differences as compared
-from app.domain.differences import MOST_WORDS, In, differences
+from app.domain.answer import differences as compared
+from app.domain.answer.differences import MOST_WORDS, In, differences
 
 
 class Counted(str):

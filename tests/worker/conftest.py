@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.worker import outage, retries
-from app.worker.client import Address, Client
+from app.worker.service import outage, retries
+from app.worker.service.client import Address, Client
 from tests.worker.fake_service import FakeService
 
 ROOT = Path(__file__).parents[2]

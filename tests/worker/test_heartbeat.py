@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from app.worker import heartbeat as module
-from app.worker.client import Client
 from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
-from app.worker.service_answers import Unauthorized
+from app.worker.service.client import Client
+from app.worker.service.service_answers import Unauthorized
 from app.worker.task import Task
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.fake_service import FakeService

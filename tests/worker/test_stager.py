@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.worker import Task, TaskFailed, download
-from app.worker.client import Address
+from app.worker import Task, TaskFailed
 from app.worker.documents_root import DocumentsRoot
 from app.worker.extraction import Limits
 from app.worker.extraction.encodings import decode_text
+from app.worker.service import download
+from app.worker.service.client import Address
 from app.worker.stager import Stager
 from tests.support import documents
 from tests.worker.fake_service import FakeService

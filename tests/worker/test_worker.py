@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.worker import Task, TaskFailed, lease_loop, task_runner, unsent_reports
+from app.worker import Task, TaskFailed, lease_loop, task_runner
 from app.worker import worker as module
-from app.worker.client import Address, Client
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers
 from app.worker.options import Options
+from app.worker.reporting import unsent_reports
+from app.worker.service.client import Address, Client
 from app.worker.worker import Worker
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker import sample_handlers

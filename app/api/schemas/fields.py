@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from app.domain.answer_schemas import objection_to_schema, objection_together
+from app.domain.answer.answer_schemas import objection_to_schema, objection_together
 from app.domain.documents import usable_media_type
 
 

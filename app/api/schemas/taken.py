@@ -23,11 +23,11 @@ from app.api.schemas.fields import (
 )
 from app.domain import documents
 from app.domain import new_batch as rules
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable, objection_to_pattern
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
 from app.domain.roles import Role
-from app.domain.server_answers import OnTruncated
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.orders import RESERVED
 from app.services.reads.results import RESULT_FORMS

@@ -6,8 +6,8 @@ from typing import IO, Any
 
 import orjson
 
-from app.domain.endpoints import objection_to_url
-from app.domain.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
+from app.domain.answer.endpoints import objection_to_url
+from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.errors import Invalid, TooLarge
 from app.services.input.ready_tasks import ReadyTasks
 

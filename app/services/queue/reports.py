@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.domain.answer.server_answers import OnTruncated, is_truncated
 from app.domain.documents import leaves_out
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Judgement, Standing, judge, token_attempt
 from app.domain.leases import FINISHED, RELEASED, Outcome, TaskKind, TaskStatus
-from app.domain.server_answers import OnTruncated, is_truncated
 from app.domain.task_endings import LeaseEvent
 from app.domain.transitions import BatchState
 from app.domain.usage import CallUsage

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from app.db import reading
+from app.domain.answer.openai_bodies import openai_body
+from app.domain.answer.server_answers import is_response
 from app.domain.leases import FINISHED, TaskKind, TaskStatus
-from app.domain.openai_bodies import openai_body
-from app.domain.server_answers import is_response
 from app.domain.times import rfc3339
 from app.models import ReadyTask, Task
 from app.services.batch.batch_rows import look

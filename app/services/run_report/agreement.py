@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, bindparam, select, tuple_
 
 from app.db import reading
-from app.domain.answers import answer_of, comparable, has_score, score_of
+from app.domain.answer.answers import answer_of, comparable, has_score, score_of
 from app.domain.leases import TaskStatus
 from app.models import Task
 

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tuple_
 
 from app.db import reading
-from app.domain.answers import answer_of, has_score, score_of
+from app.domain.answer.answers import answer_of, has_score, score_of
 from app.domain.leases import TaskKind
 from app.domain.money import cost
 from app.errors import NotFound

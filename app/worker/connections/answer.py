@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.worker.answers.found_json import without_thoughts
 from app.worker.connections.tokens import Tokens
-from app.worker.found_json import without_thoughts
 from app.worker.task import TaskFailed
 
 LONGEST_WORDS = 1_000  # characters of a refusal in a message

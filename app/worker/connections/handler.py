@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from app.worker.answers.json_answers import NotJson, parse_json
 from app.worker.connections import body_errors
 from app.worker.connections.access import Access
 from app.worker.connections.answer import Answer, objection
@@ -14,7 +15,6 @@ from app.worker.connections.model_server import ModelServer, Reply
 from app.worker.connections.rate_limiter import RateLimiter
 from app.worker.connections.settings import Connection
 from app.worker.connections.tokens import Tokens, tokens_of
-from app.worker.json_answers import NotJson, parse_json
 from app.worker.task import Task, TaskFailed
 
 PAUSE_SECONDS = 1.0  # after a 429 without Retry-After

@@ -12,10 +12,10 @@ from typing import Any, cast
 import httpx2
 import openai
 
+from app.worker.answers.lenient_json import loads
 from app.worker.connections.failures import HIDDEN, failure_of
 from app.worker.connections.settings import Connection
-from app.worker.lenient_json import loads
-from app.worker.loopback import is_loopback
+from app.worker.service.loopback import is_loopback
 from app.worker.task import TaskFailed
 
 MIN_SECRET_CHARACTERS = 16  # of a key; a shorter one may be a word of an answer

@@ -1,6 +1,6 @@
 """The endpoints that the worker answers are those that the import of lines takes."""
 
-from app.domain.endpoints import ENDPOINTS, objection_to_url
+from app.domain.answer.endpoints import ENDPOINTS, objection_to_url
 from app.worker.connections.endpoints import READERS, path_of
 
 
