@@ -17,6 +17,7 @@ from bench.api_caller import Caller
 from bench.options import WEB_PROCESSES, Bench
 from config import Config
 from tests.support.databases import postgres_database
+from tests.support.process import new_interpreter
 from tests.support.server import LiveServer, running_server
 
 
@@ -57,7 +58,7 @@ def deployed(bench: Bench, database_url: str | None = None, workers: int = WEB_P
         with postgres_database(bench.postgres_url) as url, deployed(bench, url, workers) as made:
             yield made
         return
-    with running_server(database_url, workers=workers) as server:
+    with running_server(database_url, workers=workers, start=new_interpreter) as server:
         services = build(Config(database_url=database_url))
         try:
             yield Deployment(server, services)

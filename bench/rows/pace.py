@@ -15,7 +15,7 @@ from bench.deployment import Deployment, DoesNotAddUp, deployed
 from bench.options import Bench
 from bench.results import Result
 from tests.support.foreign_server import CAME, ForeignServer, foreign_server
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 PER_MINUTE, MIN_CALLS = 600, 540
 MINUTES, MINUTE_SECONDS = 3, 60.0

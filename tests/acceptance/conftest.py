@@ -2,18 +2,17 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.foreign_server import ForeignServer, foreign_server
-from tests.support.server import ROOT, LiveServer
+from tests.support.process import PythonProcess
+from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
-StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+StartWorker = Callable[..., PythonProcess]
 LATENCY_MS = 40
 
 
@@ -33,13 +32,13 @@ def start_worker(
         f'[lab]\nbase_url = "{model_server.url}"\nconcurrency = 8\n'
         'models = { "*" = { input = 0, output = 1_000_000 } }\n'  # a token of an answer costs 1
     )
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[PythonProcess] = []
 
-    def start(server: LiveServer, *options: str) -> "subprocess.Popen[bytes]":
+    def start(server: LiveServer, *options: str) -> PythonProcess:
         settings = {"INTERLOCK_URL": server.url, "INTERLOCK_TOKEN": server.tokens["worker"]}
-        command = [sys.executable, "-m", "app.worker", "--connections", str(connections), *options]
-        with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
-            started.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log))
+        log = tmp_path / f"worker-{len(started)}.log"
+        options = ("--connections", str(connections), *options)
+        started.append(PythonProcess("-m", "app.worker", *options, env={**os.environ, **settings}, output=log))
         return started[-1]
 
     yield start

@@ -2,8 +2,6 @@
 
 import os
 import secrets
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +12,8 @@ import requests
 from tests.concurrency.failpoints import HEADER
 from tests.concurrency.over_http import Caller
 from tests.support.postgres import free_port
-from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer, wait_until_ready
+from tests.support.process import PythonProcess
+from tests.support.server import KEPT_ENVIRONMENT, LiveServer, wait_until_ready
 
 # The web process is forked from one that has imported everything: it is there again in a moment.
 COMMAND = "gunicorn --preload --workers 1 --worker-class gthread --threads 2 --no-control-socket --bind"
@@ -29,11 +28,7 @@ def mortal_server(database_url: str) -> Iterator[LiveServer]:
     settings |= {"DATABASE_URL": database_url, "ADMIN_TOKEN": token, "SWEEPER": "0", "EMBEDDED_WORKER": "0"}
     with tempfile.TemporaryDirectory(prefix="interlock-mortal-") as folder:
         log = Path(folder, "log")
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", *COMMAND.split(), address, APPLICATION]
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=settings, stdout=output, stderr=output, start_new_session=True
-            )
+        process = PythonProcess("-m", *COMMAND.split(), address, APPLICATION, env=settings, output=log)
         server = LiveServer(f"http://{address}", process, log, {"admin": token})
         try:
             wait_until_ready(server)

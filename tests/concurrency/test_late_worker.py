@@ -18,7 +18,8 @@ from app.services.reads.task_walk import Wanted
 from tests.concurrency import stories
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import answered
-from tests.support.server import ROOT, Shared
+from tests.support.process import ROOT
+from tests.support.server import Shared
 from tests.support.waiting import wait_until
 
 # A worker that does one task: it tells what it leased, works until it is given a line, reports, and tells the answer.

@@ -2,14 +2,15 @@
 
 import os
 import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller, answered
-from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer
+from tests.support.process import PythonProcess
+from tests.support.server import KEPT_ENVIRONMENT, LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
 MOST_WORKERS = 6
@@ -39,9 +40,9 @@ def run_worker(server: LiveServer, batch_id: int, ended: Any) -> int | None:
     options = (
         "--concurrency 1 --prefetch 0 --wait-seconds 1 --log-level ERROR --handler killer=tests.concurrency.killer:die"
     )
-    command = [sys.executable, "-m", "app.worker", "--url", server.url, "--batch-id", str(batch_id), *options.split()]
+    command = ("-m", "app.worker", "--url", server.url, "--batch-id", str(batch_id), *options.split())
     environment = {**kept, "INTERLOCK_TOKEN": server.tokens["worker"]}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:
+    with PythonProcess(*command, env=environment, output=Path("/dev/null")) as worker:
         for _ in range(600):
             try:
                 return worker.wait(0.1)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 PATH = ROOT / "docs" / "contract.md"
 TEXT = PATH.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from app.domain.transitions import (
 from config import Config
 from tests.contract.page import TEXT, fields, rows, section
 from tests.docs.refusals import every_refusal
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, RENAME, ARCHIVE)
 CITATION = re.compile(r"\bcontract,? (\d)(?:(?:,| and) (\d))?", re.I)

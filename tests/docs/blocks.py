@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg2
 
 from tests.docs.shown_answers import hold_against
-from tests.support.server import KEPT_ENVIRONMENT, ROOT
+from tests.support.process import ROOT
+from tests.support.server import KEPT_ENVIRONMENT
 from tests.support.waiting import LIMIT_SECONDS
 
 _PART = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$|^<!-- (?P<note>somebody .*?) -->$", re.M | re.S)

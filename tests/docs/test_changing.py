@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint
 
 from app.domain.transitions import INITIAL, LEGAL_PAIRS
 from app.models import Base
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 PAGE = (ROOT / "docs" / "changing.md").read_text(encoding="utf-8")
 RECIPES = ["Add an action or an event", "Add a state", "Add a column", "Add a setting", "Add a page", "Add a route"]

@@ -8,7 +8,7 @@ from app.domain.failures import MESSAGES
 from app.domain.leases import POISONED, TOO_LARGE
 from app.errors import Refusal
 from tests.docs.refusals import every_refusal
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 PAGE = (ROOT / "docs" / "errors.md").read_text()
 

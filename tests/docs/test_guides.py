@@ -13,7 +13,8 @@ from app.services.upkeep.verify import verify
 from config import Config
 from tests.docs.blocks import Reader, parts_of
 from tests.docs.shown_answers import hold_against
-from tests.support.server import ROOT, LiveServer
+from tests.support.process import ROOT
+from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
 GUIDE, README = ROOT / "docs" / "operators.md", ROOT / "README.md"

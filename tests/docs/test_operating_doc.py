@@ -17,7 +17,7 @@ from app.services.batch import request_queue
 from app.services.input import json_lines
 from app.services.queue import task_queue
 from config import Config
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 PAGE = (ROOT / "docs" / "operating.md").read_text()
 UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "s": 1, "ms": 1}

@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import cli
 from tests.docs.blocks import parts_of
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]

@@ -1,8 +1,6 @@
 """One service, one worker and one scripted model server for all the tests of this folder."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +14,9 @@ import requests
 from tests.edges.scripted_server import ScriptedServer
 from tests.support import databases
 from tests.support.batches import Batch
-from tests.support.server import ROOT, LiveServer, running_server
+from tests.support.process import PythonProcess
+from tests.support.server import LiveServer, running_server
+from tests.support.waiting import LIMIT_SECONDS
 
 CONNECTIONS = ("lab", "fresh", "used", "unknown")
 
@@ -68,14 +68,13 @@ def worker(service: LiveServer, models: ScriptedServer, folder: Path) -> Iterato
     tables.append(f'[unpriced]\nbase_url = "{models.url}"\n')
     (folder / "connections.toml").write_text('jsonl = "lab"\n' + "".join(tables))
     settings = {"INTERLOCK_URL": service.url, "INTERLOCK_TOKEN": service.tokens["worker"]}
-    command = [sys.executable, "-m", "app.worker", "--connections", str(folder / "connections.toml")]
-    with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
+    options, log = ("--connections", str(folder / "connections.toml")), folder / "worker.log"
+    process = PythonProcess("-m", "app.worker", *options, env={**os.environ, **settings}, output=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(LIMIT_SECONDS)
 
 
 @pytest.fixture(scope="package")

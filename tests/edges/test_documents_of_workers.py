@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from tests.support.client import ApiClient
-from tests.support.server import ROOT, SharedServers
+from tests.support.process import ROOT
+from tests.support.server import SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 UPLOADED = b"a text that was uploaded"

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from app.db import make_engine
 from app.schema import migrate
 from config import Config
-from tests.support.server import KEPT_ENVIRONMENT, ROOT
+from tests.support.process import ROOT
+from tests.support.server import KEPT_ENVIRONMENT
 from tests.support.waiting import LIMIT_SECONDS
 
 

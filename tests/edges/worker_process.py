@@ -10,7 +10,8 @@ from pathlib import Path
 import requests
 
 from tests.support.batches import Batch
-from tests.support.server import ROOT, LiveServer
+from tests.support.process import ROOT
+from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
 HANDLER = "jsonl=tests.worker.sample_handlers:quick_line"

@@ -8,8 +8,14 @@ import requests
 from app.server.demo_service import NoService, problem_with, service_for_demo
 from config import Config
 from tests.support.postgres import free_port
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS
+
+
+@pytest.fixture
+def live_server(database_url: str, module_servers: SharedServers) -> LiveServer:
+    """A running server on each kind of database: nothing here changes it."""
+    return module_servers(database_url.partition(":")[0]).server
 
 
 @pytest.fixture

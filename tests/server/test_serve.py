@@ -15,7 +15,8 @@ import requests
 
 from app.server.web_processes import GRACE_SECONDS
 from tests.support.postgres import free_port
-from tests.support.server import KEPT_ENVIRONMENT, ROOT, LiveServer, SharedServers
+from tests.support.process import ROOT
+from tests.support.server import KEPT_ENVIRONMENT, LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 # For what the processes of a server do, whatever its database.

@@ -9,7 +9,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import deque
@@ -22,9 +21,9 @@ from typing import Any
 import requests
 
 from tests.support.postgres import free_port
+from tests.support.process import PythonProcess
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[2]
 CAME, WINDOW_SECONDS = 0, 60.0
 PREFIX = "/v1/"
 
@@ -52,7 +51,7 @@ class ForeignServer:
         self.lines_path.touch()
         self.port = free_port()
         self._settings = [str(self.port), str(self.lines_path), str(latency_ms), str(per_minute)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: PythonProcess | None = None
 
     @property
     def url(self) -> str:
@@ -60,11 +59,8 @@ class ForeignServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.foreign_server", *self._settings],
-                cwd=ROOT, stdout=log, stderr=log,
-            )  # fmt: skip
+        program = ("-m", "tests.support.foreign_server")
+        self._process = PythonProcess(*program, *self._settings, env=os.environ, output=self._log)
         wait_until(self._answers, lambda: f"the model server\n{self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:

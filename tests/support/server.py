@@ -4,7 +4,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,9 +15,9 @@ import requests
 
 from tests.support.databases import NewDatabase
 from tests.support.postgres import free_port
+from tests.support.process import PythonProcess
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[2]
 ROLES = ("viewer", "operator", "worker", "admin")
 KEPT_ENVIRONMENT = {"PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONWARNINGS"}
 
@@ -28,7 +27,7 @@ class LiveServer:
     """A running server: its address, a token for each role, its process, and the file with what it prints."""
 
     url: str
-    process: "subprocess.Popen[bytes]"
+    process: "PythonProcess | subprocess.Popen[bytes]"
     log: Path
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -102,7 +101,11 @@ def _make_tokens(server: LiveServer, admin_token: str) -> None:
 
 @contextmanager
 def running_server(
-    database_url: str, workers: int = 1, port: int | None = None, **environment: str
+    database_url: str,
+    workers: int = 1,
+    port: int | None = None,
+    start: Callable[..., "PythonProcess | subprocess.Popen[bytes]"] = PythonProcess,
+    **environment: str,
 ) -> Iterator[LiveServer]:
     """Run a server without an embedded worker; further settings by keyword, as `SWEEPER="0"`.
 
@@ -123,16 +126,7 @@ def running_server(
     with tempfile.TemporaryDirectory(prefix="interlock-server-", ignore_cleanup_errors=True) as folder:
         log = Path(folder, "log")
         settings["TMPDIR"] = folder  # a server that is killed cannot clear up behind itself
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve"],
-                cwd=ROOT,
-                env=settings,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        process = start("-m", "app.cli", "serve", env=settings, output=log)
         server = LiveServer(f"http://127.0.0.1:{port}", process, log)
         try:
             wait_until_ready(server)

@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from app.demo.run import run_demo
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
+from tests.support.process import PythonProcess
 from tests.support.server import LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
-from tests.worker.conftest import ROOT
 
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., PythonProcess]
 DEMO = (
     "import sys; from rich.console import Console; from app.demo.run import run_demo;"
     "sys.exit(run_demo(*sys.argv[1:], Console()))"
@@ -50,15 +49,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     Their lease requests are short: a worker ends only when its last one is answered.
     """
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[PythonProcess] = []
 
-    def start_process(server: LiveServer, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
+    def start_process(server: LiveServer, *arguments: str, **settings: str) -> PythonProcess:
         address = {"INTERLOCK_URL": server.url, "INTERLOCK_TOKEN": server.tokens["worker"]}
         environment = {**os.environ, "INTERLOCK_WAIT_SECONDS": "0.5", **address, **settings}
-        with (tmp_path / f"log-{len(started)}").open("wb") as log:
-            process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)
-        started.append(process)
-        return process
+        started.append(PythonProcess(*arguments, env=environment, output=tmp_path / f"log-{len(started)}"))
+        return started[-1]
 
     yield start_process
     for process in started:

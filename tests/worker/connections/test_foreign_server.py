@@ -5,8 +5,6 @@ Chosen over LiteLLM's proxy, which was tried: that pins packages of ours, so tha
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from app.worker.connections.settings import Connection, Model
 from app.worker.handlers import perform
 from tests.support.batches import Batch
 from tests.support.foreign_server import ForeignServer, foreign_server
-from tests.support.server import ROOT, LiveServer
+from tests.support.process import PythonProcess
+from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 from tests.worker.connections.conftest import KEY, asking, line
 
@@ -108,9 +107,9 @@ def test_a_batch_is_seen_through_and_the_service_learns_no_key(
     )
     server.order({**FAIL, "status": 404, "times": 3, "match": {"model": "unknown"}})
     settings = {"INTERLOCK_URL": service.url, "INTERLOCK_TOKEN": service.tokens["worker"], "LAB_KEY": KEY}
-    command = [sys.executable, "-m", "app.worker", "--connections", str(tmp_path / "connections.toml")]
-    with (tmp_path / "worker.log").open("wb") as log, service.session() as http:
-        worker = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
+    command = ("-m", "app.worker", "--connections", str(tmp_path / "connections.toml"))
+    with service.session() as http:
+        worker = PythonProcess(*command, env={**os.environ, **settings}, output=tmp_path / "worker.log")
         try:
             batch = Batch(
                 service, http, documents=[{"name": f"{n}.txt", "text": f"{n} + {n}"} for n in range(3)],

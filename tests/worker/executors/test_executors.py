@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from app.worker.executors.process_executor import ProcessExecutor
 from config import Config
 from tests.support.effort import effort
 from tests.support.postgres import free_port
+from tests.support.process import PythonProcess
 from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker import sample_handlers
@@ -174,18 +174,14 @@ def each_is_completed_once(server: LiveServer, url: str, database_url: str, amou
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., PythonProcess]]:
     """Start Python programs in the project's folder, each with its own log. All are killed at the end."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[PythonProcess] = []
 
-    def start_program(*arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-        with (tmp_path / f"log-{len(started)}").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-            )  # fmt: skip
-        started.append(process)
-        return process
+    def start_program(*arguments: str, **environment: str) -> PythonProcess:
+        settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        started.append(PythonProcess(*arguments, env=settings, output=tmp_path / f"log-{len(started)}"))
+        return started[-1]
 
     yield start_program
     for process in started:
@@ -193,8 +189,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
         process.wait()
 
 
-def start_worker_of(server: LiveServer, start: Any, *options: str) -> "subprocess.Popen[bytes]":
-    process: subprocess.Popen[bytes] = start(
+def start_worker_of(server: LiveServer, start: Any, *options: str) -> PythonProcess:
+    process: PythonProcess = start(
         "-m", "app.worker", *HANDLERS, *options, INTERLOCK_URL=server.url, INTERLOCK_TOKEN=server.tokens["worker"]
     )
     return process
@@ -218,15 +214,15 @@ def test_processes_are_killed_and_every_task_is_completed_once(
 # --- a Dask cluster
 
 
-def start_scheduler(start: Any, port: int) -> "subprocess.Popen[bytes]":
-    process: subprocess.Popen[bytes] = start(
+def start_scheduler(start: Any, port: int) -> PythonProcess:
+    process: PythonProcess = start(
         "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"
     )
     return process
 
 
-def start_machine(start: Any, port: int) -> "subprocess.Popen[bytes]":
-    process: subprocess.Popen[bytes] = start(
+def start_machine(start: Any, port: int) -> PythonProcess:
+    process: PythonProcess = start(
         "-m", "dask", "worker", f"tcp://127.0.0.1:{port}", "--host", "127.0.0.1", "--no-nanny", "--nthreads", "2",
         "--no-dashboard", "--death-timeout", "60",
     )  # fmt: skip
