@@ -177,7 +177,7 @@ def test_wrong_options_are_explained_in_a_sentence(
 def test_a_scheduler_that_does_not_answer_is_explained_in_a_sentence() -> None:
     """In a process of its own, which the threads of Dask's client end with."""
     program = (
-        "from app.worker import dask_executor; dask_executor.CONNECT_SECONDS = 0.2;"
+        "from app.worker.executors import dask_executor; dask_executor.CONNECT_SECONDS = 0.2;"
         "from app.worker.__main__ import main; main()"
     )
     options = ("--token", "t", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")

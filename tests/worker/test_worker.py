@@ -152,18 +152,14 @@ def test_a_service_that_goes_and_comes_back_loses_nothing(service: FakeService, 
 
     running = run(slowly)
     with capture_logs() as logs:
-
-        def comes(event: str, since: int) -> None:
-            wait_until(lambda: event in [line["event"] for line in logs[since:]], event)
-
         for _ in range(3):
             wait_until(lambda: service.statuses().get("COMPLETED", 0) > 10)
             began = len(logs)
             service.stop()
-            comes("service_unavailable", began)
-            began = len(logs)
+            wait_until(lambda: "service_unavailable" in [line["event"] for line in logs[began:]])  # noqa: B023
+            calls = len(service.calls["lease"])
             service.start()
-            comes("service_available", began)
+            wait_until(lambda: len(service.calls["lease"]) > calls)  # noqa: B023
         service.wait_until_finished()
     assert running.stop() == 0
     assert answers(service) == [1] * 200
