@@ -125,22 +125,15 @@ def texts(tree: ast.Module) -> Iterator[ast.Constant]:
             yield node
 
 
-@pytest.fixture(params=SOURCES, ids=name_of)
-def path(request: pytest.FixtureRequest) -> Path:
-    source: Path = request.param
-    return source
+TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 
 
-@pytest.fixture
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-def test_a_layer_imports_only_what_it_may(path: Path, tree: ast.Module) -> None:
-    layer = layer_of(path)
-    assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
-    used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
-    assert used <= MAY_IMPORT[layer] | {layer}
+def test_a_layer_imports_only_what_it_may() -> None:
+    for path, tree in TREES.items():
+        layer = layer_of(path)
+        assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
+        used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
+        assert used <= MAY_IMPORT[layer] | {layer}, path
 
 
 def folder_of(path: Path) -> str:
@@ -156,17 +149,12 @@ def imported_folder(module: str) -> str | None:
     return folder if folder in SERVICES_MAY_IMPORT else ""
 
 
-@pytest.fixture(params=[path for path in SOURCES if layer_of(path) == "services"], ids=name_of)
-def service(request: pytest.FixtureRequest) -> Path:
-    source: Path = request.param
-    return source
-
-
-def test_a_folder_of_services_imports_only_what_it_may(service: Path) -> None:
-    folder = folder_of(service)
-    assert folder in SERVICES_MAY_IMPORT, f"app/services/{folder}: give it a row in SERVICES_MAY_IMPORT"
-    imported = map(imported_folder, imported_modules(ast.parse(service.read_text())))
-    assert {each for each in imported if each is not None} <= SERVICES_MAY_IMPORT[folder] | {folder}
+def test_a_folder_of_services_imports_only_what_it_may() -> None:
+    for service in [path for path in SOURCES if layer_of(path) == "services"]:
+        folder = folder_of(service)
+        assert folder in SERVICES_MAY_IMPORT, f"app/services/{folder}: give it a row in SERVICES_MAY_IMPORT"
+        imported = map(imported_folder, imported_modules(ast.parse(service.read_text())))
+        assert {each for each in imported if each is not None} <= SERVICES_MAY_IMPORT[folder] | {folder}, service
 
 
 @pytest.mark.parametrize("folder", sorted(filter(None, SERVICES_MAY_IMPORT)))
@@ -204,10 +192,11 @@ def test_a_row_shape_is_made_in_one_place() -> None:
     assert sorted(made) == sorted(set(made))
 
 
-def test_an_edge_takes_no_shape_and_no_statement_from_the_readers(path: Path, tree: ast.Module) -> None:
-    taken = [each for each in imported_modules(tree) if each.startswith("app.services.reads.")]
-    if layer_of(path) in {"api", "ui"}:
-        assert not [each for each in taken if each.endswith(("_view", "_TASKS"))]
+def test_an_edge_takes_no_shape_and_no_statement_from_the_readers() -> None:
+    for path, tree in TREES.items():
+        taken = [each for each in imported_modules(tree) if each.startswith("app.services.reads.")]
+        if layer_of(path) in {"api", "ui"}:
+            assert not [each for each in taken if each.endswith(("_view", "_TASKS"))], path
 
 
 @pytest.mark.parametrize("source", ["from app.models import AuditRow", "from app.models.audit import AuditRow as Row"])
@@ -223,23 +212,25 @@ def test_folders_of_services_import_in_no_circle() -> None:
         left = {folder: imported for folder, imported in left.items() if folder not in free}
 
 
-def test_flask_and_sqlalchemy_stay_in_their_layers(path: Path, tree: ast.Module) -> None:
-    used = {module.partition(".")[0] for module in imported_modules(tree)}
-    if layer_of(path) not in MAY_USE_FLASK:
-        assert not used & WEB
-    if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
-        assert "sqlalchemy" not in used
+def test_flask_and_sqlalchemy_stay_in_their_layers() -> None:
+    for path, tree in TREES.items():
+        used = {module.partition(".")[0] for module in imported_modules(tree)}
+        if layer_of(path) not in MAY_USE_FLASK:
+            assert not used & WEB, path
+        if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
+            assert "sqlalchemy" not in used, path
 
 
-def test_a_module_says_what_it_is_for_and_is_short(path: Path, tree: ast.Module) -> None:
-    docstring = ast.get_docstring(tree)
-    assert docstring or not tree.body, "a module's docstring says what it is for"
-    if EXCUSE not in (docstring or ""):
-        assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and EXCUSE not in (ast.get_docstring(node) or ""):
-            assert node.body[-1].end_lineno is not None
-            assert node.body[-1].end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+def test_a_module_says_what_it_is_for_and_is_short() -> None:
+    for path, tree in TREES.items():
+        docstring = ast.get_docstring(tree)
+        assert docstring or not tree.body, f"{path}: a module's docstring says what it is for"
+        if EXCUSE not in (docstring or ""):
+            assert len(path.read_text().splitlines()) <= MAX_FILE_LINES, path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and EXCUSE not in (ast.get_docstring(node) or ""):
+                assert node.body[-1].end_lineno is not None, path
+                assert node.body[-1].end_lineno - node.lineno < MAX_FUNCTION_LINES, (path, node.name)
 
 
 def names_of_table(tree: ast.Module, model: str, table: str) -> set[str]:
@@ -293,9 +284,10 @@ def updates_of_tasks(tree: ast.Module) -> list[str]:
     return [each for each in writes_of_tasks(tree) if not re.search(r"(?i)\binsert\b", each)]
 
 
-def test_only_changes_writes_a_batch(path: Path, tree: ast.Module) -> None:
-    if name_of(path) not in STATE_WRITERS:
-        assert list(writes_of_batches(tree)) == []
+def test_only_changes_writes_a_batch() -> None:
+    for path, tree in TREES.items():
+        if name_of(path) not in STATE_WRITERS:
+            assert list(writes_of_batches(tree)) == [], path
 
 
 @pytest.mark.parametrize("name", sorted(STATE_WRITERS))
@@ -312,19 +304,21 @@ CALLERS = {
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_what_writes_a_batch_has_one_caller(path: Path, tree: ast.Module, name: str) -> None:
-    called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert called.count(name) == (name_of(path) == CALLERS[name])
+def test_what_writes_a_batch_has_one_caller(name: str) -> None:
+    for path, tree in TREES.items():
+        called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert called.count(name) == (name_of(path) == CALLERS[name]), path
 
 
-def test_only_one_module_ends_a_task(path: Path, tree: ast.Module) -> None:
+def test_only_one_module_ends_a_task() -> None:
     """A lease is started in one module and ended or renewed in one; new tasks are inserted; nothing else writes one."""
-    if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
-        return  # it cannot; and the worker's Task is another class
-    if name_of(path) not in TASK_WRITERS:
-        assert list(writes_of_tasks(tree)) == []
-    elif name_of(path) not in (TASK_ENDER, "services/queue/leasing.py"):
-        assert updates_of_tasks(tree) == []
+    for path, tree in TREES.items():
+        if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
+            continue  # it cannot; and the worker's Task is another class
+        if name_of(path) not in TASK_WRITERS:
+            assert list(writes_of_tasks(tree)) == [], path
+        elif name_of(path) not in (TASK_ENDER, "services/queue/leasing.py"):
+            assert updates_of_tasks(tree) == [], path
 
 
 @pytest.mark.parametrize("name", sorted(TASK_WRITERS))
@@ -332,10 +326,11 @@ def test_the_writers_of_tasks_do_write(name: str) -> None:
     assert list(writes_of_tasks(ast.parse((ROOT / "app" / name).read_text())))
 
 
-def test_the_end_of_a_task_is_decided_for_its_writer_alone(path: Path, tree: ast.Module) -> None:
+def test_the_end_of_a_task_is_decided_for_its_writer_alone() -> None:
     """The rule is asked where the row and its count are written, and nowhere else."""
-    deciding = {"app.domain.task_endings.decide", "app.domain.leases.backoff_seconds"} & set(imported_modules(tree))
-    assert not deciding or name_of(path) in (TASK_ENDER, "domain/task_endings.py")
+    for path, tree in TREES.items():
+        deciding = {"app.domain.task_endings.decide", "app.domain.leases.backoff_seconds"} & set(imported_modules(tree))
+        assert not deciding or name_of(path) in (TASK_ENDER, "domain/task_endings.py"), path
 
 
 def test_a_lease_only_starts_where_it_is_counted() -> None:
@@ -415,9 +410,10 @@ def lists_of_states(tree: ast.Module) -> Iterator[str]:
             yield text.value
 
 
-def test_states_are_listed_in_the_table_alone(path: Path, tree: ast.Module) -> None:
-    if name_of(path) != "domain/transitions.py":
-        assert list(lists_of_states(tree)) == []
+def test_states_are_listed_in_the_table_alone() -> None:
+    for path, tree in TREES.items():
+        if name_of(path) != "domain/transitions.py":
+            assert list(lists_of_states(tree)) == [], path
 
 
 @pytest.mark.parametrize(
