@@ -34,7 +34,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from app import prepared_statements, read_only
+from app import poolers, prepared_statements, read_only
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -128,8 +128,6 @@ def make_engine(config: Config) -> Engine:
             # After a failover the old server may still answer, but it takes no change. The URL may say something else.
             "target_session_attrs": url.query.get("target_session_attrs", "read-write"),
             "connect_timeout": 5,
-            "options": f"-c lock_timeout={config.lock_timeout_ms} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-            "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c jit=off",
             "keepalives": 1,
             "keepalives_idle": 1,
             "keepalives_interval": 1,
@@ -137,7 +135,15 @@ def make_engine(config: Config) -> Engine:
             "tcp_user_timeout": 5000,
         },
     )
+    settings = {  # not as startup options: a pooler refuses them
+        "lock_timeout": str(config.lock_timeout_ms),
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": "30000",
+        "timezone": "UTC",
+        "jit": "off",
+    }
     prepared_statements.listen(engine)
+    poolers.listen(engine, settings)
     read_only.listen(engine)
     return engine
 

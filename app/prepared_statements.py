@@ -3,6 +3,7 @@
 psycopg2 itself prepares nothing. A statement with the execution option `prepared="a_name"` is sent as PREPARE at its
 first use on a connection, and as EXECUTE afterwards. Several statements in one, separated by `; `, are still one round
 trip. Use it for statements that find rows by primary key: the plan is made for any parameters, not for the given ones.
+Behind a pooler nothing is prepared: the next transaction may get another session.
 """
 
 import re
@@ -10,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, event
+
+from app.poolers import is_pooled
 
 OPTION = "prepared"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -30,7 +33,7 @@ def _prepare_and_execute(name: str, sql: str) -> tuple[dict[str, str], str]:
 
 def _prepare(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, _: bool) -> tuple[str, Any]:
     name = context.execution_options.get(OPTION) if context else None
-    if name is None:
+    if name is None or is_pooled(connection):
         return sql, parameters
     prepares, execute = _prepare_and_execute(name, sql)
     known = connection.info.setdefault(OPTION, set())  # it lives as long as the connection to the server

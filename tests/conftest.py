@@ -4,7 +4,7 @@
 One private PostgreSQL serves the whole run: under pytest-xdist its controller starts it for all workers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -26,6 +26,7 @@ from tests.support.databases import NewDatabase
 from tests.support.effort import SOAK, load_profile
 from tests.support.engines import engine_for
 from tests.support.memory import memory_folder
+from tests.support.pgbouncer import NoPgBouncer, private_pgbouncer
 from tests.support.postgres import NoPostgres, private_postgres
 from tests.support.row_locks import HoldRow, row_locks
 from tests.support.server import ROLES, LiveServer, SharedServers, StartServer, running_server, servers_once
@@ -73,6 +74,21 @@ def postgres_server(request: pytest.FixtureRequest) -> str:
     """The base URL of the run's private PostgreSQL, without a database."""
     given = getattr(request.config, "workerinput", {}).get("postgres_url")
     return given or _start_postgres(request.config)
+
+
+@pytest.fixture(scope="session")
+def pooler_urls(postgres_server: str) -> Iterator[Callable[[str], str]]:
+    """Give the base URL of a PgBouncer in front of that server, by its pool mode; each mode is started once."""
+    with ExitStack() as running:
+
+        @cache
+        def start(mode: str) -> str:
+            try:
+                return running.enter_context(private_pgbouncer(postgres_server, mode))
+            except NoPgBouncer as error:
+                pytest.fail(str(error), pytrace=False)
+
+        yield start
 
 
 @pytest.fixture(scope="session")

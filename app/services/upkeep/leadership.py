@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import Unavailable
 from app.read_only import require_writable
 
-_LOCK = text("SELECT pg_try_advisory_lock(hashtext('interlock'), hashtext('sweeper'))")
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('interlock'), hashtext('sweeper'))")
 
 
 class Leadership(Protocol):
@@ -21,7 +21,11 @@ class Leadership(Protocol):
 
 
 class PostgresLeadership:
-    """A session-level advisory lock on a connection of its own: PostgreSQL releases it when the process ends."""
+    """An advisory lock of a transaction that stays open until the next call: PostgreSQL releases it with the process.
+
+    A lock of the session would outlive its holder behind a pooler. Between two of its transactions another process may
+    become the leader: that does no harm.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -29,29 +33,20 @@ class PostgresLeadership:
 
     def held(self) -> bool:
         try:
-            if self._connection is not None:
-                require_writable(self._connection)
-                return True
-            return self._try_to_lead()
-        except (SQLAlchemyError, Unavailable):
-            self.give_up()
-        return False
-
-    def _try_to_lead(self) -> bool:
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            require_writable(connection)
-            if connection.execute(_LOCK).scalar_one():
-                self._connection = connection
-        finally:
             if self._connection is None:
-                connection.close()
-        return self._connection is not None
+                self._connection = self._engine.connect()
+            self._connection.rollback()  # it was idle for the time of one pass; idle for much longer, it is ended
+            require_writable(self._connection)
+            if self._connection.execute(_LOCK).scalar_one():
+                return True
+        except (SQLAlchemyError, Unavailable):
+            pass
+        self.give_up()
+        return False
 
     def give_up(self) -> None:
         if self._connection is not None:
             with suppress(SQLAlchemyError):
-                self._connection.invalidate()  # closes the connection: the pool must not reuse one that holds the lock
                 self._connection.close()
             self._connection = None
 
