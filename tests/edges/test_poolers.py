@@ -16,8 +16,9 @@ from tests.support.batches import Batch
 from tests.support.databases import NewDatabase
 from tests.support.pgbouncer import MODES
 from tests.support.postgres import free_port
+from tests.support.process import ROOT
 from tests.support.row_locks import row_locks
-from tests.support.server import ROOT, Shared, running_server
+from tests.support.server import Shared, running_server
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 BODY = {
