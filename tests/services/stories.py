@@ -63,7 +63,7 @@ def act(services: Services, batch_id: int, action: str, **context: Any) -> dict[
 
 
 def lease(services: Services, batch_id: int | None = None, most: int = 1000, **more: Any) -> list[Leased]:
-    return services.queue.lease("w", max_tasks=most, batch_id=batch_id, **more)
+    return services.queue.lease("w", max_tasks=most, batch_id=batch_id, **more).tasks
 
 
 def lease_one(services: Services, batch_id: int) -> Leased:

@@ -9,7 +9,7 @@ import orjson
 from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.errors import Invalid, TooLarge
-from app.services.input.ready_tasks import ReadyTasks
+from app.services.input.ready_tasks import ReadyTasks, cut
 
 LINE_BYTES = 16 * 1024 * 1024
 MOST_NAMED = 1_000  # bad lines in `errors`
@@ -17,7 +17,6 @@ _SHOWN = 20  # bad lines in `detail`
 _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
-_MOST_QUOTED = 200  # characters of a line in a message about it
 # By the byte order mark, or by the zeros that their ASCII characters have.
 _OTHER_ENCODINGS = (
     (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[^\0]\0\0\0|\0\0\0[^\0]", re.DOTALL), "UTF-32"),
@@ -62,9 +61,7 @@ def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
                 good.append((number, _ready_task(line)))
             except _BadLine as error:
                 wrong[number] = str(error)
-        for number, custom_id, first in tasks.add(good):
-            wrong[number] = f"custom_id {_cut(repr(custom_id))} is on line {first} already"
-        bad.add(wrong)
+        bad.add(wrong | tasks.add(good))
     if not tasks.count and not bad.count:
         bad.add({1: "the body has no task"})
     if bad.count:
@@ -112,15 +109,11 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
         if isinstance(value, str) and (not value or "\0" in value or len(value) > _LONGEST[name]):
             raise _BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
     if unknown := sorted(set(data) - set(_LINE)):
-        raise _BadLine(f"unknown fields: {_cut(', '.join(unknown))}")
+        raise _BadLine(f"unknown fields: {cut(', '.join(unknown))}")
     if objection := objection_to_url(data["url"]):
         raise _BadLine(objection)
     if data["body"].get("stream"):
         raise _BadLine("body.stream has to be false or left out: answers are not streamed")
     if number := too_large_integer(line):
-        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {_cut(number)}; send it as a string")
+        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {cut(number)}; send it as a string")
     return data
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]} ..."
