@@ -1,6 +1,6 @@
 """What a task needs of a worker (its target), and what a worker can do (its abilities), as `can` of a lease says."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.domain.leases import TaskKind
@@ -15,7 +15,7 @@ _FORMS = f'"{STAGE}", "<connection>/<model>", "<connection>/{ANY}", "{_LINES}<en
 
 @dataclass(frozen=True)
 class Target:
-    """What a task needs: staging, a model of a connection, or an endpoint for a ready-made line.
+    """What a task needs: staging, a model of a connection, or an endpoint and a model for a ready-made line.
 
     An analysis task without a connection was written by an earlier release: every worker that calls models may try it.
     """
@@ -48,26 +48,37 @@ class Abilities:
             return STAGE in self.can
         if target.connection is None:
             return bool(self.can - {STAGE})
+        forms = {f"{target.connection}/{target.model}", f"{target.connection}/{ANY}"}
         if target.endpoint is not None:
-            return not self.can.isdisjoint((f"{_LINES}{target.endpoint}", f"{_LINES}{ANY}"))
-        return not self.can.isdisjoint((f"{target.connection}/{target.model}", f"{target.connection}/{ANY}"))
+            forms |= {f"{_LINES}{target.endpoint}", f"{_LINES}{ANY}"}
+        return not self.can.isdisjoint(forms)
 
     def reaches(self, connection: str, model: str | None = None) -> bool:
         """Whether the worker calls a connection (and this model of it, unless None) for any task at all."""
         if self.can is None:
             return True
-        if connection == LINES and any(each.startswith(_LINES) for each in self.can):
+        if connection == LINES and self.names_endpoints:
             return True
         if model is not None:
             return not self.can.isdisjoint((f"{connection}/{model}", f"{connection}/{ANY}"))
         return any(each.startswith(f"{connection}/") for each in self.can)
 
-    def answers(self, endpoint: str) -> bool:
-        """Whether the worker answers ready-made lines of an endpoint."""
-        return self.takes(Target(TaskKind.ANALYZE, LINES, None, endpoint))
+    @property
+    def names_endpoints(self) -> bool:
+        """Whether the worker says for which endpoints it answers ready-made lines."""
+        return self.can is not None and any(each.startswith(_LINES) for each in self.can)
 
     @property
     def connections(self) -> frozenset[str]:
         """The names of the connections; none if it can do everything, since then they are not named."""
         named = (self.can or frozenset()) - {STAGE}
         return frozenset(LINES if each.startswith(_LINES) else each.partition("/")[0] for each in named)
+
+
+def is_unknown(target: Target, known: Collection[Abilities]) -> bool:
+    """Whether no worker answers a ready-made line, as far as the known workers say what they can do.
+
+    They say enough if each of them says what it can do, and one of them for which endpoints it answers lines.
+    """
+    says_enough = all(each.can is not None for each in known) and any(each.names_endpoints for each in known)
+    return says_enough and not any(each.takes(target) for each in known)

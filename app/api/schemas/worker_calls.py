@@ -7,8 +7,8 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from app.api.schemas.fields import Ability, Flag, Items, JsonObject, Number, Plain, Taken, short, whole
+from app.domain import abilities
 from app.domain import new_batch as rules
-from app.domain.abilities import LONGEST_ABILITY, MOST_ABILITIES
 from app.domain.connections import CallOutcome, ErrorClass
 from app.domain.leases import Outcome
 from app.domain.new_batch import BIGGEST_INT, DAY_SECONDS
@@ -25,7 +25,10 @@ class LeaseBody(Taken):
     wait_seconds = Number(load_default=0.0, validate=validate.Range(0, 30))
     batch_id = whole(1, 2**63 - 1, load_default=None, allow_none=True)
     can = Items(
-        Ability(validate=validate.Length(1, LONGEST_ABILITY)), MOST_ABILITIES, load_default=None, allow_none=True
+        Ability(validate=validate.Length(1, abilities.LONGEST_ABILITY)),
+        abilities.MOST_ABILITIES,
+        load_default=None,
+        allow_none=True,
     )
 
 

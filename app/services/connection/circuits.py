@@ -169,7 +169,7 @@ def _make_rows(connection: Connection, worker: str, reports: Iterable[CallReport
     keys = sorted({each.key for each in reports})
     if not keys:
         return
-    present = set(connection.execute(select(_circuits.c.connection, _circuits.c.model)).tuples())
+    present = {(name, model) for name, model in connection.execute(select(_circuits.c.connection, _circuits.c.model))}
     new = [key for key in keys if key not in present]
     if len(present) + len(new) > MOST_CIRCUITS:
         raise Invalid(f"There are {len(present)} circuits; at most {MOST_CIRCUITS} are kept.")

@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Engine, literal, select
 
 from app.db import reading
 from app.domain import transitions
-from app.domain.abilities import LINES
+from app.domain.abilities import LINES, Abilities
 from app.domain.connections import CircuitState
 from app.domain.times import rfc3339
 from app.models import Batch, Model, ReadyTarget
 from app.services.connection import circuits, waiting
 from app.services.connection.circuits import CircuitRow
-from app.services.connection.present_workers import PresentWorker, known_endpoints, present_workers
+from app.services.connection.present_workers import PresentWorker, known_abilities, present_workers
 
 MOST_BATCHES = 20  # ids shown with a connection
 Key = tuple[str, str | None]  # connection and model
@@ -41,10 +41,14 @@ class Connections:
         with reading(self._engine) as connection:
             return shown(connection)
 
-    def endpoints(self) -> frozenset[str] | None:
-        """List the endpoints for which a known worker answers ready-made lines; None: any endpoint."""
+    def states(self) -> list[tuple[str, str, str]]:
+        """List the connections by name, each with its model (empty: all its models) and the state of its circuit."""
+        return [(each["connection"], each["model"] or "", each["state"]) for each in self.all()]
+
+    def known_abilities(self) -> list[Abilities]:
+        """List what the workers of the last seven days can do."""
         with reading(self._engine) as connection:
-            return known_endpoints(connection)
+            return known_abilities(connection)
 
     def unserved_targets(self) -> int:
         """Count the targets of all batches whose tasks wait although no present worker can do them."""
@@ -68,7 +72,7 @@ def shown(connection: Connection, keys: Iterable[Key] | None = None) -> list[dic
 def _needed(connection: Connection) -> dict[Key, list[int]]:
     """List the unfinished batches by what they need: a model of a connection, or ready-made lines of a model."""
     found: defaultdict[Key, list[int]] = defaultdict(list)
-    for batch_id, name, model in connection.execute(_NEEDED).tuples():
+    for batch_id, name, model in connection.execute(_NEEDED):
         found[name, model].append(batch_id)
     return found
 

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, select
 
 from app import db
 from app.domain.abilities import Abilities, Target
-from app.domain.answer.endpoints import ENDPOINTS
 from app.models import WorkerSighting
 
 PRESENT = timedelta(seconds=90)  # a worker that was seen within this time is present: it asks for tasks every 30 s
@@ -39,12 +38,6 @@ def is_served(target: Target, workers: Iterable[PresentWorker]) -> bool:
     return any(each.abilities.takes(target) for each in workers)
 
 
-def known_endpoints(connection: Connection) -> frozenset[str] | None:
-    """List the endpoints for which some worker of the last week answers ready-made lines; None: any endpoint.
-
-    Any, too, if no worker is known, or if one of them has not said what it can do.
-    """
-    known = [Abilities(row.can) for row in connection.execute(_ANNOUNCED)]
-    if not known or any(each.can is None for each in known):
-        return None
-    return frozenset(each for each in ENDPOINTS if any(worker.answers(each) for worker in known))
+def known_abilities(connection: Connection) -> list[Abilities]:
+    """List what the workers of the last seven days can do, each as it announced it last."""
+    return [Abilities(row.can) for row in connection.execute(_ANNOUNCED)]

@@ -1,19 +1,22 @@
 """Reads ready-made tasks from JSON lines: from disk, in small portions, naming every bad line by its number."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import IO, Any
 
 import orjson
 
+from app.domain.abilities import Abilities, Target, is_unknown
 from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.errors import Invalid, TooLarge
-from app.services.input.ready_tasks import ReadyTasks, cut
+from app.services.input.ready_tasks import ReadyTasks, cut, target_of
 
 LINE_BYTES = 16 * 1024 * 1024
 MOST_NAMED = 1_000  # bad lines in `errors`
 _SHOWN = 20  # bad lines in `detail`
+_REMEMBERED = 1_000  # pairs of endpoint and model for which the workers are looked up once
 _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
@@ -50,15 +53,21 @@ class BadLines:
         return Invalid(detail, errors=self._named, bad_lines=self.count)
 
 
-def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
-    """Read the lines of `body` into `tasks`. Raises Invalid, which names bad lines, and TooLarge for a long line."""
+def read_lines(body: IO[bytes], tasks: ReadyTasks, known: Collection[Abilities] = ()) -> None:
+    """Read the lines of `body` into `tasks`; `known` is what the known workers can do.
+
+    Raises Invalid, which names bad lines, and TooLarge for a long line.
+    """
     _refuse_other_encodings(body)
+    no_worker_answers = lru_cache(maxsize=_REMEMBERED)(partial(is_unknown, known=known))
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}
         for number, line in part:
             try:
-                good.append((number, _ready_task(line)))
+                task = _ready_task(line)
+                _check_workers(task, no_worker_answers)
+                good.append((number, task))
             except _BadLine as error:
                 wrong[number] = str(error)
         bad.add(wrong | tasks.add(good))
@@ -91,6 +100,14 @@ def _parts(body: IO[bytes]) -> Iterator[Raw]:
             yield part
             part, size = [], 0
     yield part
+
+
+def _check_workers(line: Mapping[str, Any], is_unknown: Callable[[Target], bool]) -> None:
+    """Check that a worker may answer a line. Raises _BadLine."""
+    target = target_of(line)
+    if is_unknown(target):
+        of_model = f" with model {cut(target.model)!r}" if target.model else ""
+        raise _BadLine(f"no known worker answers {target.endpoint}{of_model}: start one that does")
 
 
 def _ready_task(line: bytes) -> Mapping[str, Any]:

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
 from app import db
+from app.domain.abilities import LINES, Target
 from app.domain.answer.endpoints import endpoint_of
 from app.domain.content_keys import key_of_line
+from app.domain.leases import TaskKind
 from app.models import ReadyTarget
 
 CHUNK_ROWS = 10_000
@@ -49,7 +51,7 @@ class ReadyTasks:
         )
         self._file.execute("BEGIN")
         self.count = 0
-        self._targets: dict[tuple[str, str], int] = {}
+        self._targets: dict[Target, int] = {}
 
     def __enter__(self) -> "ReadyTasks":
         return self
@@ -87,12 +89,10 @@ class ReadyTasks:
 
     def _target(self, line: Mapping[str, Any]) -> int | None:
         """Number what a line needs of a worker, from 1 in the order of the lines; None if there are too many."""
-        model = line["body"].get("model")
-        is_name = isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model
-        pair = (endpoint_of(line["url"]), model if is_name else "")
-        if pair not in self._targets and len(self._targets) >= MOST_TARGETS:
+        target = target_of(line)
+        if target not in self._targets and len(self._targets) >= MOST_TARGETS:
             return None
-        return self._targets.setdefault(pair, len(self._targets) + 1)
+        return self._targets.setdefault(target, len(self._targets) + 1)
 
     def _same_name(self, number: int, custom_id: str) -> str | None:
         first = self._file.execute("SELECT line FROM lines WHERE custom_id = ?", (custom_id,)).fetchone()[0]
@@ -101,8 +101,8 @@ class ReadyTasks:
     def write(self, connection: Connection, batch_id: int) -> None:
         """Copy the tasks into a batch, numbered from 1, within the caller's transaction."""
         targets = [
-            {"batch_id": batch_id, "number": number, "endpoint": endpoint, "model": model}
-            for (endpoint, model), number in self._targets.items()
+            {"batch_id": batch_id, "number": number, "endpoint": target.endpoint, "model": target.model}
+            for target, number in self._targets.items()
         ]
         if targets:
             connection.execute(insert(db.table_of(ReadyTarget)), targets)
@@ -123,6 +123,13 @@ class ReadyTasks:
                 rows, size = [], 0
         if rows:
             yield rows
+
+
+def target_of(line: Mapping[str, Any]) -> Target:
+    """Find what a line needs of a worker: its endpoint and its model, which is empty where the line names none."""
+    model = line["body"].get("model")
+    is_name = isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model
+    return Target(TaskKind.ANALYZE, LINES, model if is_name else "", endpoint_of(line["url"]))
 
 
 def cut(text: str) -> str:
