@@ -41,13 +41,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "task": set(),
     "access": set(),
-    "queue": {"task"},
-    "batch": {"queue", "task"},
-    "reads": {"batch", "queue", "task"},
+    "connection": set(),
+    "queue": {"task", "connection"},
+    "batch": {"queue", "task", "connection"},
+    "reads": {"batch", "queue", "task", "connection"},
     "input": {"batch", "queue", "task"},
     "run_report": {"batch", "queue", "task"},
-    "upkeep": {"reads", "batch", "queue", "task", "access"},
-    "": {"task", "access", "queue", "batch", "reads", "input", "run_report", "upkeep"},  # builds them all
+    "upkeep": {"reads", "batch", "queue", "task", "access", "connection"},
+    "": {"task", "access", "connection", "queue", "batch", "reads", "input", "run_report", "upkeep"},  # builds them all
 }
 MAX_MODULES_OF_A_SERVICE = 13
 # table -> the modules of app/services/reads that select from it: first the reader of the noun, which shapes its rows,
@@ -68,7 +69,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "WorkerSighting": ("workers",),
 }
 # condition of app.models -> the table that it is about
-CONDITIONS = {"IS_LEASED": "Task", "IS_FAILED": "Task", "IS_WAITING": "StateChangeRequest"}
+CONDITIONS = {"IS_CLOSED": "Circuit", "IS_LEASED": "Task", "IS_FAILED": "Task", "IS_WAITING": "StateChangeRequest"}
 MAY_USE_FLASK = {"", "web", "api", "ui", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}

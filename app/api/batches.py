@@ -80,7 +80,7 @@ def create() -> Response:
     if has_lines():
         named = load(NameQuery(), request.args)
         with ReadyTasks() as tasks:
-            read_lines(spooled_body(), tasks)
+            read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
             batch = edits.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
     else:
         if request.args:

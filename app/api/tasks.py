@@ -11,13 +11,14 @@ from app.api.access import token_is_valid
 from app.api.idempotency import recorder
 from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas.shown import LeasedTask, ReportedSchema, list_of
-from app.api.schemas.taken import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
+from app.api.schemas.shown import GrantedSchema, ReportedSchema, list_of
+from app.api.schemas.worker_calls import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
 from app.domain.roles import READERS, WORKERS
 from app.domain.times import rfc3339
 from app.errors import Refusal
 from app.services.queue.reports import Report
+from app.services.queue.task_queue import Granted
 from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
@@ -25,8 +26,8 @@ _LEASES = list_of("leases", fields.Dict(), paged=False)
 TASK = "/<task:task_id>"
 
 
-def _leased(tasks: list[dict[str, Any]]) -> Response:
-    return reply({"tasks": tasks})
+def _leased(granted: Granted) -> Response:
+    return reply({"tasks": granted.tasks, "closed": granted.closed, "probe": granted.probe})
 
 
 def _refs(body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -44,7 +45,7 @@ def add_time(response: Response) -> Response:
 
 @routes.call("POST", "/lease", WORKERS, refuses=[503], body=True)
 @routes.arguments(LeaseBody())
-@routes.response(200, list_of("tasks", LeasedTask, paged=False))
+@routes.response(200, GrantedSchema)
 def lease(body: Mapping[str, Any]) -> Response:
     """Lease tasks; with `wait_seconds`, wait for the first one. The list is empty when there is nothing to do."""
     return _leased(services().queue.lease(**body, record=recorder(_leased), is_allowed=token_is_valid()))

@@ -16,12 +16,17 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Amount:
-    """An option that is a number within bounds. If its default is None, it may be None: no limit."""
+    """An option that is a number within bounds. It may be None, no limit, if that is its default or with `nullable`."""
 
     least: float
     most: float
     default: float | None = None
     whole: bool = True
+    nullable: bool = False
+
+    @property
+    def may_be_none(self) -> bool:
+        return self.nullable or self.default is None
 
     def read(self, text: str) -> float | None:
         """Read a number from text; empty text is the default. Raises ValueError with a message for people."""
@@ -45,4 +50,5 @@ AMOUNTS = {
     "max_cost": Amount(0, MOST_COST, whole=False),
     "max_tokens": Amount(0, MOST_TOKENS),
     "max_failure_rate": Amount(0, 1, whole=False),
+    "pause_after_outage_seconds": Amount(0, 7 * DAY_SECONDS, 600, nullable=True),
 }

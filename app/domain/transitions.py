@@ -93,6 +93,7 @@ CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it clears failure and t
 # The states in which tasks are leased, and those in which their reports count, by kind of task.
 LEASES_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING})}
 REPORTS_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING, PAUSED})}
+UNFINISHED = (STAGING, STAGED, ANALYZING, PAUSED)  # a run has begun and has not ended
 ENDS_OF_RUN = tuple(state for state in BatchState if ENTRY_TIMES.get(state) == "finished_at")
 
 

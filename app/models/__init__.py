@@ -3,12 +3,14 @@
 from app.db import Base
 from app.models.access import ApiToken, IdempotencyKey, PageSession, SignInLink
 from app.models.audit import IS_WAITING, AuditRow, StateChangeRequest
-from app.models.batch import Batch, Document, Model, Prompt, ReadyTask
+from app.models.batch import Batch, Document, Model, Prompt, ReadyTarget, ReadyTask
+from app.models.connection import IS_CLOSED, Circuit
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
 
 __all__ = [
+    "IS_CLOSED",
     "IS_FAILED",
     "IS_LEASED",
     "IS_WAITING",
@@ -16,6 +18,7 @@ __all__ = [
     "AuditRow",
     "Base",
     "Batch",
+    "Circuit",
     "Document",
     "IdempotencyKey",
     "LateResult",
@@ -23,6 +26,7 @@ __all__ = [
     "PageSession",
     "ProgressSample",
     "Prompt",
+    "ReadyTarget",
     "ReadyTask",
     "SignInLink",
     "StateChangeRequest",

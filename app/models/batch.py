@@ -6,7 +6,18 @@ The columns of a batch are typed here and nowhere else: records of a batch and w
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Dialect, ForeignKey, Index, LargeBinary, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -63,6 +74,9 @@ class Batch(Base):
     on_truncated: Mapped[str] = mapped_column(
         String(4), default=OnTruncated.KEEP, server_default=str(OnTruncated.KEEP), info=FIXED
     )
+    # How long a run goes on without a call before it is paused (None: for ever), and whether it goes on by itself.
+    pause_after_outage_seconds: Mapped[int | None] = mapped_column(default=600, server_default="600", info=FIXED)
+    auto_resume: Mapped[bool] = mapped_column(default=True, server_default=true(), info=FIXED)
     # Which earlier results the present run reuses, as its stage or restage requested; None means all that fit.
     reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
@@ -160,5 +174,17 @@ class ReadyTask(Base):
     url: Mapped[str] = mapped_column(String(500))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     content_key: Mapped[str] = mapped_column(String(64))
+    target: Mapped[int] = mapped_column(default=0, server_default="0")  # of ready_targets; 0: an earlier release's
 
     __table_args__ = (Index("uq_ready_tasks_custom_id", "batch_id", "custom_id", unique=True),)
+
+
+class ReadyTarget(Base):
+    """What some ready-made tasks of a batch need of a worker: each endpoint with each model once."""
+
+    __tablename__ = "ready_targets"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # from 1
+    endpoint: Mapped[str] = mapped_column(String(500))
+    model: Mapped[str] = mapped_column(String(200))  # empty where a line names no model

@@ -24,6 +24,7 @@ def _has(status: TaskStatus) -> str:
     return f"status = '{status}'"
 
 
+_NEXT = ("batch_id", "run", "kind", "target", "available_at", "id")
 _CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
 
 
@@ -43,6 +44,8 @@ class Task(Base):
     prompt_number: Mapped[int | None]
     model_number: Mapped[int | None]
     ready_number: Mapped[int | None]
+    # What it needs of a worker: a number of `models` or of `ready_targets`. 0: staging, or an earlier release's task.
+    target: Mapped[int] = mapped_column(default=0, server_default="0")
 
     available_at: Mapped[datetime] = mapped_column(UtcTime)  # it is not leased earlier
     lease_token: Mapped[str | None] = mapped_column(String(64))  # the last one given out
@@ -72,7 +75,7 @@ class Task(Base):
         CheckConstraint(one_of("kind", TaskKind), name="kind"),
         CheckConstraint(one_of("status", TaskStatus), name="status"),
         # The next task to lease. With `available_at`: ordered by id alone, the planner walks the primary key.
-        Index("ix_tasks_queued", "batch_id", "run", "kind", "available_at", "id", **_only(_has(TaskStatus.QUEUED))),
+        Index("ix_tasks_queued", *_NEXT, **_only(_has(TaskStatus.QUEUED))),
         # Leases that ran out, for the sweeper.
         Index("ix_tasks_leased", "lease_expires_at", **_only(_has(TaskStatus.LEASED))),
         # The task that made its batch FAILED.

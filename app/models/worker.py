@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String
+from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -23,5 +23,7 @@ class WorkerSighting(Base):
     minute: Mapped[int] = mapped_column(BigId)  # counted from 1970
     minute_reports: Mapped[int] = mapped_column(BigId)
     previous_reports: Mapped[int] = mapped_column(BigId)
+
+    can: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # announced last; None: everything
 
     __table_args__ = (Index("ix_worker_sightings_last_seen_at", "last_seen_at"),)  # newest first; old ones dropped

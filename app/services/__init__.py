@@ -16,6 +16,7 @@ from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
 from app.services.run_report.run_report import RunReport
+from app.services.upkeep.outages import Outages
 from app.services.upkeep.sweeper import Sweeper
 from config import Config
 
@@ -34,6 +35,7 @@ class Services:
     sessions: Sessions
     sign_in_links: SignInLinks
     sign_in_throttle: Throttle
+    outages: Outages
     sweeper: Sweeper
     readiness: Readiness
 
@@ -43,18 +45,21 @@ def build(config: Config) -> Services:
     engine = db.make_engine(config)
     sightings = Sightings(engine)
     batches = BatchService(engine, config.request_ttl_s, sightings)
+    queue = TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings)
+    outages = Outages(engine, batches, queue.forget)
     tokens = TokenStore(engine, config.admin_token)
     return Services(
         engine=engine,
         clock=Clock(engine),
         batches=batches,
-        queue=TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings),
+        queue=queue,
         reads=Reads.on(engine, sightings),
         run_report=RunReport(engine),
         tokens=tokens,
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),
         sign_in_throttle=Throttle(),
-        sweeper=Sweeper(engine, batches),
+        outages=outages,
+        sweeper=Sweeper(engine, batches, outages),
         readiness=Readiness(engine),
     )

@@ -66,7 +66,7 @@ def create_of_lines() -> Any:
         return _message(message, 422, {"name": message})
     try:
         with ReadyTasks() as tasks:
-            read_lines(spooled_body(), tasks)
+            read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
             batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order())
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]

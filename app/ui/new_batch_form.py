@@ -23,6 +23,7 @@ OFFERED = (
     "max_cost",
     "max_tokens",
     "max_failure_rate",
+    "pause_after_outage_seconds",
 )
 _DEFAULTS = {"on_unreadable": OnUnreadable.FAIL, "on_truncated": OnTruncated.KEEP}
 Form = MultiDict[str, str]
@@ -136,7 +137,7 @@ def _options(form: Form, errors: dict[str, str]) -> dict[str, Any]:
         options[name] = form.get(name) or str(_DEFAULTS[name])
         if options[name] not in list(words):
             errors[name] = f"{name} has to be {' or '.join(words)}."
-    return options
+    return options | {"auto_resume": True}
 
 
 def _name(value: str, at: str, errors: dict[str, str], most: int) -> str:

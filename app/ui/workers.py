@@ -1,4 +1,4 @@
-"""The page of workers: when each was last seen, what it holds, how fast it is, and which tasks failed with it."""
+"""The page of workers: when each was last seen, what it holds, how fast it is, what failed with it, and connections."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.web.services import services
 
 routes = Blueprint("ui_workers", __name__)
 LONGEST_SEARCH = 200
+MOST_CONNECTIONS = 200
 
 
 @page(routes, "GET", "/workers", roles=READERS)
@@ -26,6 +27,7 @@ def workers() -> str:
         **found,
         name=name,
         failures=services().reads.workers.failures(),
+        connections=services().reads.connections.all()[:MOST_CONNECTIONS],
         most_failures=MOST_FAILURES,
         most_workers=MOST_WORKERS,
     )

@@ -56,6 +56,8 @@ _DOCUMENTS = {"documents": [{"name": "a.txt", "text": "x"}]}
 _COMPLETE = {"lease_token": "t", "result": {}}
 _REPORT = {"reports": [{**_LEASE, "outcome": "completed", "result": {}}]}
 
+_CONNECTIONS = {"worker": "w", "connections": [{"connection": "openai", "outcome": "succeeded"}]}
+
 CALLS = (
     Call("POST", "/api/batches", OPERATE, {"name": "contracts"}),
     Call("GET", "/api/batches", READ),
@@ -81,6 +83,9 @@ CALLS = (
     Call("POST", "/api/tasks/{task_id}/complete", WORK, _COMPLETE),
     Call("POST", "/api/tasks/{task_id}/fail", WORK, {"lease_token": "t", "error": _ERROR}),
     Call("GET", "/api/tasks/{task_id}", READ),
+    Call("POST", "/api/connections", WORK, _CONNECTIONS),
+    Call("GET", "/api/connections", READ),
+    Call("GET", "/api/workers", READ),
     Call("POST", "/api/tokens", ADMINISTER, {"name": "somebody", "role": "viewer"}),
     Call("GET", "/api/tokens", ADMINISTER),
     Call("DELETE", "/api/tokens/{token_id}", ADMINISTER),
@@ -93,7 +98,8 @@ LISTS = tuple(
     call
     for call in CALLS
     if call.method == "GET"
-    and call.path.rsplit("/", 1)[-1] in ("batches", "documents", "audit", "tasks", "report", "requests", "tokens")
+    and call.path.rsplit("/", 1)[-1]
+    in ("batches", "documents", "audit", "tasks", "report", "requests", "connections", "tokens")
 )
 PUBLIC = (
     "/healthz",

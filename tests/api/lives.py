@@ -55,7 +55,7 @@ def show(client: ApiClient, batch_id: int) -> dict[str, Any]:
 def as_everywhere(shown: dict[str, Any]) -> dict[str, Any]:
     """Leave out of a batch what `GET /api/batches/<id>` alone shows."""
     return {
-        **shown,
+        **{name: value for name, value in shown.items() if name != "waiting_for"},
         "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost", "unpriced_calls")},
     }
 

@@ -15,6 +15,8 @@ NO_LIMITS = {
     "max_failure_rate": None,
     "on_unreadable": "fail",
     "on_truncated": "keep",
+    "pause_after_outage_seconds": 600,
+    "auto_resume": True,
 }
 FULL = {
     "name": "contracts, Q3",

@@ -53,7 +53,7 @@ def analyzing(services: Services, tasks: int) -> int:
 
 
 def lease(services: Services, batch_id: int, most: int = 1000) -> list[Leased]:
-    return services.queue.lease("w", max_tasks=most, batch_id=batch_id)
+    return services.queue.lease("w", max_tasks=most, batch_id=batch_id).tasks
 
 
 def complete(services: Services, task: Leased, result: dict[str, Any] | None = None) -> None:

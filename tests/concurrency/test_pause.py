@@ -30,7 +30,8 @@ def lease_on(database_url: str, batch_id: int) -> list[Lease]:
             calls_after += paused.is_set()
             asked_at = time.monotonic()
             leased += [
-                (asked_at, task["id"], task["lease_token"]) for task in services.queue.lease("w", batch_id=batch_id)
+                (asked_at, task["id"], task["lease_token"])
+                for task in services.queue.lease("w", batch_id=batch_id).tasks
             ]
         return leased
 

@@ -45,7 +45,7 @@ def test_a_batch_and_its_rows(client: ApiClient) -> None:
     assert_as_on_page("A batch", batch)
     assert set(batch["options"]) == page.fields("Options")
     listed = answered(client.get("/api/batches"))["batches"][0]
-    assert_as_on_page("A batch", listed, frozenset({"usage.by_model", "usage.by_prompt"}))
+    assert_as_on_page("A batch", listed, frozenset({"usage.by_model", "usage.by_prompt", "waiting_for"}))
     for name in ("by_model", "by_prompt"):
         (used,) = batch["usage"][name]
         shown = words(page.rows("A batch")["usage.by_model"][0])
@@ -124,7 +124,7 @@ def test_what_a_worker_gets(client: ApiClient) -> None:
     """Contract 5: a leased task, and the answers to reports, one by one and in bulk."""
     batch_id = bring(client, "ANALYZING", documents=4)["id"]
     one, two, three, four = lease(client, batch_id)
-    assert_as_on_page("A leased task", one)
+    assert_as_on_page("A leased task", one, frozenset({"is_probe"}))
     assert set(one["payload"]) == {"document", "prompt", "connection", "model", "params", "messages"}
     assert set(answered(complete(client, one))) == {"task_id", "status", "batch_state"}
     assert set(answered(fail(client, two))) == {"task_id", "status", "batch_state"}

@@ -32,6 +32,7 @@ BODIES = {
     "Body: complete": "POST /api/tasks/{task_id}/complete",
     "Body: fail": "POST /api/tasks/{task_id}/fail",
     "Body: report": "POST /api/tasks/report",
+    "Body: report connections": "POST /api/connections",
     "Body: create a token": "POST /api/tokens",
 }
 ANSWERS = {
@@ -41,9 +42,12 @@ ANSWERS = {
     "A decision": "POST /api/batches/{batch_id}/action",
     "A request": "GET /api/requests/{request_id}",
     "A leased task": "POST /api/tasks/lease",
+    "A connection": "GET /api/connections",
+    "A worker": "GET /api/workers",
     "A token": "POST /api/tokens",
     "A run report": "GET /api/batches/{batch_id}/report",
 }
+BESIDE_ROWS = {"POST /api/tasks/lease": {"closed", "probe"}}
 
 OPEN = frozenset({"input"})  # the document says: any names, each a whole number
 BESIDE = {"A batch": {f"input.{name}" for name in ("documents", "prompts", "models", "ready_tasks")}}
@@ -92,7 +96,8 @@ def answer_of(document: dict[str, Any], call: str) -> dict[str, Any]:
     responses = operation(document, call)["responses"]
     success = resolved(document, responses[ON_PAGE[call].status])
     schema = resolved(document, success["content"]["application/json"]["schema"])
-    listed = [each for name, each in schema["properties"].items() if name != "next_cursor"]
+    beside = BESIDE_ROWS.get(call, {"next_cursor"})
+    listed = [each for name, each in schema["properties"].items() if name not in beside]
     if len(listed) == 1 and listed[0].get("type") == "array":
         return resolved(document, listed[0]["items"])
     return schema

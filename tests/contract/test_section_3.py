@@ -35,7 +35,7 @@ def batch_id(services: Services) -> int:
 
 
 def leased(services: Services) -> dict[str, Any]:
-    [task] = services.queue.lease("w")
+    [task] = services.queue.lease("w").tasks
     return task
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram
 
 from app import metrics
 from app.api import uploads
-from app.api.schemas import taken
+from app.api.schemas import taken, worker_calls
 from app.services.batch import request_queue
 from app.services.input import json_lines
 from app.services.queue import task_queue
@@ -72,10 +72,13 @@ def test_a_limit_is_that_of_the_code(number: str, unit: str, place: str) -> None
 
 def test_every_limit_that_is_a_constant_is_there() -> None:
     documented = {place for *_, place in LIMITS}
-    for module in (taken, uploads, json_lines, task_queue, request_queue):
+    for module in (taken, worker_calls, uploads, json_lines, task_queue, request_queue):
         names = [name for name in vars(module) if re.match(r"(MOST|LONGEST|LINE)_", name)]
         assert names
         assert {f"{module.__name__}.{name}" for name in names} <= documented
+
+
+DATABASE_METRICS = {"interlock_batches", "interlock_connection_state", "interlock_unserved_targets"}
 
 
 def metric_names() -> set[str]:
@@ -85,7 +88,7 @@ def metric_names() -> set[str]:
 
 
 def test_every_metric_is_there() -> None:
-    assert set(rows("Health, readiness, metrics")) >= metric_names() | {"interlock_batches"}
+    assert set(rows("Health, readiness, metrics")) >= metric_names() | DATABASE_METRICS
     assert len(metric_names()) >= 5
 
 

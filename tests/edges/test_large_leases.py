@@ -6,7 +6,7 @@ import pytest
 
 from app.services import Services
 from app.services.input import edits
-from app.services.queue import task_queue
+from app.services.queue import grant
 from tests.services.stories import OPERATOR, act, complete, create_ready, document, lease
 
 TEXT = "some words " * 1_000
@@ -17,9 +17,9 @@ ROOM = 5 * len(TEXT)
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[int]:
     """The characters of the texts that the database sent, by statement."""
-    monkeypatch.setattr(task_queue, "MOST_BYTES", ROOM)
+    monkeypatch.setattr(grant, "MOST_BYTES", ROOM)
     sent: list[int] = []
-    real = task_queue.payloads
+    real = grant.payloads
 
     def counted(connection: Any, *args: Any) -> Any:
         class Counting:
@@ -30,7 +30,7 @@ def read(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[int]:
 
         return real(Counting(), *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(task_queue, "payloads", counted)
+    monkeypatch.setattr(grant, "payloads", counted)
     return sent
 
 
@@ -62,7 +62,7 @@ def test_staging_and_analysis(services: Services, read: list[int]) -> None:
 
 
 def test_a_text_beyond_the_room_is_given_alone(services: Services, read: list[int], monkeypatch: Any) -> None:
-    monkeypatch.setattr(task_queue, "MOST_BYTES", 10)
+    monkeypatch.setattr(grant, "MOST_BYTES", 10)
     batch_id = of_long_texts(services)
     act(services, batch_id, "stage")
     assert len(lease(services, batch_id, most=1_000)) == 1
@@ -72,5 +72,5 @@ def test_ready_made_tasks(services: Services, read: list[int], monkeypatch: Any)
     batch_id = create_ready(services, TASKS)
     act(services, batch_id, "stage")
     act(services, batch_id, "run")
-    monkeypatch.setattr(task_queue, "MOST_BYTES", 100)
+    monkeypatch.setattr(grant, "MOST_BYTES", 100)
     assert 1 <= len(lease(services, batch_id, most=1_000)) < TASKS

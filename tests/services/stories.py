@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from app import db
 from app.db import transaction
+from app.domain.connections import CallOutcome, ErrorClass
 from app.domain.leases import Outcome, TaskStatus
-from app.models import Base, Task
+from app.models import Base, Batch, Circuit, Task, WorkerSighting, defences
 from app.services import Services
 from app.services.batch.orders import Order
+from app.services.connection.circuits import CallReport
 from app.services.input import edits
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.queue import reports
@@ -63,7 +65,7 @@ def act(services: Services, batch_id: int, action: str, **context: Any) -> dict[
 
 
 def lease(services: Services, batch_id: int | None = None, most: int = 1000, **more: Any) -> list[Leased]:
-    return services.queue.lease("w", max_tasks=most, batch_id=batch_id, **more)
+    return services.queue.lease("w", max_tasks=most, batch_id=batch_id, **more).tasks
 
 
 def lease_one(services: Services, batch_id: int) -> Leased:
@@ -122,8 +124,9 @@ def bring(services: Services, state: str, **shape: Any) -> int:
 
 
 def view(services: Services, batch_id: int) -> dict[str, Any]:
-    """A batch as every answer shows it: without its shares of the usage."""
+    """A batch as every answer shows it: without its shares of the usage, and what its tasks wait for."""
     shown = services.reads.batches.show(batch_id)
+    del shown["waiting_for"]
     return {
         **shown,
         "usage": {name: shown["usage"][name] for name in ("input_tokens", "output_tokens", "cost", "unpriced_calls")},
@@ -168,6 +171,52 @@ def _move(services: Services, tasks: Iterable[dict[str, Any]], status: TaskStatu
         past = db.now(connection) - timedelta(seconds=1)
         moved = update(table).where(table.c.id.in_(ids), table.c.status == status).values({column: past})
         assert connection.execute(moved).rowcount == len(ids)
+
+
+def report_calls(services: Services, *outcomes: str, connection: str = "local", **more: Any) -> list[dict[str, Any]]:
+    """Report calls over a connection, each `failed`, `slowed` or `succeeded`; a failure is an outage unless named."""
+    named = {"error_class": ErrorClass.OUTAGE, "message": "connection refused", **more}
+    reports = [
+        CallReport(connection, CallOutcome(each), **(named if each == "failed" else {"model": more.get("model")}))
+        for each in outcomes
+    ]
+    return services.outages.report("w", reports)
+
+
+def forget_workers(services: Services) -> None:
+    """Forget all workers that were seen, those of this test too."""
+    services.reads.workers.seen()  # writes what is not written yet
+    with transaction(services.engine) as connection:
+        connection.execute(delete(db.table_of(WorkerSighting)))
+
+
+def let_next_try_come(services: Services) -> None:
+    """Let each closed circuit be due for a probe."""
+    table = db.table_of(Circuit)
+    with transaction(services.engine) as connection:
+        past = db.now(connection) - timedelta(seconds=1)
+        connection.execute(update(table).where(table.c.next_try_at.is_not(None)).values(next_try_at=past))
+    services.queue.forget()
+
+
+def let_outage_last(services: Services, batch_id: int, seconds: float) -> None:
+    """Move the beginning of an outage, and the last change of a batch before it, into the past."""
+    circuits, batches = db.table_of(Circuit), db.table_of(Batch)
+    sqlite = next(each for each in defences.SQLITE if "defend_batches_version" in each)
+    off, on = {
+        "sqlite": ("DROP TRIGGER defend_batches_version", sqlite),
+        "postgresql": (
+            "ALTER TABLE batches DISABLE TRIGGER defend_batches",
+            "ALTER TABLE batches ENABLE ALWAYS TRIGGER defend_batches",
+        ),
+    }[services.engine.dialect.name]
+    with transaction(services.engine) as connection:
+        began = db.now(connection) - timedelta(seconds=seconds)
+        connection.exec_driver_sql(off)
+        moved = update(batches).where(batches.c.id == batch_id)
+        connection.execute(moved.values(updated_at=began - timedelta(seconds=1)))
+        connection.exec_driver_sql(on)
+        connection.execute(update(circuits).values(since=began))
 
 
 def snapshot(services: Services) -> dict[str, list[Any]]:

@@ -30,11 +30,11 @@ for action in ("stage", "run"):
     said.append(batches.can_transition(made["id"], action)[0])
     answer = batches.request_state_change(made["id"], action, {"actor": "me", "role": "operator"})
     said.append(answer["batch"]["state"])
-(task,) = services.queue.lease("me")
+(task,) = services.queue.lease("me").tasks
 batches.handle_task_failure(
     task["id"], {"lease_token": task["lease_token"], "error": {"code": "x", "message": "y"}, "retry_after_seconds": 0}
 )
-(task,) = services.queue.lease("me")
+(task,) = services.queue.lease("me").tasks
 batches.handle_task_completion(task["id"], {"lease_token": task["lease_token"], "result": {"text": "z"}})
 said.append(services.reads.batches.show(made["id"])["state"])
 web = sorted(name for name in ("flask", "flask_smorest", "werkzeug", "gunicorn") if name in sys.modules)

@@ -6,6 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from app.domain.abilities import objection_to_ability
 from app.domain.answer.answer_schemas import objection_to_schema, objection_together
 from app.domain.documents import usable_media_type
 
@@ -27,6 +28,16 @@ class MediaType(Plain):
         text = super()._deserialize(value, attr, data, **kwargs)
         if not usable_media_type(text):
             raise ma.ValidationError("has to be one line")
+        return text
+
+
+class Ability(Plain):
+    """What a worker can do, in one of the forms of `can`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if objection := objection_to_ability(text):
+            raise ma.ValidationError(objection)
         return text
 
 

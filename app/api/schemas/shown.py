@@ -6,6 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 
 from app.api.schemas.views import Shown, schema_of
+from app.domain.connections import CircuitState, ErrorClass
 from app.domain.leases import TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.roles import Role
@@ -102,6 +103,57 @@ class LeasedTask(Shown):
     lease_token = fields.String()
     lease_expires_at = fields.DateTime()
     payload = fields.Dict()
+    is_probe = fields.Boolean()
+
+
+ClosedSchema = Shown.from_dict(
+    {
+        "connection": fields.String(),
+        "model": fields.String(allow_none=True),
+        "class": fields.Enum(ErrorClass, by_value=True),
+        "reason": fields.String(allow_none=True),
+        "since": fields.DateTime(),
+        "next_try_at": fields.DateTime(),
+        "retry_after_seconds": fields.Float(),
+    },
+    name="ClosedConnection",
+)
+
+
+class GrantedSchema(Shown):
+    tasks = fields.List(fields.Nested(LeasedTask))
+    closed = fields.List(fields.Nested(ClosedSchema))
+    probe = fields.List(fields.String())
+
+
+ConnectionSchema = Shown.from_dict(
+    {
+        "connection": fields.String(),
+        "model": fields.String(allow_none=True),
+        "state": fields.Enum(CircuitState, by_value=True),
+        "class": fields.Enum(ErrorClass, by_value=True, allow_none=True),
+        "reason": fields.String(allow_none=True),
+        "since": fields.DateTime(allow_none=True),
+        "next_try_at": fields.DateTime(allow_none=True),
+        "failures": fields.Integer(),
+        "reported_by": fields.String(allow_none=True),
+        "workers": fields.List(fields.String()),
+        "batches": fields.List(fields.Integer()),
+    },
+    name="Connection",
+)
+
+
+class WorkerSchema(Shown):
+    worker = fields.String()
+    first_seen_at = fields.DateTime()
+    last_seen_at = fields.DateTime()
+    leased = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
+    reports_a_minute = fields.Integer()
+    can = fields.List(fields.String(), allow_none=True)
+    held = fields.List(fields.Dict())
 
 
 class ReportedSchema(Shown):

@@ -25,15 +25,14 @@ from app.domain import documents
 from app.domain import new_batch as rules
 from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable, objection_to_pattern
-from app.domain.leases import Outcome, TaskStatus
-from app.domain.new_batch import AMOUNTS, BIGGEST_INT, DAY_SECONDS
+from app.domain.leases import TaskStatus
+from app.domain.new_batch import AMOUNTS, BIGGEST_INT
 from app.domain.roles import Role
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.orders import RESERVED
 from app.services.reads.results import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
-MOST_LEASES = 1_000
 
 
 # --- batches
@@ -85,7 +84,7 @@ class ModelBody(Taken):
 def _amount(name: str) -> fields.Field[Any]:
     rule = AMOUNTS[name]
     if rule.whole:
-        return whole(int(rule.least), int(rule.most), load_default=rule.default, allow_none=rule.default is None)
+        return whole(int(rule.least), int(rule.most), load_default=rule.default, allow_none=rule.may_be_none)
     return Number(load_default=rule.default, allow_none=True, validate=validate.Range(rule.least, rule.most))
 
 
@@ -98,6 +97,8 @@ class OptionsBody(Taken):
     max_cost = _amount("max_cost")
     max_tokens = _amount("max_tokens")
     max_failure_rate = _amount("max_failure_rate")
+    pause_after_outage_seconds = _amount("pause_after_outage_seconds")
+    auto_resume = Flag(load_default=True)
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
 
@@ -166,6 +167,10 @@ class BatchesQuery(Page):
     name = short(200, load_default=None)
 
 
+class WorkersQuery(Taken):
+    name = short(200, load_default=None)
+
+
 class RunQuery(Taken):
     run = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_INT))
 
@@ -184,98 +189,6 @@ class ResultsQuery(RunQuery):
 
 class DiagramQuery(Taken):
     format = fields.String(load_default="json", validate=validate.OneOf(["json", "mermaid", "svg"]))
-
-
-# --- workers
-
-
-class LeaseBody(Taken):
-    worker = short(200, required=True)
-    max_tasks = whole(1, MOST_LEASES, load_default=1)
-    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
-    wait_seconds = Number(load_default=0.0, validate=validate.Range(0, 30))
-    batch_id = whole(1, 2**63 - 1, load_default=None, allow_none=True)
-
-
-class LeaseRef(Taken):
-    task_id = fields.String(required=True, validate=validate.Length(1, 64))
-    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
-
-
-class HeartbeatBody(Taken):
-    worker = short(200)
-    lease_seconds = whole(1, DAY_SECONDS, load_default=None, allow_none=True)
-    leases = Items(fields.Nested(LeaseRef), MOST_LEASES, required=True)
-
-
-class ReleaseBody(Taken):
-    worker = short(200)
-    leases = Items(fields.Nested(LeaseRef), MOST_LEASES, required=True)
-
-
-class TaskError(Taken):
-    code = short(200, required=True)
-    message = fields.String(required=True, validate=validate.Length(max=10_000))
-
-    class Meta:
-        unknown = ma.INCLUDE  # a worker may add fields
-
-
-class CompleteBody(Taken):
-    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
-    result = JsonObject(required=True)
-
-
-class FailBody(Taken):
-    lease_token = fields.String(required=True, validate=validate.Length(1, 64))
-    error = fields.Nested(TaskError, required=True)
-    retryable = Flag(load_default=True)
-    critical = Flag(load_default=False)
-    retry_after_seconds = Number(load_default=None, allow_none=True, validate=validate.Range(0, DAY_SECONDS))
-
-
-class ReportItem(FailBody):
-    task_id = fields.String(required=True, validate=validate.Length(1, 64))
-    outcome = fields.String(required=True, validate=validate.OneOf(list(Outcome)))
-    result = JsonObject()
-    error = fields.Nested(TaskError)
-
-    @ma.validates_schema
-    def has_what_its_outcome_needs(self, data: Mapping[str, Any], **_: Any) -> None:
-        wanted = "result" if data.get("outcome") == Outcome.COMPLETED else "error"
-        if wanted not in data:
-            raise ma.ValidationError("Missing data for required field.", wanted)
-
-
-_COMPLETION = {"task_id", "lease_token", "outcome", "result"}
-
-
-def _is_plain_completion(item: Any) -> bool:
-    """Whether an item is a valid completion, as nearly every item is: it then needs no check by the schema."""
-    return (
-        isinstance(item, dict)
-        and item.keys() == _COMPLETION
-        and item["outcome"] == Outcome.COMPLETED
-        and isinstance(item["result"], dict)
-        and isinstance(item["task_id"], str)
-        and isinstance(item["lease_token"], str)
-        and 1 <= len(item["task_id"]) <= 64
-        and 1 <= len(item["lease_token"]) <= 64
-    )
-
-
-class ReportItems(Items):
-    """A list of ReportItem. The schema takes a third of a bulk report's time, so plain completions bypass it."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list) and all(map(_is_plain_completion, value)):
-            return value
-        found: list[Any] = super()._deserialize(value, *args, **kwargs)
-        return found
-
-
-class ReportBody(Taken):
-    reports = ReportItems(fields.Nested(ReportItem), MOST_LEASES, required=True)
 
 
 # --- tokens

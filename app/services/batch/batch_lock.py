@@ -8,14 +8,15 @@ from sqlalchemy import Connection, bindparam, column, func, select, text
 from sqlalchemy.dialects.postgresql import psycopg2
 
 from app import db
-from app.models import IS_WAITING, StateChangeRequest
+from app.models import IS_CLOSED, IS_WAITING, Circuit, StateChangeRequest
 from app.services.batch.batch_rows import CLOCK, ONE_SEEN, BatchRecord, RunCounts
 
 _waiting = select(func.count()).where(
     StateChangeRequest.batch_id == bindparam("batch_id"),
     IS_WAITING,
 )
-_IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"))
+_any_closed = select(Circuit.connection).where(IS_CLOSED).exists()
+_IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"), _any_closed.label("any_circuit_closed"))
 
 # First the row, then the advisory lock that leases and reports of the batch share: a transaction that waits for the
 # row does not stop workers. NO KEY UPDATE lets other transactions insert rows that refer to the batch.
@@ -46,6 +47,7 @@ class Locked:
     batch: BatchRecord
     now: datetime
     counts: RunCounts = field(default_factory=RunCounts)
+    any_circuit_closed: bool = False  # of any connection
 
 
 def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked | None:
@@ -63,7 +65,7 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
     if row is None:
         return None
     now = row.now if db.is_postgresql(connection) else db.now(connection)
-    return Locked(BatchRecord.of(row), now, RunCounts.of(row, row.waiting))
+    return Locked(BatchRecord.of(row), now, RunCounts.of(row, row.waiting), row.any_circuit_closed)
 
 
 def count(connection: Connection, batch_id: int) -> RunCounts:

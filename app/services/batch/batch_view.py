@@ -12,6 +12,7 @@ from app.domain.money import cost
 from app.domain.times import rfc3339
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.batch_rows import BatchRecord
+from app.services.connection.waiting import WaitingFor
 
 UsageShares = Mapping[str, list[dict[str, Any]]]
 Time = Annotated[str, ("format", "date-time")]
@@ -72,6 +73,8 @@ class Options(TypedDict):
     max_failure_rate: float | None
     on_unreadable: str
     on_truncated: str
+    pause_after_outage_seconds: int | None
+    auto_resume: bool
 
 
 class BatchView(TypedDict):
@@ -87,6 +90,7 @@ class BatchView(TypedDict):
     input: Input
     duplicates: NotRequired[list[dict[str, str]]]  # documents that a creation or edit left out
     options: Options
+    waiting_for: NotRequired[list[WaitingFor]]  # only where one batch is shown in full
     allowed_actions: list[Action]
     created_at: Time
     updated_at: Time
@@ -131,6 +135,8 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "max_failure_rate": batch.max_failure_rate,
             "on_unreadable": batch.on_unreadable,
             "on_truncated": batch.on_truncated,
+            "pause_after_outage_seconds": batch.pause_after_outage_seconds,
+            "auto_resume": batch.auto_resume,
         },
         "allowed_actions": transitions.allowed(batch.state, facts),
         "created_at": rfc3339(batch.created_at),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 from app.domain import failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
-from app.domain.leases import TaskStatus
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.reuse import redo_of
 from app.domain.roles import SYSTEM
 from app.domain.transitions import BatchState, Edit, Kind, Transition
@@ -26,6 +26,7 @@ from app.services.batch.batch_rows import BatchRecord, RunCounts, facts_of
 from app.services.batch.batch_view import BatchView, batch_view
 from app.services.batch.changes import Change, ChangeMade, write_change
 from app.services.batch.orders import Answer, Order, accepted, check_version, columns_of, refused
+from app.services.connection import circuits
 from app.services.task import run_tasks
 from app.services.task.earlier_answers import NewRun
 
@@ -52,6 +53,7 @@ class LockedBatch:
         self.batch: BatchRecord = locked.batch
         self.now: datetime = locked.now
         self.counts = locked.counts
+        self._any_circuit_closed = locked.any_circuit_closed
         self.changes: list[ChangeMade] = []
 
     @property
@@ -111,6 +113,8 @@ class LockedBatch:
         decided = self.batch
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
+        if self._any_circuit_closed and decided.state in transitions.LEASES_IN[TaskKind.ANALYZE]:
+            circuits.try_now(self._connection, before.id, self.now)
         self.raise_due_events(order)
         return accepted(action, before, decided, self.batch, self.facts)
 

@@ -1,23 +1,25 @@
 """Reads ready-made tasks from JSON lines: from disk, in small portions, naming every bad line by its number."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import IO, Any
 
 import orjson
 
+from app.domain.abilities import Abilities, Target, is_unknown
 from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.errors import Invalid, TooLarge
-from app.services.input.ready_tasks import ReadyTasks
+from app.services.input.ready_tasks import ReadyTasks, cut, target_of
 
 LINE_BYTES = 16 * 1024 * 1024
 MOST_NAMED = 1_000  # bad lines in `errors`
 _SHOWN = 20  # bad lines in `detail`
+_REMEMBERED = 1_000  # pairs of endpoint and model for which the workers are looked up once
 _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
-_MOST_QUOTED = 200  # characters of a line in a message about it
 # By the byte order mark, or by the zeros that their ASCII characters have.
 _OTHER_ENCODINGS = (
     (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[^\0]\0\0\0|\0\0\0[^\0]", re.DOTALL), "UTF-32"),
@@ -51,20 +53,24 @@ class BadLines:
         return Invalid(detail, errors=self._named, bad_lines=self.count)
 
 
-def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
-    """Read the lines of `body` into `tasks`. Raises Invalid, which names bad lines, and TooLarge for a long line."""
+def read_lines(body: IO[bytes], tasks: ReadyTasks, known: Collection[Abilities] = ()) -> None:
+    """Read the lines of `body` into `tasks`; `known` is what the known workers can do.
+
+    Raises Invalid, which names bad lines, and TooLarge for a long line.
+    """
     _refuse_other_encodings(body)
+    no_worker_answers = lru_cache(maxsize=_REMEMBERED)(partial(is_unknown, known=known))
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}
         for number, line in part:
             try:
-                good.append((number, _ready_task(line)))
+                task = _ready_task(line)
+                _check_workers(task, no_worker_answers)
+                good.append((number, task))
             except _BadLine as error:
                 wrong[number] = str(error)
-        for number, custom_id, first in tasks.add(good):
-            wrong[number] = f"custom_id {_cut(repr(custom_id))} is on line {first} already"
-        bad.add(wrong)
+        bad.add(wrong | tasks.add(good))
     if not tasks.count and not bad.count:
         bad.add({1: "the body has no task"})
     if bad.count:
@@ -96,6 +102,14 @@ def _parts(body: IO[bytes]) -> Iterator[Raw]:
     yield part
 
 
+def _check_workers(line: Mapping[str, Any], is_unknown: Callable[[Target], bool]) -> None:
+    """Check that a worker may answer a line. Raises _BadLine."""
+    target = target_of(line)
+    if is_unknown(target):
+        of_model = f" with model {cut(target.model)!r}" if target.model else ""
+        raise _BadLine(f"no known worker answers {target.endpoint}{of_model}: start one that does")
+
+
 def _ready_task(line: bytes) -> Mapping[str, Any]:
     try:
         data = writable_json(line)
@@ -112,15 +126,11 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
         if isinstance(value, str) and (not value or "\0" in value or len(value) > _LONGEST[name]):
             raise _BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
     if unknown := sorted(set(data) - set(_LINE)):
-        raise _BadLine(f"unknown fields: {_cut(', '.join(unknown))}")
+        raise _BadLine(f"unknown fields: {cut(', '.join(unknown))}")
     if objection := objection_to_url(data["url"]):
         raise _BadLine(objection)
     if data["body"].get("stream"):
         raise _BadLine("body.stream has to be false or left out: answers are not streamed")
     if number := too_large_integer(line):
-        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {_cut(number)}; send it as a string")
+        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {cut(number)}; send it as a string")
     return data
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]} ..."

@@ -12,20 +12,27 @@ from typing import Any
 
 import orjson
 import psycopg2
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
 from app import db
+from app.domain.abilities import LINES, Target
+from app.domain.answer.endpoints import endpoint_of
 from app.domain.content_keys import key_of_line
+from app.domain.leases import TaskKind
+from app.models import ReadyTarget
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 4 * 1024 * 1024  # a statement with so many bytes ends well within the statement timeout
 CACHE_KIB = 32 * 1024
-_COLUMNS = ("custom_id", "method", "url", "body", "content_key")
+_COLUMNS = ("custom_id", "method", "url", "body", "content_key", "target")
 _INTO = f"ready_tasks (batch_id, number, {', '.join(_COLUMNS)})"
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+MOST_TARGETS = 1_000  # pairs of endpoint and model of one batch
+LONGEST_MODEL = 200  # a longer name is no name of a model
+_MANY = f"has one more pair of endpoint and model than a batch may have, which is {MOST_TARGETS:,}"
+_MOST_QUOTED = 200  # characters of a line in a message about it
 Numbered = tuple[int, Mapping[str, Any]]
-Twin = tuple[int, str, int]
 
 
 class ReadyTasks:
@@ -40,10 +47,11 @@ class ReadyTasks:
             self._file.execute(f"PRAGMA {pragma}")
         self._file.execute(
             "CREATE TABLE lines (line INTEGER PRIMARY KEY, custom_id TEXT NOT NULL UNIQUE, method, url, body,"
-            " content_key)"
+            " content_key, target)"
         )
         self._file.execute("BEGIN")
         self.count = 0
+        self._targets: dict[Target, int] = {}
 
     def __enter__(self) -> "ReadyTasks":
         return self
@@ -51,25 +59,53 @@ class ReadyTasks:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def add(self, lines: Sequence[Numbered]) -> list[Twin]:
-        """Add lines; return those left out, whose custom_id an earlier line has: (line, custom_id, earlier line)."""
+    def add(self, lines: Sequence[Numbered]) -> dict[int, str]:
+        """Add lines; return the numbers of those that are left out, each with the reason.
+
+        A line is left out if an earlier one has its custom_id, or if the batch would need too much of its workers.
+        """
+        targets = {number: self._target(line) for number, line in lines}
+        left_out = {number: _MANY for number, target in targets.items() if target is None}
         rows = [
-            (number, line["custom_id"], line["method"], line["url"], orjson.dumps(line["body"]), key_of_line(line))
+            (
+                number,
+                line["custom_id"],
+                line["method"],
+                line["url"],
+                orjson.dumps(line["body"]),
+                key_of_line(line),
+                targets[number],
+            )
             for number, line in lines
+            if number not in left_out
         ]
         before = self._file.total_changes
-        self._file.executemany("INSERT OR IGNORE INTO lines VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._file.executemany("INSERT OR IGNORE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         added = self._file.total_changes - before
         self.count += added
-        return [] if added == len(rows) else [twin for number, line in lines if (twin := self._twin(number, line))]
+        if added < len(rows):
+            left_out |= {row[0]: reason for row in rows if (reason := self._same_name(row[0], row[1]))}
+        return left_out
 
-    def _twin(self, number: int, line: Mapping[str, Any]) -> Twin | None:
-        custom_id = line["custom_id"]
+    def _target(self, line: Mapping[str, Any]) -> int | None:
+        """Number what a line needs of a worker, from 1 in the order of the lines; None if there are too many."""
+        target = target_of(line)
+        if target not in self._targets and len(self._targets) >= MOST_TARGETS:
+            return None
+        return self._targets.setdefault(target, len(self._targets) + 1)
+
+    def _same_name(self, number: int, custom_id: str) -> str | None:
         first = self._file.execute("SELECT line FROM lines WHERE custom_id = ?", (custom_id,)).fetchone()[0]
-        return None if first == number else (number, custom_id, first)
+        return None if first == number else f"custom_id {cut(repr(custom_id))} is on line {first} already"
 
     def write(self, connection: Connection, batch_id: int) -> None:
         """Copy the tasks into a batch, numbered from 1, within the caller's transaction."""
+        targets = [
+            {"batch_id": batch_id, "number": number, "endpoint": target.endpoint, "model": target.model}
+            for target, number in self._targets.items()
+        ]
+        if targets:
+            connection.execute(insert(db.table_of(ReadyTarget)), targets)
         write = _copy if db.is_postgresql(connection) else _insert
         for rows in self._chunks():
             write(connection, batch_id, rows)
@@ -79,8 +115,8 @@ class ReadyTasks:
         rows: list[Any] = []
         size = 0
         found = self._file.execute(f"SELECT {', '.join(_COLUMNS)} FROM lines ORDER BY line")
-        for number, (custom_id, method, url, body, key) in enumerate(found, 1):
-            rows.append((number, custom_id, method, url, body.decode(), key))
+        for number, (custom_id, method, url, body, key, target) in enumerate(found, 1):
+            rows.append((number, custom_id, method, url, body.decode(), key, target))
             size += len(body)
             if size >= CHUNK_BYTES or len(rows) >= CHUNK_ROWS:
                 yield rows
@@ -89,15 +125,27 @@ class ReadyTasks:
             yield rows
 
 
+def target_of(line: Mapping[str, Any]) -> Target:
+    """Find what a line needs of a worker: its endpoint and its model, which is empty where the line names none."""
+    model = line["body"].get("model")
+    is_name = isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model
+    return Target(TaskKind.ANALYZE, LINES, model if is_name else "", endpoint_of(line["url"]))
+
+
+def cut(text: str) -> str:
+    """Shorten a caller's own words for a message about them."""
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]} ..."
+
+
 def _insert(connection: Connection, batch_id: int, rows: list[Any]) -> None:
     values = [(batch_id, *row) for row in rows]
-    connection.exec_driver_sql(f"INSERT INTO {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    connection.exec_driver_sql(f"INSERT INTO {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def _copy(connection: Connection, batch_id: int, rows: list[Any]) -> None:
     text = "".join(
-        f"{batch_id}\t{number}\t" + "\t".join([each.translate(_ESCAPED) for each in texts]) + "\n"
-        for number, *texts in rows
+        f"{batch_id}\t{number}\t" + "\t".join([each.translate(_ESCAPED) for each in texts]) + f"\t{target}\n"
+        for number, *texts, target in rows
     )
     cursor: Any = connection.connection.cursor()
     try:

@@ -1,35 +1,30 @@
-"""The statements of a lease: which batches have work, and the tasks of one batch that a worker gets.
+"""The statements of a lease: which batches have work, and the tasks of one target of a batch that a worker gets.
 
 The WHERE of the write that leases tasks names their batch's state. The workers' lock, which is shared here and which
 every change of state takes alone, prevents that a lease is committed after a pause.
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
+from app.domain.abilities import Target
 from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
+from app.services.connection import targets
 from app.services.task.endings import Endings
 from app.services.task.task_counts import Run
 
 # (state, kind): which kind of task is leased in which state, for SQL.
 _LEASABLE = ", ".join(f"('{state}', '{kind}')" for kind, states in LEASES_IN.items() for state in sorted(states))
 
-# LIMIT 1 and not EXISTS: among 1,000 batches the planner answers this one from the index.
-_WITH_WORK = f"""
-WITH leasable (state, kind) AS (VALUES {_LEASABLE})
-SELECT b.id, b.run, b.priority, b.lease_seconds, l.kind FROM batches b JOIN leasable l ON l.state = b.state
-WHERE (SELECT t.id FROM tasks t WHERE t.batch_id = b.id AND t.run = b.run AND t.kind = l.kind
-       AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
-       ORDER BY t.available_at, t.id LIMIT 1) IS NOT NULL
-"""
 _TRY_SHARE = text(
     "SELECT id, pg_try_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id"
 )
@@ -43,7 +38,7 @@ UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_ex
 """
 _NEXT_TASKS = f"""
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
-        AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+        AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
     ORDER BY t.available_at, t.id LIMIT :amount
@@ -57,8 +52,6 @@ def _timed(sql: str, *names: str) -> TextClause:
     return text(sql).bindparams(*(bindparam(name, type_=db.UtcTime) for name in names))
 
 
-_WITH_WORK_ANY = _timed(_WITH_WORK, "now")
-_WITH_WORK_ONE = _timed(_WITH_WORK + " AND b.id = :batch_id", "now")
 # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
 # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
 _LEASE_POSTGRESQL = _timed(
@@ -75,27 +68,32 @@ _LEASE_SQLITE = _timed(
 
 @dataclass(frozen=True)
 class Candidate:
-    """A batch with tasks to lease: its present run, and the kind of those tasks."""
+    """A batch with tasks to lease: its present run, the kind of those tasks, and what they need of a worker."""
 
     batch_id: int
     run: int
     priority: int
     lease_seconds: int
     kind: TaskKind
+    targets: Mapping[int, Target]  # by their numbers
 
     @property
     def run_key(self) -> Run:
         """The run and kind under which its tasks are counted."""
         return self.batch_id, self.run, self.kind
 
+    def only(self, numbers: Container[int]) -> "Candidate":
+        """The same batch with some of its targets."""
+        return replace(self, targets={number: each for number, each in self.targets.items() if number in numbers})
+
 
 def candidates(connection: Connection, now: datetime, batch_id: int | None = None) -> list[Candidate]:
     """List the batches that have a task to lease now; with `batch_id`, that batch if it has one."""
-    if batch_id is None:
-        rows = connection.execute(_WITH_WORK_ANY, {"now": now})
-    else:
-        rows = connection.execute(_WITH_WORK_ONE, {"now": now, "batch_id": batch_id})
-    return [Candidate(row.id, row.run, row.priority, row.lease_seconds, TaskKind(row.kind)) for row in rows]
+    found = targets.leasable(connection, now, batch_id)
+    return [
+        Candidate(batch_id, run, priority, seconds, kind, {each.number: each.target for each in of_batch})
+        for (batch_id, run, priority, seconds, kind), of_batch in groupby(found, key=lambda each: each[:5])
+    ]
 
 
 def share_locks(connection: Connection, batch_ids: Sequence[int]) -> set[int]:
@@ -106,9 +104,15 @@ def share_locks(connection: Connection, batch_ids: Sequence[int]) -> set[int]:
 
 
 def lease(
-    connection: Connection, candidate: Candidate, amount: int, worker: str, expires_at: datetime, endings: Endings
+    connection: Connection,
+    candidate: Candidate,
+    target: int,
+    amount: int,
+    worker: str,
+    expires_at: datetime,
+    endings: Endings,
 ) -> list[Any]:
-    """Lease up to `amount` tasks of a batch until `expires_at`, the longest available first; return them by id.
+    """Lease up to `amount` tasks of a target until `expires_at`, the longest available first; return them.
 
     They are counted as LEASED in `endings`, in which a task that is not handed out can be released at once.
     """
@@ -121,9 +125,10 @@ def lease(
         "batch_id": candidate.batch_id,
         "run": candidate.run,
         "kind": candidate.kind,
+        "target": target,
         "amount": amount,
     }
-    leased = sorted(connection.execute(statement, values), key=lambda row: int(row.id))
+    leased = list(connection.execute(statement, values))
     if leased:
         endings.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
     return leased

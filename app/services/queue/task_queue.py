@@ -5,60 +5,61 @@ Batches take turns, weighed by priority; see app.domain.turns. Writes no batch.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading, transaction
-from app.domain.leases import TOO_LARGE
-from app.domain.prompts import PromptTooLarge
-from app.domain.task_endings import LeaseEvent
+from app.domain.abilities import Abilities
 from app.domain.times import rfc3339
 from app.domain.turns import Turns
-from app.domain.usage import CallUsage
 from app.errors import Unauthenticated
 from app.metrics import LEASES
-from app.services.queue import held_leases, leasing
+from app.services.connection.pauses import Key
+from app.services.queue import held_leases, leasing, work
+from app.services.queue.grant import Grant, LeaseRequest
 from app.services.queue.held_leases import Answers, Lease
 from app.services.queue.leasing import Candidate
-from app.services.queue.payloads import payloads
+from app.services.queue.work import Closed, Work
 from app.services.queue.worker_sightings import Sightings
-from app.services.task import task_rows
-from app.services.task.endings import Endings, Kept
 
-MOST_BYTES = 32 * 1024 * 1024  # of payload in one answer; at least one task is given
 MOST_BATCHES = 8  # that one lease takes from
+MOST_STATEMENTS = 8  # by which it takes the tasks of these batches, at least one for each
 POLL_SECONDS = 0.2
 CANDIDATES_SECONDS = 0.2  # how long a list of batches with work is trusted; the lease itself checks again
 
-Record = Callable[[Connection, list[dict[str, Any]]], None]
-
 
 @dataclass(frozen=True)
-class LeaseRequest:
-    """What a worker wants to lease."""
+class Granted:
+    """What a lease request got: tasks, the closed circuits, and the connections to probe without a task."""
 
-    worker: str
-    max_tasks: int = 1
-    lease_seconds: int | None = None  # None: as long as the batch says
-    batch_id: int | None = None  # None: of any batch
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    closed: list[dict[str, Any]] = field(default_factory=list)
+    probe: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.tasks or self.probe)
+
+
+Record = Callable[[Connection, Granted], None]
 
 
 class TaskQueue:
-    """Hands out tasks. A process has one: the turns of batches are kept in its memory."""
+    """Hands out tasks. A process has one: the turns of batches and of their targets are kept in its memory."""
 
     def __init__(self, engine: Engine, most_waiting: int = 8, sightings: Sightings | None = None) -> None:
         self._engine = engine
         self._sightings = sightings or Sightings(engine)
         self._turns = Turns()
-        self._candidates: list[Candidate] = []
-        self._read_at = 0.0
+        self._target_turns: dict[int, Turns] = {}  # by batch, for those with several targets
+        self._work: Work | None = None
+        self._closed = Closed()
+        self._read_at = self._closed_read_at = 0.0
         self._waiting = threading.BoundedSemaphore(most_waiting)
         self.stopping = threading.Event()
 
@@ -69,19 +70,22 @@ class TaskQueue:
         lease_seconds: int | None = None,
         wait_seconds: float = 0,
         batch_id: int | None = None,
+        can: Iterable[str] | None = None,
         record: Record | None = None,
         is_allowed: Callable[[], bool] = lambda: True,
-    ) -> list[dict[str, Any]]:
+    ) -> Granted:
         """Lease up to `max_tasks` tasks, waiting up to `wait_seconds` for the first one.
 
+        `can` names what the worker can do; it gets nothing else. Tasks of closed circuits are leased to nobody, except
+        one task as the probe when its time has come.
         It waits less when as many callers wait already as this process has room for, or when the process stops.
         `record` is called in the transaction of the lease, if a task was leased. While it waits, it leases nothing
         unless `is_allowed`, which looks at the caller's token again. Raises Unauthenticated.
         """
-        request = LeaseRequest(worker, max_tasks, lease_seconds, batch_id)
+        request = LeaseRequest(worker, max_tasks, lease_seconds, batch_id, Abilities(can))
         deadline = time.monotonic() + wait_seconds
         leased = self._lease(request, record)
-        self._sightings.leased(worker, len(leased))
+        self._sightings.leased(worker, len(leased.tasks), request.abilities.can)
         if leased or wait_seconds <= 0 or not self._waiting.acquire(blocking=False):
             return leased
         try:
@@ -91,8 +95,12 @@ class TaskQueue:
                 leased = self._lease(request, record)
         finally:
             self._waiting.release()
-        self._sightings.leased(worker, len(leased))
+        self._sightings.leased(worker, len(leased.tasks), request.abilities.can)
         return leased
+
+    def forget(self) -> None:
+        """Read at the next lease which batches have work and which circuits are closed: a circuit has changed."""
+        self._read_at = self._closed_read_at = 0.0
 
     def heartbeat(self, leases: Iterable[Lease], lease_seconds: int | None = None) -> Answers:
         """Renew leases; `ok` False, with a reason, means that the worker shall stop working on that task."""
@@ -116,111 +124,89 @@ class TaskQueue:
 
         return db.retry_while_locked(release)
 
-    def _lease(self, request: LeaseRequest, record: Record | None) -> list[dict[str, Any]]:
+    def _lease(self, request: LeaseRequest, record: Record | None) -> Granted:
         """Lease from the batches known to have work; if they gave nothing, read anew which batches have work."""
-        leased: list[dict[str, Any]] = []
+        leased = Granted()
         for fresh in (False, True):
             found = self._find(request.batch_id, fresh)
-            if found:
+            leased = Granted(closed=_views(found, request.abilities, {}))
+            if found.open_to(request.abilities) or found.due(request.abilities):
                 leased = db.retry_while_locked(partial(self._lease_from, found, request, record))
-            if leased or request.batch_id is not None:
+            if leased or (request.batch_id is not None and not found.is_gated):
                 break
         return leased
 
-    def _find(self, batch_id: int | None, fresh: bool) -> list[Candidate]:
-        if batch_id is None and not fresh and time.monotonic() - self._read_at < CANDIDATES_SECONDS:
-            return self._candidates
+    def _find(self, batch_id: int | None, fresh: bool) -> Work:
+        began = time.monotonic()
+        if batch_id is None and not fresh and self._work and began - self._read_at < CANDIDATES_SECONDS:
+            return self._work
         with reading(self._engine) as connection:
-            found = leasing.candidates(connection, db.now(connection), batch_id)
+            if fresh or began - self._closed_read_at >= CANDIDATES_SECONDS:
+                self._closed, self._closed_read_at = work.read_closed(connection), began
+            found = Work.read(connection, self._closed, batch_id)
         if batch_id is None:
-            self._candidates, self._read_at = found, time.monotonic()
+            self._work, self._read_at = found, began
+            for gone in set(self._target_turns) - found.batch_ids:
+                self._target_turns.pop(gone, None)
         return found
 
-    def _lease_from(self, found: list[Candidate], request: LeaseRequest, record: Record | None) -> list[dict[str, Any]]:
+    def _lease_from(self, found: Work, request: LeaseRequest, record: Record | None) -> Granted:
         with transaction(self._engine) as connection:
-            answer = _Answer(connection, request, db.now(connection))
-            untried = {candidate.batch_id: candidate for candidate in found}
-            while untried and answer.room:
-                priorities = {batch_id: candidate.priority for batch_id, candidate in untried.items()}
-                shares = self._turns.share(priorities, answer.room, MOST_BATCHES)
-                free = leasing.share_locks(connection, [batch_id for batch_id, _ in shares])
-                for batch_id, amount in shares:
-                    candidate = untried.pop(batch_id)
-                    if batch_id in free and answer.room:
-                        granted = answer.add(candidate, amount)
-                        self._turns.charge(batch_id, granted)
-                        if granted == amount:
-                            untried[batch_id] = candidate  # it may have more
-            answer.endings.write(connection)
-            if record and answer.tasks:
-                record(connection, answer.tasks)
-        LEASES.inc(len(answer.tasks))
-        return answer.tasks
-
-
-class _Answer:
-    """The tasks that one request gets, leased in one transaction: limited in number and in bytes."""
-
-    def __init__(self, connection: Connection, request: LeaseRequest, now: datetime) -> None:
-        self._connection = connection
-        self._request = request
-        self._bytes = 0
-        self.tasks: list[dict[str, Any]] = []
-        self.endings = Endings(now)
-
-    @property
-    def room(self) -> int:
-        """How many more tasks it may have."""
-        return self._request.max_tasks - len(self.tasks) if self._bytes < MOST_BYTES else 0
-
-    def add(self, candidate: Candidate, amount: int) -> int:
-        """Lease up to `amount` tasks of a batch and add those for which there is room; return how many.
-
-        A task whose prompt is too large ends FAILED. The sweeper settles its batch.
-        """
-        seconds = self._request.lease_seconds or candidate.lease_seconds
-        expires_at = self.endings.now + timedelta(seconds=seconds)
-        rows = leasing.lease(self._connection, candidate, amount, self._request.worker, expires_at, self.endings)
-        granted, size, too_large = 0, 0, {}
-        left = {row.id for row in rows}
-        for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
-            if payload is None:
-                continue
-            if isinstance(payload, PromptTooLarge):
-                too_large[row.id] = str(payload)
-                left.remove(row.id)
-                continue
-            size += len(orjson.dumps(payload))
-            if granted and size > MOST_BYTES:
-                break
-            self.tasks.append(_leased(row, payload, expires_at))
-            left.remove(row.id)
-            granted += 1
-        self._bytes += size
-        self._end(left, too_large)
+            grant = Grant(connection, request, db.now(connection))
+            for trial in found.due(request.abilities):
+                if grant.room:
+                    grant.try_closed(trial)
+            untried = dict(found.open_to(request.abilities))
+            while untried and grant.room:
+                untried |= self._take_turns(connection, grant, untried)
+            grant.endings.write(connection)
+            granted = Granted(grant.tasks, _views(found, request.abilities, grant.claimed), grant.probe)
+            if record and granted:
+                record(connection, granted)
+        LEASES.inc(len(granted.tasks))
         return granted
 
-    def _end(self, left: set[int], too_large: dict[int, str]) -> None:
-        """Hand back the tasks for which there was no room, and fail those whose prompt is too large."""
-        if not left and not too_large:
-            return
-        held, _ = task_rows.hold(self._connection, [*left, *too_large])
-        for task in held.values():
-            if task.id in left:
-                self.endings.end(task, LeaseEvent.RELEASED)
-            else:
-                error = {"code": TOO_LARGE, "message": too_large[task.id]}
-                self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
+    def _take_turns(self, connection: Connection, grant: Grant, untried: dict[int, Candidate]) -> dict[int, Candidate]:
+        """Lease from the next batches of `untried` and take them out; return those that may have more."""
+        priorities = {batch_id: candidate.priority for batch_id, candidate in untried.items()}
+        shares = self._turns.share(priorities, grant.room, MOST_BATCHES)
+        free = leasing.share_locks(connection, [batch_id for batch_id, _ in shares])
+        with_more = {}
+        for batch_id, amount in shares:
+            candidate = untried.pop(batch_id)
+            if batch_id in free and grant.room:
+                of_targets = self._target_shares(candidate, amount, max(1, MOST_STATEMENTS // len(shares)))
+                granted, not_empty = grant.add(candidate, of_targets)
+                self._turns.charge(batch_id, granted)
+                tried = {number for number, _ in of_targets} - set(not_empty)
+                if left := candidate.targets.keys() - tried:
+                    with_more[batch_id] = candidate.only(left)
+        return with_more
+
+    def _target_shares(self, candidate: Candidate, amount: int, most: int) -> list[tuple[int, int]]:
+        """Split a batch's amount evenly among its targets, which take turns as batches do."""
+        if len(candidate.targets) == 1:
+            return [(number, amount) for number in candidate.targets]
+        turns = self._target_turns.setdefault(candidate.batch_id, Turns())
+        shares = turns.share(dict.fromkeys(candidate.targets, 0), amount, most)
+        for number, share in shares:
+            turns.charge(number, share)
+        return shares
 
 
-def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str, Any]:
-    return {
-        "id": str(row.id),
-        "batch_id": row.batch_id,
-        "run": row.run,
-        "kind": row.kind,
-        "attempt": row.attempt,
-        "lease_token": row.lease_token,
-        "lease_expires_at": rfc3339(expires_at),
-        "payload": payload,
-    }
+def _views(found: Work, abilities: Abilities, claimed: Mapping[Key, datetime]) -> list[dict[str, Any]]:
+    """Show the closed circuits that a worker would call."""
+    now = found.now
+    return [
+        {
+            "connection": each.connection,
+            "model": each.model,
+            "class": each.error_class,
+            "reason": each.reason,
+            "since": rfc3339(each.since),
+            "next_try_at": rfc3339(next_try_at),
+            "retry_after_seconds": max(0.0, (next_try_at - now).total_seconds()) if next_try_at else 0.0,
+        }
+        for each in found.closed_to(abilities)
+        for next_try_at in [claimed.get(each.key, each.next_try_at)]
+    ]

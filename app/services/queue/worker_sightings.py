@@ -7,7 +7,7 @@ process has not written when it dies is lost: these numbers are shown to people,
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,11 +37,19 @@ class Sightings:
         self._engine = engine
         self._lock = threading.Lock()
         self._pending: dict[str, Counter[str]] = {}
+        self._abilities: dict[str, Collection[str] | None] = {}  # that a worker announced last to this process
         self._written_at = time.monotonic()
 
-    def leased(self, worker: str, amount: int) -> None:
-        """Note that a worker leased `amount` tasks; 0 when there were none for it."""
-        self._note([(worker, "leased", amount)])
+    def leased(self, worker: str, amount: int, can: Collection[str] | None = None) -> None:
+        """Note that a worker leased `amount` tasks, and what it can do (None: everything).
+
+        0 when there were none for it. What is new of its abilities is written at once: people wait to see it.
+        """
+        with self._lock:
+            is_new = self._abilities.get(worker) != can
+            if worker in self._abilities or len(self._abilities) < MOST_PENDING:
+                self._abilities[worker] = can
+        self._note([(worker, "leased", amount)], at_once=is_new)
 
     def renewed(self, workers: Iterable[str | None]) -> None:
         """Note that workers sent heartbeats for their leases."""
@@ -55,23 +63,24 @@ class Sightings:
         """Write what was noted. If the database is busy, it stays noted for the next write."""
         with self._lock:
             pending, self._pending, self._written_at = self._pending, {}, time.monotonic()
+            announced = {worker: self._abilities[worker] for worker in pending if worker in self._abilities}
         if not pending:
             return
         try:
             with transaction(self._engine) as connection:
-                _write(connection, pending)
+                _write(connection, pending, announced)
         except Refusal as refusal:
             log.warning("sightings_not_written", reason=refusal.detail)
             with self._lock:
                 for worker, counted in pending.items():
                     self._pending.setdefault(worker, Counter()).update(counted)
 
-    def _note(self, seen: list[tuple[str, str, int]]) -> None:
+    def _note(self, seen: list[tuple[str, str, int]], at_once: bool = False) -> None:
         with self._lock:
             for worker, what, amount in seen:
                 if worker in self._pending or len(self._pending) < MOST_PENDING:
                     self._pending.setdefault(worker, Counter())[what] += amount
-            due = time.monotonic() - self._written_at >= EVERY_SECONDS
+            due = at_once or time.monotonic() - self._written_at >= EVERY_SECONDS
         if due:
             self.write()
 
@@ -86,16 +95,20 @@ def minute_of(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
-def _write(connection: Connection, pending: dict[str, Counter[str]]) -> None:
+def _write(
+    connection: Connection, pending: dict[str, Counter[str]], announced: Mapping[str, Collection[str] | None]
+) -> None:
     now = db.now(connection)
     insert = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
     # In the order of names: two processes that write at the same time cannot deadlock.
-    statement = insert(_sightings).values([_row(worker, pending[worker], now) for worker in sorted(pending)])
+    rows = [_row(worker, pending[worker], announced.get(worker), now) for worker in sorted(pending)]
+    statement = insert(_sightings).values(rows)
     old, new = _sightings.c, statement.excluded
     same = old.minute == new.minute
     changed = {
         "last_seen_at": new.last_seen_at,
         **{name: old[name] + new[name] for name in ("leased", "completed", "failed")},
+        "can": case((new.worker.in_(sorted(announced)), new.can), else_=old.can),
         "minute": new.minute,
         "minute_reports": case((same, old.minute_reports), else_=0) + new.minute_reports,
         "previous_reports": case(
@@ -105,7 +118,7 @@ def _write(connection: Connection, pending: dict[str, Counter[str]]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["worker"], set_=changed))
 
 
-def _row(worker: str, counted: Counter[str], now: datetime) -> dict[str, Any]:
+def _row(worker: str, counted: Counter[str], can: Collection[str] | None, now: datetime) -> dict[str, Any]:
     reports = {name: counted[name] for name in ("completed", "failed")}
     return {
         "worker": worker,
@@ -113,6 +126,7 @@ def _row(worker: str, counted: Counter[str], now: datetime) -> dict[str, Any]:
         "last_seen_at": now,
         "leased": counted["leased"],
         **reports,
+        "can": None if can is None else sorted(can),
         "minute": minute_of(now),
         "minute_reports": sum(reports.values()),
         "previous_reports": 0,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from app.services.connection.connections import Connections
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads.audit import AuditTrail
 from app.services.reads.batch_page import BatchPage
@@ -29,6 +30,7 @@ class Reads:
     documents: Documents
     workers: Workers
     known_models: KnownModels
+    connections: Connections
 
     @classmethod
     def on(cls, engine: Engine, sightings: Sightings) -> "Reads":
@@ -43,4 +45,5 @@ class Reads:
             documents=Documents(engine),
             workers=Workers(engine, sightings),
             known_models=KnownModels(engine),
+            connections=Connections(engine),
         )

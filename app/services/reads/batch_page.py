@@ -16,6 +16,7 @@ from app.domain.transitions import ACTIONS
 from app.models import Model, Prompt
 from app.services.batch.batch_rows import BatchRecord, look
 from app.services.batch.batch_view import BatchView
+from app.services.connection.waiting import waiting_for
 from app.services.reads import progress, requests
 from app.services.reads.batches import whole_view
 from app.services.reads.failed_tasks import Cause, by_cause
@@ -42,7 +43,7 @@ class Present:
 class Pulse(NamedTuple):
     """A summary of a batch; two equal ones mean that nothing has happened between them."""
 
-    changed: Hashable  # its version, and how many requests wait for it
+    changed: Hashable  # its version, how many requests wait for it, and what its tasks wait for
     moved: Hashable  # the counts and the usage of its tasks
 
 
@@ -85,7 +86,9 @@ class BatchPage:
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
             waiting = requests.amount_waiting(connection, batch_id)
-        return Pulse((batch.version, waiting), (facts.staging, facts.analysis, facts.usage))
+            waits = waiting_for(connection, batch_id) if batch.state in transitions.UNFINISHED else []
+        what_for = tuple(tuple(each.values()) for each in waits)
+        return Pulse((batch.version, waiting, what_for), (facts.staging, facts.analysis, facts.usage))
 
     def names(self, batch_id: int) -> Names:
         """List a batch's prompts and models by the names that `redo` takes."""

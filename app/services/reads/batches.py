@@ -14,10 +14,11 @@ from app import db
 from app.db import reading
 from app.domain import transitions
 from app.domain.facts import Facts
-from app.domain.transitions import BatchState
+from app.domain.transitions import UNFINISHED, BatchState
 from app.models import Batch
 from app.services.batch.batch_rows import BatchRecord, look, look_at
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
+from app.services.connection import waiting
 from app.services.task import usage_counts
 
 PAGE = 50
@@ -42,8 +43,10 @@ class Filter:
 
 
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
-    """Show a batch, and what its present run used by model and by prompt."""
-    return batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
+    """Show a batch, what its present run used by model and by prompt, and what its tasks wait for."""
+    view = batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
+    view["waiting_for"] = waiting.waiting_for(connection, batch.id) if batch.state in UNFINISHED else []
+    return view
 
 
 class Batches:

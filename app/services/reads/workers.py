@@ -111,4 +111,5 @@ def _view(row: Any, minute: int) -> dict[str, Any]:
         "completed": row.completed,
         "failed": row.failed,
         "reports_a_minute": rate,
+        "can": row.can,
     }

@@ -37,6 +37,7 @@ class NewTask(NamedTuple):
     prompt_number: int | None = None
     model_number: int | None = None
     ready_number: int | None = None
+    target: int = 0
 
     @property
     def question(self) -> Question:

@@ -32,10 +32,11 @@ _queued: Any = (
     literal(""),
     *[literal(0)] * 3,
     bindparam("now", type_=UtcTime),
+    literal(0),
 )
 _COMMON = [
     "batch_id", "run", "status", "attempt", "critical", "past_leases", "input_tokens", "output_tokens", "cost_nanos",
-    "available_at", "kind",
+    "available_at", "target", "kind",
 ]  # fmt: skip
 
 _FROM_DOCUMENTS = insert(Task).from_select(
@@ -58,7 +59,7 @@ _FROM_FOLDER = insert(Task).from_select(
     include_defaults=False,
 )
 _READY = (
-    select(ReadyTask.number, ReadyTask.content_key)
+    select(ReadyTask.number, ReadyTask.content_key, ReadyTask.target)
     # Numbers have no gaps. The range has both ends: without statistics, as just after an import, the planner would
     # otherwise sort all that is left of a million rows.
     .where(
@@ -106,7 +107,9 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
     values = {"batch_id": run.batch_id, "run": run.run, "now": now, "slice": SLICE, "written": written}
     if ready_made:
         rows = connection.execute(_READY, values)
-        new_tasks = [NewTask(row.content_key, run.redo is not None, ready_number=row.number) for row in rows]
+        new_tasks = [
+            NewTask(row.content_key, run.redo is not None, ready_number=row.number, target=row.target) for row in rows
+        ]
         amount = len(new_tasks)
         analysis_tasks.write(connection, run, new_tasks, counts, now)
     else:
@@ -134,6 +137,7 @@ def write_analysis_tasks(
                 document.id,
                 question.prompt_number,
                 question.model_number,
+                target=question.model_number,
             )
             for document in documents
             for result in [results[document.id]]

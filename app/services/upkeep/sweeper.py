@@ -1,8 +1,9 @@
 """The sweeper: does the work that no request triggers. One process at a time sweeps; each step is safe to repeat.
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
-write the remaining slices of tasks, raise events and pauses that a crash left undone, sample the progress, and delete
-stored answers, sightings of workers and sessions that are too old.
+write the remaining slices of tasks, raise events and pauses that a crash left undone, pause and resume batches whose
+connections are closed or open again, sample the progress, and delete stored answers, sightings of workers, circuits and
+sessions that are too old.
 """
 
 import threading
@@ -22,9 +23,11 @@ from app.services.batch import request_queue
 from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
+from app.services.connection import circuits
 from app.services.queue import expiry, worker_sightings
 from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
+from app.services.upkeep.outages import Outages
 
 TICK_SECONDS = 0.25  # short enough to do within a second what is due
 SLICES_SECONDS = 1.0  # the share of a pass that the slices of one batch may take
@@ -36,9 +39,10 @@ log = structlog.get_logger()
 class Sweeper:
     """A thread that sweeps while this process is the leader."""
 
-    def __init__(self, engine: Engine, batches: BatchService) -> None:
+    def __init__(self, engine: Engine, batches: BatchService, outages: Outages) -> None:
         self._engine = engine
         self._batches = batches
+        self._outages = outages
         self._leadership = leadership(engine)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -61,7 +65,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do every step once. A step that fails is logged, and repeated in the next pass."""
-        for step in (self._requests, self._leases, self._phases, self._sample, self._delete_old):
+        for step in (self._requests, self._leases, self._phases, self._outages.settle, self._sample, self._delete_old):
             if not self._stopping.is_set():
                 self._attempt(step)
 
@@ -140,6 +144,7 @@ class Sweeper:
                 idempotency.forget_old(connection)
                 worker_sightings.forget_old(connection)
                 sessions.forget_old(connection)
+                circuits.forget_old(connection)
 
 
 def _named(step: Callable[[], object]) -> tuple[str, str | None]:

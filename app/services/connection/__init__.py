@@ -1,0 +1,1 @@
+"""Connections: the circuit of each, and what the tasks of a batch need of them."""

@@ -1,0 +1,43 @@
+"""The workers that are present, and what each of them can do."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app import db
+from app.domain.abilities import Abilities, Target
+from app.models import WorkerSighting
+
+PRESENT = timedelta(seconds=90)  # a worker that was seen within this time is present: it asks for tasks every 30 s
+MOST_WORKERS = 1_000  # that are read, the last seen first
+
+_seen = db.table_of(WorkerSighting)
+_ANNOUNCED = (
+    select(_seen.c.worker, _seen.c.can).order_by(_seen.c.last_seen_at.desc(), _seen.c.worker).limit(MOST_WORKERS)
+)
+
+
+class PresentWorker(NamedTuple):
+    """A worker that was seen lately, and what it can do."""
+
+    name: str
+    abilities: Abilities
+
+
+def present_workers(connection: Connection) -> list[PresentWorker]:
+    """List the workers that are present, the last seen first."""
+    since = db.now(connection) - PRESENT
+    rows = connection.execute(_ANNOUNCED.where(_seen.c.last_seen_at >= since))
+    return [PresentWorker(row.worker, Abilities(row.can)) for row in rows]
+
+
+def is_served(target: Target, workers: Iterable[PresentWorker]) -> bool:
+    """Whether one of these workers can do tasks with a target."""
+    return any(each.abilities.takes(target) for each in workers)
+
+
+def known_abilities(connection: Connection) -> list[Abilities]:
+    """List what the workers of the last seven days can do, each as it announced it last."""
+    return [Abilities(row.can) for row in connection.execute(_ANNOUNCED)]

@@ -1,0 +1,151 @@
+"""What one lease request gets, leased in one transaction: tasks, limited in number and in bytes, and probes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.domain.abilities import Abilities
+from app.domain.connections import Probe
+from app.domain.leases import TOO_LARGE
+from app.domain.prompts import PromptTooLarge
+from app.domain.task_endings import LeaseEvent
+from app.domain.times import rfc3339
+from app.domain.usage import CallUsage
+from app.services.connection import circuits
+from app.services.connection.circuits import CircuitRow
+from app.services.connection.pauses import Key
+from app.services.queue import leasing
+from app.services.queue.leasing import Candidate
+from app.services.queue.payloads import payloads
+from app.services.queue.work import Trial
+from app.services.task import task_rows
+from app.services.task.endings import Endings, Kept
+
+MOST_BYTES = 32 * 1024 * 1024  # of payload in one answer; at least one task is given
+MOST_STATEMENTS = 8  # that look for the one task of a probe
+
+
+@dataclass(frozen=True)
+class LeaseRequest:
+    """What a worker wants to lease."""
+
+    worker: str
+    max_tasks: int = 1
+    lease_seconds: int | None = None  # None: as long as the batch says
+    batch_id: int | None = None  # None: of any batch
+    abilities: Abilities = field(default_factory=Abilities)
+
+
+class Grant:
+    """The tasks and probes that one request gets within a transaction."""
+
+    def __init__(self, connection: Connection, request: LeaseRequest, now: datetime) -> None:
+        self._connection = connection
+        self._request = request
+        self._bytes = 0
+        self.tasks: list[dict[str, Any]] = []
+        self.probe: list[str] = []  # connections to call without a task
+        self.claimed: dict[Key, datetime] = {}  # by circuit: when its next probe is due
+        self.endings = Endings(now)
+
+    @property
+    def room(self) -> int:
+        """How many more tasks it may have."""
+        return self._request.max_tasks - len(self.tasks) if self._bytes < MOST_BYTES else 0
+
+    def add(self, candidate: Candidate, shares: Iterable[tuple[int, int]]) -> tuple[int, list[int]]:
+        """Lease tasks of a batch, by target and amount, and add those for which there is room.
+
+        Returns how many it added, and the targets that may have more. A task whose prompt is too large ends FAILED; the
+        sweeper settles its batch.
+        """
+        seconds = self._request.lease_seconds or candidate.lease_seconds
+        expires_at = self.endings.now + timedelta(seconds=seconds)
+        rows: list[Any] = []
+        not_empty = []
+        for target, amount in shares:
+            found = leasing.lease(
+                self._connection, candidate, target, amount, self._request.worker, expires_at, self.endings
+            )
+            rows += found
+            if len(found) == amount:
+                not_empty.append(target)
+        rows.sort(key=lambda row: int(row.id))
+        return self._hand_out(rows, expires_at), not_empty
+
+    def try_closed(self, trial: Trial) -> None:
+        """Claim the probe of closed circuits, and add one task of them or the call; nothing if others were first."""
+        claimed: list[CircuitRow] = []
+        how = Probe.TASK if trial.candidates else Probe.CALL
+        for circuit in trial.circuits:
+            later = circuits.claim(self._connection, circuit, how, self.endings.now)
+            if later is None:
+                break
+            claimed.append(circuit)
+            self.claimed[circuit.key] = later
+        if len(claimed) == len(trial.circuits) and self._probe(trial):
+            return
+        for circuit in claimed:
+            circuits.give_back(self._connection, circuit)
+            del self.claimed[circuit.key]
+
+    def _probe(self, trial: Trial) -> bool:
+        if not trial.candidates:
+            self.probe += [each.connection for each in trial.circuits if each.connection not in self.probe]
+            return True
+        places = [(candidate, target) for candidate in trial.candidates for target in candidate.targets]
+        free = leasing.share_locks(self._connection, sorted({each.batch_id for each in trial.candidates}))
+        for candidate, target in places[:MOST_STATEMENTS]:
+            if candidate.batch_id in free and self.add(candidate, [(target, 1)])[0]:
+                self.tasks[-1]["is_probe"] = True
+                return True
+        return False
+
+    def _hand_out(self, rows: list[Any], expires_at: datetime) -> int:
+        granted, size, too_large = 0, 0, {}
+        left = {row.id for row in rows}
+        for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
+            if payload is None:
+                continue
+            if isinstance(payload, PromptTooLarge):
+                too_large[row.id] = str(payload)
+                left.remove(row.id)
+                continue
+            size += len(orjson.dumps(payload))
+            if granted and size > MOST_BYTES:
+                break
+            self.tasks.append(_leased(row, payload, expires_at))
+            left.remove(row.id)
+            granted += 1
+        self._bytes += size
+        self._end(left, too_large)
+        return granted
+
+    def _end(self, left: set[int], too_large: dict[int, str]) -> None:
+        """Hand back the tasks for which there was no room, and fail those whose prompt is too large."""
+        if not left and not too_large:
+            return
+        held, _ = task_rows.hold(self._connection, [*left, *too_large])
+        for task in held.values():
+            if task.id in left:
+                self.endings.end(task, LeaseEvent.RELEASED)
+            else:
+                error = {"code": TOO_LARGE, "message": too_large[task.id]}
+                self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
+
+
+def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "batch_id": row.batch_id,
+        "run": row.run,
+        "kind": row.kind,
+        "attempt": row.attempt,
+        "lease_token": row.lease_token,
+        "lease_expires_at": rfc3339(expires_at),
+        "payload": payload,
+    }
