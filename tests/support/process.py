@@ -34,6 +34,7 @@ class PythonProcess:
 
     def __init__(self, *arguments: str, env: Mapping[str, str], output: Path) -> None:
         self._name = " ".join(("python", *arguments))
+        output.touch()  # it may be read before the process has opened it
         self._process = _forks.Process(target=_become, args=(arguments, dict(env), str(output)))
         self._process.start()
         assert self._process.pid
