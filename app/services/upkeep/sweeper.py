@@ -2,7 +2,7 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, sample the progress, and delete
-stored answers, sightings of workers and sessions that are too old.
+what is too old: stored answers, sightings of workers, sessions, revoked tokens and finished requests.
 """
 
 import threading
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.db import reading, transaction
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.errors import Refusal
-from app.services.access import idempotency, sessions
+from app.services.access import idempotency, sessions, tokens
 from app.services.batch import request_queue
 from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
@@ -29,6 +29,14 @@ from app.services.upkeep.leadership import leadership
 TICK_SECONDS = 0.25  # short enough to do within a second what is due
 SLICES_SECONDS = 1.0  # the share of a pass that the slices of one batch may take
 DELETE_SECONDS = 60.0
+# What is deleted when its term is over, each in a transaction of its own.
+_TERMS: tuple[Callable[[Connection], object], ...] = (
+    idempotency.forget_old,
+    worker_sightings.forget_old,
+    sessions.forget_old,
+    tokens.forget_old,
+    request_queue.forget_old,
+)
 
 log = structlog.get_logger()
 
@@ -136,15 +144,17 @@ class Sweeper:
     def _delete_old(self) -> None:
         if time.monotonic() - self._deleted_at > DELETE_SECONDS:
             self._deleted_at = time.monotonic()
-            with transaction(self._engine) as connection:
-                idempotency.forget_old(connection)
-                worker_sightings.forget_old(connection)
-                sessions.forget_old(connection)
+            for forget in _TERMS:
+                self._attempt(partial(self._forget, forget))
+
+    def _forget(self, forget: Callable[[Connection], object]) -> None:
+        with transaction(self._engine) as connection:
+            forget(connection)
 
 
 def _named(step: Callable[[], object]) -> tuple[str, str | None]:
     """Name a step for the log, and what it is done for."""
     if isinstance(step, partial):
         of = step.args[0]
-        return step.func.__name__, str(getattr(of, "id", of))
+        return step.func.__name__, str(getattr(of, "id", getattr(of, "__module__", of)))
     return step.__name__, None
