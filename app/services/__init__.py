@@ -1,6 +1,7 @@
 """What is decided. `build` wires the services on one engine, with or without a web server around them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -16,6 +17,7 @@ from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
 from app.services.run_report.run_report import RunReport
+from app.services.upkeep.purge import Purge
 from app.services.upkeep.sweeper import Sweeper
 from config import Config
 
@@ -34,6 +36,7 @@ class Services:
     sessions: Sessions
     sign_in_links: SignInLinks
     sign_in_throttle: Throttle
+    purge: Purge
     sweeper: Sweeper
     readiness: Readiness
 
@@ -55,6 +58,7 @@ def build(config: Config) -> Services:
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),
         sign_in_throttle=Throttle(),
-        sweeper=Sweeper(engine, batches),
+        purge=Purge(engine, batches),
+        sweeper=Sweeper(engine, batches, timedelta(days=config.purge_archived_after_days) or None),
         readiness=Readiness(engine),
     )

@@ -98,6 +98,7 @@ class OptionsBody(Taken):
     max_cost = _amount("max_cost")
     max_tokens = _amount("max_tokens")
     max_failure_rate = _amount("max_failure_rate")
+    keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
 
@@ -164,6 +165,10 @@ class Page(Taken):
 class BatchesQuery(Page):
     state = fields.String(load_default=None, validate=validate.OneOf(list(BatchState)))
     name = short(200, load_default=None)
+
+
+class ReasonQuery(Taken):
+    reason = short(rules.LONGEST_REASON, load_default=None)
 
 
 class RunQuery(Taken):

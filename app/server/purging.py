@@ -1,0 +1,95 @@
+"""The command `purge`: decides which archived batches are purged, deletes slice by slice, and shows how far it is."""
+
+import getpass
+import time
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from app.db import retry_while_locked
+from app.domain.roles import Role
+from app.errors import Locked
+from app.services import Services
+from app.services.batch.orders import Order
+from app.services.upkeep import space
+from app.services.upkeep.deletions import Deletions
+from app.services.upkeep.pace import pause_after
+from app.services.upkeep.purge import Purgeable
+
+INTERRUPTED = 130
+NOT_GIVEN_BACK = (
+    "The file keeps its size, and its free pages are used again: this database is older than incremental vacuum. "
+    "`purge --rewrite` gives them back, once; all other writers wait for it."
+)
+
+
+def purge_batches(
+    services: Services, console: Console, age: timedelta, batch_id: int | None, *, dry_run: bool, rewrite: bool
+) -> int:
+    """Purge the batches that were archived at least `age` ago, or one of them; return the exit code."""
+    due = [batch for batch in services.purge.due(age) if batch_id in (None, batch.id)]
+    if dry_run:
+        for batch in due:
+            console.print(f"Would delete {_what(batch)}.", highlight=False)
+        console.print(f"{len(due)} batches. Nothing was deleted.", highlight=False)
+        return 0
+    try:
+        _purge(services, console, due)
+        _give_back(services, console, rewrite)
+    except KeyboardInterrupt:
+        console.print("Interrupted. What is left is deleted by the service, or by the next purge.")
+        return INTERRUPTED
+    console.print(f"{len(due)} batches are purged.", highlight=False)
+    return 0
+
+
+def _what(batch: Purgeable) -> str:
+    amounts = f"{batch.documents:,} documents, {batch.ready_tasks:,} lines, {batch.tasks:,} tasks"
+    return f"batch {batch.id} ({amounts}), archived on {batch.archived_at:%Y-%m-%d}"
+
+
+def _purge(services: Services, console: Console, due: list[Purgeable]) -> None:
+    """Begin the purges one after the other, and delete what all deletions that have begun have left."""
+    order = Order(f"cli:{getpass.getuser()}", Role.ADMIN)
+    deletions = Deletions(services.engine)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Deleting what an earlier purge left", total=None)
+        _delete(deletions, progress, bar)
+        for batch in due:
+            total = batch.tasks + batch.documents + batch.ready_tasks
+            progress.reset(bar, description=f"Batch {batch.id}", total=total)
+            try:
+                begun = services.purge.begin(batch.id, order)
+            except Locked:
+                console.print(f"Batch {batch.id} is locked. Try again later.", highlight=False)
+                continue
+            if begun:
+                while deletions.is_under_way(batch.id):  # the service may delete it at the same time
+                    _delete(deletions, progress, bar)
+                console.print(f"Deleted {_what(batch)}.", highlight=False)
+
+
+def _delete(deletions: Deletions, progress: Progress, bar: TaskID) -> None:
+    def delete() -> None:
+        for done in deletions.slices():
+            progress.advance(bar, done.amount)
+            time.sleep(pause_after(done.seconds))  # so that the others have the rest of the time
+
+    retry_while_locked(delete)
+
+
+def _give_back(services: Services, console: Console, rewrite: bool) -> None:
+    """Give the space back to the disk."""
+    if services.engine.dialect.name != "sqlite":
+        return
+    if rewrite:
+        space.convert(services.engine)
+    elif space.can_give_back(services.engine):
+        begun = time.monotonic()
+        while space.give_back(services.engine):
+            time.sleep(pause_after(time.monotonic() - begun))
+            begun = time.monotonic()
+    else:
+        console.print(NOT_GIVEN_BACK)

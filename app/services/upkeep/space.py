@@ -1,0 +1,45 @@
+"""Gives the space of deleted rows back to the disk: on SQLite. On PostgreSQL, autovacuum does what can be done.
+
+A new database is made with incremental vacuum: pages that are no longer used are given back in slices. A database from
+before that is converted by `convert`, which writes the file anew.
+"""
+
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.db import reading, transaction
+
+PAGES = 500  # in one transaction, of 4 KiB each
+_INCREMENTAL = 2
+
+
+def can_give_back(engine: Engine) -> bool:
+    """Whether unused pages can be given back while the database is in use."""
+    return engine.dialect.name == "sqlite" and _pragma(engine, "auto_vacuum") == _INCREMENTAL
+
+
+def give_back(engine: Engine) -> int:
+    """Give unused pages back, in one short transaction; return how many. SQLite only."""
+    with transaction(engine) as connection:
+        before: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+        if before:
+            cursor: Any = connection.connection.cursor()
+            cursor.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()  # each row fetched is a page given back
+            cursor.close()
+        return before - int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def convert(engine: Engine) -> None:
+    """Write the file anew, without unused pages and with incremental vacuum. All other writers wait. SQLite only.
+
+    It needs as much free space as the database has. Raises Busy while another transaction is open.
+    """
+    with reading(engine) as connection:
+        connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.exec_driver_sql("VACUUM")
+
+
+def _pragma(engine: Engine, name: str) -> int:
+    with reading(engine) as connection:
+        return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
