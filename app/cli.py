@@ -23,9 +23,9 @@ from app.domain.roles import Role
 from app.errors import Refusal
 from app.logging import configure
 from app.server.address import CannotListen, base_url, no_proxy_for
-from app.server.backup import NotPossible
 from app.server.cleanup import metrics_folder
 from app.server.demo_service import NoService, service_for_demo
+from app.server.sqlite_file import NotPossible
 from config import Config
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def pages_shown(what: str) -> Iterator[Callable[[int, int], None]]:
 @click.option("--archived-before", "age", type=Age(), required=True, help="How long ago, as 30d or 12h: 0d for all.")
 @click.option("--batch", "batch_id", type=int, help="Purge only this batch.")
 @click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
-@click.option("--rewrite", is_flag=True, help="SQLite: write the file anew at the end. All other writers wait for it.")
+@click.option("--rewrite", is_flag=True, help="SQLite: write the file anew at the end. The service must be stopped.")
 def purge(age: timedelta, batch_id: int | None, dry_run: bool, rewrite: bool) -> None:
     """Delete all content of archived batches; their rows, counts and audit trails stay.
 

@@ -4,24 +4,17 @@ A backup shows one moment, beside a running service that goes on writing. A rest
 transaction of SQLite; it needs the database for itself.
 """
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from app import schema
+from app.server.sqlite_file import NotPossible, alone, path_of
 
 PAGES = 2_048  # copied between two reports of the progress
 Progress = Callable[[int, int], None]  # pages copied, and all of them
-IN_USE = "A service or another program uses the database: stop it first."
-
-
-class NotPossible(Exception):
-    """A backup or a restore that cannot be made; the message says why, and that nothing was changed."""
 
 
 def backup(database_url: str, file: Path, progress: Progress) -> None:
@@ -59,7 +52,7 @@ def restore(database_url: str, file: Path, progress: Progress) -> None:
         raise NotPossible("This file is the database itself.")
     database.parent.mkdir(parents=True, exist_ok=True)
     database.touch(mode=0o600)
-    with _alone(database) as target, closing(_opened(file)) as source:
+    with alone(database) as target, closing(_opened(file)) as source:
         _copy(source, target, progress)
     schema.migrate(database_url)
 
@@ -72,14 +65,6 @@ def batches_in(database_url: str) -> int:
     with closing(_opened(database)) as connection, suppress(sqlite3.OperationalError):
         return int(connection.execute("SELECT count(*) FROM batches").fetchone()[0])
     return 0
-
-
-def path_of(database_url: str) -> Path:
-    """Find the file of a SQLite database. Raises NotPossible."""
-    url = make_url(database_url)
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise NotPossible("This command is for SQLite. For PostgreSQL use pg_dump and pg_restore: docs/operating.md.")
-    return Path(url.database)
 
 
 def _check(file: Path) -> None:
@@ -98,24 +83,6 @@ def _check(file: Path) -> None:
         raise NotPossible(
             f"{file} is of a later release (migration {revision}): restore it with that release. Nothing was changed."
         )
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database so that no other process can use it meanwhile. Raises NotPossible if one does."""
-    with open(f"{database}.sweeper", "w") as leader:
-        try:
-            fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise NotPossible(f"{IN_USE} Nothing was changed.") from error
-        with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            try:
-                connection.execute("BEGIN IMMEDIATE")  # takes the lock of the file, which each open connection shares
-                connection.execute("ROLLBACK")
-            except sqlite3.OperationalError as error:
-                raise NotPossible(f"{IN_USE} Nothing was changed.") from error
-            yield connection
 
 
 def _opened(file: Path) -> sqlite3.Connection:

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from app.db import retry_while_locked
 from app.domain.roles import Role
 from app.errors import Locked
+from app.server.sqlite_file import path_of
+from app.server.sqlite_file import rewrite as rewrite_file
 from app.services import Services
 from app.services.batch.orders import Order
 from app.services.upkeep import space
@@ -20,7 +22,7 @@ from app.services.upkeep.purge import Purgeable
 INTERRUPTED = 130
 NOT_GIVEN_BACK = (
     "The file keeps its size, and its free pages are used again: this database is older than incremental vacuum. "
-    "`purge --rewrite` gives them back, once; all other writers wait for it."
+    "Stop the service and use `purge --rewrite` once to give them back."
 )
 
 
@@ -85,7 +87,8 @@ def _give_back(services: Services, console: Console, rewrite: bool) -> None:
     if services.engine.dialect.name != "sqlite":
         return
     if rewrite:
-        space.convert(services.engine)
+        services.engine.dispose()
+        rewrite_file(path_of(services.engine.url.render_as_string()))
     elif space.can_give_back(services.engine):
         begun = time.monotonic()
         while space.give_back(services.engine):

@@ -16,7 +16,7 @@ from bench.deployment import Deployment, DoesNotAddUp, deployed, deployed_on_sql
 from bench.options import Bench
 from bench.results import Result
 from bench.rounds import ratio
-from tests.support.server import ROOT
+from tests.support.process import ROOT
 from tests.support.waiting import wait_until
 
 WORKERS = 8

@@ -21,7 +21,8 @@ from app.services.upkeep.verify import verify
 from config import Config
 from tests.services.stories import bring, create, trail
 from tests.support.postgres import find_programs
-from tests.support.server import ROOT, StartServer
+from tests.support.process import ROOT
+from tests.support.server import StartServer
 
 Run = Callable[..., Result]
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

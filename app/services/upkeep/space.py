@@ -1,7 +1,7 @@
 """Gives the space of deleted rows back to the disk: on SQLite. On PostgreSQL, autovacuum does what can be done.
 
-A new database is made with incremental vacuum: pages that are no longer used are given back in slices. A database from
-before that is converted by `convert`, which writes the file anew.
+A new database is made with incremental vacuum: pages that are no longer used are given back in slices. The file of an
+older database keeps its size, until it is written anew (app.server.sqlite_file).
 """
 
 from typing import Any
@@ -28,16 +28,6 @@ def give_back(engine: Engine) -> int:
             cursor.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()  # each row fetched is a page given back
             cursor.close()
         return before - int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
-
-
-def convert(engine: Engine) -> None:
-    """Write the file anew, without unused pages and with incremental vacuum. All other writers wait. SQLite only.
-
-    It needs as much free space as the database has. Raises Busy while another transaction is open.
-    """
-    with reading(engine) as connection:
-        connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.exec_driver_sql("VACUUM")
 
 
 def _pragma(engine: Engine, name: str) -> int:
