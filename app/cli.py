@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 console = Console(width=None if sys.stdout.isatty() else 160)  # in a pipe, wide enough that rows are not wrapped
 TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+INTERRUPTED = 130  # the exit code after Ctrl-C
 TOKEN_COLUMNS = ("id", "name", "role", "created_at", "expires_at")
 
 
@@ -191,11 +192,14 @@ def purge(age: timedelta, batch_id: int | None, dry_run: bool, rewrite: bool) ->
     It may run beside the service, which does not wait for it. Ctrl-C ends it after the present slice; what is left is
     deleted by the service, or by the next purge.
     """
-    from app.server.purging import purge_batches
+    try:
+        from app.server.purging import purge_batches
 
-    with services() as built:
-        exit_code = purge_batches(built, console, age, batch_id, dry_run=dry_run, rewrite=rewrite)
-    sys.exit(exit_code)
+        with services() as built:
+            purge_batches(built, console, age, batch_id, dry_run=dry_run, rewrite=rewrite)
+    except KeyboardInterrupt:
+        console.print("Interrupted. What is left is deleted by the service, or by the next purge.")
+        sys.exit(INTERRUPTED)
 
 
 @cli.command()

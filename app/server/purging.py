@@ -19,7 +19,7 @@ from app.services.upkeep.deletions import Deletions
 from app.services.upkeep.pace import pause_after
 from app.services.upkeep.purge import Purgeable
 
-INTERRUPTED = 130
+BUSY_SECONDS = 0.02  # when another process is at work on the same deletion
 NOT_GIVEN_BACK = (
     "The file keeps its size, and its free pages are used again: this database is older than incremental vacuum. "
     "Stop the service and use `purge --rewrite` once to give them back."
@@ -28,22 +28,17 @@ NOT_GIVEN_BACK = (
 
 def purge_batches(
     services: Services, console: Console, age: timedelta, batch_id: int | None, *, dry_run: bool, rewrite: bool
-) -> int:
-    """Purge the batches that were archived at least `age` ago, or one of them; return the exit code."""
+) -> None:
+    """Purge the batches that were archived at least `age` ago, or one of them. Raises NotPossible."""
     due = [batch for batch in services.purge.due(age) if batch_id in (None, batch.id)]
     if dry_run:
         for batch in due:
             console.print(f"Would delete {_what(batch)}.", highlight=False)
         console.print(f"{len(due)} batches. Nothing was deleted.", highlight=False)
-        return 0
-    try:
-        _purge(services, console, due)
-        _give_back(services, console, rewrite)
-    except KeyboardInterrupt:
-        console.print("Interrupted. What is left is deleted by the service, or by the next purge.")
-        return INTERRUPTED
+        return
+    _purge(services, console, due)
+    _give_back(services, console, rewrite)
     console.print(f"{len(due)} batches are purged.", highlight=False)
-    return 0
 
 
 def _what(batch: Purgeable) -> str:
@@ -67,19 +62,22 @@ def _purge(services: Services, console: Console, due: list[Purgeable]) -> None:
             except Locked:
                 console.print(f"Batch {batch.id} is locked. Try again later.", highlight=False)
                 continue
+            _delete(deletions, progress, bar)
             if begun:
-                while deletions.is_under_way(batch.id):  # the service may delete it at the same time
-                    _delete(deletions, progress, bar)
                 console.print(f"Deleted {_what(batch)}.", highlight=False)
 
 
 def _delete(deletions: Deletions, progress: Progress, bar: TaskID) -> None:
+    """Delete until nothing of a purged batch is left; the service may delete at the same time."""
+
     def delete() -> None:
         for done in deletions.slices():
             progress.advance(bar, done.amount)
             time.sleep(pause_after(done.seconds))  # so that the others have the rest of the time
 
-    retry_while_locked(delete)
+    while deletions.batches():
+        retry_while_locked(delete)
+        time.sleep(BUSY_SECONDS)
 
 
 def _give_back(services: Services, console: Console, rewrite: bool) -> None:

@@ -1,7 +1,7 @@
 """Purging archived batches: all content goes, the audit trail stays; it may be interrupted, and blocks nobody."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,7 +15,7 @@ from app.models import Base, Deletion, Document, LateResult, ProgressSample, Pro
 from app.services import Services
 from app.services.input import edits
 from app.services.upkeep import pace, samples
-from app.services.upkeep.deletions import Deletions
+from app.services.upkeep.deletions import Deletions, Done
 from app.services.upkeep.verify import verify
 from tests.services.stories import (
     OPERATOR,
@@ -151,7 +151,7 @@ def test_a_purge_that_dies_is_gone_on_with(services: Services, monkeypatch: pyte
     services.sweeper.sweep()
     assert set(amounts(services, batch_id).values()) == {0}
     assert trail(services, batch_id).count("purge") == 1
-    assert not Deletions(services.engine).is_under_way(batch_id)
+    assert batch_id not in Deletions(services.engine).batches()
 
 
 def test_two_processes_at_one_deletion_do_no_harm(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_the_setting_purges_by_itself(services: Services, monkeypatch: pytest.Mo
     services.sweeper._purge_after = NOW
     services.sweeper._deleted_at = -1e9
     services.sweeper.sweep()
-    while Deletions(services.engine).is_under_way(batch_id):
+    while rows_of(services, Deletion):
         services.sweeper.sweep()
     assert audit(services, batch_id)[-1]["actor"] == "system:purge"
     assert set(amounts(services, batch_id).values()) == {0}
@@ -228,6 +228,23 @@ def test_the_command(services: Services, run: Run) -> None:
     assert set(amounts(services, batch_id).values()) == {0}
     assert audit(services, batch_id)[-1]["actor"].startswith("cli:")
     assert run("verify").stdout == "No contradictions.\n"
+
+
+def test_the_command_finishes_what_an_earlier_one_left_beside_the_service(
+    services: Services, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds the deletion at that moment: the command does not end before all is deleted."""
+    batch_id = archived(services, bring(services, "COMPLETED", documents=4))
+    assert services.purge.begin(batch_id)
+    slices, seen = Deletions.slices, []
+
+    def held_once(self: Deletions) -> Iterator[Done]:
+        seen.append(self)
+        return iter(()) if len(seen) == 1 else slices(self)
+
+    monkeypatch.setattr(Deletions, "slices", held_once)
+    assert run("purge", "--archived-before", "0d").exit_code == 0
+    assert set(amounts(services, batch_id).values()) == {0}
 
 
 @pytest.mark.parametrize("age", ["30", "d", "-1d", "1w", "1.5d", "١d"])

@@ -61,10 +61,10 @@ class Deletions:
         self._engine = engine
         self._walks: dict[Key, _Walk] = {}
 
-    def is_under_way(self, batch_id: int) -> bool:
-        """Whether something of a batch is left to delete."""
+    def batches(self) -> set[int]:
+        """Find the purged batches of which something is left to delete."""
         with reading(self._engine) as connection:
-            return any(row.batch_id == batch_id for row in connection.execute(_OPEN))
+            return {row.batch_id for row in connection.execute(_OPEN) if row.before_run == WHOLE_BATCH}
 
     def slices(self) -> Iterator[Done]:
         """Delete what is left of all deletions, slice by slice; yield after each commit. Raises Busy, Unavailable."""
