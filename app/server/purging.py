@@ -2,14 +2,14 @@
 
 import getpass
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from app.db import retry_while_locked
 from app.domain.roles import Role
-from app.errors import Locked
+from app.errors import Busy
 from app.server.sqlite_file import path_of
 from app.server.sqlite_file import rewrite as rewrite_file
 from app.services import Services
@@ -19,7 +19,7 @@ from app.services.upkeep.deletions import Deletions
 from app.services.upkeep.pace import pause_after
 from app.services.upkeep.purge import Purgeable
 
-BUSY_SECONDS = 0.02  # when another process is at work on the same deletion
+BUSY_SECONDS = 0.02  # when others hold what is to be deleted
 NOT_GIVEN_BACK = (
     "The file keeps its size, and its free pages are used again: this database is older than incremental vacuum. "
     "Stop the service and use `purge --rewrite` once to give them back."
@@ -36,9 +36,9 @@ def purge_batches(
             console.print(f"Would delete {_what(batch)}.", highlight=False)
         console.print(f"{len(due)} batches. Nothing was deleted.", highlight=False)
         return
-    _purge(services, console, due)
+    purged = _purge(services, console, due)
     _give_back(services, console, rewrite)
-    console.print(f"{len(due)} batches are purged.", highlight=False)
+    console.print(f"{purged} batches are purged.", highlight=False)
 
 
 def _what(batch: Purgeable) -> str:
@@ -46,8 +46,9 @@ def _what(batch: Purgeable) -> str:
     return f"batch {batch.id} ({amounts}), archived on {batch.archived_at:%Y-%m-%d}"
 
 
-def _purge(services: Services, console: Console, due: list[Purgeable]) -> None:
-    """Begin the purges one after the other, and delete what all deletions that have begun have left."""
+def _purge(services: Services, console: Console, due: list[Purgeable]) -> int:
+    """Purge one batch after the other, and what an earlier purge has left; return how many."""
+    purged = 0
     order = Order(f"cli:{getpass.getuser()}", Role.ADMIN)
     deletions = Deletions(services.engine)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -59,24 +60,23 @@ def _purge(services: Services, console: Console, due: list[Purgeable]) -> None:
             progress.reset(bar, description=f"Batch {batch.id}", total=total)
             try:
                 begun = services.purge.begin(batch.id, order)
-            except Locked:
+            except Busy:
                 console.print(f"Batch {batch.id} is locked. Try again later.", highlight=False)
                 continue
             _delete(deletions, progress, bar)
+            purged += begun
             if begun:
                 console.print(f"Deleted {_what(batch)}.", highlight=False)
+    return purged
 
 
 def _delete(deletions: Deletions, progress: Progress, bar: TaskID) -> None:
     """Delete until nothing of a purged batch is left; the service may delete at the same time."""
-
-    def delete() -> None:
-        for done in deletions.slices():
-            progress.advance(bar, done.amount)
-            time.sleep(pause_after(done.seconds))  # so that the others have the rest of the time
-
     while deletions.batches():
-        retry_while_locked(delete)
+        with suppress(Busy):  # on SQLite others may write all the time
+            for done in deletions.slices():
+                progress.advance(bar, done.amount)
+                time.sleep(pause_after(done.seconds))  # so that the others have the rest of the time
         time.sleep(BUSY_SECONDS)
 
 
@@ -88,9 +88,11 @@ def _give_back(services: Services, console: Console, rewrite: bool) -> None:
         services.engine.dispose()
         rewrite_file(path_of(services.engine.url.render_as_string()))
     elif space.can_give_back(services.engine):
-        begun = time.monotonic()
-        while space.give_back(services.engine):
-            time.sleep(pause_after(time.monotonic() - begun))
+        given = 1
+        while given:
             begun = time.monotonic()
+            with suppress(Busy):
+                given = space.give_back(services.engine)
+            time.sleep(pause_after(time.monotonic() - begun))
     else:
         console.print(NOT_GIVEN_BACK)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from app import db
 from app.cli import cli
 from app.db import reading, transaction
+from app.errors import Busy
 from app.models import Base, Deletion, Document, LateResult, ProgressSample, Prompt, ReadyTask, Task
 from app.services import Services
 from app.services.input import edits
@@ -243,6 +244,21 @@ def test_the_command_finishes_what_an_earlier_one_left_beside_the_service(
         return iter(()) if len(seen) == 1 else slices(self)
 
     monkeypatch.setattr(Deletions, "slices", held_once)
+    assert run("purge", "--archived-before", "0d").exit_code == 0
+    assert set(amounts(services, batch_id).values()) == {0}
+
+
+def test_the_command_waits_for_those_who_write(services: Services, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch_id = archived(services, bring(services, "COMPLETED", documents=4))
+    slices, seen = Deletions.slices, []
+
+    def busy_twice(self: Deletions) -> Iterator[Done]:
+        seen.append(self)
+        if len(seen) < 3:
+            raise Busy("Another transaction locked the database for too long.")
+        return slices(self)
+
+    monkeypatch.setattr(Deletions, "slices", busy_twice)
     assert run("purge", "--archived-before", "0d").exit_code == 0
     assert set(amounts(services, batch_id).values()) == {0}
 
