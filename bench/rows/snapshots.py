@@ -25,7 +25,7 @@ from bench.rounds import ratio
 from config import Config
 
 TASKS = 200_000
-HISTORY = 1_000_000  # tasks of an earlier batch: the thresholds of autovacuum are a share of the table
+HISTORY = 3_000_000  # tasks of an earlier batch: the thresholds of autovacuum are a share of the table
 CHUNK = 2_000  # short turns: what else the machine does then slows both sides
 SAID = 10  # turns between two lines of progress
 AT_ONCE = 100

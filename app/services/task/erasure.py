@@ -114,14 +114,13 @@ _ERASE_LATE = (
 
 _ids = bindparam("ids", expanding=True, type_=BigInteger)
 _documents = bindparam("documents", expanding=True, type_=BigInteger)
-_STAGING = select(_tasks.c.id).where(
+_TASK = select(_tasks.c.id, _tasks.c.run, _tasks.c.status, _tasks.c.content_key)
+_STAGING = _TASK.where(
     _tasks.c.batch_id == bindparam("of_batch"),
     _tasks.c.document_id.in_(_documents),
     _tasks.c.kind == literal_column(f"'{TaskKind.STAGE}'"),  # a literal: the condition of a partial index
 )
-_ANALYSIS = select(_tasks.c.id, _tasks.c.content_key).where(
-    *_of_run, _tasks.c.document_id.in_(_documents), _tasks.c.prompt_number.is_not(None)
-)
+_ANALYSIS = _TASK.where(*_of_run, _tasks.c.document_id.in_(_documents), _tasks.c.prompt_number.is_not(None))
 _COPIES = select(_tasks.c.id, _tasks.c.reused_from).where(
     _tasks.c.batch_id == bindparam("of_batch"), _tasks.c.content_key.in_(bindparam("keys", expanding=True))
 )
@@ -140,22 +139,25 @@ def erase_documents(
     many tasks were erased.
     """
     values = {"of_batch": batch_id, "documents": sorted(documents)}
-    staging: set[int] = set(connection.execute(_STAGING, values).scalars())
-    analysis: dict[int, str | None] = {}
+    tasks = list(connection.execute(_STAGING, values))
     for each in range(1, run + 1):  # run by run, as the index has them
-        rows: Any = connection.execute(_ANALYSIS, {**values, "of_run": each})
-        analysis |= dict(rows.all())
-    own = staging | analysis.keys()
-    copies: set[int] = set()
-    for keys in _chunks(sorted({key for key in analysis.values() if key})):
-        rows = connection.execute(_COPIES, {"of_batch": batch_id, "keys": keys})
-        copies |= {row.id for row in rows if row.reused_from in own}
-    _end_open(connection, own, run, endings)
-    ids = sorted(own | copies)
+        tasks += connection.execute(_ANALYSIS, {**values, "of_run": each})
+    own = {task.id for task in tasks}
+    _end_open(connection, [task.id for task in tasks if task.run == run and task.status in OPEN], endings)
+    ids = sorted(own | _copies(connection, batch_id, own, {task.content_key for task in tasks}))
     for chunk in _chunks(ids):
         connection.execute(_ERASE, {"ids": chunk})
         connection.execute(_ERASE_LATE_OF, {"ids": chunk})
     return len(ids)
+
+
+def _copies(connection: Connection, batch_id: int, own: Set[int], keys: Set[str | None]) -> set[int]:
+    """Find the tasks that reused an answer from the tasks `own`: they have the same content key."""
+    found: set[int] = set()
+    for chunk in _chunks(sorted(key for key in keys if key)):
+        rows = connection.execute(_COPIES, {"of_batch": batch_id, "keys": chunk})
+        found |= {row.id for row in rows if row.reused_from in own}
+    return found
 
 
 def forget_file(connection: Connection, batch_id: int, folders: Collection[int], sha256: str, names: Set[str]) -> None:
@@ -174,10 +176,10 @@ def forget_file(connection: Connection, batch_id: int, folders: Collection[int],
             connection.execute(_SET_RESULT, {"of_task": row.id, "without": {**row.result, **kept}})
 
 
-def _end_open(connection: Connection, ids: Iterable[int], run: int, endings: Endings) -> None:
+def _end_open(connection: Connection, ids: Iterable[int], endings: Endings) -> None:
     held, _ = task_rows.hold(connection, ids)
     for task in held.values():
-        if task.run == run and task.status in OPEN and task.may_still_count:
+        if task.status in OPEN and task.may_still_count:
             endings.end(task, LeaseEvent.ERASED)
     endings.write(connection)
 
