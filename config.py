@@ -8,6 +8,7 @@ from typing import Any
 from environs import Env, ValidationError, validate
 
 MOST_PROXIES = 10
+MOST_DAYS = 36_500
 VAR = Path(__file__).parent / "var"
 SHORTEST_ADMIN_TOKEN = 16
 
@@ -44,6 +45,7 @@ class Config:
     keepalive_seconds: int = 75
     embedded_worker: bool = True
     sweeper: bool = True
+    purge_archived_after_days: int = 0
     max_body_bytes: int = 64 * 1024 * 1024
     max_jsonl_bytes: int = 2 * 1024 * 1024 * 1024
     trusted_proxies: str = "0"
@@ -65,6 +67,9 @@ class Config:
             "keepalive_seconds": env.int("KEEPALIVE_SECONDS", cls.keepalive_seconds, validate=validate.Range(1, 3600)),
             "embedded_worker": env.bool("EMBEDDED_WORKER", cls.embedded_worker),
             "sweeper": env.bool("SWEEPER", cls.sweeper),
+            "purge_archived_after_days": env.int(
+                "PURGE_ARCHIVED_AFTER_DAYS", cls.purge_archived_after_days, validate=validate.Range(0, MOST_DAYS)
+            ),
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
             "max_jsonl_bytes": env.int("MAX_JSONL_BYTES", cls.max_jsonl_bytes, validate=validate.Range(1024)),
             "trusted_proxies": env.str("TRUSTED_PROXIES", cls.trusted_proxies, validate=_check_proxies),

@@ -5,14 +5,16 @@ Only `demo` uses HTTP, as any other client does. The other commands use the serv
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from environs import EnvValidationError
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -23,6 +25,7 @@ from app.logging import configure
 from app.server.address import CannotListen, base_url, no_proxy_for
 from app.server.cleanup import metrics_folder
 from app.server.demo_service import NoService, service_for_demo
+from app.server.sqlite_file import NotPossible
 from config import Config
 
 if TYPE_CHECKING:
@@ -33,7 +36,22 @@ if TYPE_CHECKING:
 
 console = Console(width=None if sys.stdout.isatty() else 160)  # in a pipe, wide enough that rows are not wrapped
 TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+INTERRUPTED = 130  # the exit code after Ctrl-C
 TOKEN_COLUMNS = ("id", "name", "role", "created_at", "expires_at")
+
+
+class Age(click.ParamType[timedelta]):
+    """How long ago: a number of days or hours, as 30d or 12h."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        amount, unit = str(value)[:-1], str(value)[-1:]
+        if not (amount.isascii() and amount.isdecimal() and len(amount) < 6 and unit in ("d", "h")):
+            self.fail(f"{value!r} is no age: write a number of days or hours, as 30d or 12h.", param, ctx)
+        return timedelta(days=int(amount)) if unit == "d" else timedelta(hours=int(amount))
 
 
 class PlainErrors(click.Group):
@@ -53,7 +71,7 @@ class PlainErrors(click.Group):
             raise click.ClickException(" ".join([refusal.detail, *cause[:1]])) from refusal
         except OSError as error:
             raise click.ClickException(f"{error.strerror or error}: {error.filename or ''}") from error
-        except (CannotListen, NoService) as error:
+        except (CannotListen, NoService, NotPossible) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -122,6 +140,66 @@ def verify() -> None:
     if findings:
         raise click.ClickException(f"{len(findings)} contradictions.")
     click.echo("No contradictions.")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write a backup of the SQLite database to FILE, beside the running service. For PostgreSQL use pg_dump."""
+    from app.server.backup import backup as write_backup
+
+    config = Config.from_environment()
+    with pages_shown("Copying") as progress:
+        write_backup(config.database_url, file, progress)
+    click.echo(f"The backup is in {file}.")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask before batches are replaced.")
+@click.pass_context
+def restore(ctx: click.Context, file: Path, yes: bool) -> None:
+    """Replace the SQLite database by the backup in FILE, migrate it, and verify it. The service must be stopped."""
+    from app.server.backup import batches_in
+    from app.server.backup import restore as read_backup
+
+    config = Config.from_environment()
+    amount = batches_in(config.database_url)
+    if amount and not yes:
+        click.confirm(f"Replace the present database, with its {amount} batches?", abort=True)
+    with db.translated_errors(), pages_shown("Copying") as progress:
+        read_backup(config.database_url, file, progress)
+    click.echo(f"The database is that of {file}.")
+    ctx.invoke(verify)
+
+
+@contextmanager
+def pages_shown(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar, on a terminal, for what calls the function with the pages that are done, and with all of them."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+@cli.command()
+@click.option("--archived-before", "age", type=Age(), required=True, help="How long ago, as 30d or 12h: 0d for all.")
+@click.option("--batch", "batch_id", type=int, help="Purge only this batch.")
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@click.option("--rewrite", is_flag=True, help="SQLite: write the file anew at the end. The service must be stopped.")
+def purge(age: timedelta, batch_id: int | None, dry_run: bool, rewrite: bool) -> None:
+    """Delete all content of archived batches; their rows, counts and audit trails stay.
+
+    It may run beside the service, which does not wait for it. Ctrl-C ends it after the present slice; what is left is
+    deleted by the service, or by the next purge.
+    """
+    try:
+        from app.server.purging import purge_batches
+
+        with services() as built:
+            purge_batches(built, console, age, batch_id, dry_run=dry_run, rewrite=rewrite)
+    except KeyboardInterrupt:
+        console.print("Interrupted. What is left is deleted by the service, or by the next purge.")
+        sys.exit(INTERRUPTED)
 
 
 @cli.command()

@@ -150,7 +150,10 @@ def make_engine(config: Config) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions: _begin_sqlite does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):  # a new file: pages can be given back later
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    # Deleted content is overwritten, also by a SQLite that was built without.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -47,8 +47,8 @@ class Forbidden(Refusal):
 class NotFound(Refusal):
     code, status, title = "not_found", 404, "There is no such thing"
 
-    def __init__(self, noun: str, ident: object) -> None:
-        super().__init__(f"There is no {noun} {ident}.")
+    def __init__(self, noun: str, ident: object, reason: str = "") -> None:
+        super().__init__(f"There is no {noun} {ident}{reason and ': '}{reason}.")
 
 
 class TooLarge(Refusal):

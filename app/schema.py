@@ -34,6 +34,11 @@ def migrate(database_url: str, revision: str = "head", downgrade: bool = False) 
             raise
 
 
+def is_known(revision: str) -> bool:
+    """Whether this code has a migration; one that it does not have is of a later release."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_settings()).walk_revisions()}
+
+
 class Readiness:
     """Compares the migration of the database with the newest migration of this code."""
 

@@ -17,7 +17,20 @@ from bench.options import Bench
 from bench.pgbench import find_pgbench
 from bench.progress import Progress
 from bench.results import Result, table, write_markdown
-from bench.rows import actions, jsonl, leases, pace, pages, reports, routes, sizes, statements, watchers
+from bench.rows import (
+    actions,
+    jsonl,
+    leases,
+    pace,
+    pages,
+    purging,
+    reports,
+    routes,
+    sizes,
+    snapshots,
+    statements,
+    watchers,
+)
 from tests.support.postgres import NoPostgres, private_postgres
 
 INTERRUPTED = 130
@@ -34,6 +47,8 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "statements": statements.statements,
     "pages": pages.pages,
     "watchers": watchers.watchers,
+    "purge": purging.purging,
+    "snapshot": snapshots.snapshots,
 }
 _MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items())
 
@@ -72,7 +87,7 @@ def one_interruption() -> Iterator[None]:
     type=click.IntRange(1_000),
     default=1_000_000,
     show_default=True,
-    help="Tasks in the large batch of the row `pages`.",
+    help="Tasks in the large batches of the rows `pages` and `purge`.",
 )
 @click.option(
     "--only", "names", type=click.Choice(list(ROWS)), multiple=True, help="Measure only this row. May be repeated."

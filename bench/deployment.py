@@ -49,13 +49,15 @@ class Deployment:
 
 
 @contextmanager
-def deployed(bench: Bench, database_url: str | None = None, workers: int = WEB_PROCESSES) -> Iterator[Deployment]:
-    """Run a server on a new database of the private PostgreSQL, or on the given database.
+def deployed(
+    bench: Bench, database_url: str | None = None, workers: int = WEB_PROCESSES, **settings: str
+) -> Iterator[Deployment]:
+    """Run a server on a new database of the private PostgreSQL, or on the given database; `settings` are of the server.
 
     Raises DoesNotAddUp when `verify` finds a contradiction at the end.
     """
     if database_url is None:
-        with postgres_database(bench.postgres_url) as url, deployed(bench, url, workers) as made:
+        with postgres_database(bench.postgres_url) as url, deployed(bench, url, workers, **settings) as made:
             yield made
         return
     with running_server(database_url, workers=workers, start=new_interpreter) as server:
@@ -69,11 +71,11 @@ def deployed(bench: Bench, database_url: str | None = None, workers: int = WEB_P
 
 
 @contextmanager
-def deployed_on_sqlite(bench: Bench) -> Iterator[Deployment]:
+def deployed_on_sqlite(bench: Bench, **settings: str) -> Iterator[Deployment]:
     """Run a server of one process on a new SQLite file, as `make run` does."""
     with (
         tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder,
-        deployed(bench, f"sqlite:///{Path(folder, 'interlock.db')}", workers=1) as made,
+        deployed(bench, f"sqlite:///{Path(folder, 'interlock.db')}", workers=1, **settings) as made,
     ):
         yield made
 

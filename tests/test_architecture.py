@@ -77,8 +77,11 @@ WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werk
 STATE_WRITERS = {"services/batch/changes.py"}
 # What ends or renews a lease, with its count; what starts one; and what inserts new tasks.
 TASK_ENDER = "services/task/endings.py"
+# What takes content away: it erases finished tasks and deletes those of purged batches, and changes no status.
+TASK_ERASER = "services/task/erasure.py"
 TASK_WRITERS = {
     TASK_ENDER,
+    TASK_ERASER,
     "services/queue/leasing.py",
     "services/task/run_tasks.py",
     "services/task/analysis_tasks.py",
@@ -319,8 +322,20 @@ def test_only_one_module_ends_a_task() -> None:
             continue  # it cannot; and the worker's Task is another class
         if name_of(path) not in TASK_WRITERS:
             assert list(writes_of_tasks(tree)) == [], path
-        elif name_of(path) not in (TASK_ENDER, "services/queue/leasing.py"):
+        elif name_of(path) not in (TASK_ENDER, TASK_ERASER, "services/queue/leasing.py"):
             assert updates_of_tasks(tree) == [], path
+
+
+def test_what_erases_a_task_writes_no_status() -> None:
+    tree = ast.parse((ROOT / "app" / TASK_ERASER).read_text())
+    assigned = {
+        keyword.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".values")
+        for keyword in node.keywords
+    }
+    assert "status" not in assigned
+    assert not [text for text in texts(tree) if text.value == "status"]
 
 
 @pytest.mark.parametrize("name", sorted(TASK_WRITERS))

@@ -10,7 +10,7 @@ from app.cli import cli
 from app.server.worker_token import each_token
 
 Run = Callable[..., Result]
-COMMANDS = [[], ["serve"], ["migrate"], ["verify"], ["demo"], ["tokens"]]
+COMMANDS = [[], ["serve"], ["migrate"], ["verify"], ["purge"], ["backup"], ["restore"], ["demo"], ["tokens"]]
 COMMANDS += [["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"]]
 
 

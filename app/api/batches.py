@@ -19,6 +19,7 @@ from app.api.schemas.taken import (
     DocumentsBody,
     NameQuery,
     Page,
+    ReasonQuery,
     RenameBody,
     ReplaceDocumentBody,
     ResultsQuery,
@@ -29,7 +30,7 @@ from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
 from app.errors import Invalid
-from app.services.input import edits
+from app.services.input import edits, erasure
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.reads.batches import Filter, Sort
@@ -153,6 +154,16 @@ def replace_document(batch_id: int, document_id: int) -> Response:
         document = load(ReplaceDocumentBody(), json_body(request))
     new = order(if_version=if_match())
     return _shown(edits.replace_document(services().batches, batch_id, document_id, document, new))
+
+
+@routes.call("DELETE", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 412, 503])
+@routes.arguments(ReasonQuery(), location="query")
+@routes.response(200, BatchSchema)
+def erase_document(query: Mapping[str, Any], batch_id: int, document_id: int) -> Response:
+    """Erase a document in any state: its text, the answers about it in all runs, and what was reused from them."""
+    context = {} if query["reason"] is None else {"reason": query["reason"]}
+    erasing = order(if_version=if_match(), context=context)
+    return _shown(erasure.erase_document(services().batches, batch_id, document_id, erasing))
 
 
 @routes.call("GET", f"{BATCH}/audit", READERS, refuses=[404])

@@ -8,6 +8,7 @@ LONGEST_MEDIA_TYPE = 200
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 # The platform's own table may lack these.
 MEDIA_TYPES = {".md": "text/markdown", ".txt": "text/plain", ".csv": "text/csv", ".jsonl": "application/jsonl"}
+ERASED_NAME = "an erased document"
 UNREADABLE = frozenset({"unreadable", "too_large"})  # error codes of a document that no worker can read
 
 

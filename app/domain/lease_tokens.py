@@ -93,6 +93,8 @@ def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -
         return Judgement(Standing.LATE, "the task was handed back with this lease token")
     if used_for:
         return Judgement(Standing.LATE, f"this lease token has reported the task {used_for} already")
+    if token == tokens.last and tokens.status is TaskStatus.COMPLETED:  # no report of this lease completed it
+        return Judgement(Standing.LATE, "the document of the task was erased")
     if not tokens.is_current(token):
         again = "was leased again" if token != tokens.last else "used up its attempts and is FAILED"
         return Judgement(Standing.LATE, f"the lease ran out and the task {again}")

@@ -26,6 +26,7 @@ RELEASED = "released"  # what a lease token was used for when its task was hande
 OPEN = (TaskStatus.QUEUED, TaskStatus.LEASED)
 FINISHED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
 POISONED = "poisoned"  # the error code of a task that used up its attempts without a report
+ERASED = "erased"  # of one whose content was erased
 TOO_LARGE = "too_large"  # and of one whose prompt is too large to be rendered
 BACKOFF_LIMIT_SECONDS = 300.0
 

@@ -7,6 +7,7 @@ from app.domain.usage import MOST_TOKENS
 
 LONGEST_NAME = 200  # of a batch, a prompt, a connection or a model
 LONGEST_DESCRIPTION = 10_000
+LONGEST_REASON = 1_000  # in a query
 MOST_DOCUMENTS = 10_000  # in one call
 MOST_PROMPTS = 100
 MOST_MODELS = 100
@@ -51,4 +52,5 @@ AMOUNTS = {
     "max_tokens": Amount(0, MOST_TOKENS),
     "max_failure_rate": Amount(0, 1, whole=False),
     "pause_after_outage_seconds": Amount(0, 7 * DAY_SECONDS, 600, nullable=True),
+    "keep_runs": Amount(1, BIGGEST_INT),
 }

@@ -7,13 +7,10 @@ from app.domain import failures, transitions
 from app.domain.diagram import as_mermaid, rule
 from app.domain.facts import Counts, Facts
 from app.domain.transitions import (
-    ADD_DOCUMENTS,
-    ARCHIVE,
     CREATE,
+    EDITS,
     ENDS_OF_RUN,
     INITIAL,
-    RENAME,
-    REPLACE_DOCUMENT,
     TABLE,
     BatchState,
     leased_kinds,
@@ -85,7 +82,7 @@ def _transitions() -> str:
 
 def _edits() -> str:
     rows = [(f"`{CREATE}`", f"none: it makes a batch that is {INITIAL}")]
-    rows += [(f"`{edit.trigger}`", _names(edit.sources)) for edit in (ADD_DOCUMENTS, REPLACE_DOCUMENT, RENAME, ARCHIVE)]
+    rows += [(f"`{edit.trigger}`", _names(edit.sources)) for edit in EDITS]
     return _table(("edit", "while the batch is"), rows)
 
 

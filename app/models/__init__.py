@@ -5,6 +5,7 @@ from app.models.access import ApiToken, IdempotencyKey, PageSession, SignInLink
 from app.models.audit import IS_WAITING, AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTarget, ReadyTask
 from app.models.connection import IS_CLOSED, Circuit
+from app.models.deletion import WHOLE_BATCH, Deletion
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
@@ -14,11 +15,13 @@ __all__ = [
     "IS_FAILED",
     "IS_LEASED",
     "IS_WAITING",
+    "WHOLE_BATCH",
     "ApiToken",
     "AuditRow",
     "Base",
     "Batch",
     "Circuit",
+    "Deletion",
     "Document",
     "IdempotencyKey",
     "LateResult",

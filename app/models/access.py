@@ -20,7 +20,7 @@ class ApiToken(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)  # of the secret, which is not stored
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)  # kept: audit rows name it
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)  # kept for 30 days
 
     __table_args__ = (
         CheckConstraint(one_of("role", Role), name="role"),

@@ -80,6 +80,10 @@ class Batch(Base):
     # Which earlier results the present run reuses, as its stage or restage requested; None means all that fit.
     reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
+    # How many of the newest runs keep their answers (None: all), and the first run of which nothing was erased so far.
+    keep_runs: Mapped[int | None] = mapped_column(info=FIXED)
+    answers_from_run: Mapped[int] = mapped_column(default=1, server_default="1")
+
     failure_code: Mapped[str | None] = mapped_column(String(64))
     failure_message: Mapped[str | None] = mapped_column(Text)
     failure_task_id: Mapped[int | None] = mapped_column(BigId)
@@ -90,6 +94,7 @@ class Batch(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
     archived_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    purged_at: Mapped[datetime | None] = mapped_column(UtcTime)  # when the deletion of all its content began
 
     # Every UPDATE names the version that it read and raises it by 1; if it matches no row, it raises StaleDataError.
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
@@ -129,6 +134,7 @@ class Document(Base):
     size_bytes: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcTime)  # when it got this content: a document may be replaced
+    erased_at: Mapped[datetime | None] = mapped_column(UtcTime)  # its name and its text are empty since then
 
     __table_args__ = (
         CheckConstraint(ONE_SOURCE, name="one_source"),

@@ -61,6 +61,8 @@ class Task(Base):
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     truncated: Mapped[bool] = mapped_column(default=False, server_default=false())  # the answer was cut off
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    # Its content was erased: it has no result and no content key, its late results have none, and no report adds any.
+    erased: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     # SHA-256 of the question: tasks with equal keys share one answer, whichever run paid for it.
     content_key: Mapped[str | None] = mapped_column(String(64))
@@ -84,6 +86,8 @@ class Task(Base):
         Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
         # The answers to a document, by prompt and model: rows of a run's report.
         Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
+        # The staging tasks of a document in all runs, to erase them.
+        Index("ix_tasks_staging", "batch_id", "document_id", **_only(f"kind = '{TaskKind.STAGE}'")),
         # Lists and results of a run, in the order of ids.
         Index("ix_tasks_of_run", "batch_id", "run", "id"),
     )

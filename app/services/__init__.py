@@ -1,6 +1,7 @@
 """What is decided. `build` wires the services on one engine, with or without a web server around them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -17,6 +18,7 @@ from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
 from app.services.run_report.run_report import RunReport
 from app.services.upkeep.outages import Outages
+from app.services.upkeep.purge import Purge
 from app.services.upkeep.sweeper import Sweeper
 from config import Config
 
@@ -36,6 +38,7 @@ class Services:
     sign_in_links: SignInLinks
     sign_in_throttle: Throttle
     outages: Outages
+    purge: Purge
     sweeper: Sweeper
     readiness: Readiness
 
@@ -60,6 +63,7 @@ def build(config: Config) -> Services:
         sign_in_links=SignInLinks(engine),
         sign_in_throttle=Throttle(),
         outages=outages,
-        sweeper=Sweeper(engine, batches, outages),
+        purge=Purge(engine, batches),
+        sweeper=Sweeper(engine, batches, outages, timedelta(days=config.purge_archived_after_days) or None),
         readiness=Readiness(engine),
     )

@@ -67,6 +67,7 @@ CALLS = (
     Call("POST", "/api/batches/{batch_id}/documents", OPERATE, _DOCUMENTS),
     Call("GET", "/api/batches/{batch_id}/documents", READ),
     Call("PUT", "/api/batches/{batch_id}/documents/{document_id}", OPERATE, {"text": "x"}),
+    Call("DELETE", "/api/batches/{batch_id}/documents/{document_id}", OPERATE),
     Call("GET", "/api/batches/{batch_id}/actions", READ),
     Call("POST", "/api/batches/{batch_id}/action", OPERATE, {"action": "stage"}),
     Call("GET", "/api/batches/{batch_id}/audit", READ),

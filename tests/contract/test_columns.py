@@ -14,9 +14,9 @@ COLUMNS = {column.name for column in Batch.__table__.columns}
 FIXED = {
     "id", "created_at", "prompt_count", "model_count", "ready_task_count", "max_attempts", "lease_seconds",
     "max_failed_tasks", "priority", "staging_timeout_seconds", "on_unreadable",
-    "on_truncated", "pause_after_outage_seconds", "auto_resume",
+    "on_truncated", "pause_after_outage_seconds", "auto_resume", "keep_runs",
 }  # fmt: skip
-HIDDEN = {"archived_at", "reuse"}  # no caller sees them
+HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse"}  # no caller sees them
 # Where the answer has a column under another name.
 SHOWN_AS = {
     "document_count": "input.documents",

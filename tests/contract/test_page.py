@@ -10,6 +10,9 @@ from app.domain.transitions import (
     ADD_DOCUMENTS,
     ARCHIVE,
     CREATE,
+    ERASE_DOCUMENT,
+    ERASE_RUNS,
+    PURGE,
     RENAME,
     REPLACE_DOCUMENT,
     TABLE,
@@ -21,7 +24,7 @@ from tests.contract.page import TEXT, fields, rows, section
 from tests.docs.refusals import every_refusal
 from tests.support.process import ROOT
 
-EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, RENAME, ARCHIVE)
+EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, ERASE_DOCUMENT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
 CITATION = re.compile(r"\bcontract,? (\d)(?:(?:,| and) (\d))?", re.I)
 SOURCES = [path for folder in ("app", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -13,7 +13,7 @@ from app.domain.task_endings import TABLE, Attempts, LeaseEvent, TableError, Tas
 
 EVENTS = (
     "completed", "bad result", "left out", "failed", "failed for good", "failed critically", "ran out", "released",
-    "renewed",
+    "erased", "renewed",
 )  # fmt: skip
 FIRST, LAST, MOST = 1, 3, 3  # the first and the last of three attempts
 
@@ -35,6 +35,8 @@ RULES = [
     ("ran out", LAST, "FAILED", 3, None, None, False, False),  # poisoned
     ("released", FIRST, "QUEUED", 0, "released", 0.0, False, False),  # the attempt does not count
     ("released", LAST, "QUEUED", 2, "released", 0.0, False, False),  # so one attempt is left again
+    ("erased", FIRST, "COMPLETED", 1, None, None, False, True),  # the run goes on without the document
+    ("erased", LAST, "COMPLETED", 3, None, None, False, True),
     ("renewed", FIRST, "LEASED", 1, None, None, False, False),  # the token still counts
     ("renewed", LAST, "LEASED", 3, None, None, False, False),
 ]
@@ -92,7 +94,7 @@ def test_a_task_that_is_put_back_has_an_attempt_left(event: LeaseEvent, attempt:
 
 def test_an_event_that_leaves_the_token_current_is_no_report() -> None:
     current = {event for event in LeaseEvent if decide(event, FIRST, MOST).used_for is None}
-    assert current == {LeaseEvent.RAN_OUT, LeaseEvent.RENEWED}
+    assert current == {LeaseEvent.RAN_OUT, LeaseEvent.ERASED, LeaseEvent.RENEWED}
 
 
 ROWS = {(row.event, row.attempts): row for row in TABLE}

@@ -241,3 +241,6 @@ def test_the_edits() -> None:
     assert transitions.REPLACE_DOCUMENT.sources == ("SAVED",)
     assert transitions.RENAME.sources == STATES
     assert transitions.ARCHIVE.sources == ("SAVED", "COMPLETED", "FAILED")
+    assert transitions.ERASE_DOCUMENT.sources == STATES
+    assert transitions.ERASE_RUNS.sources == ("SAVED", "COMPLETED", "FAILED")
+    assert transitions.PURGE.sources == ("SAVED", "COMPLETED", "FAILED")

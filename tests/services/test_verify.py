@@ -33,6 +33,17 @@ FAULTS = {
         "UPDATE batches SET failure_code = 'cancelled' WHERE id = :id",
         "UPDATE batches SET state = 'FAILED' WHERE id = :id",
     ],
+    "a batch is purged if and only if its audit trail says so, and then it is archived": [
+        "UPDATE batches SET purged_at = updated_at, archived_at = updated_at WHERE id = :id",
+        "UPDATE audit_log SET trigger = 'purge' WHERE batch_id = :id AND version = 5",
+    ],
+    "nothing is left of a purged batch, unless it is being deleted": [
+        "UPDATE batches SET purged_at = updated_at, archived_at = updated_at WHERE id = :id AND run = 1",
+    ],
+    "a document or task that was erased has no content": [
+        "UPDATE documents SET erased_at = created_at WHERE batch_id = :id",
+        "UPDATE tasks SET erased = true WHERE batch_id = :id AND kind = 'STAGE'",
+    ],
     "the counts of a run equal the numbers of its tasks": [
         "DELETE FROM tasks WHERE batch_id = :id AND kind = 'STAGE'",
         "DELETE FROM task_counts WHERE batch_id = :id AND kind = 'ANALYZE'",

@@ -99,6 +99,7 @@ class OptionsBody(Taken):
     max_failure_rate = _amount("max_failure_rate")
     pause_after_outage_seconds = _amount("pause_after_outage_seconds")
     auto_resume = Flag(load_default=True)
+    keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
 
@@ -169,6 +170,10 @@ class BatchesQuery(Page):
 
 class WorkersQuery(Taken):
     name = short(200, load_default=None)
+
+
+class ReasonQuery(Taken):
+    reason = short(rules.LONGEST_REASON, load_default=None)
 
 
 class RunQuery(Taken):

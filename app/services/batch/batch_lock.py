@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import psycopg2
 
 from app import db
 from app.models import IS_CLOSED, IS_WAITING, Circuit, StateChangeRequest
-from app.services.batch.batch_rows import CLOCK, ONE_SEEN, BatchRecord, RunCounts
+from app.services.batch.batch_rows import CLOCK, ONE_ARCHIVED, ONE_SEEN, BatchRecord, RunCounts
 
 _waiting = select(func.count()).where(
     StateChangeRequest.batch_id == bindparam("batch_id"),
@@ -22,9 +22,10 @@ _IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"), _an
 # row does not stop workers. NO KEY UPDATE lets other transactions insert rows that refer to the batch.
 _TAKE = (
     "SELECT pg_advisory_xact_lock(id) FROM (SELECT id FROM batches"
-    " WHERE id = :batch_id AND archived_at IS NULL FOR NO KEY UPDATE{if_held}) AS locked"
+    " WHERE id = :batch_id AND archived_at IS {archived} FOR NO KEY UPDATE{if_held}) AS locked"
 )
-_TAKE_IF_FREE = text(_TAKE.format(if_held=" SKIP LOCKED"))
+_TAKE_IF_FREE = text(_TAKE.format(archived="NULL", if_held=" SKIP LOCKED"))
+_TAKE_ARCHIVED = text(_TAKE.format(archived="NOT NULL", if_held=""))
 
 
 def _taken_and_seen() -> Any:
@@ -33,7 +34,7 @@ def _taken_and_seen() -> Any:
     seen = _IN_LINE.add_columns(CLOCK)
     sql = str(seen.compile(dialect=psycopg2.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
     columns = [column(each.name, each.type) for each in seen.selected_columns]
-    taken_and_seen = text(f"{_TAKE.format(if_held='')}; {sql}").columns(*columns)
+    taken_and_seen = text(f"{_TAKE.format(archived='NULL', if_held='')}; {sql}").columns(*columns)
     return taken_and_seen.execution_options(prepared="take_and_see")
 
 
@@ -66,6 +67,15 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
         return None
     now = row.now if db.is_postgresql(connection) else db.now(connection)
     return Locked(BatchRecord.of(row), now, RunCounts.of(row, row.waiting), row.any_circuit_closed)
+
+
+def lock_archived(connection: Connection, batch_id: int) -> Locked | None:
+    """Lock a batch that is archived; None if there is none. Raises the driver's lock error."""
+    values = {"batch_id": batch_id}
+    if db.is_postgresql(connection):
+        connection.execute(_TAKE_ARCHIVED, values)
+    row = connection.execute(ONE_ARCHIVED, values).one_or_none()
+    return None if row is None else Locked(BatchRecord.of(row), db.now(connection), RunCounts.of(row))
 
 
 def count(connection: Connection, batch_id: int) -> RunCounts:

@@ -15,6 +15,7 @@ from app import db
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
+from app.domain.times import rfc3339
 from app.domain.transitions import Kind
 from app.domain.usage import Usage
 from app.errors import NotFound
@@ -85,7 +86,7 @@ _present_run = (_counts.c.batch_id == Batch.id) & (_counts.c.run == Batch.run)
 STAGING_SUMS, ANALYSIS_SUMS = _sums(TaskKind.STAGE), _sums(TaskKind.ANALYZE)
 USAGE_SUMS = [_whole(func.sum(_counts.c[name])).label(name) for name in Usage.__dataclass_fields__]
 # Batches with the counts of their present runs, newest first: one row each, however many tasks a batch has.
-SEEN: Any = (
+_ALL: Any = (
     select(
         *COLUMNS,
         *STAGING_SUMS,
@@ -94,11 +95,13 @@ SEEN: Any = (
         *USAGE_SUMS,
     )
     .join(_counts, _present_run, isouter=True)
-    .where(Batch.archived_at.is_(None))
     .group_by(Batch.id)
     .order_by(Batch.id.desc())
 )
+SEEN = _ALL.where(Batch.archived_at.is_(None))
 ONE_SEEN = SEEN.where(Batch.id == bindparam("batch_id"))
+ONE_ARCHIVED = _ALL.where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_not(None))
+_PURGED_AT = select(Batch.purged_at).where(Batch.id == bindparam("batch_id"))
 CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
 _ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
@@ -145,8 +148,16 @@ def look(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts]:
     on_postgresql = db.is_postgresql(connection)
     row = connection.execute(_ONE_AND_CLOCK if on_postgresql else ONE_SEEN, {"batch_id": batch_id}).one_or_none()
     if row is None:
-        raise NotFound("batch", batch_id)
+        raise not_found(connection, batch_id)
     return _seen(row, row.now if on_postgresql else db.now(connection))
+
+
+def not_found(connection: Connection, batch_id: int) -> NotFound:
+    """Make the refusal for a batch that no caller finds; of a purged one it says what is left."""
+    purged_at = connection.execute(_PURGED_AT, {"batch_id": batch_id}).scalar()
+    if purged_at is None:
+        return NotFound("batch", batch_id)
+    return NotFound("batch", batch_id, f"it was archived, and purged on {rfc3339(purged_at)}; its audit trail is left")
 
 
 def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[BatchRecord, Facts]]:

@@ -71,6 +71,7 @@ class Options(TypedDict):
     max_cost: float | None
     max_tokens: int | None
     max_failure_rate: float | None
+    keep_runs: int | None
     on_unreadable: str
     on_truncated: str
     pause_after_outage_seconds: int | None
@@ -133,6 +134,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "max_cost": cost(batch.max_cost_nanos),
             "max_tokens": batch.max_tokens,
             "max_failure_rate": batch.max_failure_rate,
+            "keep_runs": batch.keep_runs,
             "on_unreadable": batch.on_unreadable,
             "on_truncated": batch.on_truncated,
             "pause_after_outage_seconds": batch.pause_after_outage_seconds,

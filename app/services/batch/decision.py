@@ -14,7 +14,7 @@ from app.domain.request_status import RequestStatus
 from app.errors import NotFound
 from app.services.batch import batch_lock, changes, decision_log, request_queue
 from app.services.batch.batch_lock import Locked
-from app.services.batch.batch_rows import look
+from app.services.batch.batch_rows import look, not_found
 from app.services.batch.changes import ChangeMade
 from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
@@ -44,12 +44,17 @@ class Decision:
         """Lock a batch and bring it up to date. Raises NotFound; Locked if another transaction holds the row."""
         row = batch_lock.lock(self.connection, batch_id)
         if row is None:
-            raise NotFound("batch", batch_id)
+            raise not_found(self.connection, batch_id)
         return self.bring_up_to_date(self._hold(row))
 
     def lock_if_free(self, batch_id: int) -> LockedBatch | None:
         """Lock a batch as it is; None if it is archived, unknown, or locked by another transaction."""
         row = batch_lock.lock(self.connection, batch_id, if_free=True)
+        return self._hold(row) if row else None
+
+    def lock_archived(self, batch_id: int) -> LockedBatch | None:
+        """Lock an archived batch; None if there is no archived batch with this id. Raises Locked."""
+        row = batch_lock.lock_archived(self.connection, batch_id)
         return self._hold(row) if row else None
 
     def bring_up_to_date(self, locked: LockedBatch) -> LockedBatch:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from app import db
 from app.domain.request_status import RequestStatus
@@ -17,6 +17,8 @@ from app.models import StateChangeRequest
 from app.services.batch.orders import Answer, Order
 
 LONGEST_QUEUE = 1_000
+KEPT = timedelta(days=30)  # after a request was decided or expired
+DELETED_AT_ONCE = 1_000
 EXPIRED = "The batch stayed locked until the request expired."
 _queue = db.table_of(StateChangeRequest)
 _WAITING = (
@@ -48,6 +50,11 @@ _EXPIRE = (
         reason=EXPIRED,
         finished_at=bindparam("now"),
     )
+)
+# Only the oldest rows are looked at: there is no index by time, and the oldest requests are finished first.
+_oldest = select(_queue.c.seq, _queue.c.finished_at).order_by(_queue.c.seq).limit(DELETED_AT_ONCE).subquery()
+_FORGET = delete(_queue).where(
+    _queue.c.seq.in_(select(_oldest.c.seq).where(_oldest.c.finished_at < bindparam("before", type_=db.UtcTime)))
 )
 _BATCHES = select(_queue.c.batch_id).where(_queue.c.status == RequestStatus.QUEUED).distinct()
 
@@ -101,6 +108,11 @@ def finish(
 def expire(connection: Connection) -> int:
     """Expire the requests that are due, whether or not their batch is locked; return how many."""
     return connection.execute(_EXPIRE, {"now": db.now(connection)}).rowcount
+
+
+def forget_old(connection: Connection) -> int:
+    """Delete a slice of the requests that were decided or expired 30 days ago; return how many."""
+    return connection.execute(_FORGET, {"before": db.now(connection) - KEPT}).rowcount
 
 
 def batches_with_requests(connection: Connection) -> list[int]:

@@ -99,12 +99,12 @@ def replace_document(
     row = row_of({"name": None, **document})
     if not document.get("name"):
         del row["name"]
-    audited = replace(order, context={**order.context, "document_id": document_id})
+    audited = replace(order, context={**order.context, "document_id": document_id, "sha256": row["sha256"]})
     with batches.deciding(audited) as decision:
         locked = decision.lock(batch_id)
         locked.edit(REPLACE_DOCUMENT, audited, {})
         changed = update(documents).where(documents.c.id == document_id, documents.c.batch_id == batch_id)
-        values = {**_NO_SOURCE, **row, "created_at": locked.now}
+        values = {**_NO_SOURCE, **row, "created_at": locked.now, "erased_at": None}
         if decision.connection.execute(changed.values(values)).rowcount != 1:
             raise NotFound("document", document_id)
         return decision.record({**locked.view})

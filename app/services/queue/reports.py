@@ -102,7 +102,8 @@ class _ReportTransaction:
         is_late = judgement.standing is Standing.LATE
         if is_late:
             self._late.append((task, report))
-        refusal = ReportRefused(_sentence(judgement.reason), task_status=task.status, late_result_kept=is_late)
+        is_kept = is_late and not task.erased
+        refusal = ReportRefused(_sentence(judgement.reason), task_status=task.status, late_result_kept=is_kept)
         return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, task.limited, refusal)
 
     def _accept(self, task: HeldTask, report: Report) -> None:
@@ -150,7 +151,8 @@ class _ReportTransaction:
             usage = report.usage if is_first else CallUsage()
             if is_first:
                 self._endings.spend(task, usage, report.outcome is Outcome.FAILED)
-            rows.append({**_late_row(report, usage), "task_id": task.id, "at": self._endings.now})
+            content = {"result": None, "error": None} if task.erased else {}  # only what the call used is kept
+            rows.append({**_late_row(report, usage), **content, "task_id": task.id, "at": self._endings.now})
             known.add(lease)
         late_results.keep(connection, rows)
 

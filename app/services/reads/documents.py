@@ -7,6 +7,7 @@ from sqlalchemy import Engine, select
 
 from app import db
 from app.db import reading
+from app.domain.times import rfc3339
 from app.errors import Forbidden, NotFound
 from app.models import Document
 from app.services.batch.batch_rows import look
@@ -16,7 +17,7 @@ MOST_NAMES = 500
 
 _documents = db.table_of(Document)
 _LISTED = select(*(_documents.c[name] for name in ("id", "number", "name", "media_type", "size_bytes", "sha256")))
-_CONTENT = select(*(_documents.c[name] for name in ("batch_id", "name", "media_type", "content", "text")))
+_CONTENT = select(*(_documents.c[name] for name in ("batch_id", "name", "media_type", "content", "text", "erased_at")))
 
 
 class Documents:
@@ -51,6 +52,8 @@ class Documents:
                 look(connection, row.batch_id)
             if row is not None and for_worker and not is_being_staged(connection, document_id):
                 raise Forbidden("A worker may read a document only while it holds the task to stage it.")
+        if row is not None and row.erased_at is not None:
+            raise NotFound("content of document", document_id, f"it was erased on {rfc3339(row.erased_at)}")
         if row is None or (row.content is None and row.text is None):  # the file is in a folder of the workers
             raise NotFound("content of document", document_id)
         return row

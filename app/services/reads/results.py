@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, and_, not_
 
 from app.db import reading
 from app.domain.answer.openai_bodies import openai_body
@@ -43,7 +43,7 @@ def output_line(row: Any) -> dict[str, Any]:
 
 
 def error_line(row: Any) -> dict[str, Any]:
-    """Show a failed task as a line of the error file."""
+    """Show a failed task, or an erased answer, as a line of the error file."""
     error = row.error or {}
     reason = {"code": error.get("code"), "message": error.get("message")}
     return {"id": _id_of(row), "custom_id": _custom_id(row), "response": None, "error": reason}
@@ -61,15 +61,17 @@ def _custom_id(row: Any) -> str:
 class ResultForm(NamedTuple):
     """Which tasks have a line, what the line looks like, and the columns that it needs besides."""
 
-    statuses: Sequence[TaskStatus]
+    condition: Any
     view: Callable[[Any], dict[str, Any]]
     columns: Sequence[Any] = ()
 
 
+_has_ended = Task.status.in_(FINISHED)
+_has_answer = and_(Task.status == TaskStatus.COMPLETED, not_(Task.erased))
 RESULT_FORMS = {
-    "ndjson": ResultForm(FINISHED, result_view),
-    "openai": ResultForm((TaskStatus.COMPLETED,), output_line, (ReadyTask.body,)),
-    "openai-errors": ResultForm((TaskStatus.FAILED,), error_line),
+    "ndjson": ResultForm(_has_ended, result_view),
+    "openai": ResultForm(_has_answer, output_line, (ReadyTask.body,)),
+    "openai-errors": ResultForm(and_(_has_ended, not_(_has_answer)), error_line),
 }
 
 
@@ -95,7 +97,7 @@ class Results:
                 Task.batch_id == batch_id,
                 Task.run == run,
                 Task.kind == TaskKind.ANALYZE,
-                Task.status.in_(form.statuses),
+                form.condition,
             )
             .order_by(Task.id)
             .limit(RESULTS_PAGE)

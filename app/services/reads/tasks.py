@@ -22,6 +22,7 @@ from app.services.task.task_counts import counts_of
 
 LONGEST_REASON_BYTES = 64 * 1024  # of a document that was left out, with the JSON around it
 MOST_LATE_RESULTS = 1_000
+ERASED_PAYLOAD = "The text of the document was erased."
 
 _tasks = db.table_of(Task)
 _late = db.table_of(LateResult)
@@ -133,7 +134,7 @@ class Tasks:
     def with_payload(self, batch_id: int, task_id: str) -> dict[str, Any]:
         """Show a batch's task: the `task` whole, its `batch`, and the `payload` that its worker is given.
 
-        If its prompt is too large to be given to a worker, the payload has only an `error`.
+        If its prompt is too large to be given to a worker, or its text was erased, the payload has only an `error`.
         Raises NotFound.
         """
         with reading(self._engine) as connection:
@@ -142,7 +143,7 @@ class Tasks:
             if row.batch_id != batch_id:
                 raise NotFound("task", task_id)
             (made,) = payloads(connection, [row])
-            payload = made if isinstance(made, dict) else {"error": str(made)}
+            payload = made if isinstance(made, dict) else {"error": str(made or ERASED_PAYLOAD)}
             return {"batch": batch_view(batch, facts), "task": self._shown(connection, row), "payload": payload}
 
     def _row(self, connection: Connection, task_id: str) -> Any:

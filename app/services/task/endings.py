@@ -91,8 +91,9 @@ class Endings:
         change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
         self.counts.move(task.run_key, task.status, change.status)
         self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped, truncated=kept.truncated)
-        task.status, task.attempt, task.lease_outcome = change.status, change.attempt, change.used_for
-        task.lease_answer = change.answer
+        task.status, task.attempt = change.status, change.attempt
+        if event is not LeaseEvent.ERASED:  # the last token of a task that is QUEUED may have been used
+            task.lease_outcome, task.lease_answer = change.used_for, change.answer
         self._rows[task.id] = {
             "id": task.id,
             "read_token": task.lease_token or "",

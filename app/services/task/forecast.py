@@ -79,7 +79,9 @@ def _last_stagings(batch_id: int) -> Any:
 
 def _unstaged(batch_id: int) -> Any:
     staged = select(Task.document_id).where(Task.id.in_(_last_stagings(batch_id)))
-    return select(func.count()).where(Document.batch_id == batch_id, Document.id.not_in(staged))
+    return select(func.count()).where(
+        Document.batch_id == batch_id, Document.id.not_in(staged), Document.erased_at.is_(None)
+    )
 
 
 def _staged_calls(batch_id: int, redo: Redo | None) -> Any:
@@ -90,6 +92,7 @@ def _staged_calls(batch_id: int, redo: Redo | None) -> Any:
         .where(
             Task.batch_id == batch_id,
             Task.staging_task_id.in_(_last_stagings(batch_id)),
+            not_(Task.erased),
             or_(_again(redo), not_(_has_answer(batch_id, Task.content_key))),
         )
         .group_by(Task.model_number)

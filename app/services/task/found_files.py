@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app import db
+from app.domain.documents import ERASED_NAME
 from app.models import Document
 from app.services.task import run_tasks
 from app.services.task.task_counts import CountChanges
@@ -28,6 +29,12 @@ _FOLDERS = select(Document.id).where(
 _KNOWN = select(Document.sha256, Document.folder, Document.name).where(
     Document.batch_id == bindparam("batch_id"),
     Document.run.is_(None),
+    Document.erased_at.is_(None),
+    Document.sha256.in_(bindparam("sums", expanding=True)),
+)
+_ERASED = select(Document.sha256).where(
+    Document.batch_id == bindparam("batch_id"),
+    Document.erased_at.is_not(None),
     Document.sha256.in_(bindparam("sums", expanding=True)),
 )
 
@@ -37,11 +44,22 @@ class BadFolder(ValueError):
 
 
 def known_contents(connection: Connection, batch_id: int, sums: Iterable[str]) -> dict[tuple[str, bool], str]:
-    """Find the batch's own documents with these contents: their names, by SHA-256 and whether each is a file."""
+    """Find the batch's own documents with these contents: their names, by SHA-256 and whether each is a file.
+
+    Erased documents are left out: their content may be added again.
+    """
     found: dict[tuple[str, bool], str] = {}
     for chunk in _chunks(sorted(set(sums))):
         rows = connection.execute(_KNOWN, {"batch_id": batch_id, "sums": chunk})
         found |= {(row.sha256, row.folder is None): row.name for row in rows}
+    return found
+
+
+def _erased_contents(connection: Connection, batch_id: int, sums: Iterable[str]) -> set[str]:
+    """Find which contents were erased in a batch: no folder brings them back."""
+    found: set[str] = set()
+    for chunk in _chunks(sorted(set(sums))):
+        found |= set(connection.execute(_ERASED, {"batch_id": batch_id, "sums": chunk}).scalars())
     return found
 
 
@@ -86,6 +104,7 @@ def add(
     """
     known = known_contents(connection, task.batch_id, (file["sha256"] for file in files))
     first = {content: name for (content, is_file), name in known.items() if is_file}
+    first |= dict.fromkeys(_erased_contents(connection, task.batch_id, (file["sha256"] for file in files)), ERASED_NAME)
     new: dict[str, Mapping[str, Any]] = {}
     duplicates = []
     for file in files:

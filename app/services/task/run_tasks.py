@@ -4,12 +4,13 @@ They are written in slices, since a batch may have a million of them. Which slic
 a process that dies between two slices loses no task and writes none twice.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, insert, literal, select
+from sqlalchemy import JSON, BigInteger, Connection, bindparam, case, insert, literal, select
 
 from app.db import UtcTime
 from app.domain.content_keys import key_of, key_of_text
@@ -19,6 +20,7 @@ from app.domain.reuse import redo_of
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
 from app.services.task import analysis_tasks
 from app.services.task.earlier_answers import NewRun, NewTask
+from app.services.task.erasure import OF_DOCUMENT
 from app.services.task.task_counts import CountChanges
 from app.services.task.task_rows import HeldTask
 
@@ -39,13 +41,28 @@ _COMMON = [
     "available_at", "target", "kind",
 ]  # fmt: skip
 
-_FROM_DOCUMENTS = insert(Task).from_select(
-    [*_COMMON, "document_id"],
-    select(*_run, *_queued, literal(TaskKind.STAGE), Document.id)
-    .where(Document.batch_id == bindparam("batch_id"), Document.number > bindparam("written"))
-    .order_by(Document.number)
-    .limit(bindparam("slice")),
-    include_defaults=False,
+_was_erased = Document.erased_at.is_not(None)
+# An erased document has a task that is over: the numbers of documents have no gap, and the run goes on without it.
+_FROM_DOCUMENTS = (
+    insert(Task)
+    .from_select(
+        [*_COMMON, "document_id", "erased", "error", "finished_at"],
+        select(
+            *_run,
+            case((_was_erased, literal(TaskStatus.COMPLETED)), else_=_queued[0]),
+            *_queued[1:],
+            literal(TaskKind.STAGE),
+            Document.id,
+            _was_erased,
+            case((_was_erased, literal(OF_DOCUMENT, JSON))),
+            case((_was_erased, bindparam("now", type_=UtcTime))),
+        )
+        .where(Document.batch_id == bindparam("batch_id"), Document.number > bindparam("written"))
+        .order_by(Document.number)
+        .limit(bindparam("slice")),
+        include_defaults=False,
+    )
+    .returning(Task.status)
 )
 _FROM_FOLDER = insert(Task).from_select(
     [*_COMMON, "document_id"],
@@ -113,8 +130,11 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
         amount = len(new_tasks)
         analysis_tasks.write(connection, run, new_tasks, counts, now)
     else:
-        amount = connection.execute(_FROM_DOCUMENTS, values).rowcount
-        counts.add((run.batch_id, run.run, TaskKind.STAGE), TaskStatus.QUEUED, amount)
+        made = Counter(connection.execute(_FROM_DOCUMENTS, values).scalars())
+        amount, run_key = made.total(), (run.batch_id, run.run, TaskKind.STAGE)
+        for status, of_status in made.items():
+            counts.add(run_key, TaskStatus(status), of_status)
+        counts.note(run_key, skipped=made[TaskStatus.COMPLETED])
     if amount:
         counts.write(connection, now)
     return amount

@@ -14,7 +14,7 @@ from app import db
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
-from app.domain.transitions import REPORTS_IN, BatchState
+from app.domain.transitions import REPORTS_IN, UNFINISHED, BatchState
 from app.models import Batch, Task
 from app.services.task.task_counts import Run
 from app.services.task.usage_counts import UsageKey
@@ -51,6 +51,7 @@ _HELD = (
         Batch.on_unreadable,
         Batch.on_truncated,
         Task.leased_by,
+        Task.erased,
     )
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(_ids))
@@ -86,6 +87,7 @@ class HeldTask:
     on_unreadable: str
     on_truncated: str
     leased_by: str | None
+    erased: bool  # its document or its run was erased: nothing more is kept for it
     read_status: TaskStatus = field(init=False)  # the status in the database, until this transaction writes
 
     @property
@@ -101,6 +103,11 @@ class HeldTask:
     @property
     def tokens(self) -> Tokens:
         return Tokens(self.status, self.lease_token, self.lease_outcome, self.lease_answer, self.past_leases)
+
+    @property
+    def may_still_count(self) -> bool:
+        """Whether a report of a task of the present run counts now, or will count when the batch goes on."""
+        return self.batch_state in UNFINISHED
 
     @property
     def objection(self) -> str | None:

@@ -2,36 +2,51 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, pause and resume batches whose
-connections are closed or open again, sample the progress, and delete stored answers, sightings of workers, circuits and
-sessions that are too old.
+connections are closed or open again, sample the progress, and delete what is too old: stored answers, sightings of
+workers, circuits, sessions, revoked tokens, finished requests, answers of old runs and, if the settings say so,
+archived batches.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.db import reading, transaction
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.errors import Refusal
-from app.services.access import idempotency, sessions
+from app.services.access import idempotency, sessions, tokens
 from app.services.batch import request_queue
 from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.connection import circuits
 from app.services.queue import expiry, worker_sightings
-from app.services.upkeep import samples
+from app.services.upkeep import old_runs, samples, space
+from app.services.upkeep.deletions import Deletions
 from app.services.upkeep.leadership import leadership
 from app.services.upkeep.outages import Outages
+from app.services.upkeep.pace import SHARE
+from app.services.upkeep.purge import Purge
 
 TICK_SECONDS = 0.25  # short enough to do within a second what is due
 SLICES_SECONDS = 1.0  # the share of a pass that the slices of one batch may take
 DELETE_SECONDS = 60.0
+DELETIONS_SECONDS = TICK_SECONDS * SHARE  # the share of a pass that deletions take
+# What is deleted when its term is over, each in a transaction of its own.
+_TERMS: tuple[Callable[[Connection], object], ...] = (
+    idempotency.forget_old,
+    worker_sightings.forget_old,
+    circuits.forget_old,
+    sessions.forget_old,
+    tokens.forget_old,
+    request_queue.forget_old,
+)
 
 log = structlog.get_logger()
 
@@ -39,10 +54,16 @@ log = structlog.get_logger()
 class Sweeper:
     """A thread that sweeps while this process is the leader."""
 
-    def __init__(self, engine: Engine, batches: BatchService, outages: Outages) -> None:
+    def __init__(
+        self, engine: Engine, batches: BatchService, outages: Outages, purge_after: timedelta | None = None
+    ) -> None:
         self._engine = engine
         self._batches = batches
         self._outages = outages
+        self._purge = Purge(engine, batches)
+        self._purge_after = purge_after  # None: no archived batch is purged
+        self._deletions = Deletions(engine)
+        self._has_space = False  # whether deletions of this process left space that may be given back to the disk
         self._leadership = leadership(engine)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -65,7 +86,8 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do every step once. A step that fails is logged, and repeated in the next pass."""
-        for step in (self._requests, self._leases, self._phases, self._outages.settle, self._sample, self._delete_old):
+        steps = (self._requests, self._leases, self._phases, self._outages.settle, self._sample)
+        for step in (*steps, self._delete_old, self._delete):
             if not self._stopping.is_set():
                 self._attempt(step)
 
@@ -140,16 +162,44 @@ class Sweeper:
     def _delete_old(self) -> None:
         if time.monotonic() - self._deleted_at > DELETE_SECONDS:
             self._deleted_at = time.monotonic()
-            with transaction(self._engine) as connection:
-                idempotency.forget_old(connection)
-                worker_sightings.forget_old(connection)
-                sessions.forget_old(connection)
-                circuits.forget_old(connection)
+            for forget in _TERMS:
+                self._attempt(partial(self._forget, forget))
+            self._attempt(self._begin_deletions)
+
+    def _forget(self, forget: Callable[[Connection], object]) -> None:
+        with transaction(self._engine) as connection:
+            forget(connection)
+
+    def _begin_deletions(self) -> None:
+        for batch_id in old_runs.due(self._engine):
+            self._attempt(partial(self._begin_old_runs, batch_id))
+        if self._purge_after is not None:
+            for batch in self._purge.due(self._purge_after):
+                self._attempt(partial(self._begin_purge, batch.id))
+
+    def _begin_old_runs(self, batch_id: int) -> None:
+        old_runs.begin(self._batches, batch_id)
+
+    def _begin_purge(self, batch_id: int) -> None:
+        self._purge.begin(batch_id)
+
+    def _delete(self) -> None:
+        """Go on with the deletions that have begun, also those of a process that died, for a part of the pass."""
+        spent = 0.0
+        for done in self._deletions.slices():
+            self._has_space = True
+            spent += done.seconds
+            if spent > DELETIONS_SECONDS or self._stopping.is_set():
+                return
+        while self._has_space and spent < DELETIONS_SECONDS and not self._stopping.is_set():
+            begun = time.monotonic()
+            self._has_space = space.can_give_back(self._engine) and space.give_back(self._engine) > 0
+            spent += time.monotonic() - begun
 
 
 def _named(step: Callable[[], object]) -> tuple[str, str | None]:
     """Name a step for the log, and what it is done for."""
     if isinstance(step, partial):
         of = step.args[0]
-        return step.func.__name__, str(getattr(of, "id", of))
+        return step.func.__name__, str(getattr(of, "id", getattr(of, "__module__", of)))
     return step.__name__, None

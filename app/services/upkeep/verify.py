@@ -19,7 +19,7 @@ _USED = f"""SELECT batch_id, run, {{by}}, {_USAGE} FROM (
 _DIFFERS = " OR ".join(f"coalesce(t.{name}, 0) <> coalesce(c.{name}, 0)" for name in _AMOUNTS)
 
 # invariant -> the query that finds the batches that break it
-_CHECKS: dict[str, str] = {
+_OF_TRAIL: dict[str, str] = {
     "the versions of the audit trail are 1..N without a gap, and N is the version of the batch": """
         SELECT b.id AS batch FROM batches b LEFT JOIN audit_log a ON a.batch_id = b.id GROUP BY b.id, b.version
         HAVING count(a.version) <> b.version OR coalesce(min(a.version), 0) <> 1 OR max(a.version) <> b.version""",
@@ -33,6 +33,29 @@ _CHECKS: dict[str, str] = {
         WHERE a.to_state <> b.state""",
     "a batch has a failure if and only if it is FAILED": f"""
         SELECT id AS batch FROM batches WHERE (state = '{BatchState.FAILED}') <> (failure_code IS NOT NULL)""",
+    "a batch is purged if and only if its audit trail says so, and then it is archived": """
+        SELECT b.id AS batch FROM batches b WHERE
+        (b.purged_at IS NOT NULL) <> EXISTS (SELECT 1 FROM audit_log a WHERE a.batch_id = b.id AND a.trigger = 'purge')
+        OR (b.purged_at IS NOT NULL AND b.archived_at IS NULL)""",
+    "nothing is left of a purged batch, unless it is being deleted": """
+        SELECT b.id AS batch FROM batches b WHERE b.purged_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.batch_id = b.id)
+        AND (EXISTS (SELECT 1 FROM documents o WHERE o.batch_id = b.id)
+            OR EXISTS (SELECT 1 FROM tasks o WHERE o.batch_id = b.id)
+            OR EXISTS (SELECT 1 FROM ready_tasks o WHERE o.batch_id = b.id)
+            OR EXISTS (SELECT 1 FROM prompts o WHERE o.batch_id = b.id)
+            OR EXISTS (SELECT 1 FROM progress_samples o WHERE o.batch_id = b.id))""",
+    "a document or task that was erased has no content": """
+        SELECT batch_id AS batch FROM documents
+        WHERE erased_at IS NOT NULL AND (text <> '' OR content IS NOT NULL OR path IS NOT NULL)
+        UNION ALL
+        SELECT batch_id AS batch FROM tasks WHERE erased AND (result IS NOT NULL OR content_key IS NOT NULL)
+        UNION ALL
+        SELECT t.batch_id AS batch FROM late_results l JOIN tasks t ON t.id = l.task_id
+        WHERE t.erased AND (l.result IS NOT NULL OR l.error IS NOT NULL)""",
+}
+# The same for what a purge deletes, or is deleting.
+_OF_CONTENT: dict[str, str] = {
     "the counts of a run equal the numbers of its tasks": """
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM
         (SELECT batch_id, run, kind, count(*) AS total,
@@ -75,6 +98,8 @@ _CHECKS: dict[str, str] = {
         SELECT b.id AS batch FROM batches b LEFT JOIN documents d ON d.batch_id = b.id GROUP BY b.id, b.document_count
         HAVING count(d.number) <> b.document_count""",
 }
+_NOT_PURGED = "SELECT batch FROM ({}) AS broken WHERE batch NOT IN (SELECT id FROM batches WHERE purged_at IS NOT NULL)"
+_CHECKS = {**_OF_TRAIL, **{name: _NOT_PURGED.format(query) for name, query in _OF_CONTENT.items()}}
 
 
 def verify(engine: Engine) -> Iterator[str]:

@@ -1,0 +1,15 @@
+"""Fixtures of the tests about keeping and forgetting: each test that has services ends in the invariants."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.services.upkeep.verify import verify
+
+
+@pytest.fixture(autouse=True)
+def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
+    used = request.getfixturevalue("services") if "services" in request.fixturenames else None
+    yield
+    if used is not None:
+        assert list(verify(used.engine)) == []
