@@ -12,7 +12,7 @@ from app import db
 from app.cli import cli
 from app.db import reading, transaction
 from app.errors import Busy
-from app.models import Base, Deletion, Document, LateResult, ProgressSample, Prompt, ReadyTask, Task
+from app.models import Base, Deletion, Document, LateResult, ProgressSample, Prompt, ReadyTarget, ReadyTask, Task
 from app.services import Services
 from app.services.input import edits
 from app.services.upkeep import pace, samples
@@ -35,7 +35,7 @@ from tests.services.stories import (
 from tests.support.client import ApiClient
 from tests.support.row_locks import HoldRow
 
-CONTENT: tuple[type[Base], ...] = (Document, Task, ReadyTask, Prompt, ProgressSample)
+CONTENT: tuple[type[Base], ...] = (Document, Task, ReadyTask, ReadyTarget, Prompt, ProgressSample)
 NOW = timedelta(0)
 
 
@@ -81,7 +81,7 @@ def purge_all(services: Services) -> None:
 def test_all_content_goes_and_the_trail_stays(services: Services, client: ApiClient) -> None:
     batch_id, other = with_a_late_result(services), bring(services, "COMPLETED")
     before = amounts(services, batch_id)
-    assert [name for name, amount in before.items() if not amount] == ["ready_tasks"]
+    assert [name for name, amount in before.items() if not amount] == ["ready_tasks", "ready_targets"]
     kept = amounts(services, other)
     archived(services, batch_id)
     done = trail(services, batch_id)

@@ -1,7 +1,7 @@
 """The pace of a deletion: how many rows one transaction takes, and how long nothing is deleted after it."""
 
 TARGET_SECONDS = 0.02  # of a transaction: on SQLite nobody else writes meanwhile
-SHARE = 0.1  # of the time in which something is deleted; the others have the rest
+SHARE = 0.08  # of the time in which something is deleted; the others have the rest
 FIRST_ROWS, MOST_ROWS = 50, 5_000
 
 

@@ -42,8 +42,8 @@ DELETIONS_SECONDS = TICK_SECONDS * SHARE  # the share of a pass that deletions t
 _TERMS: tuple[Callable[[Connection], object], ...] = (
     idempotency.forget_old,
     worker_sightings.forget_old,
-    circuits.forget_old,
     sessions.forget_old,
+    circuits.forget_old,
     tokens.forget_old,
     request_queue.forget_old,
 )
@@ -86,8 +86,16 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do every step once. A step that fails is logged, and repeated in the next pass."""
-        steps = (self._requests, self._leases, self._phases, self._outages.settle, self._sample)
-        for step in (*steps, self._delete_old, self._delete):
+        steps = (
+            self._requests,
+            self._leases,
+            self._phases,
+            self._outages.settle,
+            self._sample,
+            self._delete_old,
+            self._delete,
+        )
+        for step in steps:
             if not self._stopping.is_set():
                 self._attempt(step)
 

@@ -43,6 +43,7 @@ _OF_TRAIL: dict[str, str] = {
         AND (EXISTS (SELECT 1 FROM documents o WHERE o.batch_id = b.id)
             OR EXISTS (SELECT 1 FROM tasks o WHERE o.batch_id = b.id)
             OR EXISTS (SELECT 1 FROM ready_tasks o WHERE o.batch_id = b.id)
+            OR EXISTS (SELECT 1 FROM ready_targets o WHERE o.batch_id = b.id)
             OR EXISTS (SELECT 1 FROM prompts o WHERE o.batch_id = b.id)
             OR EXISTS (SELECT 1 FROM progress_samples o WHERE o.batch_id = b.id))""",
     "a document or task that was erased has no content": """
