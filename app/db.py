@@ -97,6 +97,23 @@ def _(element: Any, compiler: Any, **more: Any) -> str:
     return f"length({compiler.process(element.clauses, **more)})"
 
 
+class text_bytes(FunctionElement[int]):
+    """The bytes of a text or of JSON as it is sent; 0 for NULL. The database reads the whole value."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(text_bytes, "postgresql")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f"coalesce(octet_length(CAST({compiler.process(element.clauses, **more)} AS text)), 0)"
+
+
+@compiles(text_bytes, "sqlite")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f"coalesce(length(CAST({compiler.process(element.clauses, **more)} AS blob)), 0)"
+
+
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for INTEGER
 
 

@@ -37,7 +37,7 @@ from app.services.reads.batches import Filter, Sort
 from app.services.reads.task_walk import Wanted
 from app.web.json_lines import NDJSON, stream_lines
 from app.web.services import services
-from app.web.spooling import spooled_body
+from app.web.spooling import spooled_answer, spooled_body
 
 routes = Routes("batches", __name__, url_prefix="/api", description="Batches, their input and their results")
 _LINES = {"type": "string", "description": "An OpenAI Batch input line for each task; it may be compressed with gzip"}
@@ -202,9 +202,8 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
 def document_content(document_id: int) -> Response:
     """Download a document as it was uploaded; with a worker's token, only while its task is leased."""
     document = services().reads.documents.content(document_id, current_caller().role is Role.WORKER)
-    content = document.content if document.content is not None else document.text.encode()
     # A browser must never display it: an uploaded page must not run under this origin.
-    response = Response(content, content_type="application/octet-stream")
+    response = spooled_answer(document.pieces, "application/octet-stream")
     response.headers["X-Media-Type"] = document.media_type.encode("ascii", "replace").decode()
     response.headers["Content-Disposition"] = "attachment"
     return response

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import orjson
 from flask import Blueprint, current_app, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.domain.answer.json_text import writable_json
 from app.domain.documents import media_type, usable_media_type, usable_name
 from app.domain.roles import OPERATORS
 from app.errors import Refusal
@@ -52,7 +54,10 @@ def add(batch_id: int) -> Any:
 @page(routes, "POST", "/batches/<ident:batch_id>/files/known", roles=OPERATORS, is_upload=True)
 def known(batch_id: int) -> Any:
     """List those of the named files that the batch has already, so that the script does not send them again."""
-    body = request.get_json(silent=True)
+    try:
+        body = writable_json(request.get_data())
+    except (orjson.JSONDecodeError, Refusal):
+        body = None
     names = body.get("names") if isinstance(body, dict) else None
     if not isinstance(names, list) or len(names) > MOST_NAMES or not all(isinstance(name, str) for name in names):
         return jsonify(message=f"Send up to {MOST_NAMES} names."), 422

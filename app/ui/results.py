@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from app.domain.answer.answers import comparable
+from app.domain.answer.answers import fingerprint
 from app.domain.answer.differences import differences
 from app.domain.ids import plain_number
 from app.domain.roles import READERS
@@ -68,8 +68,8 @@ def compare(batch_id: int, document_id: int) -> str:
     """Show side by side what the models answered to one prompt about one document."""
     batch = services().reads.batches.show(batch_id)
     found = services().run_report.document(batch_id, run_in_query(), document_id, number("prompt"))
-    answers = found["answers"]
-    given = [each for each in answers if each["answer"] is not None]
+    answers = [_as_text(each) for each in found["answers"]]
+    given = [each for each in answers if each["text"] is not None]
     wanted = number("against")
     base = next((each for each in given if each["model_number"] == wanted), given[0] if given else None)
     return render_template(
@@ -84,15 +84,20 @@ def compare(batch_id: int, document_id: int) -> str:
     )
 
 
+def _as_text(cell: dict[str, Any]) -> dict[str, Any]:
+    """Replace a whole answer by its text, which is cut if it is very long, and a fingerprint of the whole."""
+    answer = cell["answer"]
+    text = None if answer is None else shown(answer)
+    return {**cell, "answer": None, "text": text, "fingerprint": fingerprint(answer, not isinstance(answer, str))}
+
+
 def _compared(base: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
     """Compare an answer with the base. `pieces` marks the differences; it is None without differences to mark."""
-    text = None if other["answer"] is None else shown(other["answer"])
-    if base is None or other is base or text is None or base["answer"] is None:
-        return {"text": text, "pieces": None, "is_equal": None, "is_base": other is base}
-    in_json = not isinstance(other["answer"], str)
-    is_equal = comparable(base["answer"], in_json) == comparable(other["answer"], in_json)
-    pieces = None if is_equal else differences(shown(base["answer"]), text)
-    return {"text": text, "pieces": pieces, "is_equal": is_equal, "is_base": False}
+    if base is None or other is base or other["text"] is None:
+        return {"pieces": None, "is_equal": None, "is_base": other is base}
+    is_equal = base["fingerprint"] == other["fingerprint"]
+    pieces = None if is_equal else differences(base["text"], other["text"])
+    return {"pieces": pieces, "is_equal": is_equal, "is_base": False}
 
 
 @page(routes, "GET", f"{BATCH}/results.jsonl", roles=READERS)

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.web import request_ids, spooling, timings
+from app.web import large_bodies, request_ids, spooling, timings
 from app.web.ids import Ident
 
 
@@ -12,3 +12,4 @@ def register(app: Flask) -> None:
     request_ids.register(app)
     spooling.register(app)
     timings.register(app)
+    large_bodies.register(app)

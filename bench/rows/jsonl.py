@@ -14,9 +14,9 @@ from pathlib import Path
 from bench import make_batches
 from bench.api_caller import JSON_LINES, Caller
 from bench.deployment import Deployment, DoesNotAddUp, deployed, deployed_on_sqlite
-from bench.memory import measured_memory
 from bench.options import Bench
 from bench.results import Result
+from tests.support.process_memory import measured_memory
 
 LINES = 1_000_000
 CEILING_MB = 200.0

@@ -17,6 +17,7 @@ NO_LIMITS = {
     "on_truncated": "keep",
     "pause_after_outage_seconds": 600,
     "auto_resume": True,
+    "keep_runs": None,
 }
 FULL = {
     "name": "contracts, Q3",

@@ -27,6 +27,7 @@ REFUSALS = {
     "PUT /api/batches/{batch_id}/documents/{document_id}": {"409", "412"},
     "PATCH /api/batches/{batch_id}": {"412"},
     "DELETE /api/batches/{batch_id}": {"409", "412"},
+    "DELETE /api/batches/{batch_id}/documents/{document_id}": {"412"},
 }
 CONTENT = {
     "GET /api/batches/{batch_id}/results": "application/x-ndjson",

@@ -169,8 +169,8 @@ class TestDocuments:
         assert new_first["sha256"] != first["sha256"]
         rows = audit(client, batch_id)[1:]
         assert [(row["trigger"], row["kind"], row["context"]) for row in rows] == [
-            ("replace_document", "edit", {"document_id": first["id"]}),
-            ("replace_document", "edit", {"document_id": second["id"]}),
+            ("replace_document", "edit", {"document_id": first["id"], "sha256": new_first["sha256"]}),
+            ("replace_document", "edit", {"document_id": second["id"], "sha256": new_second["sha256"]}),
         ]
         act(client, batch_id, "stage")
         one, two = lease(client, batch_id)

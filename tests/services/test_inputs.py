@@ -53,7 +53,7 @@ def test_documents_keep_their_content(services: Services) -> None:
     payloads = [leased["payload"] for leased in stories.lease(services, batch_id)]
     named = {"id": second.id, "name": "b.png", "media_type": "image/png"}
     assert payloads[1] == {"document": named, "content_url": f"/api/documents/{second.id}/content"}
-    assert services.reads.documents.content(second.id).content == content
+    assert b"".join(services.reads.documents.content(second.id).pieces) == content
     with pytest.raises(NotFound):
         services.reads.documents.content(4711)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app import db
+from app import db, portions
 from app.db import transaction
 from app.domain.money import nanos
 from app.errors import NotFound
@@ -232,11 +232,12 @@ def test_more_cells_than_a_page_of_the_database(services: Services, monkeypatch:
 
 
 def _sized(monkeypatch: pytest.MonkeyPatch, size: int) -> int:
-    """Read pages of `size` rows from the database."""
+    """Read pages of `size` rows from the database, in small portions."""
     monkeypatch.setattr(cells, "CELLS_PAGE", size)
     monkeypatch.setattr(cells, "_OF_DOCUMENTS", cells._OF_DOCUMENTS.limit(size))
     monkeypatch.setattr(agreement, "PAGE", size)
-    monkeypatch.setattr(agreement, "_ANSWERS", agreement._ANSWERS.limit(size))
+    monkeypatch.setattr(agreement, "_SIZES", agreement._SIZES.limit(size))
+    monkeypatch.setattr(portions, "MOST_BYTES", 20 * size)
     return size
 
 

@@ -4,6 +4,7 @@ A prompt with a JSON Schema is answered in JSON, any other prompt in text. The s
 answer, if the schema declares it as a number.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,12 @@ def comparable(answer: Any, in_json: bool) -> tuple[bool, str]:
     if isinstance(answer, str) and not in_json:
         return False, " ".join(answer.split()).casefold()
     return True, json.dumps(_plain(answer), sort_keys=True)
+
+
+def fingerprint(answer: Any, in_json: bool) -> bytes:
+    """Give a short form that is the same for equal answers, and different for different ones."""
+    of_json, text = comparable(answer, in_json)
+    return hashlib.sha256(b"%d" % of_json + text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _plain(value: Any) -> Any:

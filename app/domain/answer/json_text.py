@@ -1,4 +1,4 @@
-"""JSON from callers: refused unless it can be written again, inside an answer."""
+"""JSON from callers: refused if it would need too much memory, or could not be written again inside an answer."""
 
 import json
 import re
@@ -9,17 +9,38 @@ import orjson
 from app.errors import Invalid
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors and shells write it at the beginning of a file in UTF-8
+# Values, keys and brackets of one JSON text: read, each takes up to some 80 bytes, and in the text perhaps two.
+MOST_VALUES = 4_000_000
+_MARKS = (b",", b":", b"[", b"{")
+_TEXT_IN_JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _MANY_DIGITS = re.compile(rb"[0-9]{19}")
 
 
 def writable_json(text: bytes) -> Any:
     """Read JSON that can also be written, inside an answer. Raises orjson.JSONDecodeError, Invalid."""
+    if _has_too_many_values(text):
+        raise _refusal(f"has more than {MOST_VALUES:,} values")
     data = orjson.loads(text.removeprefix(BYTE_ORDER_MARK))
     try:
         orjson.dumps([[[[[[[[data]]]]]]]])  # the writer allows less nesting than the reader
     except orjson.JSONEncodeError as error:
-        raise Invalid("The body is nested too deeply.", errors={"_schema": ["is nested too deeply"]}) from error
+        raise _refusal("is nested too deeply") from error
     return data
+
+
+def _has_too_many_values(text: bytes) -> bool:
+    """Whether a text has too many values, counted by the marks between them; those within strings do not count."""
+    if len(text) <= MOST_VALUES or _marks(text) <= MOST_VALUES:
+        return False
+    return _marks(_TEXT_IN_JSON.sub(b"", text)) > MOST_VALUES
+
+
+def _marks(text: bytes) -> int:
+    return sum(map(text.count, _MARKS))
+
+
+def _refusal(objection: str) -> Invalid:
+    return Invalid(f"The body {objection}.", errors={"_schema": [objection]})
 
 
 def too_large_integer(text: bytes) -> str | None:

@@ -116,7 +116,7 @@ def _ready_task(line: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise _BadLine(f"is not JSON: {error}") from error
     except Invalid as refusal:
-        raise _BadLine("is nested too deeply") from refusal
+        raise _BadLine(str(refusal.facts["errors"]["_schema"][0])) from refusal
     if not isinstance(data, dict):
         raise _BadLine("is not an object")
     for name, kind in _LINE.items():

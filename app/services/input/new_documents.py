@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from app import db
+from app import db, portions
 from app.models import Document
 from app.services.batch.locked_batch import LockedBatch
 from app.services.task import found_files
@@ -32,9 +32,9 @@ class NewDocuments:
         """Write the documents, numbered after the batch's last one; return the `duplicates` for the answer, if any."""
         common = {"batch_id": locked.batch.id, "created_at": locked.now}
         first = locked.batch.document_count - len(self.rows) + 1  # the batch's row counts them already
-        numbered = [{**common, **row, "number": number} for number, row in enumerate(self.rows, first)]
-        if numbered:
-            connection.execute(insert(db.table_of(Document)), numbered)
+        numbered = ({**common, **row, "number": number} for number, row in enumerate(self.rows, first))
+        for portion in portions.divide(numbered, lambda row: int(row["size_bytes"])):
+            connection.execute(insert(db.table_of(Document)), portion)
         return {"duplicates": self._duplicates} if self._duplicates else {}
 
     def _take(self, known: dict[tuple[str, bool], str], rows: Iterable[dict[str, Any]]) -> None:

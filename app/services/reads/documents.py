@@ -1,23 +1,46 @@
 """The documents of a batch: listed, downloaded, and found by name. The files of a folder are with the workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, func, literal, select
 
 from app import db
 from app.db import reading
 from app.domain.times import rfc3339
-from app.errors import Forbidden, NotFound
+from app.errors import Busy, Forbidden, NotFound
 from app.models import Document
 from app.services.batch.batch_rows import look
 from app.services.reads.tasks import is_being_staged
 
 MOST_NAMES = 500
+PIECE = 2 * 1024 * 1024  # bytes of a file, or characters of a text, that are in memory at once
 
 _documents = db.table_of(Document)
 _LISTED = select(*(_documents.c[name] for name in ("id", "number", "name", "media_type", "size_bytes", "sha256")))
-_CONTENT = select(*(_documents.c[name] for name in ("batch_id", "name", "media_type", "content", "text", "erased_at")))
+_KEPT = ("content", "text")  # where what was uploaded is; the file of a path is with the workers
+_ABOUT = select(
+    *(_documents.c[name] for name in ("batch_id", "media_type", "sha256", "erased_at")),
+    *(_documents.c[name].is_not(None).label(name) for name in _KEPT),
+).where(_documents.c.id == bindparam("of_document"))
+
+
+def _piece_of(column: Any) -> Any:
+    piece = func.substr(column, bindparam("begin"), PIECE, type_=column.type).label("piece")
+    same = (_documents.c.id == bindparam("of_document"), _documents.c.sha256 == bindparam("read_sha256"))
+    return select(piece, literal(1)).where(*same)
+
+
+_PIECES = {name: _piece_of(_documents.c[name]) for name in _KEPT}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was uploaded as a document, to be read in pieces, which raise Busy if it is replaced meanwhile."""
+
+    media_type: str
+    pieces: Iterator[bytes]
 
 
 class Documents:
@@ -41,22 +64,37 @@ class Documents:
             rows = connection.execute(statement).mappings().all()
         return [dict(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else None
 
-    def content(self, document_id: int, for_worker: bool = False) -> Any:
-        """Read an uploaded document: a row of `name`, `media_type`, and `content` or `text`.
+    def content(self, document_id: int, for_worker: bool = False) -> Content:
+        """Read an uploaded document. A worker reads it only while a task to stage it is leased.
 
-        A worker reads it only while a task to stage it is leased. Raises NotFound, Forbidden.
+        Raises NotFound, Forbidden.
         """
         with reading(self._engine) as connection:
-            row = connection.execute(_CONTENT.where(_documents.c.id == document_id)).one_or_none()
+            row = connection.execute(_ABOUT, {"of_document": document_id}).one_or_none()
             if row is not None:
                 look(connection, row.batch_id)
             if row is not None and for_worker and not is_being_staged(connection, document_id):
                 raise Forbidden("A worker may read a document only while it holds the task to stage it.")
         if row is not None and row.erased_at is not None:
             raise NotFound("content of document", document_id, f"it was erased on {rfc3339(row.erased_at)}")
-        if row is None or (row.content is None and row.text is None):  # the file is in a folder of the workers
+        kept = next((name for name in _KEPT if row is not None and getattr(row, name)), None)
+        if row is None or kept is None:
             raise NotFound("content of document", document_id)
-        return row
+        return Content(row.media_type, self._pieces(_PIECES[kept], document_id, row.sha256))
+
+    def _pieces(self, statement: Any, document_id: int, sha256: str) -> Iterator[bytes]:
+        values = {"of_document": document_id, "read_sha256": sha256}
+        begin = 1
+        while True:
+            with reading(self._engine) as connection:
+                row = connection.execute(statement, {**values, "begin": begin}).one_or_none()
+            if row is None:
+                raise Busy("The document was replaced while it was being read.")
+            piece = row.piece or b""  # SQLite has NULL beyond the end
+            yield piece.encode() if isinstance(piece, str) else piece
+            if len(piece) < PIECE:
+                return
+            begin += PIECE
 
     def named(self, batch_id: int, names: Sequence[str]) -> list[dict[str, Any]]:
         """List the batch's own documents with these names (the first 500): name, size and hash. Raises NotFound."""

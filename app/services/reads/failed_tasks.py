@@ -1,6 +1,6 @@
 """Failed tasks grouped by cause: those of a run for its page, and the newest of all for the page of workers.
 
-A cause is the code of an error. Each read is bounded.
+A cause is the code of an error. Each read is bounded, and errors are read in portions: each may be large.
 """
 
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from app import portions
 from app.domain.leases import TaskKind
 from app.models import IS_FAILED, Model, Task
 from app.services.task.named_tasks import OF_MODEL
@@ -17,11 +18,10 @@ LOOKED_AT = 500
 MOST_FAILURES = 500
 LONGEST_MESSAGE = 300
 UNKNOWN = "unknown"
+_SIZES = select(Task.id, portions.size_of(Task.error))
 # A literal: a partial index is chosen only when its condition stands in the statement.
 _OF_RUN = (
-    select(Task.id, Task.error, Model.connection, Model.model)
-    .join(Model, OF_MODEL, isouter=True)
-    .where(
+    _SIZES.where(
         Task.batch_id == bindparam("batch_id"),
         Task.run == bindparam("run"),
         Task.kind == bindparam("kind"),
@@ -32,10 +32,12 @@ _OF_RUN = (
 )
 # In the order of their index, from its end: the failures of the newest batches.
 _NEWEST = (
-    select(Task.id, Task.batch_id, Task.leased_by, Task.error)
-    .where(IS_FAILED)
+    _SIZES.where(IS_FAILED)
     .order_by(Task.batch_id.desc(), Task.run.desc(), Task.kind.desc(), Task.id.desc())
     .limit(MOST_FAILURES)
+)
+_ERRORS = select(Task.id, Task.batch_id, Task.leased_by, Task.error, Model.connection, Model.model).join(
+    Model, OF_MODEL, isouter=True
 )
 
 
@@ -54,7 +56,8 @@ class Cause:
 def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> list[Cause]:
     """Group a run's first failed tasks of a kind, the largest group first."""
     causes: dict[str, Cause] = {}
-    for row in connection.execute(_OF_RUN, {"batch_id": batch_id, "run": run, "kind": kind}):
+    sized = connection.execute(_OF_RUN, {"batch_id": batch_id, "run": run, "kind": kind}).all()
+    for row in portions.read_on(connection, sized, _ERRORS):
         error: Any = row.error or {}
         code = str(error.get("code") or UNKNOWN)
         message = str(error.get("message") or "")[:LONGEST_MESSAGE]
@@ -67,20 +70,17 @@ def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) ->
 
 def by_worker(connection: Connection) -> list[dict[str, Any]]:
     """Group the newest failed tasks by worker and error code, the largest group first, each with its newest task."""
-    amounts: Counter[tuple[str, str]] = Counter()
-    newest: dict[tuple[str, str], Any] = {}
-    for row in connection.execute(_NEWEST):
-        group = (row.leased_by or "", str((row.error or {}).get("code", UNKNOWN)))
-        amounts[group] += 1
-        newest.setdefault(group, row)
-    return [
-        {
-            "worker": worker or None,
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in portions.read_on(connection, connection.execute(_NEWEST).all(), _ERRORS):
+        error: Any = row.error or {}
+        code = str(error.get("code", UNKNOWN))
+        newest = {
+            "worker": row.leased_by or None,
             "code": code,
-            "amount": amount,
-            "message": str((newest[worker, code].error or {}).get("message", "")),
-            "batch_id": newest[worker, code].batch_id,
-            "task_id": str(newest[worker, code].id),
+            "amount": 0,
+            "message": str(error.get("message", "")),
+            "batch_id": row.batch_id,
+            "task_id": str(row.id),
         }
-        for (worker, code), amount in amounts.most_common()
-    ]
+        groups.setdefault((row.leased_by or "", code), newest)["amount"] += 1
+    return sorted(groups.values(), key=lambda group: -int(group["amount"]))

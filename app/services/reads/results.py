@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, and_, not_
+from sqlalchemy import Engine, and_, not_, select
 
+from app import portions
 from app.db import reading
 from app.domain.answer.openai_bodies import openai_body
 from app.domain.answer.server_answers import is_response
@@ -14,8 +15,9 @@ from app.models import ReadyTask, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import usage_view
 from app.services.reads.tasks import WHOLE_TASKS, task_names
+from app.services.task.named_tasks import OF_LINE
 
-RESULTS_PAGE = 200
+RESULTS_PAGE = 200  # tasks whose sizes are read at once
 
 
 def result_view(row: Any) -> dict[str, Any]:
@@ -84,15 +86,16 @@ class Results:
     def lines(self, batch_id: int, run: int | None = None, form: str = "ndjson") -> Iterator[dict[str, Any]]:
         """Walk the finished analysis tasks of a run (None: the present run) in the order of their ids.
 
-        A page is in memory at a time. Raises NotFound at once, before the walk begins.
+        A portion of them is in memory at a time. Raises NotFound at once, before the walk begins.
         """
         with reading(self._engine) as connection:
             present = look(connection, batch_id)[0].run
         return self._walk(batch_id, present if run is None else run, RESULT_FORMS[form])
 
     def _walk(self, batch_id: int, run: int, form: ResultForm) -> Iterator[dict[str, Any]]:
-        page = (
-            WHOLE_TASKS.add_columns(*form.columns)
+        sizes = (
+            select(Task.id, portions.size_of(Task.result, Task.error, *form.columns))
+            .join(ReadyTask, OF_LINE, isouter=True)
             .where(
                 Task.batch_id == batch_id,
                 Task.run == run,
@@ -102,9 +105,10 @@ class Results:
             .order_by(Task.id)
             .limit(RESULTS_PAGE)
         )
+        rows = WHOLE_TASKS.add_columns(*form.columns)
         after: int | None = 0
         while after is not None:
             with reading(self._engine) as connection:
-                rows = connection.execute(page.where(Task.id > after)).all()
-            yield from map(form.view, rows)
-            after = rows[-1].id if len(rows) == RESULTS_PAGE else None
+                sized = connection.execute(sizes.where(Task.id > after)).all()
+            yield from map(form.view, portions.read(self._engine, sized, rows))
+            after = sized[-1].id if len(sized) == RESULTS_PAGE else None

@@ -7,10 +7,11 @@ that bound, its cursor goes on from the last row that was read. `Wanted.by_id` h
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, literal_column, select, tuple_, union_all
 
+from app import portions
 from app.domain.ids import plain_number
 from app.domain.leases import TaskKind, TaskStatus
 from app.errors import Invalid
@@ -20,8 +21,18 @@ MOST_LOOKED_AT = 20_000  # tasks that a page reads to find its own
 ERRORS_AT_ONCE = 1_000
 _PAST_LAST_ID = 2**63
 
+_ERRORS = select(Task.id, Task.error)
+_ERROR_SIZES = select(Task.id, portions.size_of(Task.error))
+
 # The statuses whose index begins with a time, and that time.
 _BY_TIME = {TaskStatus.QUEUED: Task.available_at, TaskStatus.LEASED: Task.lease_expires_at}
+
+
+class Place(NamedTuple):
+    """A task in a list, and the cursor with which the list goes on after it."""
+
+    task_id: int
+    cursor: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class TaskWalk:
         self._wanted = wanted
         self._limit = limit
 
-    def ids(self, after: str | None) -> tuple[list[int], str | None]:
+    def places(self, after: str | None) -> tuple[list[Place], str | None]:
         """Find the tasks of a page, and the cursor of the next one."""
         status = self._wanted.status
         if self._wanted.code is not None:
@@ -67,9 +78,9 @@ class TaskWalk:
             statement = statement.where(Task.status == self._wanted.status)
         return self._connection.execute(statement.order_by(Task.id).limit(self._limit + 1)).all()
 
-    def _cut(self, rows: Sequence[Any]) -> tuple[list[int], str | None]:
-        shown = [row.id for row in rows[: self._limit]]
-        return shown, str(shown[-1]) if len(rows) > self._limit else None
+    def _cut(self, rows: Sequence[Any]) -> tuple[list[Place], str | None]:
+        shown = [_place(row.id) for row in rows[: self._limit]]
+        return shown, shown[-1].cursor if len(rows) > self._limit else None
 
     def _failed(self, after: int, columns: Any, most: int) -> Sequence[Any]:
         parts = [
@@ -83,28 +94,28 @@ class TaskWalk:
         merged = union_all(*(select(part) for part in parts)).subquery()
         return self._connection.execute(select(merged).order_by(merged.c.id).limit(most)).all()
 
-    def _with_code(self, after: int) -> tuple[list[int], str | None]:
+    def _with_code(self, after: int) -> tuple[list[Place], str | None]:
         # Compared here: PostgreSQL cannot read a part of a JSON value that holds U+0000, and a message may hold it.
-        found: list[int] = []
+        found: list[Place] = []
         looked_at = 0
         while looked_at < MOST_LOOKED_AT:
-            rows = self._failed_with_errors(after)
-            for row in rows:
+            sized = self._failed_with_sizes(after)
+            for row in portions.read_on(self._connection, sized, _ERRORS):
                 if (row.error or {}).get("code") == self._wanted.code:
                     if len(found) == self._limit:
-                        return found, str(found[-1])
-                    found.append(row.id)
-            if len(rows) < ERRORS_AT_ONCE:
+                        return found, found[-1].cursor
+                    found.append(_place(row.id))
+            if len(sized) < ERRORS_AT_ONCE:
                 return found, None
-            after, looked_at = rows[-1].id, looked_at + len(rows)
+            after, looked_at = sized[-1].id, looked_at + len(sized)
         return found, str(after)
 
-    def _failed_with_errors(self, after: int) -> Sequence[Any]:
+    def _failed_with_sizes(self, after: int) -> Sequence[Any]:
         ids = [row.id for row in self._failed(after, Task.id, ERRORS_AT_ONCE)]
-        statement = select(Task.id, Task.error).where(Task.id.in_(ids)).order_by(Task.id)
+        statement = _ERROR_SIZES.where(Task.id.in_(ids)).order_by(Task.id)
         return self._connection.execute(statement).all() if ids else []
 
-    def _by_time(self, status: TaskStatus, at: Any, after: str | None) -> tuple[list[int], str | None]:
+    def _by_time(self, status: TaskStatus, at: Any, after: str | None) -> tuple[list[Place], str | None]:
         # The index of leases holds those of all batches, and still fewer rows than a batch has tasks. `+ 0` keeps the
         # planner from the other indexes.
         hidden = (Task.batch_id + 0 == self._batch_id, self._of_run[1])
@@ -121,10 +132,10 @@ class TaskWalk:
         ordered = select(merged).order_by(merged.c.at, merged.c.id).limit(self._limit + 1)
         rows = self._connection.execute(ordered).all()
         shown = rows[: self._limit]
-        further = f"{shown[-1].at.isoformat()}_{shown[-1].id}" if len(rows) > self._limit else None
-        return [row.id for row in shown], further
+        places = [Place(row.id, f"{row.at.isoformat()}_{row.id}") for row in shown]
+        return places, places[-1].cursor if len(rows) > self._limit else None
 
-    def _in_order(self, after: int) -> tuple[list[int], str | None]:
+    def _in_order(self, after: int) -> tuple[list[Place], str | None]:
         looked_at = (
             select(Task.id, Task.kind, Task.status)
             .where(*self._of_run, Task.id > after)
@@ -139,7 +150,11 @@ class TaskWalk:
         if len(rows) > self._limit:
             return self._cut(rows)
         last, amount = self._connection.execute(select(func.max(looked_at.c.id), func.count(looked_at.c.id))).one()
-        return [row.id for row in rows], str(last) if amount == MOST_LOOKED_AT else None
+        return [_place(row.id) for row in rows], str(last) if amount == MOST_LOOKED_AT else None
+
+
+def _place(task_id: int) -> Place:
+    return Place(task_id, str(task_id))
 
 
 def _literal(status: TaskStatus) -> Any:

@@ -1,11 +1,12 @@
 """Tasks: those of a run in pages, and one of them whole."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, select
 
-from app import db
+from app import db, portions
 from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
@@ -16,7 +17,7 @@ from app.models import IS_LEASED, LateResult, Task
 from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import BatchView, batch_view, usage_view
 from app.services.queue.payloads import payloads
-from app.services.reads.task_walk import TaskWalk, Wanted
+from app.services.reads.task_walk import Place, TaskWalk, Wanted
 from app.services.task.named_tasks import named_tasks
 from app.services.task.task_counts import counts_of
 
@@ -28,13 +29,22 @@ _tasks = db.table_of(Task)
 _late = db.table_of(LateResult)
 _but_result = [each for each in _tasks.c if each is not _tasks.c.result]
 WHOLE_TASKS = named_tasks(*_but_result, _tasks.c.result)
+_LATE = select(_late)
+_LATE_SIZES = (
+    select(_late.c.id, portions.size_of(_late.c.result, _late.c.error), func.count().over().label("amount"))
+    .where(_late.c.task_id == bindparam("of_task"))
+    .order_by(_late.c.id)
+    .limit(MOST_LATE_RESULTS)
+)
 # A literal: both databases use the partial index only when its condition stands in the statement.
 _IS_BEING_STAGED = select(
     exists().where(IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
 )
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
-LISTED_TASKS = named_tasks(*_but_result, case((_may_be_left_out, _tasks.c.result)).label("result"))
+_listed_result = case((_may_be_left_out, _tasks.c.result))
+LISTED_TASKS = named_tasks(*_but_result, _listed_result.label("result"))
+_LISTED_SIZES = select(_tasks.c.id, portions.size_of(_tasks.c.error, _listed_result))
 
 
 def task_names(row: Any) -> dict[str, Any]:
@@ -98,6 +108,13 @@ class TaskPage:
     next_cursor: str | None
 
 
+def _in_order(connection: Connection, places: list[Place]) -> Iterator[Any]:
+    """Read the sizes of the tasks in a list, in its order."""
+    ids = [place.task_id for place in places]
+    sizes = {row.id: row for row in connection.execute(_LISTED_SIZES.where(_tasks.c.id.in_(ids)))} if ids else {}
+    return (sizes[each] for each in ids if each in sizes)
+
+
 def is_being_staged(connection: Connection, document_id: int) -> bool:
     """Whether a worker has leased the task that stages a document."""
     return bool(connection.execute(_IS_BEING_STAGED, {"document_id": document_id}).scalar_one())
@@ -110,14 +127,15 @@ class Tasks:
         self._engine = engine
 
     def page(self, batch_id: int, wanted: Wanted, limit: int = 50, after: str | None = None) -> TaskPage:
-        """Give a page of tasks after a cursor. Raises NotFound, Invalid."""
+        """Give a page of tasks after a cursor; it is shorter where errors are large. Raises NotFound, Invalid."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
             run = batch.run if wanted.run is None else wanted.run
-            ids, further = TaskWalk(connection, batch_id, run, wanted, limit).ids(after)
-            rows = {row.id: row for row in connection.execute(LISTED_TASKS.where(Task.id.in_(ids)))} if ids else {}
-        tasks = [task_view(rows[each]) for each in ids if each in rows]
-        return TaskPage(batch_view(batch, facts), run, tasks, further)
+            places, further = TaskWalk(connection, batch_id, run, wanted, limit).places(after)
+            rows = portions.first(connection, _in_order(connection, places), LISTED_TASKS)
+        if rows and rows[-1].id != places[-1].task_id:
+            further = next(place.cursor for place in places if place.task_id == rows[-1].id)
+        return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], further)
 
     def counts(self, batch_id: int, run: int) -> dict[str, dict[str, int]]:
         """Count a run's tasks by kind and status."""
@@ -153,10 +171,12 @@ class Tasks:
         return row
 
     def _shown(self, connection: Connection, row: Any) -> dict[str, Any]:
-        late = select(_late).where(_late.c.task_id == row.id).order_by(_late.c.id).limit(MOST_LATE_RESULTS)
+        sized = connection.execute(_LATE_SIZES, {"of_task": row.id}).all()
+        late = portions.first(connection, sized, _LATE)
         return {
             **task_view(row),
             "usage": {**usage_view(row), "latency_ms": row.latency_ms},
             "result": row.result,
-            "late_results": [_late_view(each) for each in connection.execute(late)],
+            "late_results": [_late_view(each) for each in late],
+            "late_results_left_out": sized[0].amount - len(late) if sized else 0,
         }

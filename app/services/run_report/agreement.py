@@ -1,17 +1,18 @@
-"""How often the models of a batch agree, and their mean scores. Each answer of a run is read once, a page in memory.
+"""How often the models of a batch agree, and their mean scores. Each answer of a run is read once, in portions.
 
 The database cannot do this: answers are compared as readers see them, without regard to white space and case.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, groupby, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, select, tuple_
 
+from app import portions
 from app.db import reading
-from app.domain.answer.answers import answer_of, comparable, has_score, score_of
+from app.domain.answer.answers import answer_of, fingerprint, has_score, score_of
 from app.domain.leases import TaskStatus
 from app.models import Task
 
@@ -19,8 +20,9 @@ PAGE = 500
 MOST_PAIRS = 1_000  # a batch may have half a million, of its models and prompts
 
 _cell = (Task.document_id, Task.prompt_number, Task.model_number)
-_ANSWERS = (
-    select(*_cell, Task.result)
+_ANSWERS = select(Task.id, *_cell, Task.result)
+_SIZES = (
+    select(Task.id, *_cell, portions.size_of(Task.result))
     .where(
         Task.batch_id == bindparam("batch_id"),
         Task.run == bindparam("run"),
@@ -67,15 +69,15 @@ class Agreement:
             return
         answers = _answers(engine, {"batch_id": batch_id, "run": run, "prompts": wanted})
         for (_, prompt), of_models in groupby(answers, lambda row: (row.document_id, row.prompt_number)):
-            self._see(prompt, {row.model_number: row.result for row in of_models})
+            self._see(prompt, ((row.model_number, row.result) for row in of_models))
 
-    def _see(self, prompt: int, results: Mapping[int, Any]) -> None:
+    def _see(self, prompt: int, results: Iterable[tuple[int, Any]]) -> None:
         in_json = self._schemas[prompt] is not None
-        found: dict[int, tuple[bool, str]] = {}
-        for model, result in results.items():
+        found: dict[int, bytes] = {}
+        for model, result in results:
             answer = answer_of(result, in_json)
             if answer is not None:
-                found[model] = comparable(answer, in_json)
+                found[model] = fingerprint(answer, in_json)
             score = score_of(answer) if prompt in self._scored else None
             if score is not None:
                 for of in (("model", model), ("prompt", prompt)):
@@ -89,8 +91,9 @@ class Agreement:
 
 def _answers(engine: Engine, values: Mapping[str, Any]) -> Iterator[Any]:
     after: tuple[int, int, int] | None = (0, 0, 0)
-    with reading(engine) as connection:
-        while after is not None:
-            rows = connection.execute(_ANSWERS.where(tuple_(*_cell) > after), values).all()
-            yield from rows
-            after = tuple(rows[-1][:3]) if len(rows) == PAGE else None
+    while after is not None:
+        with reading(engine) as connection:
+            sized = connection.execute(_SIZES.where(tuple_(*_cell) > after), values).all()
+        yield from portions.read(engine, sized, _ANSWERS)
+        last = sized[-1] if len(sized) == PAGE else None
+        after = (last.document_id, last.prompt_number, last.model_number) if last else None

@@ -1,6 +1,7 @@
 """The cells of a run's report, in pages of rows or as one stream. A cell is an analysis task with its answer.
 
-A row is a document. In a batch of ready-made tasks each line is a row, and the model is the one that the line names.
+Answers are read in portions, since each may be large. A row is a document. In a batch of ready-made tasks each line
+is a row, and the model is the one that the line names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tuple_
 
+from app import portions
 from app.db import reading
 from app.domain.answer.answers import answer_of, has_score, score_of
 from app.domain.leases import TaskKind
@@ -24,11 +26,12 @@ from app.services.task.named_tasks import named_tasks
 LINES = "jsonl"  # shown as the connection of ready-made lines
 LONGEST_ANSWER = 1_000  # characters of an answer in a row; the task has the whole answer
 MOST_ANSWERS = 2_000  # in a page: a page has fewer documents if prompts x models are many
-CELLS_PAGE = 200
+CELLS_PAGE = 200  # cells whose sizes are read at once
 Column = tuple[int, int]  # the numbers of a prompt and a model
 MOST_COMPARED = 50  # models whose whole answers are shown side by side
 
 _run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
+_cell = (Task.document_id, Task.prompt_number, Task.model_number)
 _CELLS = named_tasks(
     Task.id,
     Task.status,
@@ -36,9 +39,7 @@ _CELLS = named_tasks(
     Task.result,
     Task.error,
     Task.truncated,
-    Task.document_id,
-    Task.prompt_number,
-    Task.model_number,
+    *_cell,
     Task.reused_from,
     Task.input_tokens,
     Task.output_tokens,
@@ -46,14 +47,16 @@ _CELLS = named_tasks(
     Task.latency_ms,
     connection=func.coalesce(Model.connection, LINES),
     model=func.coalesce(Model.model, LINE_MODEL),
-).where(*_run)
-_IN_ORDER = _CELLS.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
-_cell = (Task.document_id, Task.prompt_number, Task.model_number)
-_TO_PROMPT = _CELLS.where(
-    Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number")
-).order_by(Task.model_number)
+)
+_SIZES = select(Task.id, *_cell, portions.size_of(Task.result, Task.error)).where(*_run)
+_IN_ORDER = _SIZES.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
+_TO_PROMPT = (
+    _SIZES.where(Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number"))
+    .order_by(Task.model_number)
+    .limit(MOST_COMPARED)
+)
 _OF_DOCUMENTS = (
-    _CELLS.where(
+    _SIZES.where(
         Task.document_id.in_(bindparam("documents", expanding=True)),
         Task.prompt_number.is_not(None),  # so that the partial index of these tasks is used
     )
@@ -132,32 +135,35 @@ def name_of_document(connection: Connection, batch_id: int, document_id: int) ->
     return name
 
 
-def answers_to(connection: Connection, made: RunInput, document_id: int, prompt_number: int) -> list[dict[str, Any]]:
-    """Show each model's whole answer to a prompt about a document, in the order of the models."""
+def answers_to(engine: Engine, made: RunInput, document_id: int, prompt_number: int) -> Iterator[dict[str, Any]]:
+    """Walk each model's whole answer to a prompt about a document, in the order of the models."""
     values = {**made.values, "document_id": document_id, "prompt_number": prompt_number}
-    cells = connection.execute(_TO_PROMPT.limit(MOST_COMPARED), values)
-    return [
-        {**_line_view(cell, made.schema(cell)), "model_number": cell.model_number, "cost": cost(cell.cost_nanos)}
-        for cell in cells
-    ]
+    with reading(engine) as connection:
+        sized = connection.execute(_TO_PROMPT, values).all()
+    for cell in portions.read(engine, sized, _CELLS):
+        line = _line_view(cell, made.schema(cell))
+        yield {**line, "model_number": cell.model_number, "cost": cost(cell.cost_nanos)}
 
 
 def lines(engine: Engine, made: RunInput) -> Iterator[dict[str, Any]]:
-    """Walk all cells with their whole answers, in the order of their tasks' ids, a page in memory at a time."""
+    """Walk all cells with their whole answers, in the order of their tasks' ids, a portion in memory at a time."""
     after: int | None = 0
     while after is not None:
-        with reading(engine) as connection:
-            found = connection.execute(_IN_ORDER, {**made.values, "after": after, "most": CELLS_PAGE}).all()
-        yield from (_line_view(cell, made.schema(cell)) for cell in found)
-        after = found[-1].id if len(found) == CELLS_PAGE else None
+        sized = _sized(engine, made, after, CELLS_PAGE)
+        yield from (_line_view(cell, made.schema(cell)) for cell in portions.read(engine, sized, _CELLS))
+        after = sized[-1].id if len(sized) == CELLS_PAGE else None
+
+
+def _sized(engine: Engine, made: RunInput, after: int, most: int) -> Sequence[Any]:
+    with reading(engine) as connection:
+        return connection.execute(_IN_ORDER, {**made.values, "after": after, "most": most}).all()
 
 
 def _rows_of_lines(engine: Engine, made: RunInput, limit: int, after: int) -> dict[str, Any]:
-    with reading(engine) as connection:
-        found = connection.execute(_IN_ORDER, {**made.values, "after": after, "most": limit + 1}).all()
-    shown = found[:limit]
+    found = _sized(engine, made, after, limit + 1)
+    shown = portions.read(engine, found[:limit], _CELLS)
     documents = [{"document": None, "custom_id": cell.custom_id, "answers": [_answer_view(cell)]} for cell in shown]
-    return {"documents": documents, "next_cursor": str(shown[-1].id) if len(found) > limit else None}
+    return {"documents": documents, "next_cursor": str(found[limit - 1].id) if len(found) > limit else None}
 
 
 def _cells_of(
@@ -171,7 +177,7 @@ def _cells_of(
     while after is not None:
         with reading(engine) as connection:
             found = connection.execute(statement.where(tuple_(*_cell) > after), values).all()
-        yield from found
+        yield from portions.read(engine, found, _CELLS)
         last = found[-1] if len(found) == CELLS_PAGE else None
         after = (last.document_id, last.prompt_number, last.model_number) if last else None
 

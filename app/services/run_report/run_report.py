@@ -102,24 +102,26 @@ class RunReport:
         }
 
     def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
-        """Show the models' whole answers to a prompt (None: the first prompt) about a document. Raises NotFound."""
+        """Show the models' whole answers to a prompt (None: the first prompt) about a document. Raises NotFound.
+
+        `answers` is an iterator, which has a portion of them in memory.
+        """
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
             name = cells.name_of_document(connection, batch_id, document_id)
             number = min(made.prompts, default=0) if prompt is None else prompt
             if number not in made.prompts:
                 raise NotFound("prompt", number)
-            answers = cells.answers_to(connection, made, document_id, number)
         return {
             "run": made.run,
             "document": {"id": document_id, "name": name},
             "prompts": [{"number": each, "prompt": row.name} for each, row in made.prompts.items()],
             "prompt_number": number,
-            "answers": answers,
+            "answers": cells.answers_to(self._engine, made, document_id, number),
         }
 
     def lines(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:
-        """Walk the run's analysis tasks in the order of their ids, a page in memory at a time."""
+        """Walk the run's analysis tasks in the order of their ids, a portion in memory at a time."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
         return cells.lines(self._engine, made)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, bindparam, text
 
-from app import db
+from app import db, portions
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
 from app.domain.usage import CallUsage
@@ -105,8 +105,8 @@ class Endings:
             "lease_expires_at": lease_expires_at,
             "lease_outcome": task.lease_outcome,
             "lease_answer": task.lease_answer,
-            "result": _json(kept.result),
-            "error": _json(kept.error),
+            "result": kept.result,
+            "error": kept.error,
             "finished_at": self.now if change.is_finished else None,
             **kept.usage.amounts,
             "latency_ms": kept.usage.latency_ms,
@@ -124,7 +124,7 @@ class Endings:
 
     def keep(self, task: HeldTask, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None) -> None:
         """Replace the result and error that are kept with a task, after `end`."""
-        self._rows[task.id] |= {"result": _json(result), "error": _json(error)}
+        self._rows[task.id] |= {"result": result, "error": error}
 
     def write(self, connection: Connection) -> None:
         """Write the rows, then the counts and the usage, each in the order of its key: two writers cannot deadlock."""
@@ -135,15 +135,23 @@ class Endings:
 
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
-    if not rows:
-        return
-    if db.is_postgresql(connection):
-        columns = {name: [row[name] for row in rows] for name in _VALUES}
-        changed = connection.execute(_POSTGRESQL, columns).rowcount
-    else:
-        changed = connection.execute(_SQLITE, rows).rowcount  # of all the rows together
+    changed = 0
+    for part in portions.divide(map(_as_written, rows), _size):  # the driver copies its values several times
+        if db.is_postgresql(connection):
+            columns = {name: [row[name] for row in part] for name in _VALUES}
+            changed += connection.execute(_POSTGRESQL, columns).rowcount
+        else:
+            changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
     if changed != len(rows):
         raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
+
+
+def _as_written(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "result": _json(row["result"]), "error": _json(row["error"])}
+
+
+def _size(row: dict[str, Any]) -> int:
+    return len(row["result"] or "") + len(row["error"] or "")
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from app import db
+from app import db, portions
 from app.models import LateResult
 
 _KEPT = select(LateResult.task_id, LateResult.lease_token).where(
@@ -22,6 +23,7 @@ def tokens_of(connection: Connection, task_ids: Iterable[int]) -> set[tuple[int,
 
 def keep(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Keep late results; of two with the same task, token and outcome the first one stays."""
-    if rows:
-        make = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
-        connection.execute(make(db.table_of(LateResult)).on_conflict_do_nothing(), list(rows))
+    make = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
+    statement = make(db.table_of(LateResult)).on_conflict_do_nothing()
+    for portion in portions.divide(rows, lambda row: len(orjson.dumps((row["result"], row["error"])))):
+        connection.execute(statement, portion)
