@@ -1,7 +1,9 @@
 """Times in answers."""
 
 from datetime import UTC, datetime
-from typing import overload
+from typing import Annotated, overload
+
+Time = Annotated[str, ("format", "date-time")]  # the type of a time in an answer
 
 
 @overload

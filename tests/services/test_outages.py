@@ -24,6 +24,7 @@ from tests.services.test_connections import TWO, analyzing, called, grant, probe
 from tests.support.row_locks import HoldRow
 
 ONE = [("openai", "gpt-5")]
+CAN = ["openai/*", "stage"]
 OPENAI: dict[str, Any] = {"connection": "openai"}
 
 
@@ -119,12 +120,13 @@ def test_two_closed_connections_of_which_one_may_come_back_soon(services: Servic
 def test_a_call_without_a_task_tries_what_a_paused_batch_waits_for(services: Services) -> None:
     """If the server answers, the batch goes on, and one of its tasks is the next probe."""
     batch_id = paused(services)
-    assert grant(services).probe == []
+    assert grant(services, CAN).probe == []
     let_next_try_come(services)
     assert grant(services, ["local/*", "stage"]).probe == []
-    granted = grant(services)
+    assert grant(services).probe == []  # a worker of the release before
+    granted = grant(services, CAN)
     assert (granted.tasks, granted.probe) == ([], ["openai"])
-    assert grant(services).probe == []  # claimed
+    assert grant(services, CAN).probe == []  # claimed
     (row,) = report_calls(services, "succeeded", **OPENAI)
     assert row["state"] == "closed"
     assert state_of(services, batch_id) == "ANALYZING"
@@ -143,7 +145,7 @@ def test_a_probe_task_that_fails_pauses_again_and_waits_longer(services: Service
     batch_id = paused(services)
     for failures in (2, 3):
         let_next_try_come(services)
-        assert grant(services).probe == ["openai"]
+        assert grant(services, CAN).probe == ["openai"]
         report_calls(services, "succeeded", **OPENAI)
         (leased,) = grant(services).tasks
         (row,) = report_calls(services, "failed", error_class=ErrorClass.ACCESS, **OPENAI)
@@ -154,7 +156,7 @@ def test_a_probe_task_that_fails_pauses_again_and_waits_longer(services: Service
 def test_a_failed_call_without_a_task_keeps_the_batch_paused(services: Services) -> None:
     batch_id = paused(services)
     let_next_try_come(services)
-    assert grant(services).probe == ["openai"]
+    assert grant(services, CAN).probe == ["openai"]
     (row,) = report_calls(services, "failed", error_class=ErrorClass.ACCESS, **OPENAI)
     assert (row["failures"], state_of(services, batch_id)) == (2, "PAUSED")
 
@@ -164,7 +166,7 @@ def test_a_call_without_a_task_is_the_answer_for_one_closed_model_too(services: 
     report_calls(services, "failed", error_class=ErrorClass.MODEL, model="gpt-5", **OPENAI)
     assert state_of(services, batch_id) == "PAUSED"
     let_next_try_come(services)
-    assert grant(services).probe == ["openai"]
+    assert grant(services, CAN).probe == ["openai"]
     report_calls(services, "succeeded", **OPENAI)
     assert state_of(services, batch_id) == "ANALYZING"
     assert len(probes(grant(services))) == 1
@@ -173,7 +175,7 @@ def test_a_call_without_a_task_is_the_answer_for_one_closed_model_too(services: 
 def test_no_batch_waits_for_it_so_nobody_calls(services: Services) -> None:
     report_calls(services, "failed", **OPENAI)
     let_next_try_come(services)
-    assert grant(services).probe == []
+    assert grant(services, CAN).probe == []
 
 
 def test_a_batch_may_wait_for_a_person(services: Services) -> None:

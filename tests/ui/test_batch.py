@@ -163,3 +163,23 @@ def test_no_template_and_no_script_names_a_state() -> None:
     for source in sources:
         text = source.read_text()
         assert [state for state in states if state in text] == [], source
+
+
+def test_what_the_tasks_wait_for_is_said(operator: FlaskClient, service: Services) -> None:
+    """A closed connection with its reason, and what no present worker can do; the fragment follows at once."""
+    batch_id = stories.bring(service, "ANALYZING")
+    service.reads.workers.seen()  # writes that a worker was seen
+    assert "Tasks wait" not in operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text
+    stories.report_calls(service, "failed", message="connection refused by <10.0.0.1>")
+    page = read(operator, f"/batches/{batch_id}")
+    (row,) = page.xpath("//section[@aria-labelledby='waits-title']//li")
+    assert re.fullmatch(
+        r"local: closed \(outage\) since .+, next try .+\. connection refused by <10\.0\.0\.1>", words(row)
+    )
+    stories.forget_workers(service)
+    fragment = operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text
+    assert "no present worker can do it" in fragment
+    stories.report_calls(service, "succeeded")
+    service.queue.lease("w", batch_id=4711)
+    service.reads.workers.seen()
+    assert "Tasks wait" not in operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text

@@ -52,6 +52,7 @@ def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: FlaskC
         "max_cost": 2.5,
         "on_unreadable": "fail",
         "on_truncated": "keep",
+        "auto_resume": True,
     }
     (row,) = client.get(f"/api/batches/{batch_id}/audit").json["audit"]
     assert (row["trigger"], row["actor"], row["role"]) == ("create", "a operator", "operator")

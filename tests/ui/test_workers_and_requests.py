@@ -14,8 +14,9 @@ from app.models import StateChangeRequest, WorkerSighting
 from app.services import Services
 from app.services.queue import worker_sightings
 from app.services.reads.workers import MOST_WORKERS
+from tests.services import stories
 from tests.support.client import ApiClient
-from tests.ui.visits import counted
+from tests.ui.visits import counted, read, words
 
 MOST_QUERIES = 6
 
@@ -134,6 +135,17 @@ def test_who_waits_is_shown_in_the_order_of_batches_with_their_places(service: S
     assert page.count("a model is down") == 50
     assert viewer.get(f"/requests?after={after}").text.count("a model is down") == 14
     assert viewer.get("/requests?after=x&before=y").status_code == 200
+
+
+def test_connections_are_shown_with_their_circuits(service: Services, viewer: FlaskClient) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    stories.report_calls(service, "failed", message="connection refused by <10.0.0.1>")
+    page = read(viewer, "/workers")
+    (row,) = page.xpath("//div[@aria-label='Connections']//tbody/tr")
+    cells = [words(cell) for cell in row.xpath("th|td")]
+    assert cells[:2] == ["local", "closed (outage)"]
+    assert cells[3] == "connection refused by <10.0.0.1>"
+    assert cells[-1] == str(batch_id)
 
 
 @pytest.mark.parametrize("address", ["/workers", "/requests", "/batches/new"])

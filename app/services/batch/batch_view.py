@@ -9,13 +9,12 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from app.domain import transitions
 from app.domain.facts import Counts, Facts
 from app.domain.money import cost
-from app.domain.times import rfc3339
+from app.domain.times import Time, rfc3339
 from app.domain.transitions import ACTIONS, BatchState
 from app.services.batch.batch_rows import BatchRecord
 from app.services.connection.waiting import WaitingFor
 
 UsageShares = Mapping[str, list[dict[str, Any]]]
-Time = Annotated[str, ("format", "date-time")]
 Action = Annotated[str, ("enum", ACTIONS)]
 
 

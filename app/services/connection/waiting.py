@@ -1,18 +1,17 @@
 """What the tasks of a batch wait for: workers that can do them, and circuits that are closed."""
 
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
 from app.domain.abilities import Target
 from app.domain.leases import TaskKind
-from app.domain.times import rfc3339
+from app.domain.times import Time, rfc3339
 from app.services.connection import circuits, targets
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.present_workers import is_served, present_workers
 
 NOBODY = "no present worker can do it"
-Time = Annotated[str, ("format", "date-time")]
 
 # By call: `class` is a word of Python.
 WaitingFor = TypedDict(

@@ -1,5 +1,6 @@
 """What one lease request gets, leased in one transaction: tasks, limited in number and in bytes, and probes."""
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from app.services.task import task_rows
 from app.services.task.endings import Endings, Kept
 
 MOST_BYTES = 32 * 1024 * 1024  # of payload in one answer; at least one task is given
-MOST_STATEMENTS = 8  # that look for the one task of a probe
+MOST_TRIED = 8  # targets of batches, for the one task of a probe
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Grant:
             return True
         places = [(candidate, target) for candidate in trial.candidates for target in candidate.targets]
         free = leasing.share_locks(self._connection, sorted({each.batch_id for each in trial.candidates}))
-        for candidate, target in places[:MOST_STATEMENTS]:
+        # At random: one task that breaks its server shall not be the probe for all other batches.
+        for candidate, target in random.sample(places, min(len(places), MOST_TRIED)):
             if candidate.batch_id in free and self.add(candidate, [(target, 1)])[0]:
                 self.tasks[-1]["is_probe"] = True
                 return True

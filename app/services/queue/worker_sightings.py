@@ -7,7 +7,7 @@ process has not written when it dies is lost: these numbers are shown to people,
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,18 +37,21 @@ class Sightings:
         self._engine = engine
         self._lock = threading.Lock()
         self._pending: dict[str, Counter[str]] = {}
-        self._abilities: dict[str, Collection[str] | None] = {}  # that a worker announced last to this process
+        self._known: dict[str, int] = {}  # the hash of what a worker announced last to this process
+        self._announced: dict[str, frozenset[str] | None] = {}  # and what of it is not written yet
         self._written_at = time.monotonic()
 
-    def leased(self, worker: str, amount: int, can: Collection[str] | None = None) -> None:
-        """Note that a worker leased `amount` tasks, and what it can do (None: everything).
+    def leased(self, worker: str, amount: int, can: frozenset[str] | None = None) -> None:
+        """Note that a worker leased `amount` tasks (0: none were for it), and what it can do (None: everything).
 
-        0 when there were none for it. What is new of its abilities is written at once: people wait to see it.
+        Abilities that are new are written at once: people wait to see them.
         """
         with self._lock:
-            is_new = self._abilities.get(worker) != can
-            if worker in self._abilities or len(self._abilities) < MOST_PENDING:
-                self._abilities[worker] = can
+            is_new = self._known.get(worker, hash(None)) != hash(can)
+            if worker not in self._known and len(self._known) >= MOST_PENDING:
+                self._known.clear()
+            if is_new or worker not in self._known:
+                self._known[worker], self._announced[worker] = hash(can), can
         self._note([(worker, "leased", amount)], at_once=is_new)
 
     def renewed(self, workers: Iterable[str | None]) -> None:
@@ -63,7 +66,7 @@ class Sightings:
         """Write what was noted. If the database is busy, it stays noted for the next write."""
         with self._lock:
             pending, self._pending, self._written_at = self._pending, {}, time.monotonic()
-            announced = {worker: self._abilities[worker] for worker in pending if worker in self._abilities}
+            announced, self._announced = self._announced, {}
         if not pending:
             return
         try:
@@ -74,6 +77,7 @@ class Sightings:
             with self._lock:
                 for worker, counted in pending.items():
                     self._pending.setdefault(worker, Counter()).update(counted)
+                self._announced = announced | self._announced
 
     def _note(self, seen: list[tuple[str, str, int]], at_once: bool = False) -> None:
         with self._lock:
@@ -96,7 +100,7 @@ def minute_of(at: datetime) -> int:
 
 
 def _write(
-    connection: Connection, pending: dict[str, Counter[str]], announced: Mapping[str, Collection[str] | None]
+    connection: Connection, pending: dict[str, Counter[str]], announced: Mapping[str, frozenset[str] | None]
 ) -> None:
     now = db.now(connection)
     insert = postgresql_insert if db.is_postgresql(connection) else sqlite_insert
@@ -118,7 +122,7 @@ def _write(
     connection.execute(statement.on_conflict_do_update(index_elements=["worker"], set_=changed))
 
 
-def _row(worker: str, counted: Counter[str], can: Collection[str] | None, now: datetime) -> dict[str, Any]:
+def _row(worker: str, counted: Counter[str], can: frozenset[str] | None, now: datetime) -> dict[str, Any]:
     reports = {name: counted[name] for name in ("completed", "failed")}
     return {
         "worker": worker,

@@ -78,21 +78,19 @@ class Workers:
     def seen(self, name: str | None = None) -> dict[str, Any]:
         """List the workers last seen, newest first, with what they hold; `name` is a part of the name, in any case."""
         self._sightings.write()
-        statement, count = select(_seen).order_by(_seen.c.last_seen_at.desc(), _seen.c.worker), select(func.count())
-        count = count.select_from(_seen)
+        statement = select(_seen, func.count().over().label("total"))
+        statement = statement.order_by(_seen.c.last_seen_at.desc(), _seen.c.worker)
         if name:
-            matching = _seen.c.worker.icontains(name, autoescape=True)
-            statement, count = statement.where(matching), count.where(matching)
+            statement = statement.where(_seen.c.worker.icontains(name, autoescape=True))
         with reading(self._engine) as connection:
             now = db.now(connection)
             rows = connection.execute(statement.limit(MOST_WORKERS)).all()
-            total: int = connection.execute(count).scalar_one()
             held: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
             for row in connection.execute(_HELD):
                 lease = {"batch_id": row.batch_id, "amount": row.amount, "next_expires_at": rfc3339(row.next)}
                 held[row.leased_by].append(lease)
         workers = [{**_view(row, minute_of(now)), "held": held[row.worker]} for row in rows]
-        return {"workers": workers, "total": total, "at": rfc3339(now)}
+        return {"workers": workers, "total": rows[0].total if rows else 0, "at": rfc3339(now)}
 
     def failures(self) -> list[dict[str, Any]]:
         """Group the newest failed tasks by worker and error code, the largest group first."""
