@@ -80,6 +80,11 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_e
     "--document-mib", type=click.IntRange(1, 512), default=LIMITS.bytes // MIB, show_default=True,
     help="Largest file of one document.",
 )  # fmt: skip
+@click.option("--no-stage", is_flag=True, help="Read no documents: other workers do it.")
+@click.option(
+    "--only", multiple=True, metavar="CONNECTION",
+    help="Work for this connection only (`jsonl`: for ready-made lines). May be repeated.",
+)  # fmt: skip
 @click.option("--batch-id", type=click.IntRange(1), help="Work for this batch only.")
 @click.option("--lease-seconds", type=click.IntRange(1, 86_400), help="Length of leases. Default: set by each batch.")
 @click.option(
@@ -110,7 +115,7 @@ def main(
     url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
     handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str,
     documents_root: Path | None, document_seconds: int, document_memory_mib: int, document_characters: int,
-    document_mib: int, spool: Path | None, **options: Any,
+    document_mib: int, spool: Path | None, no_stage: bool, only: tuple[str, ...], **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, run them and report their results, until SIGTERM or Ctrl-C.
 
@@ -124,13 +129,13 @@ def main(
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
     limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB)
     root = DocumentsRoot(documents_root.resolve()) if documents_root else None
-    stage = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
+    stager = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
     if (executor == "dask") != bool(scheduler):
         raise click.UsageError("--executor dask and --scheduler go together.")
     try:
         worker = Worker(
             client,
-            Handlers(stage, {**connection_handlers(connections, executor), **handlers}),
+            Handlers(None if no_stage else stager, {**connection_handlers(connections, executor), **handlers}, only),
             Options(**options),
             partial(make_executor, executor, options["concurrency"], scheduler),
             Spool(spool, url) if spool else None,

@@ -5,13 +5,14 @@ the model comes first. Ready-made tasks name no connection: theirs is called `js
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from app.worker.answers.json_answers import check_result
+from app.worker.connections.circuits import Circuits
 from app.worker.connections.settings import READY_MADE
+from app.worker.connections.target import connection_and_model
 from app.worker.reporting.reports import Report, completed, of_exception
-from app.worker.task import Handler, Task, TaskFailed
+from app.worker.task import ConnectionClosed, Handler, Task, TaskFailed
 from app.worker.textstats.handler import textstats
 
 log = logging.getLogger(__name__)  # not structlog: `perform` also runs in processes without its configuration
@@ -20,18 +21,29 @@ BUILT_IN: dict[str, Handler] = {"local/textstats": textstats, f"{READY_MADE}/tex
 
 
 class Handlers:
-    """The handlers of one worker. Those in `analyze` are added to the built-in ones, or replace them."""
+    """The handlers of one worker. Those in `analyze` are added to the built-in ones, or replace them.
 
-    def __init__(self, stage: Handler, analyze: Mapping[str, Handler] | None = None) -> None:
+    Without `stage` the worker stages nothing. With `only`, it works for these connections alone.
+    """
+
+    def __init__(
+        self, stage: Handler | None, analyze: Mapping[str, Handler] | None = None, only: Collection[str] = ()
+    ) -> None:
         self._stage = stage
-        self._analyze = {**BUILT_IN, **(analyze or {})}
+        found = {**BUILT_IN, **(analyze or {})}
+        self._analyze = {name: found[name] for name in found if not only or name.partition("/")[0] in only}
+        self.circuits = Circuits(self._analyze)
+
+    def can(self, saturated: Collection[str] = ()) -> list[str]:
+        """Say which tasks to lease: none of the connections that are `saturated`."""
+        return self.circuits.can(self._stage is not None and "STAGE" not in saturated, saturated)
 
     def find(self, task: Task) -> Handler:
         """Find the handler of a task. Raises TaskFailed, not retryable, when there is none."""
-        if task.kind == "STAGE":
+        if task.kind == "STAGE" and self._stage:
             return self._stage
         if task.kind != "ANALYZE":
-            raise TaskFailed("no_handler", f"This worker does not know tasks of kind {task.kind!r}.", retryable=False)
+            raise TaskFailed("no_handler", f"This worker does no tasks of kind {task.kind!r}.", retryable=False)
         connection, model = connection_and_model(task.payload)
         for name in (f"{connection}/{model}", connection):
             if name in self._analyze:
@@ -44,24 +56,19 @@ class Handlers:
         )
 
 
-def connection_and_model(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """Read the connection and the model of a task."""
-    if "connection" in payload:
-        return str(payload["connection"]), str(payload.get("model", ""))
-    body = payload.get("body")
-    return READY_MADE, str(body.get("model", "")) if isinstance(body, Mapping) else ""
-
-
-def perform(handler: Handler, task: Task) -> Report:
+def perform(handler: Handler, task: Task) -> Report | ConnectionClosed:
     """Run a handler and return the report. It raises nothing. It runs on the executor, perhaps in another process.
 
-    A result that does not match the schema of its prompt is a failed attempt, whichever handler returned it.
+    A result that does not match the schema of its prompt is a failed attempt, whichever handler returned it. A task
+    whose handler raises ConnectionClosed is to be released: that exception is returned.
     """
     try:
         result = handler(task)
         if isinstance(result, dict) and task.payload.get("schema") is not None:
             result = check_result(result, task.payload["schema"])
         return completed(task, result)
+    except ConnectionClosed as closed:
+        return ConnectionClosed(*closed.args[:5])  # of a subclass, too: its class may be unknown elsewhere
     except TaskFailed as failure:
         return of_exception(task, failure)
     except Exception as error:

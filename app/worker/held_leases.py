@@ -1,15 +1,17 @@
-"""The leases that this worker holds: waiting tasks, running tasks, and finished tasks whose report is not yet sent.
+"""The leases that this worker holds: waiting tasks, running tasks, and those whose report or release is not yet sent.
 
-A lease is held from its grant until its report is answered, the lease is released, or the service revokes it.
+A lease is held, and so renewed, until its report or its release is answered, or the service revokes it.
 This module knows neither HTTP nor handlers.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from app.worker.connections.target import connection_and_model
+from app.worker.shares import Shares
 from app.worker.task import Task
 
 RENEW_AFTER = 1 / 3  # of a lease's length: two heartbeats may be lost before the lease expires
@@ -24,8 +26,11 @@ class Lease:
     length_seconds: float
     granted_at: float
     renew_at: float = field(init=False)
+    connection: str = field(init=False)
 
     def __post_init__(self) -> None:
+        is_call = self.task.kind == "ANALYZE"
+        self.connection = connection_and_model(self.task.payload)[0] if is_call else self.task.kind
         self.extend(self.granted_at, self.length_seconds)
 
     def extend(self, granted_at: float, length_seconds: float) -> None:
@@ -49,7 +54,8 @@ class HeldLeases:
         self._max_running, self._max_waiting, self._max_answers = running, waiting, answers
         self._waiting: deque[Lease] = deque()
         self._running: dict[str, Lease] = {}  # by lease token: after an outage, one task may be leased twice
-        self._answered: dict[str, Lease] = {}  # their reports wait in the outbox
+        self._answered: dict[str, Lease] = {}  # their reports or releases are not yet answered
+        self._shares = Shares(running, waiting)
         self._changed = threading.Condition()
         self._closed = False
 
@@ -60,10 +66,17 @@ class HeldLeases:
 
     def _capacity(self) -> int:
         held = len(self._waiting) + len(self._running)
-        if self._closed or len(self._waiting) > self._max_waiting // 2:
+        saturated = self._saturated()
+        blocked = sum(lease.connection in saturated for lease in self._waiting) if saturated else 0
+        if self._closed or len(self._waiting) - blocked > self._max_waiting // 2:
             return 0
-        free = self._max_running + self._max_waiting - held
+        free = self._max_running + self._max_waiting - held + blocked
         return max(min(free, self._max_answers - held - len(self._answered)), 0)
+
+    def saturated(self) -> set[str]:
+        """Name the connections of which no task is to be leased now: other connections need the threads."""
+        with self._changed:
+            return self._saturated()
 
     def wait_for_capacity(self, timeout_seconds: float) -> bool:
         """Wait until there is capacity; return False after the timeout."""
@@ -71,11 +84,13 @@ class HeldLeases:
             return self._changed.wait_for(lambda: self._capacity() > 0, timeout_seconds)
 
     def add(self, leases: Iterable[Lease]) -> list[Lease]:
-        """Add waiting tasks. After `close` it adds none and returns them all."""
+        """Add waiting tasks, probes before all others. After `close` it adds none and returns them all."""
         with self._changed:
             if self._closed:
                 return list(leases)
-            self._waiting.extend(leases)
+            for lease in leases:
+                self._shares.came(lease.connection)
+                (self._waiting.appendleft if lease.task.is_probe else self._waiting.append)(lease)
             self._changed.notify_all()
             return []
 
@@ -86,9 +101,11 @@ class HeldLeases:
                 return None
             now = time.monotonic()
             for lease in self._waiting:
-                if lease.granted_at + lease.length_seconds > now:
+                may_start = lease.task.is_probe or self._shares.has_room(lease.connection)
+                if may_start and lease.granted_at + lease.length_seconds > now:
                     self._waiting.remove(lease)
                     self._running[lease.task.lease_token] = lease
+                    self._shares.started(lease.connection)
                     return lease
             return None
 
@@ -97,7 +114,7 @@ class HeldLeases:
         with self._changed:
             if self._closed:
                 return False
-            if self._running.pop(lease.task.lease_token, None):
+            if self._end(lease.task.lease_token):
                 self._waiting.appendleft(lease)
             self._changed.notify_all()
             return True
@@ -105,7 +122,15 @@ class HeldLeases:
     def mark_answered(self, lease: Lease) -> None:
         """Mark a running task as finished. Its report is not yet sent."""
         with self._changed:
-            if self._running.pop(lease.task.lease_token, None):
+            if self._end(lease.task.lease_token):
+                self._answered[lease.task.lease_token] = lease
+            self._changed.notify_all()
+
+    def mark_released(self, leases: Iterable[Lease]) -> None:
+        """Keep leases that run no task any more until their release is answered."""
+        with self._changed:
+            for lease in leases:
+                self._end(lease.task.lease_token)
                 self._answered[lease.task.lease_token] = lease
             self._changed.notify_all()
 
@@ -113,7 +138,7 @@ class HeldLeases:
         """Remove running and finished tasks: they are reported or released, or need no report."""
         with self._changed:
             for token in lease_tokens:
-                self._running.pop(token, None)
+                self._end(token)
                 self._answered.pop(token, None)
             self._changed.notify_all()
 
@@ -150,12 +175,16 @@ class HeldLeases:
             self._closed = True
             return self.take_waiting()
 
-    def take_waiting(self) -> list[Lease]:
-        """Remove the waiting tasks and return them, so that they can be released."""
+    def take_waiting(self, which: Callable[[Task], bool] = lambda _: True) -> list[Lease]:
+        """Remove waiting tasks and return them, so that they can be released."""
         with self._changed:
-            waiting, self._waiting = list(self._waiting), deque()
+            waiting: deque[Lease] = self._waiting
+            taken: list[Lease] = []
+            self._waiting = deque()
+            for lease in waiting:
+                (taken if which(lease.task) else self._waiting).append(lease)
             self._changed.notify_all()
-            return waiting
+            return taken
 
     def wait_until_idle(self, deadline: float) -> list[Lease]:
         """Wait until no task runs, at most until `deadline` on the monotonic clock; return those that still run."""
@@ -167,6 +196,16 @@ class HeldLeases:
         """Count the waiting, the running and the finished tasks."""
         with self._changed:
             return {"waiting": len(self._waiting), "running": len(self._running), "unreported": len(self._answered)}
+
+    def _end(self, token: str) -> bool:
+        """Count a task as running no more; return whether it ran."""
+        lease = self._running.pop(token, None)
+        if lease:
+            self._shares.ended(lease.connection)
+        return lease is not None
+
+    def _saturated(self) -> set[str]:
+        return self._shares.saturated(lease.connection for lease in self._waiting)
 
     def _held(self) -> Iterable[Lease]:
         yield from self._waiting

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """A leased task. `payload` is as the API gives it; `run` and `attempt` are counted from 1."""
+    """A leased task. `payload` is as the API gives it; `run` and `attempt` are counted from 1.
+
+    A task that `is_probe` shall show whether its closed connection works again.
+    """
 
     id: str
     batch_id: int
@@ -18,6 +21,7 @@ class Task:
     payload: dict[str, Any]
     lease_token: str = field(default="", repr=False)
     stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+    is_probe: bool = False
 
     @property
     def stopped(self) -> bool:
@@ -61,3 +65,30 @@ class TaskFailed(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class ConnectionClosed(Exception):
+    """Raise it in a handler when its connection cannot be used now: the task is released and loses no attempt.
+
+    No task of the connection (with `model`: of that model) is leased until a probe has succeeded: one task, after a
+    wait, which is at least `retry_after_seconds`. `error_class` is outage, rate_limit, access or model.
+    """
+
+    def __init__(
+        self,
+        connection: str,
+        message: str,
+        error_class: str = "outage",
+        model: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        # Every argument goes to Exception: that is how it is pickled.
+        super().__init__(connection, message, error_class, model, retry_after_seconds)
+        self.connection = connection
+        self.message = message
+        self.error_class = error_class
+        self.model = model
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return f"{self.connection} is closed ({self.error_class}): {self.message}"

@@ -12,7 +12,7 @@ from app.worker.handlers import Handlers, perform
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.reporting.outbox import Outbox
 from app.worker.reporting.reports import Report, of_exception
-from app.worker.task import TaskFailed
+from app.worker.task import ConnectionClosed, Handler, TaskFailed
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,9 @@ class TaskRunner:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, lease: Lease, executor: Executor) -> None:
+        if self._handlers.circuits.is_closed_for(lease.task):
+            self._release([lease])
+            return
         try:
             handler = self._handlers.find(lease.task)
         except TaskFailed as failure:
@@ -84,16 +87,22 @@ class TaskRunner:
             if not self._held.put_back(lease):
                 self._release([lease])
         else:
-            future.add_done_callback(partial(self._finish, lease))
+            future.add_done_callback(partial(self._finish, lease, handler))
 
-    def _finish(self, lease: Lease, future: "Future[Report]") -> None:
+    def _finish(self, lease: Lease, handler: Handler, future: "Future[Report | ConnectionClosed]") -> None:
         if self._closed:
             return
         error = BrokenExecutor("it was cancelled") if future.cancelled() else future.exception()
         if error:
             # perform raises nothing: its process died, its machine was lost, or a handler raised SystemExit.
             error = TaskFailed("worker_failed", f"The task's executor failed: {type(error).__name__}: {error}")
-        self._report(lease, of_exception(lease.task, error) if error else future.result())
+        outcome = of_exception(lease.task, error) if error else future.result()
+        closed = outcome if isinstance(outcome, ConnectionClosed) else None
+        self._handlers.circuits.ended(lease.task, handler, closed)
+        if isinstance(outcome, ConnectionClosed):
+            self._release([lease])
+        else:
+            self._report(lease, outcome)
         self.start_tasks()
 
     def _report(self, lease: Lease, report: Report) -> None:

@@ -3,8 +3,9 @@
 1. One thread leases tasks in bulk while there is capacity (lease_loop.py).
 2. The executor runs tasks. The thread that finishes a task puts its report into the outbox and starts the next task
    (task_runner.py).
-3. One thread sends the reports (outbox.py), another renews leases (heartbeat.py).
-4. `stop` ends the worker within `grace_seconds`: it leases nothing more, releases the tasks that have not started,
+3. One thread sends the reports (outbox.py), another renews leases (heartbeat.py), another releases them (releases.py).
+4. One thread reports which connections work (circuit_reports.py). A task of a closed connection is released.
+5. `stop` ends the worker within `grace_seconds`: it leases nothing more, releases the tasks that have not started,
    waits for the running tasks, sends their reports, and releases the tasks that still run.
 """
 
@@ -20,16 +21,17 @@ from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.lease_loop import LeaseLoop
 from app.worker.options import Options
+from app.worker.reporting.circuit_reports import CircuitReports
 from app.worker.reporting.outbox import Outbox
+from app.worker.reporting.releases import LAST_SECONDS, Releases
 from app.worker.reporting.spool import Spool
 from app.worker.service.client import Client
-from app.worker.service.service_answers import Refused, Unauthorized, Unavailable
+from app.worker.service.service_answers import Refused, Unauthorized
 from app.worker.task_runner import TaskRunner
 
 log = structlog.get_logger(__name__)
 
 MAX_UNSENT_REPORTS = 2_000  # while the service is unavailable; with more, the worker leases nothing
-RELEASE_SECONDS = 2.0  # for a service that hangs; a lease that is not released expires by itself
 SHARE_FOR_REPORTS = 0.2  # of the grace time, kept for the last reports
 OK, FAILED, UNAUTHORIZED = 0, 1, 2  # exit codes
 
@@ -54,12 +56,16 @@ class Worker:
         waiting = options.concurrency * options.prefetch
         self.held = HeldLeases(options.concurrency, waiting, MAX_UNSENT_REPORTS + options.concurrency + waiting)
         self.outbox = Outbox(client, self.held.remove, options.report_max, options.report_ms / 1000, spool)
+        self._releases = Releases(client, self.held.remove)
+        self._handlers = handlers
+        self._circuit_reports = CircuitReports(client, handlers.circuits.all(), self._release_of_closed)
         self._runner = TaskRunner(
             self.held, self.outbox, handlers, make_executor, self._release, self._start_thread, self._stopping
         )
         self._lease_loop = LeaseLoop(
-            client, self.held, self._runner, self.outbox, options, self._release, self._stopping
-        )
+            client, self.held, handlers, self._runner, self.outbox, options, self._release, self._start_thread,
+            self._stopping,
+        )  # fmt: skip
         self._heartbeat = Heartbeat(client, self.held, self._runner.start_tasks, options.lease_seconds)
         client.outage.describe = self.held.counts
 
@@ -74,7 +80,9 @@ class Worker:
         log.info("worker_started", url=self._client.address.url, worker=self._client.worker, **vars(self._options))
         leasing = self._start_thread("lease", self._lease_loop.run)
         sending = self._start_thread("report", self.outbox.run)
+        releasing = self._start_thread("release", self._releases.run)
         self._start_thread("heartbeat", lambda: self._heartbeat.run(self._stopped))
+        self._start_thread("connections", lambda: self._circuit_reports.run(self._stopping))
         self._stopping.wait()
         log.info("worker_stopping", reason=self._stop_reason, **self.held.counts())
         grace_seconds = 0.0 if self._exit_code == UNAUTHORIZED else self._options.grace_seconds
@@ -84,6 +92,8 @@ class Worker:
         self.outbox.finish(deadline)
         sending.join(max(deadline - time.monotonic(), 0.0))
         leasing.join(max(deadline - time.monotonic(), 0.0))  # this thread releases what it is granted from now on
+        self._releases.finish()
+        releasing.join(LAST_SECONDS)
         self._stopped.set()
         self._runner.close()
         return self._final_exit_code()
@@ -97,14 +107,12 @@ class Worker:
 
     def _release(self, leases: list[Lease]) -> None:
         """Release leases. If that fails they expire by themselves, and that costs each task an attempt."""
-        if not leases or self._exit_code == UNAUTHORIZED:
-            return
-        try:
-            self._client.release([lease.ref for lease in leases], RELEASE_SECONDS)
-            log.info("tasks_released", tasks=len(leases))
-        except (Unavailable, Refused) as error:
-            log.warning("tasks_not_released", tasks=len(leases), reason=str(error))
-        self.held.remove(lease.task.lease_token for lease in leases)
+        if leases and self._exit_code != UNAUTHORIZED:
+            self.held.mark_released(leases)
+            self._releases.put(leases)
+
+    def _release_of_closed(self) -> None:
+        self._release(self.held.take_waiting(self._handlers.circuits.is_closed_for))
 
     def _final_exit_code(self) -> int:
         lost, spooled = self.outbox.close()

@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.worker.service import outage, retries
 from app.worker.service.client import Address, Client
+from tests.worker import sample_handlers
 from tests.worker.fake_service import FakeService
+from tests.worker.running import Handler, Running
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +56,19 @@ def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[...,
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def run(service: FakeService) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(handler: Handler = sample_handlers.at_once, **options: Any) -> Running:
+        started.append(Running(service, handler, **options))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ class FakeTask:
     attempt: int = 0
     token: str = ""
     expires_at: float = 0.0
+    is_probe: bool = False
     reports: list[dict[str, Any]] = field(default_factory=list)  # those that counted
 
 
@@ -40,6 +41,9 @@ class FakeService:
         self.unwanted: set[str] = set()  # tasks whose heartbeats are answered ok: false
         self.lock = threading.Lock()
         self.raw_reports: list[bytes] = []
+        self.closed: dict[tuple[str, str | None], dict[str, Any]] = {}  # circuits
+        self.probes: set[str] | None = None  # connections of which the next lease gives one task; None: at once
+        self.checks: list[str] = []  # connections that the next lease asks to call without a task
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
 
@@ -105,8 +109,10 @@ class FakeService:
         while True:
             with self.lock:
                 leased = self._lease(body)
-            if leased or time.monotonic() > deadline:
-                return {"tasks": leased}
+                checks, self.checks = self.checks, []
+                closed = list(self.closed.values())
+            if leased or checks or time.monotonic() > deadline:
+                return {"tasks": leased, "closed": closed, "probe": checks}
             time.sleep(0.02)
 
     def _lease(self, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -114,12 +120,27 @@ class FakeService:
         for number, task in self.tasks.items():
             if task.status == "LEASED" and task.expires_at < time.time():
                 task.status = "QUEUED"
-            if task.status == "QUEUED" and len(leased) < body.get("max_tasks", 1):
+            probes = self._withheld(task)
+            if task.status == "QUEUED" and len(leased) < body.get("max_tasks", 1) and probes is not None:
+                if self.probes:
+                    self.probes -= probes
+                task.is_probe = bool(probes)
                 task.status, task.attempt = "LEASED", task.attempt + 1
                 task.token = f"t.{number}.{task.attempt}"
                 row = {"id": number, "batch_id": 1, "run": 1, "kind": task.kind, "attempt": task.attempt}
+                row |= {"is_probe": True} if probes else {}
                 leased.append({**row, "lease_token": task.token, "payload": task.payload, **self._renew(task)})
         return leased
+
+    def _withheld(self, task: FakeTask) -> set[str] | None:
+        """None if the circuit of a task is closed; else the connections of which it is the probe."""
+        connection, model = connection_of(task), task.payload.get("model")
+        if not {(connection, None), (connection, model)} & set(self.closed):
+            return set()
+        if self.probes is not None:
+            return {connection} if connection in self.probes else None
+        others = [each for each in self.tasks.values() if each.is_probe and each.status == "LEASED"]
+        return None if connection in map(connection_of, others) else {connection}
 
     def _renew(self, task: FakeTask) -> dict[str, str]:
         task.expires_at = time.time() + self.lease_seconds
@@ -146,6 +167,17 @@ class FakeService:
                 task.status, task.attempt, task.token = "QUEUED", task.attempt - 1, ""
             return {"leases": [{"task_id": lease["task_id"], "ok": True} for lease in body["leases"]]}
 
+    def connections(self, body: dict[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            for item in body["connections"]:
+                key = item["connection"], item["model"]
+                if item["outcome"] == "failed":
+                    row = {"connection": key[0], "model": key[1], "class": item["class"], "reason": item["message"]}
+                    self.closed[key] = {**row, "retry_after_seconds": item["retry_after_seconds"]}
+                else:
+                    self.closed.pop(key, None)
+            return {"connections": body["connections"]}
+
     def report(self, body: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
             return {"reports": [self._judge(report) for report in body["reports"]]}
@@ -161,6 +193,10 @@ class FakeService:
         task.reports.append(report)
         task.status = "COMPLETED" if report["outcome"] == "completed" else "FAILED"
         return {"task_id": report["task_id"], "status": 200}
+
+
+def connection_of(task: FakeTask) -> str:
+    return str(task.payload.get("connection", "jsonl"))
 
 
 CODES = {401: "unauthenticated", 403: "forbidden"}

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.worker import Task, TaskFailed
+from app.worker import ConnectionClosed, Task, TaskFailed
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
@@ -41,6 +41,19 @@ def deaf(task: Task) -> dict[str, Any]:
 
 def fails(task: Task) -> dict[str, Any]:
     raise TaskFailed("rate_limited", "come back", retry_after_seconds=7.5)
+
+
+class NoCredit(ConnectionClosed):
+    """As an author of handlers may derive it."""
+
+
+def closed_once(task: Task) -> dict[str, Any]:
+    """Close the connection, the first time."""
+    mark = Path(task.payload["mark"])
+    if not mark.exists():
+        mark.touch()
+        raise NoCredit(task.payload["connection"], "the account is empty", "access")
+    return {"text": f"answer to {task.id}"}
 
 
 def whose_process(task: Task) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The handlers: chosen by kind, connection and model; and the reports of what a handler returns or raises."""
 
 import pickle
+from pathlib import Path
 
 import orjson
 import pytest
 
-from app.worker import Task, TaskFailed
+from app.worker import ConnectionClosed, Task, TaskFailed
 from app.worker.executors import make_executor
 from app.worker.handlers import Handlers, perform
 from app.worker.named_functions import import_function
@@ -77,6 +78,28 @@ def test_tasks_and_failures_travel_between_processes() -> None:
     failure = pickle.loads(pickle.dumps(TaskFailed("a", "b", False, True, 3.0, {"cost": 0.5})))
     assert (failure.code, failure.message, failure.retryable, failure.critical) == ("a", "b", False, True)
     assert (failure.retry_after_seconds, failure.usage) == (3.0, {"cost": 0.5})
+    closed = pickle.loads(pickle.dumps(ConnectionClosed("a", "b", "access", "m", 3.0)))
+    assert (closed.connection, closed.message, closed.error_class) == ("a", "b", "access")
+    assert (closed.model, closed.retry_after_seconds) == ("m", 3.0)
+
+
+def test_perform_returns_that_a_connection_is_closed(tmp_path: Path) -> None:
+    closed = perform(sample_handlers.closed_once, analyze(connection="a", mark=str(tmp_path / "mark")))
+    assert isinstance(closed, ConnectionClosed)
+    assert type(pickle.loads(pickle.dumps(closed))) is ConnectionClosed
+
+
+def test_what_a_worker_can_do_follows_from_its_handlers(handlers: Handlers) -> None:
+    named = ["local/textstats", "jsonl/textstats", "openai/*", "openai/small", "local/*"]
+    assert handlers.can() == ["stage", *named]
+    assert Handlers(None, {"jsonl": sample_handlers.slow}).can() == ["local/textstats", "jsonl/textstats", "jsonl:*"]
+    only = Handlers(sample_handlers.read, {"openai": sample_handlers.slow}, only=["openai"])
+    assert only.can() == ["stage", "openai/*"]
+
+
+def test_a_worker_that_stages_nothing_says_so() -> None:
+    with pytest.raises(TaskFailed, match="STAGE"):
+        Handlers(None).find(Task("1", 1, 1, "STAGE", 1, {}))
 
 
 def test_executors_by_name() -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -11,59 +11,12 @@ from structlog.testing import capture_logs
 
 from app.worker import Task, TaskFailed, lease_loop, task_runner
 from app.worker import worker as module
-from app.worker.executors import make_executor
-from app.worker.handlers import Handlers
-from app.worker.options import Options
 from app.worker.reporting import unsent_reports
 from app.worker.service.client import Address, Client
-from app.worker.worker import Worker
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker import sample_handlers
 from tests.worker.fake_service import FakeService
-
-Handler = Callable[[Task], dict[str, Any]]
-
-
-class Running:
-    """A worker whose `run` is called in a thread."""
-
-    def __init__(
-        self, service: FakeService, handler: Handler, make: Callable[[], Executor] | None = None, **options: Any
-    ) -> None:
-        settings = Options(**{"wait_seconds": 0.2, "grace_seconds": 5.0, "report_ms": 20, **options})
-        client = Client(Address(service.url, service.token), "a worker")
-        self.worker = Worker(
-            client, Handlers(sample_handlers.read, {"test": handler}), settings,
-            make or (lambda: make_executor("threads", settings.concurrency)),
-        )  # fmt: skip
-        self.exit_code: int | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.exit_code = self.worker.run()
-
-    def stop(self) -> int | None:
-        self.worker.stop()
-        return self.join()
-
-    def join(self) -> int | None:
-        self._thread.join(LIMIT_SECONDS)
-        assert not self._thread.is_alive()
-        return self.exit_code
-
-
-@pytest.fixture
-def run(service: FakeService) -> Iterator[Callable[..., Running]]:
-    started: list[Running] = []
-
-    def start(handler: Handler = sample_handlers.at_once, **options: Any) -> Running:
-        started.append(Running(service, handler, **options))
-        return started[-1]
-
-    yield start
-    for running in started:
-        running.stop()
+from tests.worker.running import Running
 
 
 def answers(service: FakeService) -> list[int]:

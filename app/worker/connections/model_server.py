@@ -13,13 +13,15 @@ import httpx2
 import openai
 
 from app.worker.answers.lenient_json import loads
-from app.worker.connections.failures import HIDDEN, failure_of
+from app.worker.connections.call_failed import CallFailed, ErrorClass
+from app.worker.connections.failures import HIDDEN, failure_of, no_answer
 from app.worker.connections.settings import Connection
 from app.worker.service.loopback import is_loopback
 from app.worker.task import TaskFailed
 
 MIN_SECRET_CHARACTERS = 16  # of a key; a shorter one may be a word of an answer
 MAX_BYTES = 64 * 1024 * 1024  # of an answer
+CHECK_SECONDS = 10.0  # for a call without a task
 BEGAN_AT = "interlock_began_at"
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs a line for each call at INFO
@@ -78,11 +80,22 @@ class ModelServer:
             raise failure_of(self._name, self._key, error) from None  # its traceback may contain the request
         try:
             answer = loads(self._without_key(response.content))
-        except ValueError:
-            raise TaskFailed("bad_answer", f"{self._name} gives an answer that is not complete JSON.") from None
+        except ValueError:  # perhaps the page of a proxy
+            raise no_answer(self._name, "bad_answer", "gives an answer that is not complete JSON.", True) from None
         if not isinstance(answer, dict):
             raise TaskFailed("bad_answer", f"{self._name} answers with {type(answer).__name__}, not an object.")
         return Reply(answer, response.headers, response.headers.get("x-request-id"))
+
+    def check(self) -> CallFailed | None:
+        """Ask for the list of models; return why the server cannot be used, None if it answers."""
+        options: openai.RequestOptions = {**self._options, "timeout": CHECK_SECONDS}
+        try:
+            self._client.get("/models", cast_to=httpx2.Response, options=options)
+        except (openai.OpenAIError, httpx2.HTTPError) as error:
+            failure = failure_of(self._name, self._key, error)
+            if isinstance(failure, CallFailed) and failure.error_class != ErrorClass.MODEL:
+                return failure
+        return None
 
     def _without_key(self, content: bytes) -> bytes:
         """Remove a key that a server repeats: bodies are stored."""

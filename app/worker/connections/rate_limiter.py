@@ -4,7 +4,7 @@
    calls are open, and no pause is in force.
 2. A pause (`Retry-After`) holds every call back, not only the one that received it.
 3. The tokens of a call are estimated before it and corrected after its answer.
-4. A task that must stop gives up waiting.
+4. A task that must stop gives up waiting. So does every task when the connection is closed.
 """
 
 import threading
@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 import structlog
 
@@ -35,9 +36,9 @@ class RateLimiter:
         self._clock = clock
         self._requests = Pacer(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = Pacer(limits.tokens_per_minute) if limits.tokens_per_minute else None
-        self._max_calls = limits.concurrency or float("inf")
+        self._max_calls = limits.concurrency or inf
         self._open_calls = 0
-        self._paused_until = float("-inf")
+        self._paused_until = -inf
         self._average_answer_tokens = float(FIRST_ANSWER_TOKENS)
         self._waiting: deque[threading.Event] = deque()
         self._lock = threading.Lock()
@@ -47,9 +48,13 @@ class RateLimiter:
         return input_tokens + (self._average_answer_tokens if max_output_tokens is None else max_output_tokens)
 
     @contextmanager
-    def slot(self, task: Task, tokens: float) -> Iterator[None]:
-        """Wait until the call may begin, and count it as open. Raises TaskFailed when the task must stop first."""
-        self._wait(task, tokens)
+    def slot(self, task: Task, tokens: float, most_calls: Callable[[], float] = lambda: inf) -> Iterator[None]:
+        """Wait until the call may begin, and count it as open.
+
+        `most_calls` says how many calls may be open now, besides the limits. Raises what it raises, and TaskFailed
+        when the task must stop first.
+        """
+        self._wait(task, tokens, most_calls)
         try:
             yield
         finally:
@@ -73,12 +78,12 @@ class RateLimiter:
                 log.warning("connection_paused", connection=self._name, seconds=seconds)
             self._paused_until = max(self._paused_until, now + min(seconds, MAX_PAUSE_SECONDS))
 
-    def _wait(self, task: Task, tokens: float) -> None:
+    def _wait(self, task: Task, tokens: float, most_calls: Callable[[], float]) -> None:
         ticket = threading.Event()
         with self._lock:
             self._waiting.append(ticket)
         try:
-            while (seconds := self._try_to_begin(ticket, tokens)) > 0:
+            while (seconds := self._try_to_begin(ticket, tokens, most_calls())) > 0:
                 ticket.wait(min(seconds, CHECK_SECONDS))
                 ticket.clear()
                 if task.stopped:
@@ -88,10 +93,10 @@ class RateLimiter:
                 self._waiting.remove(ticket)
                 self._wake_first()
 
-    def _try_to_begin(self, ticket: threading.Event, tokens: float) -> float:
+    def _try_to_begin(self, ticket: threading.Event, tokens: float, most_calls: float) -> float:
         """Begin the call and return 0, or return how many seconds to wait before the next attempt."""
         with self._lock:
-            if self._waiting[0] is not ticket or self._open_calls >= self._max_calls:
+            if self._waiting[0] is not ticket or self._open_calls >= min(self._max_calls, most_calls):
                 return CHECK_SECONDS
             now = self._clock()
             pacers = [pacer for pacer in (self._requests, self._tokens) if pacer]

@@ -16,9 +16,9 @@ from app.worker.service.service_answers import (
     NOT_THE_SERVICE,
     Refused,
     Unavailable,
+    answer_of,
     failure_of,
     failure_of_no_answer,
-    rows_of,
 )
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
@@ -49,6 +49,7 @@ class Granted:
 
     rows: list[dict[str, Any]]
     lease_seconds: list[float]
+    answer: dict[str, Any]  # all of it
 
 
 class Client:
@@ -62,14 +63,17 @@ class Client:
         self._local = threading.local()
 
     def lease(
-        self, max_tasks: int, wait_seconds: float, lease_seconds: int | None = None, batch_id: int | None = None
+        self,
+        max_tasks: int,
+        wait_seconds: float,
+        lease_seconds: int | None = None,
+        batch_id: int | None = None,
+        can: list[str] | None = None,
     ) -> Granted:
-        """Lease up to `max_tasks` tasks; the service waits up to `wait_seconds` for the first."""
+        """Lease up to `max_tasks` tasks that it `can` do; the service waits up to `wait_seconds` for the first."""
+        options = {"lease_seconds": lease_seconds, "batch_id": batch_id, "can": can}
         body: dict[str, Any] = {"worker": self.worker, "max_tasks": max_tasks, "wait_seconds": wait_seconds}
-        if lease_seconds is not None:
-            body["lease_seconds"] = lease_seconds
-        if batch_id is not None:
-            body["batch_id"] = batch_id
+        body |= {name: value for name, value in options.items() if value is not None}
         return self._granted("lease", "tasks", body, READ_SECONDS + wait_seconds)
 
     def heartbeat(self, leases: Iterable[dict[str, str]], lease_seconds: int | None = None) -> Granted:
@@ -82,29 +86,34 @@ class Client:
     def release(self, leases: list[dict[str, str]], timeout_seconds: float) -> None:
         """Release any number of leases. `timeout_seconds` is for each request of MAX_LEASES leases."""
         for start in range(0, len(leases), MAX_LEASES):
-            self._call(
-                "release", "leases", orjson.dumps({"leases": leases[start : start + MAX_LEASES]}), timeout_seconds
-            )
+            body = orjson.dumps({"leases": leases[start : start + MAX_LEASES]})
+            self._call("tasks/release", "leases", body, timeout_seconds)
+
+    def report_connections(self, connections: list[dict[str, Any]]) -> None:
+        """Report what calls of connections have shown."""
+        body = orjson.dumps({"worker": self.worker, "connections": connections})
+        self._call("connections", "connections", body, READ_SECONDS)
 
     def report(self, body: bytes, task_ids: list[str]) -> list[dict[str, Any]]:
         """Send the reports of these tasks in bulk; return the verdict on each, in order."""
-        rows, _ = self._call("report", "reports", body, READ_SECONDS, task_ids)
-        return rows
+        answer, _ = self._call("tasks/report", "reports", body, READ_SECONDS, task_ids)
+        return list(answer["reports"])
 
     def _granted(self, call: str, noun: str, body: dict[str, Any], timeout_seconds: float) -> Granted:
-        rows, response = self._call(call, noun, orjson.dumps(body), timeout_seconds)
+        answer, response = self._call(f"tasks/{call}", noun, orjson.dumps(body), timeout_seconds)
+        rows = answer[noun]
         try:
-            return Granted(rows, [_seconds_left(row.get("lease_expires_at"), response) for row in rows])
+            return Granted(rows, [_seconds_left(row.get("lease_expires_at"), response) for row in rows], answer)
         except (TypeError, ValueError) as error:
             raise Unavailable(NOT_THE_SERVICE) from error
 
     def _call(
         self, call: str, noun: str, body: bytes, timeout_seconds: float, task_ids: list[str] | None = None
-    ) -> tuple[list[dict[str, Any]], requests.Response]:
-        """Make one call, without retries, and read the rows of its answer; those of `task_ids`, if they are given."""
+    ) -> tuple[dict[str, Any], requests.Response]:
+        """Make one call, without retries, and read its answer with rows of `noun`; of `task_ids`, if they are given."""
         try:
-            rows, response = self._post(call, noun, body, timeout_seconds)
-            if task_ids is not None and [row.get("task_id") for row in rows] != task_ids:
+            answer, response = self._post(call, noun, body, timeout_seconds)
+            if task_ids is not None and [row.get("task_id") for row in answer[noun]] != task_ids:
                 raise Unavailable(NOT_THE_SERVICE, response.status_code)
         except Unavailable as failure:
             self.outage.failed(str(failure))
@@ -114,14 +123,14 @@ class Client:
             raise
         self.answered += 1
         self.outage.ended()
-        return rows, response
+        return answer, response
 
     def _post(
         self, call: str, noun: str, body: bytes, timeout_seconds: float
-    ) -> tuple[list[dict[str, Any]], requests.Response]:
+    ) -> tuple[dict[str, Any], requests.Response]:
         try:
             response = self._session().post(
-                f"{self.address.url}/api/tasks/{call}",
+                f"{self.address.url}/api/{call}",
                 data=body,
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
@@ -132,7 +141,7 @@ class Client:
             raise failure_of_no_answer(error) from error
         if response.status_code != 200:
             raise failure_of(response)
-        return rows_of(response, noun), response
+        return answer_of(response, noun), response
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

@@ -51,15 +51,16 @@ class Unauthorized(Refused):
     """401 or 403: the token is not valid, or it is not a worker's token."""
 
 
-def rows_of(response: requests.Response, noun: str) -> list[dict[str, Any]]:
-    """Read the rows of an answer 200. Raises Unavailable when it is not the service's."""
+def answer_of(response: requests.Response, noun: str) -> dict[str, Any]:
+    """Read an answer 200 with rows of `noun`. Raises Unavailable when it is not the service's."""
     try:
-        rows = orjson.loads(response.content)[noun] if media_type_of(response) == "application/json" else None
+        answer = orjson.loads(response.content) if media_type_of(response) == "application/json" else {}
+        rows = answer[noun]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        rows = None
+        answer, rows = {}, None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unavailable(NOT_THE_SERVICE, response.status_code)
-    return rows
+    return dict(answer)
 
 
 def failure_of(response: requests.Response) -> Unavailable | Refused:

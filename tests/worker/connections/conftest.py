@@ -47,9 +47,10 @@ def connect(model_server: MisbehavingServer) -> Iterator[Connect]:
         handler.close()
 
 
-def asking(text: str = "2 + 2?", **payload: Any) -> Task:
+def asking(text: str = "2 + 2?", task_id: str = "1", is_probe: bool = False, **payload: Any) -> Task:
     messages = [{"role": "user", "content": text}]
-    return task_of(**{"connection": "lab", "model": "m", "params": {}, "messages": messages, **payload})
+    found = {"connection": "lab", "model": "m", "params": {}, "messages": messages, **payload}
+    return Task(task_id, 1, 1, "ANALYZE", 1, found, f"t.{task_id}.1", is_probe=is_probe)
 
 
 def line(body: dict[str, Any], url: str = "/v1/chat/completions") -> Task:

@@ -29,6 +29,7 @@ class MisbehavingServer:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.checks: list[str] = []  # paths of calls by GET
         self.answer: dict[str, Any] = ANSWER
         self.orders: deque[Any] = deque()
         self.lock = threading.Lock()
@@ -65,6 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Be silent."""
+
+    def do_GET(self) -> None:
+        mine = self.server_of_test
+        with mine.lock:
+            mine.checks.append(self.path)
+            order = mine.orders.popleft() if mine.orders else {"object": "list", "data": []}
+        self._obey(order)
 
     def do_POST(self) -> None:
         mine = self.server_of_test

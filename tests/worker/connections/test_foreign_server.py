@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.worker import TaskFailed
+from app.worker import ConnectionClosed, TaskFailed
 from app.worker.connections.handler import ConnectionHandler
 from app.worker.connections.settings import Connection, Model
 from app.worker.handlers import perform
@@ -75,27 +75,37 @@ def test_it_makes_vectors_and_answers_lines(connect: Callable[..., ConnectionHan
 
 
 @pytest.mark.parametrize(
-    ("order", "code", "retryable", "critical"),
+    ("order", "error_class"),
     [
-        ({"status": 429, "retry_after": 0}, "rate_limited", True, False),
-        ({"status": 500}, "server_error", True, False),
-        ({"status": 503}, "server_error", True, False),
-        ({"status": 404}, "request_refused", False, False),
-        ({"status": 400, "code": "context_length_exceeded"}, "request_refused", False, False),
-        ({"status": 401}, "no_access", False, True),
-        ({"status": 429, "code": "insufficient_quota"}, "no_access", False, True),
+        ({"status": 429, "retry_after": 0, "times": 3}, "rate_limit"),
+        ({"status": 500, "times": 2}, "outage"),
+        ({"status": 503, "times": 2}, "outage"),
+        ({"status": 401}, "access"),
+        ({"status": 429, "code": "insufficient_quota"}, "access"),
     ],
     ids=str,
 )
-def test_its_failures_are_reported_for_what_they_are(
-    server: ForeignServer, connect: Callable[..., ConnectionHandler], order: dict[str, Any], code: str,
-    retryable: bool, critical: bool,
-) -> None:  # fmt: skip
+def test_its_failures_close_the_connection(
+    server: ForeignServer, connect: Callable[..., ConnectionHandler], order: dict[str, Any], error_class: str
+) -> None:
     server.order({**FAIL, **order, "message": "So it was ordered."})
+    handler, changes = connect(), []
+    handler.circuit.report = changes.append
+    with pytest.raises(ConnectionClosed, match=r"So it was ordered\."):
+        handler(asking())
+    assert [change.error_class for change in changes if change.outcome == "failed"] == [error_class]
+
+
+@pytest.mark.parametrize("order", [{"status": 404}, {"status": 400, "code": "context_length_exceeded"}], ids=str)
+def test_a_refused_request_is_the_failure_of_its_task(
+    server: ForeignServer, connect: Callable[..., ConnectionHandler], order: dict[str, Any]
+) -> None:
     handler = connect()
+    handler(asking())  # the server knows the model
+    server.order({**FAIL, **order, "message": "So it was ordered."})
     with pytest.raises(TaskFailed, match=r"So it was ordered\.") as caught:
         handler(asking())
-    assert (caught.value.code, caught.value.retryable, caught.value.critical) == (code, retryable, critical)
+    assert (caught.value.code, caught.value.retryable, caught.value.critical) == ("request_refused", False, False)
 
 
 def test_a_batch_is_seen_through_and_the_service_learns_no_key(

@@ -81,17 +81,18 @@ def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start,
 def test_the_key_is_in_no_log_and_no_report(
     service: FakeService, start_worker: Start, connections: Path, model_server: MisbehavingServer
 ) -> None:
-    model_server.order((401, {"error": {"message": f"Not a key: {KEY}"}}), "cut", 500)
+    model_server.order((401, {"error": {"message": f"Not a key: {KEY}"}}), "cut", (400, {"error": {"message": KEY}}))
     service.add(5, custom_id="a", method="POST", url="/v1/chat/completions", body={"model": "m", "messages": []})
     process = start_worker("--connections", str(connections), "--log-level", "DEBUG", "--concurrency", "1")
     service.wait_until_finished()
     process.send_signal(signal.SIGTERM)
     _, output = process.communicate(timeout=LIMIT_SECONDS)
-    assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 5
+    assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 7
     assert "worker_started" in output
     assert KEY not in output
     assert KEY not in str(service.calls)
     assert "[hidden]" in str(service.calls["report"])
+    assert "[hidden]" in str(service.calls["connections"])
 
 
 def test_the_file_in_the_working_folder_is_taken_by_itself(connections: Path) -> None:
