@@ -34,9 +34,9 @@ class Handlers:
         self._analyze = {name: found[name] for name in found if not only or name.partition("/")[0] in only}
         self.circuits = Circuits(self._analyze)
 
-    def can(self, saturated: Collection[str] = ()) -> list[str]:
-        """Say which tasks to lease: none of the connections that are `saturated`."""
-        return self.circuits.can(self._stage is not None and "STAGE" not in saturated, saturated)
+    def can(self) -> list[str]:
+        """Say which tasks to lease."""
+        return self.circuits.can(stages=self._stage is not None)
 
     def find(self, task: Task) -> Handler:
         """Find the handler of a task. Raises TaskFailed, not retryable, when there is none."""

@@ -73,26 +73,28 @@ class HeldLeases:
         free = self._max_running + self._max_waiting - held + blocked
         return max(min(free, self._max_answers - held - len(self._answered)), 0)
 
-    def saturated(self) -> set[str]:
-        """Name the connections of which no task is to be leased now: other connections need the threads."""
-        with self._changed:
-            return self._saturated()
-
     def wait_for_capacity(self, timeout_seconds: float) -> bool:
         """Wait until there is capacity; return False after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: self._capacity() > 0, timeout_seconds)
 
     def add(self, leases: Iterable[Lease]) -> list[Lease]:
-        """Add waiting tasks, probes before all others. After `close` it adds none and returns them all."""
+        """Add waiting tasks, probes before all others, and return those that are to be released.
+
+        These are all after `close`, and those of connections of which enough tasks wait already.
+        """
         with self._changed:
             if self._closed:
                 return list(leases)
+            saturated, surplus = self._saturated(), []
             for lease in leases:
                 self._shares.came(lease.connection)
+                if lease.connection in saturated and not lease.task.is_probe:
+                    surplus.append(lease)
+                    continue
                 (self._waiting.appendleft if lease.task.is_probe else self._waiting.append)(lease)
             self._changed.notify_all()
-            return []
+            return surplus
 
     def start_next(self) -> Lease | None:
         """Mark the next waiting task as running and return it, or None. A task whose lease expired is passed over."""

@@ -59,9 +59,10 @@ class LeaseLoop:
             except Unavailable:
                 return
             taken = [lease for lease in leases if self._handlers.circuits.takes(lease.task)]
-            self._release([*set(leases).difference(taken), *self._held.add(taken)])
+            returned = [*set(leases).difference(taken), *self._held.add(taken)]
+            self._release(returned)
             self._runner.start_tasks()
-            if not taken:
+            if len(returned) == len(leases):
                 self._stopping.wait(max(PAUSE_SECONDS - (time.monotonic() - began_at), 0.0))
 
     def _lease(self) -> list[Lease]:
@@ -72,7 +73,7 @@ class LeaseLoop:
             self._wait_seconds,
             options.lease_seconds,
             options.batch_id,
-            self._handlers.can(self._held.saturated()),
+            self._handlers.can(),
         )
         now = time.monotonic()  # the service granted the leases at the end of its wait, so they begin now
         try:

@@ -128,14 +128,7 @@ PROMPT_ROWS = [
     again("an error alone", {"error": PROVIDER, "user_id": "user_1"}),
     again("a rate limit in a 200", Reply({"error": RATE}, headers={"Retry-After": "0"})),
     again("a rate limit in a 200 as text", Reply({"error": {**RATE, "code": "429"}}, headers={"Retry-After": "0"})),
-    failed(
-        "always a rate limit in a 200",
-        Reply({"error": RATE}, headers={"Retry-After": "0"}),
-        "rate_limited",
-        "429: Rate limit exceeded",
-        calls=3,
-        usage=NOTHING_USED,
-    ),
+    again("a rate limit in a 200 for a while", *[Reply({"error": RATE}, headers={"Retry-After": "0"})] * 5),
     failed(
         "a status in words",
         {"error": {"message": "Bad max_tokens.", "code": "422"}},

@@ -1,7 +1,8 @@
 """The calls of a connection: how many are under way, and what a failed one means for its task and for the circuit.
 
 1. Before the first success at most four calls are under way. After a 429 it is one, and one more for each success.
-2. A 429 is nobody's failure: the task calls again. After three in a row without a success the circuit is closed.
+2. A 429 is nobody's failure at first: the task calls again. After three in a row without a success the circuit is
+   closed.
 3. Any other failure that may be the connection's (evidence.py) waits until the next calls have ended. A task whose
    call is the only one under way calls once more after a second.
 4. If the connection is at fault, the circuit is closed, and the tasks that failed or wait are released unharmed.
@@ -87,6 +88,8 @@ class Calls:
             if call.is_probe:
                 self._probe_failed(call, failure)
             if self._is_slow(failure):
+                if self._evidence.slowed(call):
+                    raise failure
                 self._slow_down(call, failure)
                 self._circuit.require_open(task, call.model)
                 return

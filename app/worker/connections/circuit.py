@@ -61,12 +61,10 @@ class Circuit:
 
     @property
     def is_offered(self) -> bool:
-        """Whether to lease tasks of the connection. The service withholds them once it knows that it is closed."""
+        """Whether to lease tasks of the connection. The service itself withholds them while it has it closed."""
         with self.changed:
             closure = self._closures.get(None)
-            if closure and closure.is_disputed:
-                return self._may_try([closure])
-            return closure is None or self._is_settled(self.clock())
+            return closure is None or not closure.is_disputed or self._may_try([closure])
 
     def takes(self, task: Task, model: str) -> bool:
         """Whether a task that was leased just now may be started. It may become the probe."""

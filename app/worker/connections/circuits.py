@@ -1,6 +1,6 @@
 """The circuits of a worker by the names of their connections, and what the worker can do, for a lease request."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,13 +30,12 @@ class Circuits:
         """List the circuits, each once."""
         return list(dict.fromkeys(self._by_name.values()))
 
-    def can(self, stages: bool, saturated: Collection[str] = ()) -> list[str]:
+    def can(self, stages: bool) -> list[str]:
         """Say what to lease, in the forms of the API: `stage`, `openai/*`, `openai/gpt`, `jsonl:/v1/embeddings`."""
         names = [STAGE] if stages else []
         offered = {circuit for circuit in self.all() if circuit.is_offered}
         for name, handler in self._handlers.items():
-            connection = name.partition("/")[0]
-            if self._by_name[connection] in offered and connection not in saturated:
+            if self._by_name[name.partition("/")[0]] in offered:
                 names += _forms_of(name, handler)
         return names
 

@@ -4,7 +4,8 @@
 2. Failures of two tasks that no success disproves are the connection's (of a denial: of five tasks, or of two before
    the first success).
 3. A failure that the server itself declares to be the connection's (401, a long Retry-After) is the connection's.
-4. A task that failed here three times, with a success of others since the first time, has failed by itself.
+4. A task that failed here three times, with a success of others since the first time, has failed by itself. So has a
+   task that was refused by a 429 eight times: perhaps it is too large for the limit of a minute.
 """
 
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from app.worker.connections.call_failed import CallFailed, ErrorClass
 
 MOST_TASKS = 10_000  # whose failures are remembered
 OWN_AFTER = 3  # failures of one task
+OWN_AFTER_429 = 8
 OWN_AFTER_PROBES = 8  # failures of one task as a probe, while no other task is called
 LONGEST_PAUSE_SECONDS = 10.0  # a longer Retry-After closes the connection
 OUTAGE_TASKS, DENIED_TASKS, DENIED_TASKS_AT_FIRST = 2, 5, 2
@@ -42,11 +44,12 @@ class Call:
 
 @dataclass
 class Past:
-    """The failures of one task: the number of the first call that failed, how many there were, and as probes."""
+    """The failures of one task: the number of the first call that failed, how many there were, as probes, and 429s."""
 
     first: int
     times: int = 0
     probes: int = 0
+    slowed: int = 0
 
 
 class Evidence:
@@ -90,6 +93,12 @@ class Evidence:
             return self._judge_denial(alike, is_alone)
         return Verdict.CONNECTION if alike >= OUTAGE_TASKS or call.is_repeat else Verdict.UNDECIDED
 
+    def slowed(self, call: Call) -> bool:
+        """Note a 429; return whether it is the task's own failure."""
+        past = self._past_of(call)
+        past.slowed += 1
+        return past.slowed >= OWN_AFTER_429 and self._disproves(past.first)
+
     def judge_probe(self, call: Call, failure: CallFailed) -> Verdict:
         """Judge the failure of a probe, while the connection is closed."""
         past = self._remember(call)
@@ -109,8 +118,12 @@ class Evidence:
         return self.newest_success > number
 
     def _remember(self, call: Call) -> Past:
-        past = self._past.setdefault(call.task, Past(call.number))
+        past = self._past_of(call)
         past.times += 1
+        return past
+
+    def _past_of(self, call: Call) -> Past:
+        past = self._past.setdefault(call.task, Past(call.number))
         self._past.move_to_end(call.task)
         if len(self._past) > MOST_TASKS:
             self._past.popitem(last=False)

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from app.worker.connections.call_failed import CallFailed, ErrorClass
-from app.worker.connections.evidence import DENIED_TASKS, OWN_AFTER, OWN_AFTER_PROBES, Call, Evidence, Verdict
+from app.worker.connections.evidence import (
+    DENIED_TASKS,
+    OWN_AFTER,
+    OWN_AFTER_429,
+    OWN_AFTER_PROBES,
+    Call,
+    Evidence,
+    Verdict,
+)
 
 TASK, CONNECTION, UNDECIDED = Verdict
 OUTAGE, ACCESS = ErrorClass.OUTAGE, ErrorClass.ACCESS
@@ -66,6 +74,14 @@ def test_the_only_task_fails_by_itself_after_many_probes(evidence: Evidence, was
         for number in range(OWN_AFTER_PROBES)
     ]
     assert verdicts == [CONNECTION] * (OWN_AFTER_PROBES - 1) + [last]
+
+
+def test_a_task_that_is_always_too_fast_while_others_succeed_fails_by_itself(evidence: Evidence) -> None:
+    assert not any(evidence.slowed(call("a", number)) for number in range(OWN_AFTER_429))  # alone it never counts
+    evidence.succeeded(call("b", 100))
+    assert evidence.slowed(call("a", 101))
+    evidence.succeeded(call("a", 102))
+    assert not evidence.slowed(call("a", 103))
 
 
 @pytest.mark.parametrize("kinds", [{"is_certain": True}, {"wait_seconds": 10.1}])
