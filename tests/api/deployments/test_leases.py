@@ -1,4 +1,4 @@
-"""Leases through PgBouncer."""
+"""Leases on other deployments of PostgreSQL."""
 
 from tests.api.test_heartbeat_and_release import TestHeartbeat, TestRelease  # noqa: F401
 from tests.api.test_lease import (  # noqa: F401

@@ -1,4 +1,4 @@
-"""Actions through PgBouncer, and those that meet a locked batch."""
+"""Actions on other deployments of PostgreSQL, and those that meet a locked batch."""
 
 from tests.api.test_action import TestDone, TestIfMatch, TestRefused  # noqa: F401
 from tests.api.test_requests import (  # noqa: F401

@@ -1,4 +1,4 @@
-"""Reports through PgBouncer."""
+"""Reports on other deployments of PostgreSQL."""
 
 from tests.api.test_complete_and_fail import TestComplete, TestFail  # noqa: F401
 from tests.api.test_report import (  # noqa: F401
