@@ -41,6 +41,7 @@ from config import Config
 STATEMENT_TIMEOUT_MS = 30_000
 SQLITE_WAIT_SECONDS = 5
 LOCK_FAILURES = ("55P03", "40P01", "40001")  # lock not available, deadlock, serialization failure
+DISK_FULL = "53100"
 T = TypeVar("T")
 
 # PostgreSQL does not allow two CHECKs with the same name in a schema: constraints are named after their tables.
@@ -213,11 +214,17 @@ def translated_errors() -> Iterator[None]:
             raise Locked("Another transaction holds the lock.") from error
         if read_only.is_read_only(error):
             raise Unavailable(read_only.DETAIL) from error
+        if _disk_is_full(error):
+            raise Unavailable("The disk of the database is full.") from error
         if "database is locked" in str(error.orig):  # SQLite allows one writer at a time
             raise Busy("Another transaction locked the database for too long.") from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise Unavailable("The database does not answer.") from error
         raise
+
+
+def _disk_is_full(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) == DISK_FULL or "database or disk is full" in str(error.orig)
 
 
 def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from app.models import Task
-from app.services import Services
+from app.services import Services, build
 from app.services.input import edits
 from app.services.upkeep import samples
 from app.services.upkeep.leadership import leadership
 from app.services.upkeep.sweeper import Sweeper
+from config import Config
 from tests.services import stories
 from tests.services.stories import act, bring, lease, snapshot, trail, view
 from tests.support.waiting import LIMIT_SECONDS, wait_until
@@ -164,6 +166,23 @@ def test_another_leads_when_the_leader_dies(services: Services, database_url: st
         leader.wait(LIMIT_SECONDS)
         leader.stdout.close()
         mine.give_up()
+
+
+def test_it_leads_again_when_its_session_was_ended(postgres_url: str) -> None:
+    """As PostgreSQL does with a transaction that was idle for too long, because a pass took long."""
+    services = build(Config(database_url=postgres_url))
+    leader = leadership(services.engine)
+    assert leader.held()
+    with psycopg2.connect(postgres_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE locktype = 'advisory' AND datname = current_database()"
+        )
+    connection.close()
+    assert not leader.held()
+    assert leader.held()
+    leader.give_up()
+    services.engine.dispose()
 
 
 def test_two_who_sweep_at_once_do_no_harm(services: Services, another: Callable[..., Services]) -> None:
