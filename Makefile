@@ -9,7 +9,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak check bench screenshots clean
+.PHONY: help run demo test soak edges check bench screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARG
 
 soak: $(DEV_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
 	@SOAK=1 exec $(PY) -m pytest -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
+
+edges: $(DEV_STAMP) ## try outages, full disks and hostile callers at full length (ARGS="--help")
+	@exec $(PY) -m bench.edges $(ARGS)
 
 # The tests start hundreds of processes, each of which would compile the program again.
 test soak: export PYTHONDONTWRITEBYTECODE :=
