@@ -119,6 +119,7 @@ def test_two_servers_share_one_database(start_server, shared_servers: SharedServ
         made = http.post(f"{first.url}/api/batches", json={"name": "shared"}, timeout=LIMIT_SECONDS).json()
         seen = http.get(f"{second.url}/api/batches/{made['id']}", timeout=LIMIT_SECONDS).json()
     assert seen.pop("usage")["cost"] == made.pop("usage")["cost"] == 0  # GET adds the sums of each model and prompt
+    assert seen.pop("waiting_for") == []  # GET adds what its tasks wait for
     assert seen == made
 
 
@@ -154,7 +155,7 @@ def test_open_streams_and_waiting_workers_do_not_hold_the_stop(live_server: Live
         assert next(lines)
         assert live_server.stop() == 0
         lease = waiting.getresponse()
-        assert (lease.status, json.loads(lease.read())) == (200, {"tasks": []})
+        assert (lease.status, json.loads(lease.read())) == (200, {"tasks": [], "closed": [], "probe": []})
         assert all(not line.startswith(b"event: change") for line in lines)
 
 

@@ -116,11 +116,15 @@ def test_ready_made_lines_and_a_model_that_nobody_has(server: LiveServer, start:
         batch.ask("stage")
         batch.reach("STAGED")
         batch.ask("run")
-        batch.reach("COMPLETED")
+        wait_until(lambda: batch.show()["progress"]["analysis"]["completed"] == 4)
+        shown = batch.show()
         results = {line["custom_id"]: line for line in batch.results()}
-    assert results["c0"]["error"]["code"] == "no_handler"
-    assert "'gpt'" in results["c0"]["error"]["message"]
-    assert results["c0"]["attempt"] == 1
+        tasks = {task["custom_id"]: task for task in batch.list_all("tasks")}
+    assert (shown["state"], shown["progress"]["analysis"]["queued"]) == ("ANALYZING", 1)
+    assert [(each["model"], each["reason"]) for each in shown["waiting_for"]] == [
+        ("gpt", "no present worker can do it")
+    ]
+    assert (tasks["c0"]["status"], tasks["c0"]["attempt"]) == ("QUEUED", 0)
     assert results["c1"]["result"]["usage"]["input_tokens"] == 4
 
 
@@ -356,9 +360,12 @@ def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
 @one_database
 def test_a_demo_that_fails_says_why(server: LiveServer, start: Start) -> None:
     models = [{"connection": "nowhere", "model": "m"}]
-    start(server, "-m", "app.worker")
+    start(server, "-m", "app.worker", "--handler", "nowhere=tests.worker.sample_handlers:fails")
+    options = {"max_attempts": 1}
     with server.session() as http:
-        Batch(server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models)
+        Batch(
+            server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=models, options=options
+        )
     code, output = shown(server)
     assert code == 1
     assert "all_tasks_failed" in output
