@@ -20,7 +20,7 @@ MODELS = [{"connection": "lab", "model": "small"}, {"connection": "lab", "model"
 EACH = len(PROMPTS) * len(MODELS)
 OPTIONS = {"on_unreadable": "skip", "lease_seconds": 5, "max_attempts": 20}
 WORKER = ("--concurrency", "8", "--prefetch", "2", "--document-seconds", "3", "--document-memory-mib", "512")
-STORM = 12
+STORM = 6  # the circuit closes at the third in a row; each further one is a probe, after a wait that doubles
 SLOW = {"type": "delay", "seconds": 3, "times": 4}  # so that something is in flight when somebody is killed
 
 
