@@ -6,6 +6,8 @@ from gunicorn.workers.base import Worker
 
 from app.server.buffered_server import BufferedServer
 
+MULTIPART_BYTES = 64 * 1024  # of a multipart body, beside a file of the largest size
+
 
 class WaitressWorker(Worker):  # type: ignore[misc]
     """gunicorn's worker of this name: `worker_class`."""
@@ -18,7 +20,7 @@ class WaitressWorker(Worker):  # type: ignore[misc]
             self.sockets[0].sock,
             config.threads,
             self.cfg.keepalive,
-            max(config.max_body_bytes, config.max_jsonl_bytes),
+            max(config.max_body_bytes, config.max_jsonl_bytes) + MULTIPART_BYTES,
         )
         while self.alive and self.ppid == os.getppid():
             self.notify()

@@ -13,6 +13,8 @@ from app.services.access.throttle import Throttle
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
 from app.services.clock import Clock
+from app.services.file.files import Files
+from app.services.file.uploads import Uploads
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -33,6 +35,8 @@ class Services:
     queue: TaskQueue
     reads: Reads
     run_report: RunReport
+    files: Files
+    uploads: Uploads
     tokens: TokenStore
     sessions: Sessions
     sign_in_links: SignInLinks
@@ -58,6 +62,8 @@ def build(config: Config) -> Services:
         queue=queue,
         reads=Reads.on(engine, sightings),
         run_report=RunReport(engine),
+        files=Files(engine),
+        uploads=Uploads(engine),
         tokens=tokens,
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),

@@ -95,7 +95,7 @@ def test_every_metric_is_there() -> None:
 def logged_events() -> set[str]:
     """The first words of every log line that the service itself writes (the embedded worker's are sentences)."""
     found: set[str] = set()
-    for folder in ("api", "services", "ui", "web"):
+    for folder in ("api", "services", "ui", "v1", "web"):
         for source in Path(ROOT, "app", folder).rglob("*.py"):
             found |= set(re.findall(r'log\.(?:info|warning|error|exception)\(\s*"(\w+)"', source.read_text()))
     return found

@@ -26,6 +26,7 @@ from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.connection import circuits
+from app.services.file.purge import purge
 from app.services.queue import expiry, worker_sightings
 from app.services.upkeep import old_runs, samples, space
 from app.services.upkeep.deletions import Deletions
@@ -173,6 +174,7 @@ class Sweeper:
             for forget in _TERMS:
                 self._attempt(partial(self._forget, forget))
             self._attempt(self._begin_deletions)
+            self._attempt(self._delete_files)
 
     def _forget(self, forget: Callable[[Connection], object]) -> None:
         with transaction(self._engine) as connection:
@@ -184,6 +186,9 @@ class Sweeper:
         if self._purge_after is not None:
             for batch in self._purge.due(self._purge_after):
                 self._attempt(partial(self._begin_purge, batch.id))
+
+    def _delete_files(self) -> None:
+        purge(self._engine)
 
     def _begin_old_runs(self, batch_id: int) -> None:
         old_runs.begin(self._batches, batch_id)
