@@ -12,6 +12,7 @@ MOST_PART_BYTES = 64 * 1024 * 1024
 MOST_PARTS = 10_000
 
 FILE, UPLOAD, PART = "file-", "upload_", "part_"  # what an id begins with
+RESULTS = "file-results-"  # and that of the answers that a batch has so far
 
 
 class Purpose(StrEnum):

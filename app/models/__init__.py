@@ -7,6 +7,7 @@ from app.models.batch import Batch, Document, Model, Prompt, ReadyTarget, ReadyT
 from app.models.connection import IS_CLOSED, Circuit
 from app.models.deletion import WHOLE_BATCH, Deletion
 from app.models.file import File, FileChunk, FilePart, Upload
+from app.models.file_batch import FileBatch
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
@@ -25,6 +26,7 @@ __all__ = [
     "Deletion",
     "Document",
     "File",
+    "FileBatch",
     "FileChunk",
     "FilePart",
     "IdempotencyKey",

@@ -15,6 +15,7 @@ from app.services.batch.batch_service import BatchService
 from app.services.clock import Clock
 from app.services.file.files import Files
 from app.services.file.uploads import Uploads
+from app.services.file_batch.file_batches import FileBatches
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -37,6 +38,7 @@ class Services:
     run_report: RunReport
     files: Files
     uploads: Uploads
+    file_batches: FileBatches
     tokens: TokenStore
     sessions: Sessions
     sign_in_links: SignInLinks
@@ -64,6 +66,7 @@ def build(config: Config) -> Services:
         run_report=RunReport(engine),
         files=Files(engine),
         uploads=Uploads(engine),
+        file_batches=FileBatches(engine, batches),
         tokens=tokens,
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),

@@ -5,10 +5,10 @@ The same services as the JSON API; another vocabulary, and OpenAI's own form of 
 
 from flask import Flask
 
-from app.v1 import files, unknown, uploads
+from app.v1 import batches, files, unknown, uploads
 from app.v1.errors import answer_errors
 
-_MODULES = (files, uploads, unknown)
+_MODULES = (files, uploads, batches, unknown)
 
 for each in _MODULES:
     answer_errors(each.routes)

@@ -1,23 +1,24 @@
 """Files: upload, list, show, download, delete."""
 
+from contextlib import closing
+
 from flask import Blueprint, Response, current_app, request
 
 from app.domain.documents import usable_name
-from app.domain.files import FILE, number_of
+from app.domain.files import FILE, RESULTS, number_of
 from app.domain.roles import OPERATORS, READERS
 from app.services.file.files import NewFile
 from app.v1.access import current_caller
+from app.v1.answers_so_far import answers_so_far
 from app.v1.calls import answer, call
 from app.v1.errors import wrong
 from app.v1.fields import lifetime, purpose, whole
 from app.v1.multipart import Form, read_form
 from app.v1.objects import file_object, list_object
-from app.web.downloads import download
+from app.v1.octets import octets
 from app.web.services import services
 
 MOST_LISTED = 10_000
-SMALL_BYTES = 1024 * 1024  # such a file is sent at once, and takes none of the places for downloads
-OCTETS = "application/octet-stream"
 ORDERS = ("asc", "desc")
 ONE = "/v1/files/<file_id>"
 
@@ -48,21 +49,20 @@ def index() -> Response:
 @call(routes, "GET", ONE, READERS)
 def show(file_id: str) -> Response:
     """Show a file."""
+    if file_id.startswith(RESULTS):
+        with closing(answers_so_far(file_id)) as answers:
+            return answer(answers.file_object())
     return answer(file_object(services().files.show(file_id)))
 
 
 @call(routes, "GET", f"{ONE}/content", READERS)
 def content(file_id: str) -> Response:
     """Send the bytes of a file."""
+    if file_id.startswith(RESULTS):
+        return answers_so_far(file_id).download()
     stored = services().files.show(file_id)
     pieces = services().files.content(stored)
-    if stored.size_bytes <= SMALL_BYTES:
-        response = Response(b"".join(pieces), content_type=OCTETS)
-    else:
-        response = download(pieces, OCTETS)
-    response.headers["Content-Length"] = str(stored.size_bytes)  # an answer that ends before it is an error
-    response.headers["Content-Disposition"] = "attachment"
-    return response
+    return octets(pieces, stored.size_bytes)
 
 
 @call(routes, "DELETE", ONE, OPERATORS)

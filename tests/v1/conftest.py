@@ -5,8 +5,10 @@ from contextlib import ExitStack
 
 import openai
 import pytest
+from openai.types import Batch
 
 from tests.support.server import Shared, SharedServers
+from tests.v1.hands import Hands
 
 Sdk = Callable[..., openai.OpenAI]
 
@@ -34,3 +36,10 @@ def sdk(shared: Shared) -> Iterator[Sdk]:
 @pytest.fixture
 def client(sdk: Sdk) -> openai.OpenAI:
     return sdk()
+
+
+@pytest.fixture
+def hands(shared: Shared) -> Iterator[Callable[[Batch], Hands]]:
+    """Make a worker that is moved by hand, for a batch."""
+    with shared.server.session("worker") as http:
+        yield lambda batch: Hands(shared.server, http, batch)

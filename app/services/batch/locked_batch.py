@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.domain import failures, transitions
+from app.domain import deadlines, failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
 from app.domain.leases import TaskKind, TaskStatus
@@ -128,11 +128,15 @@ class LockedBatch:
     ) -> None:
         """Move the batch along a transition: run, times and failure follow from the state; `columns` are added."""
         target = transition.target
-        values: dict[str, Any] = {**columns, "state": target}
+        values: dict[str, Any] = {
+            **deadlines.columns_on_entry(self.batch, target, self.now),
+            **columns,
+            "state": target,
+        }
         if target in transitions.CLEARS_OUTCOME:
             values |= dict.fromkeys(_OUTCOME)
         if target in transitions.BEGINS_RUN:
-            values["run"] = self.batch.run + 1
+            values |= {"run": self.batch.run + 1, "bad_line_count": 0}
         entry_time = transitions.ENTRY_TIMES.get(target)
         if entry_time and getattr(self.batch, entry_time) is None:
             values[entry_time] = self.now

@@ -8,19 +8,25 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, or_, select,
 
 from app import db
 from app.db import reading, transaction
-from app.models import File, FileChunk, FilePart, Upload
+from app.models import File, FileBatch, FileChunk, FilePart, Upload
 
 ABANDONED = timedelta(hours=24)  # a file that is not finished by then was given up by its process
 SLICE = 16  # chunks deleted by one transaction
 SECONDS = 1.0  # the share of a pass of the sweeper
 
-_files, _uploads = db.table_of(File), db.table_of(Upload)
+_files, _uploads, _file_batches = db.table_of(File), db.table_of(Upload), db.table_of(FileBatch)
 _parts, _chunks = db.table_of(FilePart), db.table_of(FileChunk)
 _now = bindparam("now", type_=db.UtcTime)
+_is_input = (  # of a batch that has not ended: its lines may be unread
+    select(_file_batches.c.batch_id)
+    .where(_file_batches.c.file_id == _files.c.id, _file_batches.c.settled_at.is_(None))
+    .exists()
+)
 _FILES = (
     select(_files.c.id)
     .where(
         _files.c.purged_at.is_(None),
+        ~_is_input,
         or_(
             _files.c.deleted_at.is_not(None),
             _files.c.expires_at <= _now,
