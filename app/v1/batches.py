@@ -103,8 +103,9 @@ def resume(batch_id: str) -> Response:
 
 @call(routes, "POST", f"{ONE}/retry", OPERATORS)
 def retry(batch_id: str) -> Response:
-    """Begin a new run for the lines that have no answer."""
-    _known(batch_id)
+    """Begin a new run for the lines that have no answer; not before the files of this run are made."""
+    if (status := _known(batch_id).status) not in FINAL:
+        raise ApiError(HTTPStatus.CONFLICT, f"Cannot retry a batch with status '{status}'.", headers=NEVER_AGAIN)
     return _decided(*services().file_batches.retry(batch_id, _order(_reason())))
 
 

@@ -64,10 +64,13 @@ class LockedBatch:
     def view(self) -> BatchView:
         return batch_view(self.batch, self.facts)
 
-    def answer(self, action: str, order: Order) -> Answer:
-        """Decide an action and carry it out. A refusal is an answer too, and has changed nothing."""
+    def answer(self, action: str, order: Order, raise_events: bool = True) -> Answer:
+        """Decide an action and carry it out. A refusal is an answer too, and has changed nothing.
+
+        Without `raise_events`, the caller requests another action before the events that this one causes.
+        """
         try:
-            return self._carry_out(action, order)
+            return self._carry_out(action, order, raise_events)
         except Refusal as refusal:
             return refused(refusal, self.batch, self.facts)
 
@@ -101,7 +104,7 @@ class LockedBatch:
         """Read the counts again, after tasks were written."""
         self.counts = batch_lock.count(self._connection, self.batch.id)
 
-    def _carry_out(self, action: str, order: Order) -> Answer:
+    def _carry_out(self, action: str, order: Order, raise_events: bool) -> Answer:
         check_version(order, self.batch)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
@@ -115,7 +118,8 @@ class LockedBatch:
             self._begin_run()
         if self._any_circuit_closed and decided.state in transitions.LEASES_IN[TaskKind.ANALYZE]:
             circuits.try_now(self._connection, before.id, self.now)
-        self.raise_due_events(order)
+        if raise_events:
+            self.raise_due_events(order)
         return accepted(action, before, decided, self.batch, self.facts)
 
     def _enter(

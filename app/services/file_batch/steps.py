@@ -79,7 +79,9 @@ def advance(batches: BatchService, batch_id: int) -> None:
         mine = _file_batches.c.batch_id == batch_id
         wanted = decision.connection.execute(select(_file_batches).where(mine).with_for_update()).one()
         if wanted.run_wanted and locked.batch.state in RUN.sources:
-            locked.answer("run", Order(wanted.actor, wanted.role, wanted.request_id))
+            # Where `cancel` follows, the run has no time to end by itself: all its answers may be reused ones.
+            order = Order(wanted.actor, wanted.role, wanted.request_id)
+            locked.answer("run", order, raise_events=not wanted.cancel_wanted)
             decision.connection.execute(update(_file_batches).where(mine).values(run_wanted=False))
         if wanted.cancel_wanted and locked.batch.state in CANCEL.sources:
             locked.answer("cancel", Order(wanted.cancel_actor, wanted.cancel_role, wanted.cancel_request_id))
