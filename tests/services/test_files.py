@@ -78,7 +78,7 @@ def test_a_file_that_was_given_up_is_deleted(services: Services) -> None:
 
 
 def test_the_bytes_of_a_deleted_file_go_and_no_others(services: Services) -> None:
-    kept, gone = store(services, b"kept"), store(services, b"g" * 20 * CHUNK_BYTES)
+    kept, gone = store(services, b"kept"), store(services, b"g" * 70 * CHUNK_BYTES)
     services.files.delete(f"file-{gone.id}")
     purge.purge(services.engine)
     assert left(services) == (1, 1)

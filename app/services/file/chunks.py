@@ -1,4 +1,4 @@
-"""The bytes of files: written as they come and read as they are sent, a few megabytes in memory."""
+"""The bytes of files: written as they come and read as they are sent, a megabyte in memory."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -10,8 +10,8 @@ from app.db import reading, transaction
 from app.errors import TooLarge
 from app.models import FileChunk, FilePart
 
-CHUNK_BYTES = 1024 * 1024
-TOGETHER_BYTES = 4 * CHUNK_BYTES  # written by one transaction
+CHUNK_BYTES = 256 * 1024
+TOGETHER_BYTES = 4 * CHUNK_BYTES  # written by one transaction; the driver makes several copies of them
 _chunks = db.table_of(FileChunk)
 _PARTS = select(FilePart.id).where(FilePart.file_id == bindparam("file_id")).order_by(FilePart.number)
 _CHUNK = select(_chunks.c.data).where(
@@ -20,7 +20,7 @@ _CHUNK = select(_chunks.c.data).where(
 
 
 class PartWriter:
-    """Writes the bytes of one part, a few megabytes a transaction. Call `flush` after the last byte."""
+    """Writes the bytes of one part, a megabyte a transaction. Call `flush` after the last byte."""
 
     def __init__(self, engine: Engine, part_id: int, most_bytes: int | None = None) -> None:
         self.part_id = part_id

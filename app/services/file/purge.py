@@ -11,7 +11,7 @@ from app.db import reading, transaction
 from app.models import File, FileBatch, FileChunk, FilePart, Upload
 
 ABANDONED = timedelta(hours=24)  # a file that is not finished by then was given up by its process
-SLICE = 16  # chunks deleted by one transaction
+SLICE = 64  # chunks deleted by one transaction
 SECONDS = 1.0  # the share of a pass of the sweeper
 
 _files, _uploads, _file_batches = db.table_of(File), db.table_of(Upload), db.table_of(FileBatch)
