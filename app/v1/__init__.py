@@ -5,10 +5,10 @@ The same services as the JSON API; another vocabulary, and OpenAI's own form of 
 
 from flask import Flask
 
-from app.v1 import batches, files, unknown, uploads
+from app.v1 import batches, files, models, unknown, uploads
 from app.v1.errors import answer_errors
 
-_MODULES = (files, uploads, batches, unknown)
+_MODULES = (files, uploads, batches, models, unknown)
 
 for each in _MODULES:
     answer_errors(each.routes)
