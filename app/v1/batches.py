@@ -9,7 +9,6 @@ from flask import Blueprint, Response, g, request
 
 from app.domain.answer.endpoints import ENDPOINTS, endpoint_of
 from app.domain.file_batches import FINAL, Status, number_of, window_seconds
-from app.domain.ids import plain_number
 from app.domain.roles import OPERATORS, READERS
 from app.errors import NotFound
 from app.services.batch.orders import Answer, Order
@@ -21,11 +20,11 @@ from app.v1.batch_object import batch_object
 from app.v1.calls import answer, call
 from app.v1.errors import ApiError, wrong
 from app.v1.objects import list_object
+from app.v1.repeated_calls import is_repeated
 from app.web.services import services
 
 MOST_LISTED, LISTED = 100, 20
 LONGEST_ID = 100
-RETRIES = "x-stainless-retry-count"  # how often the client has repeated this call; 0 or absent: not yet
 KEY = "Idempotency-Key"
 REPEATED_WITHIN = timedelta(minutes=10)
 KEY_KEPT = timedelta(hours=24)
@@ -154,4 +153,4 @@ def _fingerprint() -> str:
 def _repeats_within() -> timedelta | None:
     if request.headers.get(KEY):
         return KEY_KEPT
-    return REPEATED_WITHIN if plain_number(request.headers.get(RETRIES, "")) else None
+    return REPEATED_WITHIN if is_repeated() else None

@@ -12,6 +12,7 @@ from app.v1.calls import answer, call
 from app.v1.errors import missing, wrong
 from app.v1.multipart import read_form
 from app.v1.objects import part_object, upload_object
+from app.v1.repeated_calls import is_repeated
 from app.web.services import services
 
 ONE = "/v1/uploads/<upload_id>"
@@ -44,7 +45,9 @@ def add_part(upload_id: str) -> Response:
 
 @call(routes, "POST", f"{ONE}/complete", OPERATORS)
 def complete(upload_id: str) -> Response:
-    """Make a file of the parts."""
+    """Make a file of the parts. A client that has seen no answer repeats the call, and gets the same file."""
+    if is_repeated() and (completed := services().uploads.completed(upload_id)):
+        return answer(upload_object(completed))
     given = fields.body()
     parts = given.get("part_ids")
     if parts is None:

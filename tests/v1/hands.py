@@ -27,6 +27,11 @@ class Hands:
         body = {"status_code": 200, "request_id": f"req-{task['id']}", "body": {"choices": [], "n": task["id"]}}
         self._report(task, outcome="completed", result={**body, **result})
 
+    def complete_late(self, task: dict[str, Any]) -> None:
+        """Report an answer that does not count any more."""
+        result = {"status_code": 200, "request_id": "late", "body": {"choices": []}}
+        assert self._verdict(task, outcome="completed", result=result)["status"] == 409
+
     def fail(self, task: dict[str, Any], **more: Any) -> None:
         error = {"code": "request_refused", "message": "no"}
         self._report(task, outcome="failed", **{"retryable": False, "error": error, **more})
@@ -40,9 +45,13 @@ class Hands:
                 self.complete(task)
 
     def _report(self, task: dict[str, Any], **report: Any) -> None:
+        verdict = self._verdict(task, **report)
+        assert verdict["status"] == 200, verdict
+
+    def _verdict(self, task: dict[str, Any], **report: Any) -> dict[str, Any]:
         report |= {"task_id": task["id"], "lease_token": task["lease_token"]}
         (verdict,) = self._call("report", {"reports": [report]})["reports"]
-        assert verdict["status"] == 200, verdict
+        return dict(verdict)
 
     def _call(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self._http.post(f"{self._url}/{what}", json=body, timeout=LIMIT_SECONDS)

@@ -53,6 +53,15 @@ def test_a_second_call_on_purpose_makes_a_second_batch(through: openai.OpenAI, p
     assert batches_of(through, file_id) == made[::-1]
 
 
+def test_a_lost_answer_to_the_completion_of_an_upload(through: openai.OpenAI, proxy: LossyProxy) -> None:
+    upload = through.uploads.create(bytes=2, filename="a", mime_type="text/plain", purpose="batch")
+    part = through.uploads.parts.create(upload.id, data=b"ab")
+    proxy.lose[f"/v1/uploads/{upload.id}/complete"] = 1
+    done = through.uploads.complete(upload.id, part_ids=[part.id])
+    assert done.file is not None
+    assert through.files.content(done.file.id).content == b"ab"
+
+
 def post(shared: Shared, file_id: str, role: str = "operator", window: str = "24h", **headers: str) -> str:
     body = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": window}
     with shared.server.session(role) as http:

@@ -178,6 +178,20 @@ def test_cancelling_and_cancelled(client: openai.OpenAI, shared: Shared, hands: 
     assert audit(shared, made)[-1]["actor"].split()[0] == "operator"
 
 
+def test_a_line_that_is_answered_while_cancelling_is_under_way_no_more(client: openai.OpenAI, hands: MakeHands) -> None:
+    """The answer came too late to count; `retry` uses it, and the line is not paid for again."""
+    made = create(client, *map(line, "ab"))
+    worker = hands(reach(client, made, "in_progress"))
+    (first,) = worker.lease(1)
+    assert client.batches.cancel(made.id).status == "cancelling"
+    worker.complete_late(first)
+    cancelled = reach(client, made, "cancelled")
+    assert {each["error"]["code"] for each in read(client, cancelled.error_file_id)} == {"batch_cancelled"}
+    client.post(f"/batches/{made.id}/retry", cast_to=Batch)
+    reach(client, made, "in_progress")
+    assert [task["payload"]["custom_id"] for task in worker.lease(5)] == ["b"]
+
+
 def test_cancelled_while_validating(client: openai.OpenAI, shared: Shared) -> None:
     """The wish is kept, and takes effect before a line is leased."""
     made = create(client, *map(line, "ab"))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from app import db
 from app.db import reading, transaction
-from app.domain.files import MOST_PART_BYTES, PART, UPLOAD, UPLOAD_SECONDS, Purpose, UploadStatus, number_of
+from app.domain.files import FILE, MOST_PART_BYTES, PART, UPLOAD, UPLOAD_SECONDS, Purpose, UploadStatus, number_of
 from app.domain.roles import SYSTEM
 from app.errors import Invalid, NotFound
 from app.models import FilePart
@@ -124,6 +124,13 @@ class Uploads:
             row = _changed(connection, row.id, status=UploadStatus.COMPLETED, file_id=file_id)
         log.info("file_created", file_id=stored.id, bytes=stored.size_bytes, actor=actor)
         return _upload(row, now, stored)
+
+    def completed(self, ident: str) -> Upload | None:
+        """Show an upload that was completed, and its file; None if it was not, or if the file is gone."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(_uploads).where(_uploads.c.id == number_of(UPLOAD, ident))).one_or_none()
+            stored = files.find(connection, f"{FILE}{row.file_id}") if row is not None else None
+            return None if stored is None else _upload(row, db.now(connection), stored)
 
     def cancel(self, ident: str) -> Upload:
         """Give an upload up; its bytes are deleted later. Raises NotFound, Invalid."""

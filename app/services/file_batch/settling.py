@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, bindparam, exists, select, update
 
 from app import db
 from app.db import reading, transaction
@@ -20,13 +20,20 @@ from app.domain.files import Purpose
 from app.domain.leases import TaskStatus
 from app.domain.transitions import ENDS_OF_RUN
 from app.errors import NotFound
-from app.models import FileBatch
+from app.models import IS_LEASED, FileBatch, LateResult, Task
 from app.services.batch.batch_rows import BatchRecord, look
 from app.services.file import files
 from app.services.file.files import FileDraft, Files, NewFile
 from app.services.file_batch.line_walk import walk
 
 _file_batches = db.table_of(FileBatch)
+_has_reported = exists().where(LateResult.task_id == Task.id, LateResult.lease_token == Task.lease_token)
+# `+ 0` keeps the planner from the index of the run: the leases of all batches are fewer than the tasks of one.
+_UNDER_WAY = (
+    select(Task.id)
+    .where(IS_LEASED, Task.batch_id + 0 == bindparam("of_batch"), Task.run == bindparam("of_run"), ~_has_reported)
+    .limit(1)
+)
 
 
 class Superseded(Exception):
@@ -47,10 +54,17 @@ def settle(engine: Engine, batch_id: int, stopping: threading.Event) -> None:
         with transaction(engine) as connection:
             _record(connection, batch, {"output_file_id": None, "error_file_id": None, "usage": None})
         return
-    if batch.failure_code == failures.CANCELLED and facts.analysis.leased:
+    if batch.failure_code == failures.CANCELLED and facts.analysis.leased and _lines_under_way(engine, batch):
         return
     with suppress(Superseded):
         _make_files(engine, batch, row.output_lifetime_seconds, stopping)
+
+
+def _lines_under_way(engine: Engine, batch: BatchRecord) -> bool:
+    """Whether a worker may still be at work on a line: it holds the lease, and has not reported."""
+    with reading(engine) as connection:
+        values = {"of_batch": batch.id, "of_run": batch.run}
+        return connection.execute(_UNDER_WAY, values).first() is not None
 
 
 def _make_files(engine: Engine, batch: BatchRecord, lifetime_seconds: int | None, stopping: threading.Event) -> None:
