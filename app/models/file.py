@@ -24,9 +24,13 @@ class File(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcTime)
     purged_at: Mapped[datetime | None] = mapped_column(UtcTime)  # its bytes are gone
+    # The run that it was made of: it goes with the answers of that run. No foreign key: see app/models/task.py.
+    batch_id: Mapped[int | None] = mapped_column(BigId)
+    run: Mapped[int | None]
 
     __table_args__ = (
         CheckConstraint(one_of("purpose", Purpose), name="purpose"),
+        Index("ix_files_of_batch", "batch_id", "run"),
         # The files that still have bytes: a list, and the search for those whose bytes are to be deleted.
         Index(
             "ix_files_kept", "id", postgresql_where=text("purged_at IS NULL"), sqlite_where=text("purged_at IS NULL")

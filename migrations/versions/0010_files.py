@@ -70,9 +70,12 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcTime(), nullable=True),
         sa.Column("deleted_at", UtcTime(), nullable=True),
         sa.Column("purged_at", UtcTime(), nullable=True),
+        sa.Column("batch_id", BigId, nullable=True),
+        sa.Column("run", sa.Integer(), nullable=True),
         sa.CheckConstraint(one_of("purpose", Purpose), name="ck_files_purpose"),
         sa.PrimaryKeyConstraint("id", name="pk_files"),
     )
+    op.create_index("ix_files_of_batch", "files", ["batch_id", "run"])
     op.create_index("ix_files_kept", "files", ["id"], **_where("purged_at IS NULL"))
     op.create_table(
         "uploads",

@@ -47,11 +47,16 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class NewFile:
-    """What a file is to be: `lifetime_seconds` is None for a file that does not expire."""
+    """What a file is to be: `lifetime_seconds` is None for a file that does not expire.
+
+    A file that is made of a run of a batch names both, and is deleted with the answers of that run.
+    """
 
     filename: str
     purpose: Purpose
     lifetime_seconds: int | None = None
+    batch_id: int | None = None
+    run: int | None = None
 
 
 class FileDraft:
@@ -156,7 +161,8 @@ def make_ready(connection: Connection, file_id: int, new: NewFile, size_bytes: i
     expires_at = None if new.lifetime_seconds is None else now + timedelta(seconds=new.lifetime_seconds)
     stored = StoredFile(file_id, new.filename, new.purpose, size_bytes, now, expires_at)
     values = {name: getattr(stored, name) for name in _SHOWN if name != "id"}
-    connection.execute(update(_files).where(_files.c.id == file_id).values(ready_at=now, **values))
+    made_of = {"batch_id": new.batch_id, "run": new.run}
+    connection.execute(update(_files).where(_files.c.id == file_id).values(ready_at=now, **values, **made_of))
     return stored
 
 
@@ -164,6 +170,14 @@ def mark_deleted(connection: Connection, file_id: int) -> bool:
     """Mark a file as deleted; return False if it was deleted before."""
     statement = update(_files).where(_files.c.id == file_id, _files.c.deleted_at.is_(None))
     return connection.execute(statement.values(deleted_at=db.now(connection))).rowcount == 1
+
+
+def delete_of_batch(connection: Connection, batch_id: int, before_run: int) -> int:
+    """Delete the files that were made of the runs of a batch before a run; return how many there were."""
+    statement = update(_files).where(
+        _files.c.batch_id == batch_id, _files.c.run < before_run, _files.c.deleted_at.is_(None)
+    )
+    return connection.execute(statement.values(deleted_at=db.now(connection))).rowcount
 
 
 def _sorted(statement: Select[Any], after: int, newest_first: bool) -> Select[Any]:

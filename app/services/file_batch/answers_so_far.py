@@ -14,5 +14,5 @@ from app.services.file_batch.line_walk import walk
 def answers_so_far(engine: Engine, batch: BatchRecord) -> Iterator[bytes]:
     """Walk over the lines of the present run that are answered, in the order of the input."""
     for task in walk(engine, batch.id, batch.run):
-        if task.status == TaskStatus.COMPLETED:
+        if task.status == TaskStatus.COMPLETED and not task.erased:
             yield orjson.dumps(output_line(task), option=orjson.OPT_APPEND_NEWLINE)

@@ -13,7 +13,7 @@ from app.models import ReadyTask, Task
 PAGE = 200
 _LINES = (
     select(
-        Task.id, Task.status, Task.attempt, Task.result, Task.error, Task.finished_at,
+        Task.id, Task.status, Task.attempt, Task.result, Task.error, Task.erased, Task.finished_at,
         ReadyTask.custom_id, ReadyTask.body,
     )
     .join(ReadyTask, (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number))

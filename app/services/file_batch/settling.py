@@ -71,7 +71,9 @@ def _make_files(engine: Engine, batch: BatchRecord, lifetime_seconds: int | None
     store, tokens = Files(engine), TokenSums()
     with store.draft() as output, store.draft() as errors:
         for task in walk(engine, batch.id, batch.run, stopping):
-            if task.status == TaskStatus.COMPLETED:
+            if task.erased:
+                _write(errors, error_line(task))
+            elif task.status == TaskStatus.COMPLETED:
                 line = output_line(task)
                 tokens.add(line["response"]["body"])
                 _write(output, line)
@@ -83,8 +85,8 @@ def _make_files(engine: Engine, batch: BatchRecord, lifetime_seconds: int | None
         errors.writer.flush()
         with transaction(engine) as connection:
             made = {
-                "output_file_id": _finish(connection, output, f"{BATCH}{batch.id}_output.jsonl", lifetime_seconds),
-                "error_file_id": _finish(connection, errors, f"{BATCH}{batch.id}_error.jsonl", lifetime_seconds),
+                "output_file_id": _finish(connection, output, _new_file(batch, "output", lifetime_seconds)),
+                "error_file_id": _finish(connection, errors, _new_file(batch, "error", lifetime_seconds)),
             }
             _record(connection, batch, {**made, "usage": tokens.usage()})
 
@@ -93,12 +95,17 @@ def _write(draft: FileDraft, line: dict[str, Any]) -> None:
     draft.writer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _finish(connection: Connection, draft: FileDraft, name: str, lifetime_seconds: int | None) -> int | None:
+def _new_file(batch: BatchRecord, what: str, lifetime_seconds: int | None) -> NewFile:
+    name = f"{BATCH}{batch.id}_{what}.jsonl"
+    return NewFile(name, Purpose.BATCH_OUTPUT, lifetime_seconds, batch.id, batch.run)
+
+
+def _finish(connection: Connection, draft: FileDraft, new: NewFile) -> int | None:
     """Make a file visible; one without a line is no file."""
     if not draft.writer.size_bytes:
         files.mark_deleted(connection, draft.file_id)
         return None
-    return draft.finish_in(connection, NewFile(name, Purpose.BATCH_OUTPUT, lifetime_seconds)).id
+    return draft.finish_in(connection, new).id
 
 
 def _record(connection: Connection, batch: BatchRecord, made: dict[str, Any]) -> None:
