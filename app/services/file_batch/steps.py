@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, or_, select, update
+from sqlalchemy import Connection, Engine, and_, case, or_, select, update
 
 from app import db
+from app.db import reading, transaction
 from app.domain.transitions import BEGINS_RUN, BY_TRIGGER, ENDS_OF_RUN
 from app.models import Batch, FileBatch
 from app.services.batch.batch_service import BatchService
@@ -45,9 +46,9 @@ _DUE = (
 _newer_run = select(_batches.c.id).where(
     _batches.c.id == _file_batches.c.batch_id, _batches.c.run > _file_batches.c.settled_run
 )
-_REOPEN = (
-    update(_file_batches).where(_file_batches.c.settled_at.is_not(None), _newer_run.exists()).values(settled_at=None)
-)
+_is_outdated = (_file_batches.c.settled_at.is_not(None), _newer_run.exists())
+_OUTDATED = select(_file_batches.c.batch_id).where(*_is_outdated).limit(1)
+_REOPEN = update(_file_batches).where(*_is_outdated).values(settled_at=None)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,13 @@ def due(connection: Connection) -> list[DueStep]:
     return [DueStep(batch_id, Step(step)) for batch_id, step in rows]
 
 
-def reopen(connection: Connection) -> None:
+def reopen(engine: Engine) -> None:
     """Look again at the batches that an operator has staged again: their new run has no files yet."""
-    connection.execute(_REOPEN)
+    with reading(engine) as connection:
+        if connection.execute(_OUTDATED).first() is None:
+            return
+    with transaction(engine) as connection:
+        connection.execute(_REOPEN)
 
 
 def advance(batches: BatchService, batch_id: int) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from app.db import reading, transaction
+from app.db import reading
 from app.services.batch.batch_service import BatchService
 from app.services.file_batch import input_reader, settling, steps
 from app.services.file_batch.line_walk import Stopped
@@ -32,8 +32,7 @@ class FileBatchSteps:
         """Take every step that is due."""
         if time.monotonic() - self._reopened_at > REOPEN_SECONDS:
             self._reopened_at = time.monotonic()
-            with transaction(self._engine) as connection:
-                steps.reopen(connection)
+            steps.reopen(self._engine)
         with reading(self._engine) as connection:
             due = steps.due(connection)
         for each in due:
