@@ -8,6 +8,7 @@ from flask import request
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from app.v1.errors import ApiError, missing
+from app.web import large_bodies
 
 READ_BYTES = 256 * 1024
 MOST_FIELD_BYTES = 1024 * 1024
@@ -32,6 +33,7 @@ def read_form(file_field: str, open_writer: Callable[[], Writer], most_bytes: in
 
     Raises ApiError, RequestEntityTooLarge.
     """
+    large_bodies.is_in_a_file()
     request.max_content_length = most_bytes + OVERHEAD_BYTES
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary:
