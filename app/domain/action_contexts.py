@@ -19,8 +19,7 @@ Reader = Callable[[Context], Columns]
 
 def columns_of(action: str, context: Context) -> Columns:
     """Read the columns that `action` sets with this context. Raises Invalid, naming the key."""
-    parser = PARSERS.get(action)
-    return parser(context) if parser else {}
+    return {name: value for read in PARSERS.get(action, ()) for name, value in read(context).items()}
 
 
 def limits_of(context: Context) -> Columns:
@@ -51,16 +50,12 @@ def deadline_of(context: Context) -> Columns:
     return {"deadline_at": at}
 
 
-def _all_of(*readers: Reader) -> Reader:
-    return lambda context: {name: value for read in readers for name, value in read(context).items()}
-
-
-# action -> the function that reads its context
-PARSERS: dict[str, Reader] = {
-    "stage": _all_of(reuse_of, deadline_of),
-    "run": deadline_of,
-    "restage": _all_of(reuse_of, deadline_of),
-    "resume": _all_of(limits_of, deadline_of),
+# action -> the functions that read its context
+PARSERS: dict[str, tuple[Reader, ...]] = {
+    "stage": (reuse_of, deadline_of),
+    "run": (deadline_of,),
+    "restage": (reuse_of, deadline_of),
+    "resume": (limits_of, deadline_of),
 }
 
 

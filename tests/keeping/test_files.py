@@ -1,26 +1,19 @@
 """Files that were made of a batch go with its answers; the input file is its sender's own."""
 
-from app.domain.files import Purpose
 from app.errors import NotFound
 from app.models import FileBatch
 from app.services import Services
-from app.services.file.files import NewFile
-from app.services.file_batch.creation import NewFileBatch
 from app.services.input import edits
 from app.services.upkeep.deletions import Deletions
-from tests.services.stories import OPERATOR, finish_all, rows_of
+from tests.services.stories import OPERATOR, create_of_file, finish_all, rows_of
 from tests.support.waiting import wait_until
 
-LINE = b'{"custom_id":"secret","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"x"}}'
+LINE = b'{"custom_id":"secret","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":["x"]}}'
 
 
 def completed(services: Services) -> tuple[int, int]:
     """Make a batch of a file and take it to its end; return its number and that of its output file."""
-    with services.files.draft() as draft:
-        draft.writer.write(LINE)
-        file = draft.finish(NewFile("in.jsonl", Purpose.BATCH))
-    new = NewFileBatch(f"file-{file.id}", "/v1/embeddings", "24h", 86_400, "f", pairs={"a": "secret"})
-    number = services.file_batches.create(new, OPERATOR).batch.id
+    number = create_of_file(services, LINE, pairs={"a": "secret"})
 
     def settled() -> bool:
         services.sweeper.sweep()

@@ -20,6 +20,7 @@ from tests.services.stories import (
     finish_all,
     lease,
     lease_one,
+    set_deadline,
     state_of,
     tasks_of,
     trail,
@@ -30,8 +31,15 @@ from tests.support.waiting import wait_until
 PAST = "2026-01-01T00:00:00Z"
 
 
-def soon(services: Services, seconds: float = 0.3) -> datetime:
+def hence(services: Services, seconds: float) -> datetime:
     return services.clock.read() + timedelta(seconds=seconds)
+
+
+def let_it_pass(services: Services, batch_id: int) -> datetime:
+    """Move the deadline of a batch into the past; return it."""
+    at = hence(services, -1)
+    set_deadline(services, batch_id, at)
+    return at
 
 
 def deadline(services: Services, batch_id: int) -> datetime:
@@ -52,13 +60,16 @@ def swept(services: Services, batch_id: int) -> dict[str, Any]:
 
 
 def test_a_run_expires(services: Services) -> None:
-    at = soon(services, 1)
+    at = hence(services, 3600)
     batch_id = bring(services, "ANALYZING", documents=2, deadline_at=at)
     assert deadline(services, batch_id) == at
     complete(services, lease_one(services, batch_id))
     held = lease_one(services, batch_id)
-    shown = swept(services, batch_id)
-    assert shown["failure"]["code"] == "expired"
+    at = let_it_pass(services, batch_id)
+    assert state_of(services, batch_id) == "ANALYZING"
+    services.sweeper.sweep()
+    shown = view(services, batch_id)
+    assert (shown["state"], shown["failure"]["code"]) == ("FAILED", "expired")
     last = audit(services, batch_id)[-1]
     assert (last["trigger"], last["actor"], last["context"]) == ("critical_error", "system", {"failure": "expired"})
     assert datetime.fromisoformat(last["at"]) >= at
@@ -68,14 +79,16 @@ def test_a_run_expires(services: Services) -> None:
 
 
 def test_staging_expires_while_documents_are_open(services: Services) -> None:
-    batch_id = bring(services, "STAGING", deadline_at=soon(services))
-    assert swept(services, batch_id)["failure"]["code"] == "expired"
+    batch_id = bring(services, "STAGING", deadline_at=hence(services, 3600))
+    let_it_pass(services, batch_id)
+    services.sweeper.sweep()
+    assert view(services, batch_id)["failure"]["code"] == "expired"
     assert trail(services, batch_id)[-1] == "staging_failed"
 
 
 def test_a_finished_run_is_completed_however_late(services: Services) -> None:
-    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=soon(services, 0.5))
-    wait_until(lambda: services.clock.read() > deadline(services, batch_id))
+    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=hence(services, 3600))
+    let_it_pass(services, batch_id)
     finish_all(services, batch_id)
     assert state_of(services, batch_id) == "COMPLETED"
 
@@ -93,11 +106,12 @@ def test_a_deadline_that_passed_before_the_run_ends_it_before_a_lease(services: 
 
 
 def test_a_pause_moves_the_deadline(services: Services) -> None:
-    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=soon(services, 2))
-    first = deadline(services, batch_id)
+    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=hence(services, 3600))
     act(services, batch_id, "pause")
     paused_at = datetime.fromisoformat(view(services, batch_id)["updated_at"])
-    wait_until(lambda: services.clock.read() > first + timedelta(seconds=0.2))
+    first = paused_at + timedelta(milliseconds=1)
+    set_deadline(services, batch_id, first)
+    wait_until(lambda: services.clock.read() > first, "the time of the deadline")
     services.sweeper.sweep()
     assert state_of(services, batch_id) == "PAUSED"
     assert deadline(services, batch_id) > first
@@ -109,7 +123,7 @@ def test_a_pause_moves_the_deadline(services: Services) -> None:
 
 
 def test_a_rename_while_paused_moves_nothing(services: Services) -> None:
-    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=soon(services, 60))
+    batch_id = bring(services, "ANALYZING", documents=1, deadline_at=hence(services, 3600))
     first = deadline(services, batch_id)
     act(services, batch_id, "pause")
     edits.rename(services.batches, batch_id, {"name": "another"}, OPERATOR)
@@ -119,7 +133,7 @@ def test_a_rename_while_paused_moves_nothing(services: Services) -> None:
 
 
 def test_the_context_of_resume_sets_another(services: Services) -> None:
-    batch_id = bring(services, "PAUSED", documents=1, deadline_at=soon(services, 60))
+    batch_id = bring(services, "PAUSED", documents=1, deadline_at=hence(services, 3600))
     act(services, batch_id, "resume", deadline_at="2099-01-01T01:00:00+01:00")
     assert deadline(services, batch_id) == datetime(2099, 1, 1, tzinfo=UTC)
     act(services, batch_id, "pause")
@@ -141,5 +155,5 @@ def test_a_new_run_has_no_deadline_that_is_over(services: Services) -> None:
 
 def test_a_new_batch_has_its_deadline_ahead(services: Services) -> None:
     with pytest.raises(Invalid) as refused:
-        create(services, deadline_at=soon(services, -1))
+        create(services, deadline_at=hence(services, -1))
     assert refused.value.facts["errors"] == {"options": {"deadline_at": ["is in the past"]}}

@@ -13,15 +13,12 @@ import orjson
 import pytest
 
 from app.domain.file_batches import FINAL, Status
-from app.domain.files import Purpose
 from app.errors import Refusal
 from app.services import Services
 from app.services.batch.orders import Order
-from app.services.file.files import NewFile
-from app.services.file_batch.creation import NewFileBatch
 from app.services.file_batch.file_batches import ShownFileBatch
 from app.services.upkeep.verify import verify
-from tests.services.stories import ERROR, let_leases_run_out, let_waits_end, tasks_of
+from tests.services.stories import ERROR, create_of_file, let_leases_run_out, let_waits_end, tasks_of
 from tests.support.effort import effort
 
 LIVES = effort(test=15, soak=500)  # of 40 steps: 15 take every way between two statuses several times
@@ -60,11 +57,7 @@ class Life:
         self.ids = [str(number) for number in range(chance.randint(1, 4))]
         is_bad = chance.random() < 0.15
         lines = [self._line(each) for each in self.ids] + ([b"bad"] if is_bad else [])
-        with services.files.draft() as draft:
-            draft.writer.write(b"\n".join(lines))
-            file = draft.finish(NewFile("in.jsonl", Purpose.BATCH))
-        new = NewFileBatch(f"file-{file.id}", "/v1/chat/completions", "24h", 86_400, chance.randbytes(8).hex())
-        self.number = services.file_batches.create(new, OPERATOR).batch.id
+        self.number = create_of_file(services, b"\n".join(lines))
         self.held: list[dict[str, Any]] = []
         self.seen = [self.show()]
         self.frozen: tuple[Any, ...] | None = None
@@ -124,7 +117,7 @@ class Life:
     def _lease(self) -> None:
         waiting = [task for task in tasks_of(self._services, self.number) if task["status"] == "QUEUED"]
         let_waits_end(self._services, waiting)
-        self.held += self._services.queue.lease("w", batch_id=self.number)
+        self.held += self._services.queue.lease("w", batch_id=self.number).tasks
 
     def _report(self, do: Callable[[dict[str, Any]], None]) -> None:
         if self.held:

@@ -32,7 +32,7 @@ FILTERED = {"hate": {"filtered": True, "severity": "high"}}
 
 
 class Sent(NamedTuple):
-    """An answer: the endpoint, the body, its status, and the file that it belongs to."""
+    """An answer: the endpoint, the body and its status."""
 
     url: str
     body: dict[str, Any]
@@ -63,4 +63,6 @@ BODIES: dict[str, Sent] = {
         "code": "context_length_exceeded"}}, 400),
     "not found": Sent(EMBEDDINGS, {"error": {"message": "no such thing", "type": "invalid_request_error", "param": None,
         "code": "unknown_url"}}, 422),
+    "429": Sent(CHAT, {"error": {"message": "Request too large for m: Limit 100, Requested 900.", "type": "tokens",
+        "param": None, "code": "rate_limit_exceeded"}}, 429),
 }  # fmt: skip

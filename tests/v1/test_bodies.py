@@ -1,6 +1,5 @@
 """The files of a batch hold what the model server sent, as JSON equal; through the real service and a real worker."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +10,11 @@ from openai.types import Batch
 
 from app.domain.answer.endpoints import ENDPOINTS
 from tests.edges.scripted_server import Reply, ScriptedServer
-from tests.support.process import PythonProcess
 from tests.support.server import SharedServers
-from tests.support.waiting import LIMIT_SECONDS
 from tests.v1.bodies import BODIES
 from tests.v1.hands import reach
 from tests.v1.lines import read
+from tests.v1.real_worker import real_worker
 
 Ended = dict[str, tuple[Batch, list[dict[str, object]], list[dict[str, object]]]]  # by endpoint
 
@@ -37,13 +35,10 @@ def ended(module_servers: SharedServers, tmp_path_factory: pytest.TempPathFactor
     headers = {"x-request-id": "req-of-the-server"}
     models.replies |= {name: [Reply(sent.body, sent.status, headers)] for name, sent in BODIES.items()}
     folder: Path = tmp_path_factory.mktemp("bodies")
-    connections = folder / "connections.toml"
-    connections.write_text(f'jsonl = "lab"\n[lab]\nbase_url = "{models.url}"\n')
-    worker = PythonProcess(
-        "-m", "app.worker", "--connections", str(connections), output=folder / "worker.log",
-        env={**os.environ, "INTERLOCK_URL": server.url, "INTERLOCK_TOKEN": server.tokens["worker"]},
-    )  # fmt: skip
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.tokens["operator"]) as client:
+    with (
+        real_worker(server, models.url, folder),
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.tokens["operator"]) as client,
+    ):
         made = {}
         for endpoint in ENDPOINTS:
             file = client.files.create(file=("in.jsonl", lines(endpoint)), purpose="batch")
@@ -57,8 +52,6 @@ def ended(module_servers: SharedServers, tmp_path_factory: pytest.TempPathFactor
             endpoint: (batch, read(client, batch.output_file_id), read(client, batch.error_file_id))
             for endpoint, batch in done.items()
         }
-    worker.terminate()
-    worker.wait(LIMIT_SECONDS)
     models.stop()
 
 

@@ -1,6 +1,5 @@
 """Files through OpenAI's SDK: the bytes that came are the bytes that go."""
 
-import asyncio
 import hashlib
 import random
 import time
@@ -17,6 +16,7 @@ from app.services.file.chunks import CHUNK_BYTES, TOGETHER_BYTES
 from config import Config
 from tests.support.server import Shared
 from tests.support.waiting import LIMIT_SECONDS
+from tests.v1 import event_loops
 from tests.v1.conftest import Sdk
 
 LINE = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": []}}\n'
@@ -78,7 +78,7 @@ def test_the_asynchronous_client(shared: Shared) -> None:
             assert made.id in [each.id async for each in client.files.list(limit=1)]
             assert (await client.files.delete(made.id)).deleted
 
-    asyncio.run(run())
+    event_loops.run(run())
 
 
 def test_lists_have_pages(client: openai.OpenAI) -> None:

@@ -50,8 +50,9 @@ def disturb(server: LiveServer, client: openai.OpenAI, phase: str, chance: rando
         reach(client, made, "in_progress")
         with server.session() as http:
             hands = Hands(server, http, made)
-            for task in hands.lease(3, lease_seconds=2)[:2]:
+            for task in hands.lease(2):
                 hands.complete(task)
+            hands.lease(1, lease_seconds=2)
         if phase == "cancelling":
             client.batches.cancel(made.id)
             time.sleep(chance.random() / 4)

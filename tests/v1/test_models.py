@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from tests.support.server import Shared, SharedServers
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.v1.hands import reach
 from tests.v1.lines import create, line
 
@@ -27,8 +27,8 @@ def test_models_are_listed_and_others_not_found(served: Shared) -> None:
 
         body = {"worker": "w", "can": [*CAN, "jsonl:/v1/embeddings"]}
         http.post(f"{server.url}/api/tasks/lease", json=body, timeout=LIMIT_SECONDS).raise_for_status()
-        http.get(f"{server.url}/api/workers", timeout=LIMIT_SECONDS).raise_for_status()  # writes what was sighted
-        assert [(each.id, each.object) for each in client.models.list().data] == [
+        found = wait_until(lambda: client.models.list().data, "the models of the worker")
+        assert [(each.id, each.object) for each in found] == [
             ("gpt-5", "model"),
             ("org/small", "model"),
         ]

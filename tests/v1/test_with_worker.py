@@ -1,7 +1,6 @@
 """From the SDK through the service and a real worker to a model server that is not ours, and back."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +8,11 @@ import openai
 import pytest
 
 from tests.support.foreign_server import ForeignServer, foreign_server
-from tests.support.process import PythonProcess
 from tests.support.server import Shared, SharedServers
-from tests.support.waiting import LIMIT_SECONDS
+from tests.v1 import event_loops
 from tests.v1.hands import reach
 from tests.v1.lines import create, input_file, line, read
+from tests.v1.real_worker import real_worker
 
 CHAT = "/v1/chat/completions"
 
@@ -27,17 +26,8 @@ def served(request: pytest.FixtureRequest, module_servers: SharedServers) -> Sha
 def models(served: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignServer]:
     """A model server, and a worker of the service that sends the lines there."""
     folder: Path = tmp_path_factory.mktemp("with-worker")
-    with foreign_server(folder) as server:
-        connections = folder / "connections.toml"
-        connections.write_text(f'jsonl = "lab"\n[lab]\nbase_url = "{server.url}"\n')
-        settings = {"INTERLOCK_URL": served.server.url, "INTERLOCK_TOKEN": served.server.tokens["worker"]}
-        worker = PythonProcess(
-            "-m", "app.worker", "--connections", str(connections),
-            env={**os.environ, **settings}, output=folder / "worker.log",
-        )  # fmt: skip
+    with foreign_server(folder) as server, real_worker(served.server, server.url, folder):
         yield server
-        worker.terminate()
-        worker.wait(LIMIT_SECONDS)
 
 
 @pytest.fixture
@@ -83,14 +73,15 @@ def test_the_asynchronous_client(served: Shared, models: ForeignServer) -> None:
             assert b'"embedding"' in content.content
             assert batch.id in [each.id async for each in client.batches.list(limit=2)]
 
-    asyncio.run(asyncio.wait_for(run(), LIMIT_SECONDS))
+    event_loops.run(run())
 
 
-def test_cancelled_at_once(client: openai.OpenAI, models: ForeignServer) -> None:
-    """No line is sent: the model server is not called, and nothing is paid."""
+def test_cancelled_before_a_line_is_sent(client: openai.OpenAI, models: ForeignServer) -> None:
+    """The run is paused at once by its budget: the model server is not called, and nothing is paid."""
     before = len(models.lines())
-    made = create(client, *(line(f"cancelled {number}") for number in range(50)))
-    assert client.batches.cancel(made.id).status == "cancelling"
+    made = create(client, *map(line, "ab"), metadata={"interlock.max_cost": "0"})
+    assert client.batches.cancel(made.id).status in ("cancelling", "cancelled")
     done = reach(client, made, "cancelled")
-    assert len(read(client, done.error_file_id)) + len(read(client, done.output_file_id)) == 50
-    assert len(models.lines()) - before == 2 * len(read(client, done.output_file_id))
+    assert [each["custom_id"] for each in read(client, done.error_file_id)] == ["a", "b"]
+    assert done.output_file_id is None
+    assert len(models.lines()) == before
