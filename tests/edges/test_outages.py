@@ -114,7 +114,7 @@ def test_an_outage_costs_no_task_and_no_attempt(start_lab: StartLab) -> None:
     servers = {name: FailingServer(way, GOOD_CALLS) for name, way in WAYS.items()}
     lab = start_lab(**servers, steady=FailingServer())
     batch = lab.batch([f"document {number}" for number in range(DOCUMENTS)], [*WAYS, "steady"])
-    lab.wait_for_failures(list(WAYS), 1)
+    wait_until(lambda: {name for name, row in lab.circuits().items() if row["state"] == "closed"} == set(WAYS))
     wait_until(lambda: len(lab.servers["steady"].calls) == DOCUMENTS)
     wait_until(lambda: {each["connection"] for each in batch.show()["waiting_for"]} == set(WAYS))
     assert {each["class"] for each in batch.show()["waiting_for"]} == {"outage", "rate_limit"}
