@@ -68,7 +68,7 @@ def test_what_follows_from_a_report(
 @pytest.mark.parametrize(
     ("classes", "waits"),
     [
-        ((ErrorClass.OUTAGE, ErrorClass.RATE_LIMIT), [1, 2, 4, 8, 16, 30, 30, 30]),
+        ((ErrorClass.OUTAGE, ErrorClass.RATE_LIMIT), [1, 2, 4, 8, 16, 25, 25, 25]),
         ((ErrorClass.ACCESS, ErrorClass.MODEL), [30, 60, 120, 300, 600, 600, 600, 600]),
     ],
 )
@@ -79,8 +79,8 @@ def test_waits_grow_with_the_failures_in_a_row(classes: tuple[ErrorClass, ...], 
 
 
 def test_jitter_adds_up_to_a_fifth() -> None:
-    assert wait_seconds(ErrorClass.OUTAGE, 6, 1) == 36
-    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == 33
+    assert wait_seconds(ErrorClass.OUTAGE, 6, 1) == 30
+    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == 27.5
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(0, 4.0), (3, 4.0), (80_000, 80_000.0), (10**9, 7 * 86_400.0)])
