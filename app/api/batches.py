@@ -17,7 +17,7 @@ from app.api.schemas.taken import (
     BatchBody,
     BatchesQuery,
     DocumentsBody,
-    NameQuery,
+    LinesQuery,
     Page,
     ReasonQuery,
     RenameBody,
@@ -26,6 +26,7 @@ from app.api.schemas.taken import (
     TasksQuery,
 )
 from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
@@ -50,7 +51,13 @@ _CREATE = {
         },
     },
     "parameters": [
-        {"in": "query", "name": "name", "schema": {"type": "string"}, "description": "The name, with JSON lines only"}
+        {"in": "query", "name": "name", "schema": {"type": "string"}, "description": "The name, with JSON lines only"},
+        {
+            "in": "query",
+            "name": "on_truncated",
+            "schema": {"type": "string", "enum": list(OnTruncated)},
+            "description": "As the option of the same name, with JSON lines only",
+        },
     ],
 }
 
@@ -79,10 +86,11 @@ def create() -> Response:
     """Create a batch, in state SAVED and at version 1."""
     new = order(recorder(_created))
     if has_lines():
-        named = load(NameQuery(), request.args)
+        query = load(LinesQuery(), request.args)
+        name, options = query["name"], {"on_truncated": query["on_truncated"]}
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
-            batch = edits.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
+            batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, new, options)
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
