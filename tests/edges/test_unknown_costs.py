@@ -1,4 +1,4 @@
-"""Calls whose cost nobody knows: said wherever a cost is shown, and a limit of cost is not taken for kept."""
+"""Calls whose cost is not known: shown wherever a cost is shown, and a run with a limit of cost is paused."""
 
 import pytest
 

@@ -201,7 +201,7 @@ def test_downloads_are_those_of_the_api(client: ApiClient, viewer: FlaskClient) 
     assert next(csv.reader(io.StringIO(table.data.decode("utf-8-sig")))) == list(COLUMNS)
 
 
-def test_each_page_asks_the_database_as_often_for_many_as_for_few(
+def test_the_number_of_statements_does_not_grow_with_the_results(
     client: ApiClient, viewer: FlaskClient, services: Services
 ) -> None:
     few, many = (bring(client, "COMPLETED", documents=n, models=TWO_MODELS) for n in (1, 40))

@@ -166,7 +166,7 @@ def test_connections_are_shown_with_their_circuits(service: Services, viewer: Fl
 
 
 @pytest.mark.parametrize("address", ["/workers", "/requests", "/batches/new"])
-def test_a_page_asks_as_little_of_a_full_database_as_of_an_empty_one(
+def test_the_number_of_statements_does_not_depend_on_how_full_the_database_is(
     client: ApiClient, service: Services, operator: FlaskClient, address: str
 ) -> None:
     def asked() -> int:
