@@ -90,6 +90,6 @@ def test_what_the_server_asks_for_comes_first_where_it_is_longer(asked: float, w
     assert change.wait_seconds == wait
 
 
-def test_a_late_failure_only_brings_what_the_server_asks_for() -> None:
+def test_a_late_failure_only_changes_the_wait_that_the_server_requests() -> None:
     change = decide(CallOutcome.FAILED, phase("closed"), BEFORE, ErrorClass.RATE_LIMIT, 3600, jitter=0)
     assert (change.failures, change.wait_seconds, change.is_late) == (BEFORE, 3600, True)

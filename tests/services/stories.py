@@ -185,7 +185,7 @@ def report_calls(services: Services, *outcomes: str, connection: str = "local", 
 
 def forget_workers(services: Services) -> None:
     """Forget all workers that were seen, those of this test too."""
-    services.reads.workers.seen()  # writes what is not written yet
+    services.sightings.write()
     with transaction(services.engine) as connection:
         connection.execute(delete(db.table_of(WorkerSighting)))
 
