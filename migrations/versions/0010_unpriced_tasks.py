@@ -6,7 +6,7 @@ The release before does not use this column.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
+revision = "0010"
 down_revision = "0009"
 
 
