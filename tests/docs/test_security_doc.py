@@ -14,7 +14,7 @@ RISKS = [f"API{number}" for number in range(1, 11)]
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def functions_of(path: str) -> set[str]:
     """The names of the tests in a file below tests."""
     tree = ast.parse((ROOT / "tests" / f"{path}.py").read_text())
     return {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and each.name.startswith("test_")}
@@ -22,8 +22,8 @@ def tests_of(path: str) -> set[str]:
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_named_test_exists(path: str, name: str) -> None:
-    assert tests_of(path)
-    assert not name or name in tests_of(path)
+    assert functions_of(path)
+    assert not name or name in functions_of(path)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from app import db
 from app.db import transaction
-from app.domain.connections import CallOutcome, ErrorClass
+from app.domain.connection.circuits import CallOutcome, ErrorClass
 from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Batch, Circuit, Task, WorkerSighting, defences
 from app.services import Services

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.connections import ErrorClass
+from app.domain.connection.circuits import ErrorClass
 from app.services import Services
 from app.services.input import edits
 from tests.services.stories import (

@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 
 from app.api.schemas.views import Shown, schema_of
-from app.domain.connections import CircuitState, ErrorClass
+from app.domain.connection.circuits import CircuitState, ErrorClass
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.roles import Role

@@ -4,7 +4,16 @@ from itertools import product
 
 import pytest
 
-from app.domain.connections import PHASES, TABLE, CallOutcome, CircuitState, ErrorClass, Probe, decide, wait_seconds
+from app.domain.connection.circuits import (
+    PHASES,
+    TABLE,
+    CallOutcome,
+    CircuitState,
+    ErrorClass,
+    Probe,
+    decide,
+    wait_seconds,
+)
 
 PHASE_NAMES = {
     "open": ("open", None),
@@ -80,7 +89,7 @@ def test_waits_grow_with_the_failures_in_a_row(classes: tuple[ErrorClass, ...], 
 
 def test_jitter_adds_up_to_a_fifth() -> None:
     assert wait_seconds(ErrorClass.OUTAGE, 6, 1) == 30
-    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == 27.5
+    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == pytest.approx(27.5)
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(0, 4.0), (3, 4.0), (80_000, 80_000.0), (10**9, 7 * 86_400.0)])
