@@ -77,6 +77,7 @@ READERS: dict[str, tuple[str, ...]] = {
 }
 # condition of app.models -> the table that it is about
 CONDITIONS = {"IS_CLOSED": "Circuit", "IS_LEASED": "Task", "IS_FAILED": "Task", "IS_WAITING": "StateChangeRequest"}
+OF_A_SESSION = re.compile(r"pg_(try_)?advisory_lock|\b(LISTEN|SET SESSION|CREATE TEMP|WITH HOLD)\b")
 MAY_USE_FLASK = {"", "web", "api", "ui", "v1", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "v1", "worker", "demo", "logging", "metrics", ""}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
@@ -146,6 +147,11 @@ def test_a_layer_imports_only_what_it_may() -> None:
         assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
         used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
         assert used <= MAY_IMPORT[layer] | {layer}, path
+
+
+def test_nothing_lasts_longer_than_a_transaction() -> None:
+    """A pooler may give the next transaction another session: see app/poolers.py."""
+    assert [path for path in SOURCES if OF_A_SESSION.search(path.read_text())] == []
 
 
 def folder_of(path: Path) -> str:

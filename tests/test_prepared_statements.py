@@ -46,7 +46,7 @@ def test_a_rollback_forgets_nothing(engine: Engine) -> None:
         assert connection.execute(SUM, {"a": 1, "b": 2}).one()[0] == 1
 
 
-def test_a_new_connection_prepares_anew(engine: Engine) -> None:
+def test_a_new_connection_prepares_its_statements_again(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(SUM, {"a": 1, "b": 3})
         connection.invalidate()

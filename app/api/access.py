@@ -7,14 +7,14 @@ import structlog
 from flask import Response, g, request
 from flask_httpauth import HTTPTokenAuth
 
-from app.api.problems import problem_of
+from app.api.problems import REALM, problem_of
 from app.errors import Forbidden, Unauthenticated
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order, Record
 from app.web.services import services
 
 log = structlog.get_logger()
-auth = HTTPTokenAuth("Bearer")
+auth = HTTPTokenAuth("Bearer", REALM)
 
 
 @auth.verify_token

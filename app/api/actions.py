@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, url_for
-from marshmallow import fields
 
 from app.api.access import order
 from app.api.idempotency import recorder
@@ -12,7 +11,8 @@ from app.api.parsing import if_match
 from app.api.problems import problem
 from app.api.replies import etag, reply
 from app.api.routes import BATCH, Routes, page
-from app.api.schemas.shown import DecisionSchema, QueuedSchema, RequestSchema, list_of
+from app.api.schemas.headers import ETAG, LOCATION, RETRY_AFTER
+from app.api.schemas.shown import ActionSchema, DecisionSchema, QueuedSchema, RequestSchema, list_of
 from app.api.schemas.taken import ActionBody, Page
 from app.domain.roles import OPERATORS, READERS
 from app.errors import titles
@@ -24,8 +24,14 @@ routes = Routes("actions", __name__, url_prefix="/api", description="Requests fo
 
 @routes.call("POST", f"{BATCH}/action", OPERATORS, refuses=[404, 409, 412, 503], body=True)
 @routes.arguments(ActionBody())
-@routes.response(200, DecisionSchema)
-@routes.alt_response(202, schema=QueuedSchema, success=True, description="The batch is locked: the request is queued")
+@routes.response(200, DecisionSchema, headers=ETAG)
+@routes.alt_response(
+    202,
+    schema=QueuedSchema,
+    success=True,
+    description="The batch is locked: the request is queued",
+    headers={**LOCATION, **RETRY_AFTER},
+)
 def act(body: Mapping[str, Any], batch_id: int) -> Response:
     """Request an action. The answer is the change, a refusal with its reason, or a place in the request queue."""
     requested = order(recorder(_rendered), if_version=if_match(), dry_run=body["dry_run"], context=body["context"])
@@ -44,7 +50,7 @@ def _rendered(answer: Answer) -> Response:
 
 
 @routes.call("GET", f"{BATCH}/actions", READERS, refuses=[404])
-@routes.response(200, list_of("actions", fields.Dict(), paged=False))
+@routes.response(200, list_of("actions", ActionSchema, paged=False))
 def actions(batch_id: int) -> Response:
     """List each action: whether it is allowed now, and the reason if it is not."""
     return reply({"actions": services().batches.actions(batch_id)})

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request, url_for
-from marshmallow import fields
 
 from app.api.access import current_caller, order
 from app.api.idempotency import recorder
@@ -12,12 +11,13 @@ from app.api.parsing import if_match, json_body, load
 from app.api.replies import etag, nothing, reply
 from app.api.routes import BATCH, Routes, page
 from app.api.schemas.fields import Taken
-from app.api.schemas.shown import AuditSchema, BatchSchema, DocumentSchema, list_of
+from app.api.schemas.headers import ETAG, LOCATION, MEDIA_TYPE
+from app.api.schemas.shown import AuditSchema, BatchSchema, DocumentSchema, TaskSchema, list_of
 from app.api.schemas.taken import (
     BatchBody,
     BatchesQuery,
     DocumentsBody,
-    NameQuery,
+    LinesQuery,
     Page,
     ReasonQuery,
     RenameBody,
@@ -26,6 +26,7 @@ from app.api.schemas.taken import (
     TasksQuery,
 )
 from app.api.uploads import JSON_LINES, has_lines, uploaded_documents
+from app.domain.answer.server_answers import OnTruncated
 from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
@@ -50,7 +51,13 @@ _CREATE = {
         },
     },
     "parameters": [
-        {"in": "query", "name": "name", "schema": {"type": "string"}, "description": "The name, with JSON lines only"}
+        {"in": "query", "name": "name", "schema": {"type": "string"}, "description": "The name, with JSON lines only"},
+        {
+            "in": "query",
+            "name": "on_truncated",
+            "schema": {"type": "string", "enum": list(OnTruncated)},
+            "description": "As the option of the same name, with JSON lines only",
+        },
     ],
 }
 
@@ -74,15 +81,16 @@ def _shown(batch: Mapping[str, Any]) -> Response:
 
 @routes.call("POST", "/batches", OPERATORS, body=True)
 @routes.doc(**_CREATE)
-@routes.response(201, BatchSchema)
+@routes.response(201, BatchSchema, headers={**LOCATION, **ETAG})
 def create() -> Response:
     """Create a batch, in state SAVED and at version 1."""
     new = order(recorder(_created))
     if has_lines():
-        named = load(NameQuery(), request.args)
+        query = load(LinesQuery(), request.args)
+        name, options = query["name"], {"on_truncated": query["on_truncated"]}
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
-            batch = edits.create_batch_of_ready_tasks(services().batches, named["name"], tasks, new)
+            batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, new, options)
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
@@ -100,7 +108,7 @@ def index(query: Mapping[str, Any]) -> Response:
 
 
 @routes.call("GET", BATCH, READERS, refuses=[404])
-@routes.response(200, BatchSchema)
+@routes.response(200, BatchSchema, headers=ETAG)
 def show(batch_id: int) -> Response:
     """Show a batch; its ETag is its version."""
     return _shown(services().reads.batches.show(batch_id))
@@ -108,7 +116,7 @@ def show(batch_id: int) -> Response:
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)
 @routes.arguments(RenameBody())
-@routes.response(200, BatchSchema)
+@routes.response(200, BatchSchema, headers=ETAG)
 def rename(body: Mapping[str, Any], batch_id: int) -> Response:
     """Change a batch's name, its description, or both."""
     return _shown(edits.rename(services().batches, batch_id, body, order(if_version=if_match())))
@@ -124,7 +132,7 @@ def archive(batch_id: int) -> Response:
 
 @routes.call("POST", f"{BATCH}/documents", OPERATORS, refuses=[404, 409, 412, 503], body=True)
 @routes.doc(**_json_or_files(DocumentsBody))
-@routes.response(201, BatchSchema)
+@routes.response(201, BatchSchema, headers={**LOCATION, **ETAG})
 def add_documents(batch_id: int) -> Response:
     """Add documents, as files or inline, to a batch in state SAVED."""
     if request.mimetype == "multipart/form-data":
@@ -145,7 +153,7 @@ def documents(query: Mapping[str, Any], batch_id: int) -> Response:
 
 @routes.call("PUT", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 409, 412, 503], body=True)
 @routes.doc(**_json_or_files(ReplaceDocumentBody))
-@routes.response(200, BatchSchema)
+@routes.response(200, BatchSchema, headers=ETAG)
 def replace_document(batch_id: int, document_id: int) -> Response:
     """Replace a document of a batch in state SAVED, by a file or inline; earlier runs keep the one they read."""
     if request.mimetype == "multipart/form-data":
@@ -158,7 +166,7 @@ def replace_document(batch_id: int, document_id: int) -> Response:
 
 @routes.call("DELETE", f"{BATCH}/documents/<ident:document_id>", OPERATORS, refuses=[404, 412, 503])
 @routes.arguments(ReasonQuery(), location="query")
-@routes.response(200, BatchSchema)
+@routes.response(200, BatchSchema, headers=ETAG)
 def erase_document(query: Mapping[str, Any], batch_id: int, document_id: int) -> Response:
     """Erase a document in any state: its text, the answers about it in all runs, and what was reused from them."""
     context = {} if query["reason"] is None else {"reason": query["reason"]}
@@ -176,7 +184,7 @@ def audit(query: Mapping[str, Any], batch_id: int) -> Response:
 
 @routes.call("GET", f"{BATCH}/tasks", READERS, refuses=[404])
 @routes.arguments(TasksQuery(), location="query")
-@routes.response(200, list_of("tasks", fields.Dict()))
+@routes.response(200, list_of("tasks", TaskSchema))
 def tasks(query: Mapping[str, Any], batch_id: int) -> Response:
     """List the tasks of a run in the order of their ids; without `run`, of the current one."""
     status = TaskStatus(query["status"]) if query["status"] else None
@@ -198,7 +206,9 @@ def results(query: Mapping[str, Any], batch_id: int) -> Response:
 
 
 @routes.call("GET", "/documents/<ident:document_id>/content", (*READERS, *WORKERS), refuses=[403, 404])
-@routes.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
+@routes.response(
+    200, {"type": "string", "format": "binary"}, content_type="application/octet-stream", headers=MEDIA_TYPE
+)
 def document_content(document_id: int) -> Response:
     """Download a document as it was uploaded; with a worker's token, only while its task is leased."""
     document = services().reads.documents.content(document_id, current_caller().role is Role.WORKER)

@@ -11,7 +11,7 @@ from app.api.routes import Routes, page
 from app.api.schemas.shown import ConnectionSchema, WorkerSchema, list_of
 from app.api.schemas.taken import Page, WorkersQuery
 from app.api.schemas.worker_calls import ConnectionsBody
-from app.domain.connections import CallOutcome, ErrorClass
+from app.domain.connection.circuits import CallOutcome, ErrorClass
 from app.domain.roles import READERS, WORKERS
 from app.services.connection.circuits import CallReport
 from app.web.services import services

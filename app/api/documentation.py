@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, Response, json, request, send_from_directory
 from flask_smorest.utils import prepare_response
 
 from app.api.problems import PROBLEM_JSON
+from app.api.schemas.headers import OF_REFUSALS
 from app.api.schemas.shown import ProblemSchema
 
 PAGE = """<!doctype html>
@@ -63,6 +64,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
             response: dict[str, Any] = {"description": status.phrase}
             if status >= 400:
                 response["schema"] = self.ERROR_SCHEMA
+            if status in OF_REFUSALS:
+                response["headers"] = OF_REFUSALS[status]
             prepare_response(response, self.spec, PROBLEM_JSON)
             self.spec.components.response(status.name, response, lazy=True)
         default = {"description": "Any other refusal", "schema": self.ERROR_SCHEMA}

@@ -23,6 +23,12 @@ routes = Routes("service", __name__, url_prefix="/api", description="The service
 POLL_SECONDS = 0.5
 OVERLAP = timedelta(seconds=5)  # commits come in another order than their times: each look goes back that far
 _MOST_DIGITS = 17  # of an event's id, which is a time in microseconds
+_LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "schema": {"type": "string"},
+    "description": "The `id` of the last event that was received: the stream goes on after it, up to an hour back.",
+}
 _FORMATS = {
     "application/json": {"schema": {"type": "object"}},
     "text/plain": {"schema": {"type": "string", "description": "A Mermaid diagram"}},
@@ -43,6 +49,7 @@ def state_machine(query: Mapping[str, Any]) -> Response:
 
 
 @routes.call("GET", "/events", READERS, refuses=[503])
+@routes.doc(parameters=[_LAST_EVENT_ID])
 @routes.response(200, {"type": "string"}, content_type="text/event-stream")
 def events() -> Response:
     """Stream changes of batches. A change may come twice; `batch_id` and `version` identify it."""

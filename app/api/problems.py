@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from app.errors import Forbidden, Invalid, NotJson, Refusal, TooLarge, Unauthenticated, UnsupportedMediaType
 
 PROBLEM_JSON = "application/problem+json"
+REALM = "interlock"  # in which a token is valid
 log = structlog.get_logger()
 
 
@@ -34,8 +35,8 @@ def problem_of(refusal: Refusal) -> Response:
     response = problem(refusal.status, refusal.code, refusal.title, refusal.detail, refusal.facts)
     if refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-    if isinstance(refusal, Unauthenticated):
-        response.headers["WWW-Authenticate"] = 'Bearer realm="interlock"'
+    if isinstance(refusal, Unauthenticated | Forbidden):
+        response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}"'
     return response
 
 

@@ -5,13 +5,20 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Response
-from marshmallow import fields
 
 from app.api.access import token_is_valid
 from app.api.idempotency import recorder
 from app.api.replies import reply
 from app.api.routes import Routes
-from app.api.schemas.shown import GrantedSchema, ReportedSchema, list_of
+from app.api.schemas.headers import DATABASE_TIME
+from app.api.schemas.shown import (
+    GrantedSchema,
+    LeaseVerdict,
+    ReportedSchema,
+    ReportVerdict,
+    WholeTaskSchema,
+    list_of,
+)
 from app.api.schemas.worker_calls import CompleteBody, FailBody, HeartbeatBody, LeaseBody, ReleaseBody, ReportBody
 from app.domain.leases import Outcome
 from app.domain.roles import READERS, WORKERS
@@ -22,7 +29,7 @@ from app.services.queue.task_queue import Granted
 from app.web.services import services
 
 routes = Routes("tasks", __name__, url_prefix="/api/tasks", description="What queue workers call")
-_LEASES = list_of("leases", fields.Dict(), paged=False)
+_LEASES = list_of("leases", LeaseVerdict, paged=False)
 TASK = "/<task:task_id>"
 
 
@@ -45,7 +52,7 @@ def add_time(response: Response) -> Response:
 
 @routes.call("POST", "/lease", WORKERS, refuses=[503], body=True)
 @routes.arguments(LeaseBody())
-@routes.response(200, GrantedSchema)
+@routes.response(200, GrantedSchema, headers=DATABASE_TIME)
 def lease(body: Mapping[str, Any]) -> Response:
     """Lease tasks; with `wait_seconds`, wait for the first one. The list is empty when there is nothing to do."""
     return _leased(services().queue.lease(**body, record=recorder(_leased), is_allowed=token_is_valid()))
@@ -53,7 +60,7 @@ def lease(body: Mapping[str, Any]) -> Response:
 
 @routes.call("POST", "/heartbeat", WORKERS, refuses=[503], body=True)
 @routes.arguments(HeartbeatBody())
-@routes.response(200, _LEASES)
+@routes.response(200, _LEASES, headers=DATABASE_TIME)
 def heartbeat(body: Mapping[str, Any]) -> Response:
     """Renew leases; `ok: false` means stop working on that task."""
     return reply({"leases": services().queue.heartbeat(_refs(body), body["lease_seconds"])})
@@ -61,7 +68,7 @@ def heartbeat(body: Mapping[str, Any]) -> Response:
 
 @routes.call("POST", "/release", WORKERS, refuses=[503], body=True)
 @routes.arguments(ReleaseBody())
-@routes.response(200, _LEASES)
+@routes.response(200, _LEASES, headers=DATABASE_TIME)
 def release(body: Mapping[str, Any]) -> Response:
     """Hand tasks back unharmed; the attempt does not count."""
     return reply({"leases": services().queue.release(_refs(body))})
@@ -69,7 +76,7 @@ def release(body: Mapping[str, Any]) -> Response:
 
 @routes.call("POST", f"{TASK}/complete", WORKERS, refuses=[404, 409, 503], body=True)
 @routes.arguments(CompleteBody())
-@routes.response(200, ReportedSchema)
+@routes.response(200, ReportedSchema, headers=DATABASE_TIME)
 def complete(body: Mapping[str, Any], task_id: str) -> Response:
     """Report a task's result."""
     return _report_one(Report(task_id=task_id, outcome=Outcome.COMPLETED, **body))
@@ -77,7 +84,7 @@ def complete(body: Mapping[str, Any], task_id: str) -> Response:
 
 @routes.call("POST", f"{TASK}/fail", WORKERS, refuses=[404, 409, 503], body=True)
 @routes.arguments(FailBody())
-@routes.response(200, ReportedSchema)
+@routes.response(200, ReportedSchema, headers=DATABASE_TIME)
 def fail(body: Mapping[str, Any], task_id: str) -> Response:
     """Report that a task failed: it may be tried again, or failed for good, or the whole batch fails with it."""
     return _report_one(Report(task_id=task_id, outcome=Outcome.FAILED, **body))
@@ -94,7 +101,7 @@ def _report_one(report: Report) -> Response:
 
 @routes.call("POST", "/report", WORKERS, refuses=[503], body=True)
 @routes.arguments(ReportBody())
-@routes.response(200, list_of("reports", fields.Dict(), paged=False))
+@routes.response(200, list_of("reports", ReportVerdict, paged=False), headers=DATABASE_TIME)
 def report(body: Mapping[str, Any]) -> Response:
     """Report up to 1000 tasks, each judged by itself, in order."""
     received = [Report(**{**item, "outcome": Outcome(item["outcome"])}) for item in body["reports"]]
@@ -112,7 +119,7 @@ def report(body: Mapping[str, Any]) -> Response:
 
 
 @routes.call("GET", TASK, READERS, refuses=[404])
-@routes.response(200, {"type": "object"})
+@routes.response(200, WholeTaskSchema, headers=DATABASE_TIME)
 def show(task_id: str) -> Response:
     """Show a task with its result, error and late results."""
     return reply(services().reads.tasks.show(task_id))

@@ -9,6 +9,7 @@ from app.api.access import current_caller
 from app.api.idempotency import recorder
 from app.api.replies import nothing, reply
 from app.api.routes import Routes, page
+from app.api.schemas.headers import LOCATION
 from app.api.schemas.shown import TokenSchema, list_of
 from app.api.schemas.taken import Page, TokenBody
 from app.domain.roles import ADMINS
@@ -23,7 +24,7 @@ def _created(token: Mapping[str, Any]) -> Response:
 
 @routes.call("POST", "", ADMINS, body=True)
 @routes.arguments(TokenBody())
-@routes.response(201, TokenSchema)
+@routes.response(201, TokenSchema, headers=LOCATION)
 def create(body: Mapping[str, Any]) -> Response:
     """Create a token; only this answer has its secret."""
     return _created(services().tokens.create(**body, record=recorder(_created), actor=current_caller().name))

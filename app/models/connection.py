@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, String, Text, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, UtcTime
-from app.domain.connections import CircuitState, ErrorClass, Probe
+from app.domain.connection.circuits import CircuitState, ErrorClass, Probe
 from app.models.batch import one_of
 
 ALL_MODELS = ""  # in the place of a model: the circuit is that of the whole connection

@@ -71,6 +71,7 @@ class Task(Base):
     input_tokens: Mapped[int] = mapped_column(BigId, default=0)
     output_tokens: Mapped[int] = mapped_column(BigId, default=0)
     cost_nanos: Mapped[int] = mapped_column(BigId, default=0)
+    unpriced: Mapped[int] = mapped_column(default=0, server_default="0")  # attempts whose cost is not known
     latency_ms: Mapped[int | None]
 
     __table_args__ = (

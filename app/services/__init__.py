@@ -34,6 +34,7 @@ class Services:
     clock: Clock
     batches: BatchService
     queue: TaskQueue
+    sightings: Sightings
     reads: Reads
     run_report: RunReport
     files: Files
@@ -62,7 +63,8 @@ def build(config: Config) -> Services:
         clock=Clock(engine),
         batches=batches,
         queue=queue,
-        reads=Reads.on(engine, sightings),
+        sightings=sightings,
+        reads=Reads.on(engine),
         run_report=RunReport(engine),
         files=Files(engine),
         uploads=Uploads(engine),
@@ -73,6 +75,6 @@ def build(config: Config) -> Services:
         sign_in_throttle=Throttle(),
         outages=outages,
         purge=Purge(engine, batches),
-        sweeper=Sweeper(engine, batches, outages, timedelta(days=config.purge_archived_after_days) or None),
+        sweeper=Sweeper(engine, batches, outages, sightings, timedelta(days=config.purge_archived_after_days) or None),
         readiness=Readiness(engine),
     )

@@ -61,8 +61,8 @@ def signed_in() -> Caller | None:
 
 
 def begin_session(caller: Caller) -> None:
-    """Sign a caller in."""
-    session.clear()  # remove the values of an earlier visitor
+    """Sign a caller in. An earlier session of the same browser ends, and so does a copy of its cookie."""
+    end_session()
     session.permanent = True
     session[_SECRET] = services().sessions.begin(caller)
 

@@ -64,10 +64,15 @@ def create_of_lines() -> Any:
     if not 1 <= len(name) <= rules.LONGEST_NAME or "\0" in name:
         message = f"The name has to be 1 to {rules.LONGEST_NAME} characters."
         return _message(message, 422, {"name": message})
+    on_truncated = request.args.get("on_truncated", str(OnTruncated.KEEP))
+    if on_truncated not in list(OnTruncated):
+        message = f"on_truncated has to be {' or '.join(OnTruncated)}."
+        return _message(message, 422, {"lines_on_truncated": message})
+    options = {"on_truncated": on_truncated}
     try:
         with ReadyTasks() as tasks:
             read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
-            batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order())
+            batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order(), options)
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]
         return _message(f"The file is larger than {most:,} bytes. Nothing was stored.", 413)

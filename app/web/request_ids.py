@@ -7,6 +7,8 @@ import structlog
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-Id"
+# For a browser that is led to an answer of the API: it is no page, and stands in no other page.
+POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -24,6 +26,7 @@ def register(app: Flask) -> None:
         response.headers[HEADER] = g.get("request_id", "")
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", POLICY)  # pages have one of their own
         return response
 
     @app.teardown_request

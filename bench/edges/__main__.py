@@ -8,6 +8,7 @@ from app.logging import configure
 from bench.__main__ import one_interruption
 from bench.edges.crashes import crashes
 from bench.edges.form_fields import form_fields
+from bench.edges.model_outages import model_outages
 from bench.edges.options import Edges
 from bench.edges.proxy_pages import proxy_pages
 from bench.edges.slow_clients import slow_clients
@@ -17,6 +18,7 @@ from bench.results import Result, table
 ROWS: dict[str, Callable[[Edges], list[Result]]] = {
     "proxy": proxy_pages,
     "crashes": crashes,
+    "models": model_outages,
     "slow": slow_clients,
     "forms": form_fields,
 }
@@ -30,13 +32,14 @@ _MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for n
 @click.option("--page-seconds", default=20, show_default=True, help="How long a proxy answers with each page.")
 @click.option("--rounds", default=100, show_default=True, help="Kills and full disks together.")
 @click.option("--slow-seconds", default=60, show_default=True, help="How long there are slow clients.")
-def edges(names: tuple[str, ...], page_seconds: int, rounds: int, slow_seconds: int) -> None:
+@click.option("--outage-seconds", default=60, show_default=True, help="How long a model server fails in each way.")
+def edges(names: tuple[str, ...], page_seconds: int, rounds: int, slow_seconds: int, outage_seconds: int) -> None:
     """Try what the outside does to the service, at full length. Exit with 1 if a line is not met.
 
     The table goes to stdout, progress to stderr.
     """
     configure("ERROR")
-    tried = Edges(Progress(), page_seconds, rounds, slow_seconds)
+    tried = Edges(Progress(), page_seconds, rounds, slow_seconds, outage_seconds)
     with one_interruption():
         results = [result for name in names or ROWS for result in ROWS[name](tried)]
     click.echo(table(results))

@@ -13,3 +13,4 @@ class Edges:
     page_seconds: int = 20  # for each page of a proxy
     rounds: int = 100  # of kills and full disks, in turns
     slow_seconds: int = 60
+    outage_seconds: int = 60  # of a model server

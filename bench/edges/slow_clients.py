@@ -102,9 +102,9 @@ class SlowClients:
         lines = f"Host: x\r\nAuthorization: Bearer {server.tokens['operator']}\r\n"
         head = f"GET {LARGE} HTTP/1.1\r\n{lines}X-Slow: "
         body = f"POST /api/batches HTTP/1.1\r\n{lines}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-        answers = 20 * f"GET {LARGE} HTTP/1.1\r\n{lines}\r\n"
-        self._clients = [self._connect(begin, begin != answers) for begin in OF_EACH_KIND * (head, body, answers)]
-        self._begins = OF_EACH_KIND * (head, body, answers)
+        requests_sent = 20 * f"GET {LARGE} HTTP/1.1\r\n{lines}\r\n"
+        self._begins = OF_EACH_KIND * (head, body, requests_sent)
+        self._clients = [self._connect(begin, begin != requests_sent) for begin in self._begins]
         self.dropped = 0
 
     def step(self) -> None:

@@ -39,7 +39,7 @@ def completed(batch: Batch) -> int:
 
 
 def storm(model_server: ForeignServer) -> None:
-    """Answer 429 and `Retry-After` until so many were told; LLMock itself judges how they took it."""
+    """Answer so many calls with 429 and `Retry-After`; LLMock itself checks what the callers do."""
     model_server.order({"type": "fail", "status": 429, "retry_after": 1, "times": STORM})
     wait_until(lambda: len(model_server.answered(429)) == STORM)
     answered = len(model_server.answered())

@@ -187,7 +187,7 @@ class TestIfMatch:
             etag = answer.headers["ETag"]
 
     @pytest.mark.parametrize("action", ["stage", "pause"])
-    def test_412_before_the_table_is_asked(self, same_client: ApiClient, action: str) -> None:
+    def test_412_before_the_table_is_read(self, same_client: ApiClient, action: str) -> None:
         """Contract 5: 412 has the same body as 409; it comes first, allowed or not, and changes nothing."""
         batch = create(same_client)
         path = f"/api/batches/{batch['id']}/action"

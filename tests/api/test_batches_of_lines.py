@@ -201,3 +201,20 @@ def test_409_documents_for_a_batch_of_lines(same_client: ApiClient) -> None:
     batch = create_ready(same_client)
     answer = same_client.post(f"/api/batches/{batch['id']}/documents", json={"documents": [{"name": "a", "text": "x"}]})
     refused(answer, 409)
+
+
+def test_what_happens_to_answers_that_are_cut_off(same_client: ApiClient) -> None:
+    """Contract 5: `?on_truncated=` is the option of this name; without it, such an answer is kept."""
+    kept = answered(post(same_client, GOOD), 201)
+    assert kept["options"]["on_truncated"] == "keep"
+    refused(post(same_client, GOOD, name="?name=lines&on_truncated=ignore"), 422)
+    refused(same_client.post("/api/batches?on_truncated=fail", json={"name": "b"}), 422)
+    made = answered(post(same_client, GOOD, name="?name=lines&on_truncated=fail"), 201)
+    assert made["options"]["on_truncated"] == "fail"
+    for action in ("stage", "run"):
+        act(same_client, made["id"], action)
+    (task,) = lease(same_client, made["id"])
+    body = {"choices": [{"message": {"content": "Two and"}, "finish_reason": "length"}]}
+    done = answered(complete(same_client, task, {"status_code": 200, "request_id": "r", "body": body}))
+    assert done["status"] == "FAILED"
+    assert answered(same_client.get(f"/api/tasks/{task['id']}"))["error"]["code"] == "truncated"

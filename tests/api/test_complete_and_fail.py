@@ -94,7 +94,7 @@ class TestFail:
         again = lease(same_client, batch["id"])[0]
         assert (again["id"], again["attempt"]) == (task["id"], 2)
 
-    def test_it_waits_as_long_as_it_was_told(self, same_client: ApiClient) -> None:
+    def test_it_waits_as_long_as_retry_after_seconds(self, same_client: ApiClient) -> None:
         """Contract 5: after `retry_after_seconds`; not before."""
         batch = bring(same_client, "ANALYZING", documents=1)
         task = lease(same_client, batch["id"])[0]
@@ -131,7 +131,7 @@ class TestFail:
         assert (shown["status"], shown["attempt"], shown["error"]["code"]) == ("FAILED", 2, "timeout")
 
     def test_not_retryable_is_final_at_once(self, same_client: ApiClient) -> None:
-        """Contract 5: `retryable` is true unless said otherwise."""
+        """Contract 5: `retryable` is true by default."""
         batch = bring(same_client, "ANALYZING", documents=2)
         one, two = lease(same_client, batch["id"])
         assert fail(same_client, one, retryable=False).json == {

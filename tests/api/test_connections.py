@@ -151,6 +151,7 @@ def test_the_list_has_pages(worker: ApiClient, viewer: ApiClient) -> None:
 def test_workers_and_what_they_can_do(worker: ApiClient, viewer: ApiClient) -> None:
     ask(worker, can=["stage", "openai/*"])
     ask(worker, "w-2")
+    worker.application.extensions["interlock"].sightings.write()
     found = answered(viewer.get("/api/workers"))
     assert {row["worker"]: row["can"] for row in found["workers"]} == {"w-1": ["openai/*", "stage"], "w-2": None}
     assert found["total"] == 2
@@ -161,7 +162,7 @@ def test_workers_and_what_they_can_do(worker: ApiClient, viewer: ApiClient) -> N
 
 
 def test_lines_that_no_known_worker_answers(operator: ApiClient, worker: ApiClient) -> None:
-    """Contract 5: refused by line, if a worker has said which endpoints it answers."""
+    """Contract 5: refused by line, if a worker has announced which endpoints it answers."""
     lines = "".join(
         f'{{"custom_id": "{n}", "method": "POST", "url": "{url}", "body": {{"model": "m"}}}}\n'
         for n, url in enumerate(("/v1/embeddings", "/v1/responses", "/embeddings"))

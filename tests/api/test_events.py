@@ -63,7 +63,7 @@ def test_a_change_arrives(client: ApiClient) -> None:
     assert (staged["kind"], staged["actor"], staged["name"]) == ("action", "a admin", "contracts")
 
 
-def test_what_happened_before_is_not_told(client: ApiClient) -> None:
+def test_what_happened_before_is_not_sent(client: ApiClient) -> None:
     """A stream without Last-Event-ID begins now."""
     create(client)
     with stream(client) as read:
@@ -133,7 +133,7 @@ def test_a_stream_ends_when_the_service_stops(client: ApiClient, service: Servic
 
 
 def test_503_when_enough_streams_are_open(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every open stream keeps a thread: one too many is told to come later; a place is given back."""
+    """Every open stream keeps a thread: one too many is refused with 503; a place is given back."""
     monkeypatch.setattr(streams, "_places", threading.BoundedSemaphore(1))
     with stream(client):
         answer = client.get("/api/events")

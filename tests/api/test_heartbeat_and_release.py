@@ -94,7 +94,7 @@ class TestHeartbeat:
         assert answer["ok"] is False
         assert answer["reason"]
 
-    def test_none_at_all(self, same_client: ApiClient) -> None:
+    def test_an_empty_list(self, same_client: ApiClient) -> None:
         """A worker without leases says so, and hears nothing new."""
         assert heartbeat(same_client) == []
 
@@ -147,7 +147,7 @@ class TestRelease:
         assert all(each["reason"] for each in answers)
 
     def test_of_a_paused_or_cancelled_batch(self, same_client: ApiClient) -> None:
-        """A worker that is told to stop may hand back whatever it holds."""
+        """A worker that has to stop may hand back all that it holds."""
         batch = bring(same_client, "ANALYZING", documents=2)
         one, two = lease(same_client, batch["id"])
         act(same_client, batch["id"], "pause")

@@ -111,7 +111,7 @@ def test_options_take_their_range_and_nothing_that_looks_like_a_number(same_clie
         ("worker", ["", "x" * 201, NUL, 1, None]),
     ],
 )
-def test_a_lease_asks_in_numbers(same_client: ApiClient, field: str, bad: list[Any]) -> None:
+def test_a_lease_takes_numbers_only(same_client: ApiClient, field: str, bad: list[Any]) -> None:
     """Contract 5: `max_tasks` is 1..1000, `wait_seconds` 0..30; text that looks like a number is refused."""
     for value in bad:
         body = refused(same_client.post("/api/tasks/lease", json={"worker": "w", field: value}), 422)

@@ -21,7 +21,7 @@ class TestInFlight:
     """Contract 4: while the first is still being decided, 409."""
 
     def test_409_in_flight(self, client: ApiClient, service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Two calls at once: one effect; the second is told to wait, and later gets the first's answer."""
+        """Two calls at once: one effect; the second has to wait, and later gets the answer of the first."""
         batch = create(client)
         path, body = f"/api/batches/{batch['id']}/action", {"action": "stage"}
         inside, go_on = threading.Event(), threading.Event()

@@ -195,7 +195,7 @@ def test_a_waiting_lease_returns_when_work_comes(client: ApiClient) -> None:
     assert [task["batch_id"] for task in got] == [batch["id"]]
 
 
-def test_a_wait_in_vain_ends(worker: ApiClient) -> None:
+def test_a_wait_without_work_ends(worker: ApiClient) -> None:
     """Contract 5: `wait_seconds` is at most 30; without work the answer is empty when it is over."""
     assert lease(worker, wait_seconds=0.5) == []
 

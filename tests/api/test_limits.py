@@ -69,7 +69,7 @@ def test_shares_by_model_and_by_prompt(client: ApiClient) -> None:
         name: listed[name] for name in ("state", "version", "allowed_actions", "updated_at")
     }
     task = answered(client.get(f"/api/tasks/{first['id']}"))
-    assert task["usage"] == USAGE
+    assert task["usage"] == {**USAGE, "unpriced_calls": 0}
 
 
 def test_resume_with_a_raised_limit(client: ApiClient) -> None:

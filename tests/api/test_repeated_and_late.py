@@ -97,7 +97,7 @@ class TestDoesNotCount:
             },
         ]
 
-    def test_a_lease_that_ran_out_but_was_given_to_nobody(self, client: ApiClient, service: Services) -> None:
+    def test_a_lease_that_ran_out_but_was_not_leased_again(self, client: ApiClient, service: Services) -> None:
         """Contract 5: it still counts."""
         batch = bring(client, "ANALYZING", documents=1)
         task = lease(client, batch["id"])[0]

@@ -80,7 +80,7 @@ def test_up_to_a_thousand(client: ApiClient) -> None:
     assert show(client, batch["id"])["state"] == "COMPLETED"
 
 
-def test_none_at_all(same_client: ApiClient) -> None:
+def test_an_empty_list(same_client: ApiClient) -> None:
     """Nothing to report is nothing wrong."""
     assert report(same_client) == []
 

@@ -59,7 +59,7 @@ class TestReuse:
     @pytest.mark.parametrize(
         "context", [{"reuse": "none"}, {"redo": {"models": ["textstats"], "prompts": ["summary"]}}]
     )
-    def test_all_is_done_again_if_told(self, client: ApiClient, context: dict[str, Any]) -> None:
+    def test_all_is_done_again_on_request(self, client: ApiClient, context: dict[str, Any]) -> None:
         batch_id = create(client)["id"]
         stage(client, batch_id, "stage")
         run(client, batch_id)

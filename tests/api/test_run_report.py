@@ -132,6 +132,7 @@ def test_csv_has_a_line_for_each_task(client: ApiClient, service: Services) -> N
         "latency_ms": "7",
         "error": "",
         "reused_from": "3",
+        "unpriced_calls": "1",
     }
     assert (bad["status"], bad["answer"], bad["error"]) == ("FAILED", "", "timeout: no answer")
     assert (waiting["status"], waiting["cost"], waiting["latency_ms"]) == ("LEASED", "0.0", "")

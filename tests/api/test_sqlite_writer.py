@@ -93,6 +93,6 @@ def test_503_frees_the_key(client: ApiClient, hold: Hold) -> None:
     assert client.post("/api/batches", json={"name": "n"}, headers=headers).status_code == 201
 
 
-def test_five_seconds_unless_told() -> None:
+def test_five_seconds_by_default() -> None:
     """Contract 4: up to 5 s."""
     assert db.SQLITE_WAIT_SECONDS == 5

@@ -61,7 +61,7 @@ def test_by_status(same_client: ApiClient) -> None:
 
 
 def test_by_run(same_client: ApiClient) -> None:
-    """Contract 5 and 2: `?run=`; the present run unless told, earlier ones stay readable."""
+    """Contract 5 and 2: `?run=`; without it the present run; earlier ones stay readable."""
     batch = bring(same_client, "COMPLETED", documents=1)
     act(same_client, batch["id"], "restage")
     assert [task["run"] for task in tasks_of(same_client, batch["id"])] == [2]

@@ -1,4 +1,4 @@
-"""Eight clients at a barrier ask for the same batch: one wins each version, and none is told of a fault."""
+"""Eight clients at a barrier change the same batch: one wins each version, and none gets a 500."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

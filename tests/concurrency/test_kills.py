@@ -184,7 +184,8 @@ def test_killed_anywhere_with_a_key(make: Any, services: Services, server: LiveS
     for point in count(1):
         assert point < MOST_POINTS
         cut, key = make(services), uuid4().hex
-        if dies(server, point, cut.path, cut.body, Idempotency_Key=key) is not None:
+        if (answer := dies(server, point, cut.path, cut.body, Idempotency_Key=key)) is not None:
+            assert answer.status_code < 300, answer.text
             break
         seen.add(after_the_kill(services, cut))
         first, second = (send_again(services, server, cut, key) for _ in range(2))
@@ -206,7 +207,8 @@ def test_killed_anywhere(make: Any, services: Services, server: LiveServer) -> N
     for point in count(1):
         assert point < MOST_POINTS
         cut = make(services)
-        if dies(server, point, cut.path, cut.body) is not None:
+        if (answer := dies(server, point, cut.path, cut.body)) is not None:
+            assert answer.status_code < 300, answer.text
             break
         seen.add(done := after_the_kill(services, cut))
         batch_ids |= cut.batch_ids()

@@ -80,7 +80,7 @@ def test_two_processes_complete_a_batch_once(services: Services, database_url: s
 
     both = list(zip(*told, strict=True))
     assert len(both) == rounds
-    # One of the two answers told the end, so it was there before the later one was given; nobody sweeps here.
+    # One of the two answers has the final state, so it was reached before the later answer; no sweeper runs here.
     # And enough rounds were races, not one report after the other.
     assert all(BatchState.COMPLETED in (a[2], b[2]) for a, b in both)
     assert sum(max(a[0], b[0]) < min(a[1], b[1]) for a, b in both) > rounds / 10

@@ -64,7 +64,7 @@ def test_six_requests_wait_in_line(shared_postgres: Shared, call: Call, hold_row
 
 
 @pytest.mark.soak(rounds=50)
-def test_six_at_once_are_none_lost(shared_postgres: Shared, call: Call, hold_row: HoldRow) -> None:
+def test_six_requests_at_once_and_none_is_lost(shared_postgres: Shared, call: Call, hold_row: HoldRow) -> None:
     """Contract 4: queued requests are applied in the order they came; each is judged anew at its turn."""
     client = call(shared_postgres.server)
     batch_id = client.analyzing(1)

@@ -7,7 +7,7 @@ from tests.support.process import ROOT
 
 PATH = ROOT / "docs" / "contract.md"
 TEXT = PATH.read_text(encoding="utf-8")
-_CALL = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`?]*)(\?[^`]*)?` \| ([^|]+) \| (\d{3})", re.M)
+_CALL = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`?]*)(\?[^`]*)?` \| ([^|]+) \| (\d{3})(.*)", re.M)
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Call:
     queries: frozenset[str]
     roles: frozenset[str]
     status: str
+    answer: str  # what the page says of it
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -27,8 +28,15 @@ class Call:
 def calls() -> list[Call]:
     """Read every call of the page."""
     return [
-        Call(method, path, frozenset(re.findall(r"(\w+)=", queries)), frozenset(re.findall(r"\w+", roles)), status)
-        for method, path, queries, roles, status in _CALL.findall(TEXT)
+        Call(
+            method,
+            path,
+            frozenset(re.findall(r"(\w+)=", queries)),
+            frozenset(re.findall(r"\w+", roles)),
+            status,
+            answer,
+        )
+        for method, path, queries, roles, status, answer in _CALL.findall(TEXT)
     ]
 
 

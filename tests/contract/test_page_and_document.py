@@ -1,5 +1,6 @@
 """docs/contract.md and the served OpenAPI document agree: calls, queries, roles, statuses, and every field."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +42,7 @@ ANSWERS = {
     "An audit row": "GET /api/batches/{batch_id}/audit",
     "A decision": "POST /api/batches/{batch_id}/action",
     "A request": "GET /api/requests/{request_id}",
+    "A task in a list": "GET /api/batches/{batch_id}/tasks",
     "A leased task": "POST /api/tasks/lease",
     "A connection": "GET /api/connections",
     "A worker": "GET /api/workers",
@@ -91,10 +93,10 @@ def body_of(document: dict[str, Any], call: str) -> dict[str, Any]:
     return resolved(document, content["application/json"]["schema"])
 
 
-def answer_of(document: dict[str, Any], call: str) -> dict[str, Any]:
+def answer_of(document: dict[str, Any], call: str, status: str | None = None) -> dict[str, Any]:
     """Give the schema of what a call answers; of a list, that of one of its rows."""
     responses = operation(document, call)["responses"]
-    success = resolved(document, responses[ON_PAGE[call].status])
+    success = resolved(document, responses[status or ON_PAGE[call].status])
     schema = resolved(document, success["content"]["application/json"]["schema"])
     beside = BESIDE_ROWS.get(call, {"next_cursor"})
     listed = [each for name, each in schema["properties"].items() if name not in beside]
@@ -153,3 +155,24 @@ def test_the_fields_of_every_answer(document: dict[str, Any], heading: str) -> N
     deep = frozenset(name.rpartition(".")[0] for name in shown if "." in name)
     described = set(names(document, answer_of(document, ANSWERS[heading]), deep - OPEN))
     assert shown - BESIDE.get(heading, set()) == described - ELSEWHERE.get(heading, set())
+
+
+def test_the_fields_of_a_queued_answer(document: dict[str, Any]) -> None:
+    """Contract 5: the 202 of an action."""
+    described = answer_of(document, "POST /api/batches/{batch_id}/action", "202")
+    assert set(described["properties"]) == page.fields("A queued answer")
+
+
+def test_the_fields_of_a_whole_task(document: dict[str, Any]) -> None:
+    """Contract 5: a whole task has the fields of a task in a list, and more."""
+    described = answer_of(document, "GET /api/tasks/{task_id}")
+    assert set(described["properties"]) == page.fields("A task in a list") | page.fields("A whole task")
+
+
+@pytest.mark.parametrize("call", ["tasks/heartbeat", "tasks/release", "tasks/report", "batches/{batch_id}/actions"])
+def test_the_fields_of_short_rows(document: dict[str, Any], call: str) -> None:
+    """Contract 5: the rows whose fields stand with the call itself."""
+    name = f"{'GET' if call.endswith('actions') else 'POST'} /api/{call}"
+    shown = ON_PAGE["POST /api/tasks/heartbeat" if call.endswith("release") else name].answer
+    (listed,) = re.findall(r"\[\{([^}]+)\}\]", shown)
+    assert set(answer_of(document, name)["properties"]) == set(re.findall(r'"(\w+)"', listed))

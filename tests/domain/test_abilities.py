@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.abilities import Abilities, Target, is_unknown, objection_to_ability
+from app.domain.connection.abilities import Abilities, Target, is_unknown, objection_to_ability
 from app.domain.leases import TaskKind
 
 STAGING = Target(TaskKind.STAGE)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.connections import ErrorClass
-from app.domain.outages import is_given_up
+from app.domain.connection.circuits import ErrorClass
+from app.domain.connection.outages import is_given_up
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

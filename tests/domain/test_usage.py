@@ -15,7 +15,7 @@ def test_all_of_it() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {}, [], "usage", {"usage": None}, {"usage": 3}, {"usage": [1]}], ids=repr)
-def test_nothing_is_said(answer: Any) -> None:
+def test_nothing_is_printed(answer: Any) -> None:
     assert CallUsage.of(answer) == CallUsage()
 
 

@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,7 +19,8 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close by a reset
 class FailingServer:
     """`way` is refuse, reset, hang, a status with its body and headers, or None: then it never fails.
 
-    `calls` counts the calls of each text that was sent; `most_at_once` may be set to 0 again by a test.
+    `calls` counts the calls of each text that was sent, and `begun_at` has their times on the monotonic clock;
+    `most_at_once` may be set to 0 again by a test.
     """
 
     def __init__(self, way: Any = None, good_calls: int = 0, latency_seconds: float = 0.01) -> None:
@@ -26,6 +28,7 @@ class FailingServer:
         self.good_calls = good_calls
         self.latency_seconds = latency_seconds
         self.calls: Counter[str] = Counter()
+        self.begun_at: list[float] = []
         self.failed = self.most_at_once = self.at_once = 0
         self.only: str | None = None  # the text that fails alone
         self.lock = threading.Lock()
@@ -55,6 +58,7 @@ class FailingServer:
         """Count a call; return how it fails, or None."""
         with self.lock:
             self.calls[text] += 1
+            self.begun_at.append(time.monotonic())
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             fails = self.way is not None and not self.recovered.is_set() and self.calls.total() > self.good_calls

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from app.domain.usage import MOST_COUNTED
 from app.services import Services
 from app.services.task.task_counts import SHARDS
+from app.services.upkeep.verify import verify
 from tests.services.stories import bring, complete, lease, state_of
 from tests.support.client import ApiClient
 
@@ -36,6 +37,7 @@ def test_costs_stop_at_a_bound(services: Services, client: ApiClient) -> None:
     assert shown == MOST_COUNTED / 1e9
     for path in ("/api/batches", f"/api/batches/{batch_id}/report", "/api/batches?state=COMPLETED"):
         assert client.get(path).status_code == 200
+    assert list(verify(services.engine)) == []  # a counter that has stopped is not taken for a wrong one
 
 
 def test_the_sum_of_full_shards_fits() -> None:

@@ -1,10 +1,11 @@
-"""Calls whose cost nobody knows: said wherever a cost is shown, and a limit of cost is not taken for kept."""
+"""Calls whose cost is not known: shown wherever a cost is shown, and a run with a limit of cost is paused."""
 
 import pytest
 
 from tests.edges.answers_of_servers import FINE, USAGE, chat
 from tests.edges.conftest import Edge
 from tests.edges.scripted_server import Reply
+from tests.support.waiting import LIMIT_SECONDS
 
 UNCOUNTED = Reply({name: value for name, value in chat("Four.").items() if name != "usage"})
 
@@ -34,3 +35,9 @@ def test_unknown_costs_are_said_beside_the_known_ones(edge: Edge) -> None:
     assert [each["unpriced_calls"] for each in usage["by_model"]] == [1]
     assert [each["unpriced_calls"] for each in usage["by_prompt"]] == [1]
     assert usage["input_tokens"] == USAGE["prompt_tokens"]
+    unpriced = {row["document"]["name"]: row["usage"]["unpriced_calls"] for row in batch.results()}
+    assert unpriced == {"counted": 0, "uncounted": 1}
+    report = edge.http.get(f"{batch.url}/report", timeout=LIMIT_SECONDS).json()
+    assert [row["unpriced_calls"] for row in (*report["models"], *report["prompts"])] == [1, 1]
+    answers = {row["document"]["name"]: row["answers"][0]["unpriced_calls"] for row in report["documents"]}
+    assert answers == unpriced

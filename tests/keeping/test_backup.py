@@ -191,7 +191,7 @@ def commands_of(page: str, heading: str) -> str:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_the_words_for_postgresql(
+def test_the_commands_for_postgresql(
     services: Services, database_url: str, empty_postgres_url: str, tmp_path: Path
 ) -> None:
     """docs/operating.md: its commands, as they stand there, with a database of this run."""

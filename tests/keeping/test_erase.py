@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app import db
 from app.db import reading
-from app.errors import ReportRefused
+from app.errors import Busy, ReportRefused
 from app.models import Base, Document, LateResult, Task
 from app.services import Services
 from app.services.input import edits
@@ -303,6 +303,15 @@ def test_what_is_refused(services: Services, client: ApiClient) -> None:
     assert trail(services, batch_id) == ["create"]
     edits.archive(services.batches, batch_id, OPERATOR)
     assert erase(client, batch_id, mine).status_code == 404
+
+
+def test_a_download_under_way_is_not_cut_without_a_word(services: Services, client: ApiClient) -> None:
+    batch_id = create_of(services, SECRET)
+    document_id = documents_of(services, batch_id)[0]
+    pieces = services.reads.documents.content(document_id).pieces
+    erase(client, batch_id, document_id)
+    with pytest.raises(Busy, match="replaced or erased"):
+        list(pieces)
 
 
 # --- files of folders

@@ -136,7 +136,7 @@ def test_only_what_was_archived_long_enough_ago(services: Services) -> None:
     assert services.purge.begin(4711) is False
 
 
-def test_a_purge_that_dies_is_gone_on_with(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_that_dies_is_continued(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slices are small, and the process dies after the first of them: verify is clean, and another one goes on."""
     monkeypatch.setattr(pace, "FIRST_ROWS", 2)
     monkeypatch.setattr(pace, "MOST_ROWS", 2)
@@ -181,7 +181,7 @@ def test_the_setting_purges_by_itself(services: Services, monkeypatch: pytest.Mo
     assert set(amounts(services, batch_id).values()) == {0}
 
 
-def test_a_lease_of_a_purged_batch_is_reported_to_nobody(services: Services) -> None:
+def test_a_report_of_a_purged_batch_is_refused(services: Services) -> None:
     batch_id = bring(services, "ANALYZING")
     leased = lease(services, batch_id)
     act(services, batch_id, "cancel")

@@ -1,4 +1,4 @@
-"""Contract 4: the database itself refuses what the table does not allow, whoever writes, with whatever program."""
+"""Contract 4: the database itself refuses what the table does not allow, for each user and each program."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""Which service a demo uses: the one it is told, the one that runs, or one of its own."""
+"""Which service a demo uses: the one that is named, the one that runs, or one of its own."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def test_the_service_at_host_and_port_is_used(live_server: LiveServer, settings:
         assert found.url == live_server.url
 
 
-def test_a_named_service_that_does_not_let_us_in_is_refused(live_server: LiveServer, settings: Config) -> None:
+def test_a_named_service_that_refuses_the_token_is_refused(live_server: LiveServer, settings: Config) -> None:
     with (
         pytest.raises(NoService, match=f"^The service at {live_server.url} cannot be used: it answers 401 "),
         service_for_demo(live_server.url, "wrong", settings),

@@ -1,4 +1,4 @@
-"""What contract 2 and 5 make of a batch. No code of the service, and no clock: waits and leases end when told to."""
+"""What contract 2 and 5 make of a batch. No code of the service, and no clock: a test ends waits and leases."""
 
 from collections import Counter
 

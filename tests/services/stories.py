@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from app import db
 from app.db import transaction
-from app.domain.connections import CallOutcome, ErrorClass
+from app.domain.connection.circuits import CallOutcome, ErrorClass
 from app.domain.files import Purpose
 from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Batch, Circuit, Task, WorkerSighting, defences
@@ -198,7 +198,7 @@ def report_calls(services: Services, *outcomes: str, connection: str = "local", 
 
 def forget_workers(services: Services) -> None:
     """Forget all workers that were seen, those of this test too."""
-    services.reads.workers.seen()  # writes what is not written yet
+    services.sightings.write()
     with transaction(services.engine) as connection:
         connection.execute(delete(db.table_of(WorkerSighting)))
 

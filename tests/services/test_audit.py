@@ -46,7 +46,7 @@ def test_a_whole_life_has_no_gap_and_no_twin(services: Services) -> None:
     assert {(row["actor"], row["role"]) for row in events} == {("system", "system")}
 
 
-def test_a_row_says_who_asked_and_why(services: Services) -> None:
+def test_an_audit_row_names_the_caller_and_the_reason(services: Services) -> None:
     """Contract 3 and 5: the service's keys become columns; the caller's own keys, with the reason, are the context."""
     batch_id = bring(services, "ANALYZING")
     own = {"reason": "model server is down", "ticket": 17, "nested": {"list": [1, None, "é"]}}

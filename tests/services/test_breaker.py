@@ -267,7 +267,7 @@ def test_a_raised_limit_waits_in_line_with_its_request(services: Services, hold_
 
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("key", ["max_cost", "max_tokens", "max_failure_rate"])
-def test_a_limit_that_is_none_changes_nothing(services: Services, key: str, dry_run: bool) -> None:
+def test_a_limit_of_null_changes_nothing(services: Services, key: str, dry_run: bool) -> None:
     batch_id = broken(services)
     before = snapshot(services)
     answer = ask(services, batch_id, "resume", **{"max_cost": 9, key: -1}, dry_run=dry_run)

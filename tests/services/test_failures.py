@@ -162,7 +162,7 @@ def test_a_failure_is_forgotten_with_the_next_beginning(services: Services, reac
     assert view(services, batch_id)["state"] == "COMPLETED"
 
 
-def test_cancel_says_why_it_was_asked_for(services: Services) -> None:
+def test_cancel_keeps_its_reason(services: Services) -> None:
     """Contract 2: `cancel` ends in FAILED with code `cancelled`; the caller's reason is its message."""
     batch_id = bring(services, "ANALYZING")
     act(services, batch_id, "cancel", reason="wrong prompt")
@@ -229,7 +229,7 @@ def test_a_failure_while_paused_is_judged_at_resume(services: Services, how: str
     assert trail(services, batch_id)[-2:] == ["resume", "critical_error"]
 
 
-def test_staging_that_somebody_works_at_does_not_time_out(services: Services) -> None:
+def test_staging_with_a_held_lease_does_not_time_out(services: Services) -> None:
     """Contract 2: `staging_timeout` occurs only without any report or lease."""
     batch_id = create(services, documents=1, staging_timeout_seconds=0)
     act(services, batch_id, "stage")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.connections import ErrorClass
+from app.domain.connection.circuits import ErrorClass
 from app.services import Services
 from app.services.input import edits
 from tests.services.stories import (
@@ -172,7 +172,7 @@ def test_a_call_without_a_task_is_the_answer_for_one_closed_model_too(services: 
     assert len(probes(grant(services))) == 1
 
 
-def test_no_batch_waits_for_it_so_nobody_calls(services: Services) -> None:
+def test_no_batch_waits_for_it_so_no_worker_calls(services: Services) -> None:
     report_calls(services, "failed", **OPENAI)
     let_next_try_come(services)
     assert grant(services, CAN).probe == []

@@ -255,7 +255,7 @@ def test_late_answers_of_twins_are_each_its_own(services: Services) -> None:
     assert [line["reused_from"] for line in answers(services, batch_id)] == [leased[n]["id"] for n in (0, 1, 1)]
 
 
-def test_ready_made_tasks_are_reused_slice_by_slice_whoever_writes_them(
+def test_ready_made_tasks_are_reused_in_each_slice_by_action_and_sweeper(
     services: Services, another: Callable[[], Services], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_tasks, "SLICE", 2)

@@ -106,12 +106,14 @@ def test_the_sums_of_a_run(services: Services) -> None:
         "input_tokens": 300,
         "output_tokens": 21,
         "cost": 0.3,
+        "unpriced_calls": 5,  # that were reported without a usage
         "mean_score": 2.5,
     }
     other = models["m1"]
     assert [other[name] for name in ("tasks", "completed", "failed", "failure_rate")] == [6, 4, 1, 0.2]
     assert other["latency_ms"] == {"p50": None, "p90": None, "p99": None}
     assert (other["input_tokens"], other["cost"], other["mean_score"]) == (50, 0.0, 4.0)
+    assert (other["unpriced_calls"], report["prompts"][0]["unpriced_calls"]) == (4, 5)
     prompts = by_name(report["prompts"], "prompt")
     assert [prompts[SUMMARY][name] for name in ("tasks", "completed", "failed", "mean_score")] == [6, 5, 1, None]
     assert [prompts[RATING][name] for name in ("tasks", "completed", "failed", "mean_score")] == [6, 4, 0, 3.0]
@@ -174,6 +176,7 @@ def test_a_row_for_each_document(services: Services) -> None:
         "score": None,
         "reused_from": None,
         "cost": 0.0,
+        "unpriced_calls": 1,
     }
     assert rating["answer_is_cut"]
     assert rating["answer"].startswith('{"score":3,"why":"xxx')
@@ -304,6 +307,7 @@ def test_ready_made_tasks_are_reported_by_the_model_that_they_name(services: Ser
     models = {row["model"]: row for row in report["models"]}
     assert {model: row["tasks"] for model, row in models.items()} == {"a": 2, "b": 1, None: 2, "é" * 200: 1}
     assert {row["connection"] for row in models.values()} == {"jsonl"}
+    assert {model: row["unpriced_calls"] for model, row in models.items()} == {"a": 1, "b": 0, None: 0, "é" * 200: 0}
     assert (models["a"]["latency_ms"]["p50"], models["a"]["cost"], models["b"]["failure_rate"]) == (12, 0.5, 1.0)
     assert (report["prompts"], report["agreement"]) == ([], [])
     row = report["documents"][0]
@@ -354,6 +358,7 @@ def test_a_line_has_all_of_a_task(services: Services) -> None:
         "input_tokens": 1,
         "output_tokens": 2,
         "cost": 1e-09,
+        "unpriced_calls": 1,
         "latency_ms": 5,
         "error": None,
         "reused_from": "4711",

@@ -58,7 +58,7 @@ def test_the_sweeper_writes_the_slices_that_stage_did_not(services: Services, ma
 
 
 @pytest.mark.parametrize("make", [of_documents, of_ready_tasks], ids=lambda make: make.__name__)
-def test_a_process_that_dies_between_slices_loses_and_doubles_nothing(
+def test_a_process_that_dies_between_slices_loses_no_task_and_writes_none_twice(
     services: Services, another: Callable[[], Services], make: Make
 ) -> None:
     """Contract 2: another process goes on where the first one stopped."""

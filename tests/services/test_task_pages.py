@@ -189,7 +189,9 @@ def test_a_task_of_another_batch_is_not_found(client: ApiClient, pages: Any) -> 
             pages.with_payload(wrong, ident)
 
 
-def test_a_page_asks_the_database_as_often_for_many_tasks_as_for_few(client: ApiClient, pages: Any, app: Any) -> None:
+def test_the_number_of_statements_does_not_depend_on_the_number_of_tasks(
+    client: ApiClient, pages: Any, app: Any
+) -> None:
     few, many = int(bring(client, "ANALYZING", documents=1)["id"]), int(bring(client, "ANALYZING", documents=60)["id"])
     sent = []
     event.listen(app.extensions["interlock"].engine, "before_cursor_execute", lambda *args: sent.append(args[2]))

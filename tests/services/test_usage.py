@@ -31,7 +31,7 @@ USAGE = {"input_tokens": 100, "output_tokens": 20, "cost": 0.25, "latency_ms": 8
 NOTHING = {"input_tokens": 0, "output_tokens": 0, "cost": 0.0}
 ONCE = {"input_tokens": 100, "output_tokens": 20, "cost": 0.25}
 TWICE = {"input_tokens": 200, "output_tokens": 40, "cost": 0.5}
-PRICED = {"unpriced_calls": 0}  # of a batch, whose calls all had a cost
+PRICED = {"unpriced_calls": 0}  # all calls had a cost
 SAID: dict[str, Any] = {"text": "an answer", "usage": USAGE}
 
 
@@ -51,7 +51,7 @@ def test_a_tasks_usage_is_that_of_all_its_attempts(services: Services) -> None:
     fail_with(services, first, {**USAGE, "latency_ms": 30_000})
     assert used(services, batch_id) == {**ONCE, **PRICED}
     complete(services, lease_one(services, batch_id), SAID)
-    assert task(services, first["id"])["usage"] == {**TWICE, "latency_ms": 800}
+    assert task(services, first["id"])["usage"] == {**TWICE, **PRICED, "latency_ms": 800}
     assert used(services, batch_id) == {**TWICE, **PRICED}
 
 
@@ -60,7 +60,7 @@ def test_a_report_without_a_latency_leaves_the_last_one(services: Services) -> N
     first = lease_one(services, batch_id)
     fail_with(services, first, USAGE)
     complete(services, lease_one(services, batch_id), {"usage": {"input_tokens": 1}})
-    assert task(services, first["id"])["usage"] == {**ONCE, "input_tokens": 101, "latency_ms": 800}
+    assert task(services, first["id"])["usage"] == {**ONCE, "input_tokens": 101, "unpriced_calls": 1, "latency_ms": 800}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,8 @@ def test_junk_breaks_no_report(services: Services, usage: Any, outcome: str) -> 
     # A failed call counts as one of unknown cost if its usage is reported: it may have been paid for.
     unpriced = outcome == "completed" or isinstance(usage, dict)
     assert used(services, batch_id) == {**NOTHING, "unpriced_calls": int(unpriced)}
-    assert task(services, leased["id"])["usage"] == {**NOTHING, "latency_ms": None}
+    shown = task(services, leased["id"])["usage"]
+    assert shown == {**NOTHING, "unpriced_calls": int(unpriced), "latency_ms": None}
 
 
 def test_the_same_report_again_is_paid_for_once(services: Services) -> None:
@@ -108,7 +109,7 @@ def test_a_late_result_is_paid_for_once(services: Services, how: str) -> None:
         fail_with(services, late, USAGE)  # the other outcome of one call: still one call
     assert used(services, batch_id) == {**ONCE, **PRICED}
     shown = task(services, late["id"])
-    assert shown["usage"] == {**NOTHING, "latency_ms": None}
+    assert shown["usage"] == {**NOTHING, **PRICED, "latency_ms": None}
     assert len(shown["late_results"]) == 2
     (shares,) = services.reads.batches.show(batch_id)["usage"]["by_model"]
     assert (shares["calls"], shares["failures"]) == (1, 0)

@@ -12,7 +12,7 @@ INSTALL_SECONDS = 300
 
 
 class NoChromium(Exception):
-    """There is none, and none is to be had; the message is the command that helps."""
+    """No Chromium is installed; the message is the command that installs it."""
 
 
 def launched(playwright: Playwright) -> Browser:

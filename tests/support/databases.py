@@ -27,7 +27,7 @@ def _execute(server_url: str, statement: str) -> None:
 
 @contextmanager
 def postgres_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """Make a database, yield its URL, and drop it, whoever is still connected."""
+    """Make a database, yield its URL, and drop it, even while there are connections."""
     name = f"test_{uuid4().hex}"
     _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
@@ -44,7 +44,7 @@ def postgres_template(server_url: str) -> Iterator[str]:
         yield url.rsplit("/", 1)[1]
 
 
-# The defences refuse TRUNCATE, whoever asks, so they are put aside for it; a session that is left over is ended.
+# The triggers refuse TRUNCATE, so they are disabled for it; a session that is left over is ended.
 _EMPTY = """
 SET statement_timeout = '30s';
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();

@@ -132,7 +132,7 @@ class Counted:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return  # whoever hangs up before all was said has not asked: it will never be answered
+                return  # a client that closes before its request is complete gets no answer
             body, more = body + message.get("body", b""), message.get("more_body", False)
         self._number += 1
         number, question, status = self._number, hashlib.sha256(body).hexdigest()[:24], 500

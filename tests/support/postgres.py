@@ -47,7 +47,7 @@ def _wheel_folder() -> Path | None:
 
 
 def _version(programs: Path) -> int:
-    """Read the major version of the server in a folder; 0 where there is none that runs."""
+    """Read the major version of the server in a folder; 0 where no server runs."""
     try:
         said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20)
     except OSError:

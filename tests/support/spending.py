@@ -1,4 +1,4 @@
-"""Usage of a task that no report told: written where a report would have written it, so that the sums still agree."""
+"""Usage of a task without a report: written where a report would have written it, so that the sums still agree."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An engine that is used again has new connections, and nobody's listeners."""
+"""An engine that is used again has new connections, and no listeners of an earlier test."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_one_that_was_disposed_of_is_used_again(config: Config, monkeypatch: pyt
     assert engine_for(config).dialect is not first.dialect
 
 
-def test_a_wait_gives_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_returns_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([None, [], "it"])
     assert wait_until(lambda: next(looks)) == "it"
     monkeypatch.setattr("tests.support.waiting.LIMIT_SECONDS", 0.0)

@@ -61,7 +61,7 @@ def test_an_action_is_done_as_the_visitor_with_the_reason(operator: FlaskClient,
     assert row["request_id"] == answer.headers["X-Request-Id"]
 
 
-def test_a_stale_page_is_told_what_changed(operator: FlaskClient, service: Services) -> None:
+def test_a_stale_page_is_shown_what_changed(operator: FlaskClient, service: Services) -> None:
     batch_id = stories.bring(service, "ANALYZING")
     stories.act(service, batch_id, "pause", reason="somebody else was faster")
     before = stories.snapshot(service)
@@ -147,7 +147,7 @@ class TestLocked:
     def database_url(self, postgres_url: str) -> str:
         return postgres_url
 
-    def test_a_request_waits_and_is_told_its_outcome(
+    def test_a_request_waits_and_its_outcome_is_shown(
         self, operator: FlaskClient, service: Services, hold_row: HoldRow
     ) -> None:
         batch_id = stories.bring(service, "ANALYZING")

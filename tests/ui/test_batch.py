@@ -168,7 +168,7 @@ def test_no_template_and_no_script_names_a_state() -> None:
 def test_what_the_tasks_wait_for_is_said(operator: FlaskClient, service: Services) -> None:
     """A closed connection with its reason, and what no present worker can do; the fragment follows at once."""
     batch_id = stories.bring(service, "ANALYZING")
-    service.reads.workers.seen()  # writes that a worker was seen
+    service.sightings.write()
     assert "Tasks wait" not in operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text
     stories.report_calls(service, "failed", message="connection refused by <10.0.0.1>")
     page = read(operator, f"/batches/{batch_id}")
@@ -181,5 +181,5 @@ def test_what_the_tasks_wait_for_is_said(operator: FlaskClient, service: Service
     assert "no present worker can do it" in fragment
     stories.report_calls(service, "succeeded")
     service.queue.lease("w", batch_id=4711)
-    service.reads.workers.seen()
+    service.sightings.write()
     assert "Tasks wait" not in operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text

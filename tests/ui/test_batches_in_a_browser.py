@@ -15,7 +15,7 @@ from tests.ui.conftest import assert_accessible, on_one_database, sign_in
 
 @pytest.fixture
 def operator(site: LiveServer, browser_page: Page) -> Page:
-    """A page of somebody who may operate."""
+    """A page of a visitor with the role operator."""
     sign_in(browser_page, "operator")
     return browser_page
 
@@ -109,7 +109,7 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     assert operator.evaluate("window.sameDocument")
 
 
-def test_a_button_pressed_while_the_page_is_refreshed_is_the_same_when_let_go(
+def test_a_button_stays_the_same_while_it_is_pressed_and_the_page_is_refreshed(
     operator: Page, services: Services
 ) -> None:
     batch_id = stories.bring(services, "ANALYZING")
@@ -178,7 +178,9 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
 @on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 360])
-def test_nothing_stands_in_anybodys_way(operator: Page, services: Services, scheme: Any, width: int) -> None:
+def test_pages_of_batches_are_accessible_and_fit_a_phone(
+    operator: Page, services: Services, scheme: Any, width: int
+) -> None:
     batch_id = stories.bring(services, "ANALYZING", documents=4)
     failed, done, *_ = stories.lease(services, batch_id, most=3)
     stories.fail(services, failed, retryable=False)

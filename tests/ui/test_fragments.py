@@ -72,7 +72,7 @@ def test_the_list_shows_progress(
 
 @pytest.mark.parametrize("path", ["/?after=", "/batches/1/audit?before=", "/tokens?after="])
 @pytest.mark.parametrize("cursor", ["9" * 30, "x", "-1"])
-def test_a_cursor_that_is_none_asks_for_the_beginning(
+def test_an_unknown_cursor_means_the_first_page(
     app: Flask, client: ApiClient, services: Services, path: str, cursor: str
 ) -> None:
     stories.create(services)

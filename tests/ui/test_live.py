@@ -1,4 +1,4 @@
-"""The stream that tells pages to look again: at once, at each change, to few at a time, until it is told to stop."""
+"""The stream that makes pages load again: at once, at each change, for few pages at a time, until the service stops."""
 
 import re
 import threading
@@ -33,7 +33,7 @@ def next_event(stream: Iterator[str]) -> str:
 
 
 def told(stream: Iterator[str]) -> list[str]:
-    """What is told until there is nothing to tell; from the first word on."""
+    """Read the names of the events that arrive, from the first one until no more come."""
     events = [next_event(stream)]
     while (part := next(stream)).startswith("event: "):
         events.append(part.split()[1])

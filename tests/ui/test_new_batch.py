@@ -180,6 +180,10 @@ def test_lines_become_a_batch_and_bad_ones_are_named(client: ApiClient, operator
     assert good.status_code == 201
     assert client.get(f"/api/batches/{good.json['batch_id']}").json["input"]["ready_tasks"] == 1
     assert operator.post("/batches/new/lines?name=", data=LINE).json["errors"]["name"]
+    wrong = operator.post("/batches/new/lines?name=a&on_truncated=ignore", data=LINE)
+    assert (wrong.status_code, list(wrong.json["errors"])) == (422, ["lines_on_truncated"])
+    fails = operator.post("/batches/new/lines?name=a&on_truncated=fail", data=LINE, content_type="application/jsonl")
+    assert client.get(f"/api/batches/{fails.json['batch_id']}").json["options"]["on_truncated"] == "fail"
 
 
 def test_a_viewer_makes_nothing(client: ApiClient) -> None:

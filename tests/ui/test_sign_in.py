@@ -52,7 +52,7 @@ def test_it_leads_to_no_other_host(stranger: FlaskClient, client: ApiClient, els
     assert asked(stranger, token=client.tokens["viewer"], next=elsewhere) == (303, "/")
 
 
-def test_who_is_not_let_in(stranger: FlaskClient, client: ApiClient) -> None:
+def test_who_cannot_sign_in(stranger: FlaskClient, client: ApiClient) -> None:
     for token, said in (("nonsense", "not valid"), ("", "not valid"), (client.tokens["worker"], "worker&#39;s token")):
         status, page = asked(stranger, token=token)
         assert status == 401
@@ -60,13 +60,13 @@ def test_who_is_not_let_in(stranger: FlaskClient, client: ApiClient) -> None:
     assert stranger.get("/", headers=PAGE).status_code == 303
 
 
-def test_a_script_is_told_and_not_led(stranger: FlaskClient) -> None:
+def test_a_script_gets_an_error_and_no_redirect(stranger: FlaskClient) -> None:
     assert stranger.get("/", headers={"HX-Request": "true"}).status_code == 401
     assert stranger.get("/live", headers={"Accept": "text/event-stream"}).status_code == 401
     assert stranger.post("/tokens", data={}).status_code == 401
 
 
-def test_a_link_is_good_once(app: Flask, services: Services) -> None:
+def test_a_link_works_once(app: Flask, services: Services) -> None:
     tokens = TokenStore(services.engine, "secret")
     sessions = Sessions(services.engine, tokens)
     app.extensions["interlock"] = replace(services, tokens=tokens, sessions=sessions)
@@ -81,7 +81,7 @@ def test_a_link_is_good_once(app: Flask, services: Services) -> None:
 
 
 @pytest.mark.soak(rounds=50)
-def test_of_two_who_use_a_link_at_once_one_is_in(services: Services) -> None:
+def test_two_visitors_use_a_link_at_once_and_one_is_signed_in(services: Services) -> None:
     for _ in range(10):
         code, at_once, told = services.sign_in_links.make(), threading.Barrier(4), []
 
@@ -123,7 +123,7 @@ def test_sign_out(app: Flask, client: ApiClient) -> None:
     assert signed_in.get("/", headers=PAGE).status_code == 303
 
 
-def test_a_form_of_somebody_else_is_refused(app: Flask, client: ApiClient) -> None:
+def test_a_form_of_another_site_is_refused(app: Flask, client: ApiClient) -> None:
     signed_in = visitor(app, client.tokens, "admin")
     for forged in ("", "forged"):
         signed_in.environ_base["HTTP_X_CSRFTOKEN"] = forged

@@ -86,8 +86,11 @@ def test_one_task_whole(client: ApiClient, viewer: FlaskClient) -> None:
     complete(client, task, {"json": {"score": 7}, "text": '{"score": 7}', "usage": usage})
     text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     tokens = "1\N{NARROW NO-BREAK SPACE}234 in, 56 out"
-    for words in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3"):
+    unknown = "0.00 (unknown for 1 call)"
+    for words in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3", unknown):
         assert words in text
+    for address in ("results/sums", "results/sums?all=1"):
+        assert unknown in seen(viewer, f"/batches/{batch_id}/{address}")
 
 
 def test_a_late_result_and_an_answer_reused(client: ApiClient, viewer: FlaskClient) -> None:
@@ -198,7 +201,7 @@ def test_downloads_are_those_of_the_api(client: ApiClient, viewer: FlaskClient) 
     assert next(csv.reader(io.StringIO(table.data.decode("utf-8-sig")))) == list(COLUMNS)
 
 
-def test_each_page_asks_the_database_as_often_for_many_as_for_few(
+def test_the_number_of_statements_does_not_grow_with_the_results(
     client: ApiClient, viewer: FlaskClient, services: Services
 ) -> None:
     few, many = (bring(client, "COMPLETED", documents=n, models=TWO_MODELS) for n in (1, 40))

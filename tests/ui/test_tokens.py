@@ -34,7 +34,7 @@ def test_422_says_what_is_wrong(app: Flask, client: ApiClient) -> None:
         assert said in words(one(page, "//*[@role='alert']"))
 
 
-def test_revoking_nobodys_token_is_a_page_of_404(app: Flask, client: ApiClient) -> None:
+def test_revoking_an_unknown_token_is_a_404_page(app: Flask, client: ApiClient) -> None:
     admin = visitor(app, client.tokens, "admin")
     page = parsed(admin.post("/tokens/999/revoke"), 404)
     assert page.xpath("//nav")

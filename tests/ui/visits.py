@@ -26,7 +26,7 @@ def visitor(app: Flask, tokens: dict[str, str], role: str) -> FlaskClient:
 
 
 def forge_proof(client: FlaskClient, path: str = "/sign-in") -> str:
-    """What a form of ours carries, and one of somebody else's does not."""
+    """Read the CSRF token that a form of our pages has, and a form of another site has not."""
     page = read(client, path, headers={"Accept": "text/html"})
     return str(page.xpath("//input[@name='csrf_token']/@value")[0])
 

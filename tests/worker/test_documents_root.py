@@ -44,7 +44,7 @@ def test_patterns(root: DocumentsRoot, pattern: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["../secret.pdf", "in/../../secret.pdf", "/etc/passwd", "//etc/passwd", "", "a\0"])
-def test_paths_that_are_none_below_the_root(root: DocumentsRoot, path: str) -> None:
+def test_paths_that_are_not_below_the_root(root: DocumentsRoot, path: str) -> None:
     for use in (root.matches, root.locate, lambda path: root.read(path, 10)):
         with pytest.raises(PathRefused):
             use(path)

@@ -104,7 +104,7 @@ def test_a_batch_of_files_and_texts_is_seen_through(server: LiveServer, start: S
     assert by_name["b.txt"]["json"]["terms"][-1] == {"term": "Grüße", "count": 1}
 
 
-def test_ready_made_lines_and_a_model_that_nobody_has(server: LiveServer, start: Start) -> None:
+def test_ready_made_lines_and_an_unknown_model(server: LiveServer, start: Start) -> None:
     line = (
         '{"custom_id":"c%d","method":"POST","url":"/v1/chat/completions",'
         '"body":{"model":"%s","messages":[{"role":"user","content":"Hello there, you two."}]}}\n'
@@ -307,7 +307,7 @@ def test_a_demo_that_was_killed_is_continued_and_not_begun_again(
     assert found[0]["progress"]["analysis"]["completed"] == 36
 
 
-def test_a_paused_demo_is_resumed_and_a_finished_one_begun_anew(server: LiveServer, start: Start) -> None:
+def test_a_paused_demo_is_resumed_and_a_finished_one_is_started_again(server: LiveServer, start: Start) -> None:
     with server.session() as http:
         start(server, "-m", "app.worker")
         paused = Batch(server, http, name=demo_batch.NAME, documents=documents(2), prompts=PROMPTS, models=LOCAL)
@@ -332,7 +332,7 @@ def test_without_a_worker_the_demo_says_so_and_ends(
 
 
 @one_database
-def test_a_demo_that_somebody_paused_says_so_and_is_resumed_by_the_next(
+def test_a_demo_that_was_paused_reports_it_and_the_next_one_resumes_it(
     server: LiveServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_batch, "UNCHANGED_SECONDS", 1.0)

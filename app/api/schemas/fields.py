@@ -7,8 +7,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from app.domain.abilities import objection_to_ability
 from app.domain.answer.answer_schemas import objection_to_schema, objection_together
+from app.domain.connection.abilities import objection_to_ability
 from app.domain.documents import usable_media_type
 
 

@@ -6,8 +6,8 @@ import marshmallow as ma
 from marshmallow import fields
 
 from app.api.schemas.views import Shown, schema_of
-from app.domain.connections import CircuitState, ErrorClass
-from app.domain.leases import TaskStatus
+from app.domain.connection.circuits import CircuitState, ErrorClass
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.request_status import RequestStatus
 from app.domain.roles import Role
 from app.domain.transitions import BatchState
@@ -53,7 +53,10 @@ class DecisionSchema(Shown):
 
 class QueuedSchema(Shown):
     success = fields.Boolean(allow_none=True)
+    batch_id = fields.Integer()
+    action = fields.String()
     status = fields.Enum(RequestStatus, by_value=True)
+    reason = fields.String()
     request_id = fields.String()
     queue_position = fields.Integer()
 
@@ -65,10 +68,17 @@ class RequestSchema(Shown):
     status = fields.Enum(RequestStatus, by_value=True)
     reason = fields.String(allow_none=True)
     version = fields.Integer(allow_none=True)
+    actor = fields.String()
     queue_position = fields.Integer(allow_none=True)
     created_at = fields.DateTime()
     expires_at = fields.DateTime()
     finished_at = fields.DateTime(allow_none=True)
+
+
+class ActionSchema(Shown):
+    action = fields.String()
+    allowed = fields.Boolean()
+    reason = fields.String(allow_none=True)
 
 
 class AuditSchema(Shown):
@@ -154,6 +164,55 @@ class WorkerSchema(Shown):
     reports_a_minute = fields.Integer()
     can = fields.List(fields.String(), allow_none=True)
     held = fields.List(fields.Dict())
+
+
+class TaskSchema(Shown):
+    """A task in a list."""
+
+    id = fields.String()
+    batch_id = fields.Integer()
+    kind = fields.Enum(TaskKind, by_value=True)
+    custom_id = fields.String(allow_none=True)
+    document = fields.Dict(allow_none=True)
+    prompt = fields.String(allow_none=True)
+    connection = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
+    run = fields.Integer()
+    status = fields.Enum(TaskStatus, by_value=True)
+    attempt = fields.Integer()
+    reused_from = fields.String(allow_none=True)
+    worker = fields.String(allow_none=True)
+    lease_expires_at = fields.DateTime(allow_none=True)
+    available_at = fields.DateTime()
+    error = fields.Dict(allow_none=True)
+    skipped = fields.String(allow_none=True)
+    truncated = fields.Boolean()
+    finished_at = fields.DateTime(allow_none=True)
+
+
+class WholeTaskSchema(TaskSchema):
+    usage = fields.Dict()
+    result = fields.Dict(allow_none=True)
+    late_results = fields.List(fields.Dict())
+    late_results_left_out = fields.Integer()
+
+
+class LeaseVerdict(Shown):
+    """What became of a lease that was renewed or released."""
+
+    task_id = fields.String()
+    ok = fields.Boolean()
+    lease_expires_at = fields.DateTime(allow_none=True)
+    reason = fields.String()
+
+
+class ReportVerdict(Shown):
+    """How a report was judged."""
+
+    task_id = fields.String()
+    status = fields.Integer()
+    task_status = fields.Enum(TaskStatus, by_value=True)
+    reason = fields.String()
 
 
 class ReportedSchema(Shown):

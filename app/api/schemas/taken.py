@@ -88,6 +88,10 @@ def _amount(name: str) -> fields.Field[Any]:
     return Number(load_default=rule.default, allow_none=True, validate=validate.Range(rule.least, rule.most))
 
 
+def _on_truncated() -> fields.String:
+    return fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
+
+
 class OptionsBody(Taken):
     max_attempts = _amount("max_attempts")
     lease_seconds = _amount("lease_seconds")
@@ -101,7 +105,7 @@ class OptionsBody(Taken):
     auto_resume = Flag(load_default=True)
     keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
-    on_truncated = fields.String(load_default=str(OnTruncated.KEEP), validate=validate.OneOf(list(OnTruncated)))
+    on_truncated = _on_truncated()
     deadline_at = Time(load_default=None, allow_none=True)
 
 
@@ -126,8 +130,9 @@ class BatchBody(Taken):
         return data
 
 
-class NameQuery(Taken):
+class LinesQuery(Taken):
     name = short(rules.LONGEST_NAME, required=True)
+    on_truncated = _on_truncated()
 
 
 class RenameBody(Taken):

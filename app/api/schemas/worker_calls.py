@@ -7,9 +7,9 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from app.api.schemas.fields import Ability, Flag, Items, JsonObject, Number, Plain, Taken, short, whole
-from app.domain import abilities
 from app.domain import new_batch as rules
-from app.domain.connections import CallOutcome, ErrorClass
+from app.domain.connection import abilities
+from app.domain.connection.circuits import CallOutcome, ErrorClass
 from app.domain.leases import Outcome
 from app.domain.new_batch import BIGGEST_INT, DAY_SECONDS
 

@@ -49,7 +49,7 @@ class Usage(TypedDict):
     input_tokens: int
     output_tokens: int
     cost: float | None
-    unpriced_calls: NotRequired[int]  # calls whose cost is not known; of a batch, not of one task
+    unpriced_calls: int  # calls whose cost is not known
     by_model: NotRequired[list[dict[str, Any]]]  # both only where one batch is shown in full
     by_prompt: NotRequired[list[dict[str, Any]]]
 
@@ -107,7 +107,6 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
     `shares` adds what each model and each prompt has used.
     """
     usage = usage_view(facts.usage)
-    usage["unpriced_calls"] = facts.usage.unpriced
     if shares:
         usage |= {"by_model": shares["by_model"], "by_prompt": shares["by_prompt"]}
     return {
@@ -177,7 +176,12 @@ def _analysis(counts: Counts) -> AnalysisCounts:
 
 def usage_view(usage: Any) -> Usage:
     """Show tokens and cost: of a domain Usage, or of a row with its columns."""
-    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost(usage.cost_nanos)}
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost": cost(usage.cost_nanos),
+        "unpriced_calls": usage.unpriced,
+    }
 
 
 def effect_of(state: BatchState, target: BatchState, facts: Facts) -> dict[str, int | float | None]:

@@ -1,7 +1,7 @@
 """The rows of circuits: which are closed, who may probe one now, and what reports make of them.
 
-What follows from a report is decided by app.domain.connections. Rows are locked in the order of their keys, and a
-probe is claimed without waiting for a lock: no two transactions here can deadlock.
+What follows from a report is decided by app.domain.connection.circuits. Rows are locked in the order of their
+keys, and a probe is claimed without waiting for a lock: no two transactions here can deadlock.
 """
 
 import random
@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app import db
-from app.domain.abilities import LINES, Target
-from app.domain.connections import (
+from app.domain.connection.abilities import LINES, Target
+from app.domain.connection.circuits import (
     CallOutcome,
     CircuitChange,
     CircuitState,

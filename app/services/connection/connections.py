@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Engine, literal, select
 
 from app.db import reading
 from app.domain import transitions
-from app.domain.abilities import LINES, Abilities
-from app.domain.connections import CircuitState
+from app.domain.connection.abilities import LINES, Abilities
+from app.domain.connection.circuits import CircuitState
 from app.domain.times import rfc3339
 from app.models import Batch, Model, ReadyTarget
 from app.services.connection import circuits, waiting

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from app import db
-from app.domain.abilities import Abilities, Target
+from app.domain.connection.abilities import Abilities, Target
 from app.models import WorkerSighting
 
 PRESENT = timedelta(seconds=90)  # a worker that was seen within this time is present: it asks for tasks every 30 s

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
-from app.domain.abilities import LINES, Target
+from app.domain.connection.abilities import LINES, Target
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN, REPORTS_IN, BatchState
 

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from app.domain.abilities import Target
+from app.domain.connection.abilities import Target
 from app.domain.leases import TaskKind
 from app.domain.times import Time, rfc3339
 from app.services.connection import circuits, targets

@@ -62,14 +62,17 @@ def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def create_batch_of_ready_tasks(batches: BatchService, name: str, tasks: ReadyTasks, order: Order) -> Answer:
-    """Create a batch of ready-made tasks; if one cannot be stored, nothing is."""
+def create_batch_of_ready_tasks(
+    batches: BatchService, name: str, tasks: ReadyTasks, order: Order, options: Mapping[str, Any] | None = None
+) -> Answer:
+    """Create a batch of ready-made tasks; if one cannot be stored, nothing is. Other options have their defaults."""
     values = {
         "name": name,
         "document_count": 0,
         "prompt_count": 0,
         "model_count": 0,
         "ready_task_count": tasks.count,
+        **(options or {}),
     }
 
     with batches.deciding(order) as decision:

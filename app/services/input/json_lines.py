@@ -7,9 +7,9 @@ from typing import IO, Any
 
 import orjson
 
-from app.domain.abilities import Abilities, Target, is_unknown
 from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
+from app.domain.connection.abilities import Abilities, Target, is_unknown
 from app.errors import Invalid, TooLarge
 from app.services.input.bad_lines import BadLine, BadLines, cut
 from app.services.input.ready_tasks import ReadyTasks, target_of

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from app.domain.abilities import Abilities
 from app.domain.answer.endpoints import endpoint_of
 from app.domain.answer.json_text import too_large_integer
+from app.domain.connection.abilities import Abilities
 from app.services.input.bad_lines import BadLine, cut
 from app.services.input.json_lines import check_workers, only_once, parsed
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
 from app import db
-from app.domain.abilities import LINES, Target
 from app.domain.answer.endpoints import endpoint_of
+from app.domain.connection.abilities import LINES, Target
 from app.domain.content_keys import key_of_line
 from app.domain.leases import TaskKind
 from app.models import ReadyTarget

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.domain.abilities import Abilities
-from app.domain.connections import Probe
+from app.domain.connection.abilities import Abilities
+from app.domain.connection.circuits import Probe
 from app.domain.leases import TOO_LARGE
 from app.domain.prompts import PromptTooLarge
 from app.domain.task_endings import LeaseEvent

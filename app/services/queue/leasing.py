@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
-from app.domain.abilities import Target
+from app.domain.connection.abilities import Target
 from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading, transaction
-from app.domain.abilities import Abilities
+from app.domain.connection.abilities import Abilities
 from app.domain.times import rfc3339
 from app.domain.turns import Turns
 from app.errors import Unauthenticated

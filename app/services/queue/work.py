@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from app import db
-from app.domain.abilities import Abilities
-from app.domain.connections import Probe
+from app.domain.connection.abilities import Abilities
+from app.domain.connection.circuits import Probe
 from app.services.connection import circuits, pauses
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.pauses import Key

@@ -1,7 +1,8 @@
-"""When each worker was last seen, and what it did: counted in the memory of the process, written every ten seconds.
+"""When each worker was last seen, and what it did: counted in the memory of the process, written every two seconds.
 
-A lease or report adds to a number. The first one after ten seconds writes all numbers, after its own commit. What a
-process has not written when it dies is lost: these numbers are shown to people, and no rule reads them.
+A lease or report adds to a number. The thread of the sweeper writes all numbers, in each process; where it does not
+run, the first lease or report after ten seconds does, after its own commit. What a process has not written when it
+dies is lost: these numbers are shown to people, and no rule reads them.
 """
 
 import threading
@@ -22,7 +23,8 @@ from app.domain.leases import Outcome
 from app.errors import Refusal
 from app.models import WorkerSighting
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 2.0
+LONGEST_SECONDS = 10.0  # then a lease or a report writes
 KEPT = timedelta(days=7)
 MOST_PENDING = 1_000  # names between two writes; further names are ignored: no installation has so many workers
 
@@ -62,6 +64,13 @@ class Sightings:
         """Note the reports that counted, each by the worker that held the lease and its outcome."""
         self._note([(worker, str(outcome), 1) for worker, outcome in reports if worker])
 
+    def write_if_due(self) -> None:
+        """Write what was noted, if the last write was some time ago."""
+        with self._lock:
+            due = bool(self._pending) and time.monotonic() - self._written_at >= EVERY_SECONDS
+        if due:
+            self.write()
+
     def write(self) -> None:
         """Write what was noted. If the database is busy, it stays noted for the next write."""
         with self._lock:
@@ -84,7 +93,7 @@ class Sightings:
             for worker, what, amount in seen:
                 if worker in self._pending or len(self._pending) < MOST_PENDING:
                     self._pending.setdefault(worker, Counter())[what] += amount
-            due = at_once or time.monotonic() - self._written_at >= EVERY_SECONDS
+            due = at_once or time.monotonic() - self._written_at >= LONGEST_SECONDS
         if due:
             self.write()
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from app.services.connection.connections import Connections
-from app.services.queue.worker_sightings import Sightings
 from app.services.reads.audit import AuditTrail
 from app.services.reads.batch_page import BatchPage
 from app.services.reads.batches import Batches
@@ -33,7 +32,7 @@ class Reads:
     connections: Connections
 
     @classmethod
-    def on(cls, engine: Engine, sightings: Sightings) -> "Reads":
+    def on(cls, engine: Engine) -> "Reads":
         """Make all readers on one engine."""
         return cls(
             batches=Batches(engine),
@@ -43,7 +42,7 @@ class Reads:
             audit=AuditTrail(engine),
             requests=Requests(engine),
             documents=Documents(engine),
-            workers=Workers(engine, sightings),
+            workers=Workers(engine),
             known_models=KnownModels(engine),
             connections=Connections(engine),
         )

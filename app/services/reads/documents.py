@@ -29,7 +29,7 @@ _ABOUT = select(
 def _piece_of(column: Any) -> Any:
     piece = func.substr(column, bindparam("begin"), PIECE, type_=column.type).label("piece")
     same = (_documents.c.id == bindparam("of_document"), _documents.c.sha256 == bindparam("read_sha256"))
-    return select(piece, literal(1)).where(*same)
+    return select(piece, literal(1)).where(*same, _documents.c.erased_at.is_(None))
 
 
 _PIECES = {name: _piece_of(_documents.c[name]) for name in _KEPT}
@@ -37,7 +37,7 @@ _PIECES = {name: _piece_of(_documents.c[name]) for name in _KEPT}
 
 @dataclass(frozen=True)
 class Content:
-    """What was uploaded as a document, to be read in pieces, which raise Busy if it is replaced meanwhile."""
+    """What was uploaded as a document, to be read in pieces, which raise Busy if it is replaced or erased meanwhile."""
 
     media_type: str
     pieces: Iterator[bytes]
@@ -89,7 +89,7 @@ class Documents:
             with reading(self._engine) as connection:
                 row = connection.execute(statement, {**values, "begin": begin}).one_or_none()
             if row is None:
-                raise Busy("The document was replaced while it was being read.")
+                raise Busy("The document was replaced or erased while it was being read.")
             piece = row.piece or b""  # SQLite has NULL beyond the end
             yield piece.encode() if isinstance(piece, str) else piece
             if len(piece) < PIECE:

@@ -13,7 +13,7 @@ from app import db
 from app.db import reading
 from app.domain.times import rfc3339
 from app.models import IS_LEASED, Task, WorkerSighting
-from app.services.queue.worker_sightings import Sightings, minute_of
+from app.services.queue.worker_sightings import minute_of
 from app.services.reads.failed_tasks import by_worker
 
 MOST_WORKERS = 200
@@ -71,13 +71,14 @@ def workers_on(connection: Connection, batch_id: int, run: int) -> list[PresentW
 class Workers:
     """Reads workers."""
 
-    def __init__(self, engine: Engine, sightings: Sightings) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sightings = sightings
 
     def seen(self, name: str | None = None) -> dict[str, Any]:
-        """List the workers last seen, newest first, with what they hold; `name` is a part of the name, in any case."""
-        self._sightings.write()
+        """List the workers last seen, newest first, with what they hold; `name` is a part of the name, in any case.
+
+        What a worker did is shown some seconds later.
+        """
         statement = select(_seen, func.count().over().label("total"))
         statement = statement.order_by(_seen.c.last_seen_at.desc(), _seen.c.worker)
         if name:

@@ -44,6 +44,7 @@ _CELLS = named_tasks(
     Task.input_tokens,
     Task.output_tokens,
     Task.cost_nanos,
+    Task.unpriced,
     Task.latency_ms,
     connection=func.coalesce(Model.connection, LINES),
     model=func.coalesce(Model.model, LINE_MODEL),
@@ -209,6 +210,7 @@ def _answer_view(cell: Any, schema: Any = None) -> dict[str, Any]:
         "prompt_number": cell.prompt_number,
         "model_number": cell.model_number,
         "cost": cost(cell.cost_nanos),
+        "unpriced_calls": cell.unpriced,
     }
 
 

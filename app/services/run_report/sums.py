@@ -16,7 +16,7 @@ from app.services.task.named_tasks import OF_LINE
 QUANTILES = (50, 90, 99)
 MOST_GROUPS = 200  # ready-made lines may name any number of models; a batch of documents has fewer
 LONGEST_MODEL = 200
-_SUMS = ("input_tokens", "output_tokens", "cost_nanos")
+_SUMS = ("input_tokens", "output_tokens", "cost_nanos", "unpriced")
 # The model that a ready-made line names. PostgreSQL cannot read a part of a JSON value that holds U+0000.
 LINE_MODEL: ColumnElement[Any] = case(
     (cast(ReadyTask.body, Text).contains("\\u0000", autoescape=True), None),
@@ -79,6 +79,7 @@ def _view(row: Any) -> dict[str, Any]:
         "input_tokens": int(row["input_tokens"]),
         "output_tokens": int(row["output_tokens"]),
         "cost": cost(int(row["cost_nanos"])),
+        "unpriced_calls": int(row["unpriced"]),
     }
 
 

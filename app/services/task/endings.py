@@ -26,7 +26,7 @@ _VALUES = {
     "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
     "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "latency_ms": "int", "truncated": "boolean",
+    "unpriced": "int", "latency_ms": "int", "truncated": "boolean",
 }  # fmt: skip
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
@@ -35,7 +35,8 @@ _SET = f"""
     error = CASE WHEN w.status = '{TaskStatus.COMPLETED}' THEN NULL ELSE coalesce(w.error, tasks.error) END,
     finished_at = w.finished_at,
     input_tokens = tasks.input_tokens + w.input_tokens, output_tokens = tasks.output_tokens + w.output_tokens,
-    cost_nanos = tasks.cost_nanos + w.cost_nanos, latency_ms = coalesce(w.latency_ms, tasks.latency_ms)
+    cost_nanos = tasks.cost_nanos + w.cost_nanos, unpriced = tasks.unpriced + w.unpriced,
+    latency_ms = coalesce(w.latency_ms, tasks.latency_ms)
 """
 _AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
 # One statement for any number of tasks. Arrays, not one JSON document: it could not hold U+0000.
@@ -109,6 +110,7 @@ class Endings:
             "error": kept.error,
             "finished_at": self.now if change.is_finished else None,
             **kept.usage.amounts,
+            "unpriced": _unpriced(task, kept.usage),
             "latency_ms": kept.usage.latency_ms,
             "truncated": kept.truncated,
         }
@@ -116,8 +118,7 @@ class Endings:
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""
-        if task.kind == TaskKind.STAGE:
-            usage = replace(usage, unpriced=0)  # it calls no model
+        usage = replace(usage, unpriced=_unpriced(task, usage))
         self.counts.spend(task.run_key, usage)
         if task.kind == TaskKind.ANALYZE:
             self._usage.add(task.usage_key, usage, failed)
@@ -144,6 +145,11 @@ def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
             changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
     if changed != len(rows):
         raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
+
+
+def _unpriced(task: HeldTask, usage: CallUsage) -> int:
+    """Count the calls whose cost is not known. Staging calls no model."""
+    return usage.unpriced if task.kind == TaskKind.ANALYZE else 0
 
 
 def _as_written(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, bindparam, select
 
 from app import db
 from app.db import reading, transaction
-from app.domain.connections import Probe
-from app.domain.outages import is_given_up
+from app.domain.connection.circuits import Probe
+from app.domain.connection.outages import is_given_up
 from app.domain.roles import SYSTEM
 from app.domain.times import rfc3339
 from app.errors import Refusal

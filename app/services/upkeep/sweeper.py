@@ -28,6 +28,7 @@ from app.services.batch.breaker import is_unsettled
 from app.services.connection import circuits
 from app.services.file.purge import purge
 from app.services.queue import expiry, worker_sightings
+from app.services.queue.worker_sightings import Sightings
 from app.services.upkeep import old_runs, samples, space
 from app.services.upkeep.deletions import Deletions
 from app.services.upkeep.file_batch_steps import FileBatchSteps
@@ -57,11 +58,17 @@ class Sweeper:
     """A thread that sweeps while this process is the leader."""
 
     def __init__(
-        self, engine: Engine, batches: BatchService, outages: Outages, purge_after: timedelta | None = None
+        self,
+        engine: Engine,
+        batches: BatchService,
+        outages: Outages,
+        sightings: Sightings,
+        purge_after: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._batches = batches
         self._outages = outages
+        self._sightings = sightings
         self._purge = Purge(engine, batches)
         self._purge_after = purge_after  # None: no archived batch is purged
         self._deletions = Deletions(engine)
@@ -106,11 +113,13 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
+            self._attempt(self._sightings.write_if_due)  # of this process, also where another one leads
             try:
                 if self._leadership.held():
                     self.sweep()
             except Exception:
                 log.exception("sweeper_failed")
+        self._attempt(self._sightings.write)
         self._leadership.give_up()
 
     def _attempt(self, step: Callable[[], object]) -> None:

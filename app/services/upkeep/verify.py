@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app.db import reading
 from app.domain.transitions import BatchState
+from app.domain.usage import MOST_COUNTED
 
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_nanos")
 _USAGE = ", ".join(f"sum({name}) AS {name}" for name in _AMOUNTS)
@@ -16,7 +17,12 @@ _USED = f"""SELECT batch_id, run, {{by}}, {_USAGE} FROM (
     SELECT {_KEYS}, {", ".join(f"t.{name}" for name in _AMOUNTS)} FROM tasks t UNION ALL
     SELECT {_KEYS}, {", ".join(f"l.{name}" for name in _AMOUNTS)} FROM late_results l JOIN tasks t ON t.id = l.task_id
     ) AS used"""
-_DIFFERS = " OR ".join(f"coalesce(t.{name}, 0) <> coalesce(c.{name}, 0)" for name in _AMOUNTS)
+# The sums of counters, and the largest of them: one that has stopped at its bound says nothing about the tasks.
+_COUNTED = f"{_USAGE}, {', '.join(f'max({name}) AS most_{name}' for name in _AMOUNTS)}"
+_DIFFERS = " OR ".join(
+    f"(coalesce(t.{name}, 0) <> coalesce(c.{name}, 0) AND coalesce(c.most_{name}, 0) < {MOST_COUNTED})"
+    for name in _AMOUNTS
+)
 
 # invariant -> the query that finds the batches that break it
 _OF_TRAIL: dict[str, str] = {
@@ -73,13 +79,13 @@ _OF_CONTENT: dict[str, str] = {
            OR coalesce(t.completed, 0) <> coalesce(c.completed, 0) OR coalesce(t.failed, 0) <> coalesce(c.failed, 0)""",
     "the usage of a run is the sum over its tasks and late results": f"""
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM ({_USED.format(by="kind")} GROUP BY batch_id, run, kind) t
-        FULL JOIN (SELECT batch_id, run, kind, {_USAGE} FROM task_counts GROUP BY batch_id, run, kind) c
+        FULL JOIN (SELECT batch_id, run, kind, {_COUNTED} FROM task_counts GROUP BY batch_id, run, kind) c
         ON t.batch_id = c.batch_id AND t.run = c.run AND t.kind = c.kind WHERE {_DIFFERS}""",
     "the usage by prompt and model is the sum over the analysis tasks and late results": f"""
         SELECT coalesce(t.batch_id, c.batch_id) AS batch FROM
         ({_USED.format(by="prompt_number, model_number")}
          WHERE kind = 'ANALYZE' GROUP BY batch_id, run, prompt_number, model_number) t
-        FULL JOIN (SELECT batch_id, run, prompt_number, model_number, {_USAGE} FROM usage_counts
+        FULL JOIN (SELECT batch_id, run, prompt_number, model_number, {_COUNTED} FROM usage_counts
             GROUP BY batch_id, run, prompt_number, model_number) c
         ON t.batch_id = c.batch_id AND t.run = c.run AND t.prompt_number = c.prompt_number
             AND t.model_number = c.model_number WHERE {_DIFFERS}""",

@@ -111,7 +111,7 @@
     if (!file) return problem("Choose the JSONL file first.");
     const bar = field("lines-progress");
     bar.hidden = false;
-    const query = new URLSearchParams({ name: field("name").value });
+    const query = new URLSearchParams({ name: field("name").value, on_truncated: field("lines_on_truncated").value });
     const { ok, answer } = await send(`${form.dataset.lines}?${query}`, file, "application/jsonl", (share) => {
       bar.value = share;
       field("lines-status").textContent = share < 1 ? "The file is on its way." : "The lines are being read.";

@@ -82,7 +82,7 @@ class Calls:
         Raises the failure if it is the task's own, and ConnectionClosed if the task is to be released unharmed.
         """
         with self._changed:
-            is_alone = self._under_way == 0
+            call.newest, is_alone = self._newest, self._under_way == 0
             if self._circuit.is_closed_for(task, call.model):
                 raise self._circuit.closed_error(call.model)
             if call.is_probe:
@@ -93,16 +93,16 @@ class Calls:
                 self._slow_down(call, failure)
                 self._circuit.require_open(task, call.model)
                 return
-            verdict = self._evidence.judge(call, failure, is_alone)
-            if verdict == Verdict.TASK:
-                raise failure
-            if verdict == Verdict.CONNECTION:
-                self._close(call, failure)
-                raise self._circuit.closed_error(call.model)
-            may_repeat = is_alone and failure.error_class == ErrorClass.OUTAGE
-            self._wait(task, call, failure, REPEAT_SECONDS if may_repeat else UNDECIDED_SECONDS)
-            if not may_repeat:
-                raise self._circuit.closed_error(call.model)
+            self._obey(self._evidence.judge(call, failure, is_alone), call, failure)
+            self._wait(task, call, failure)
+
+    def _obey(self, verdict: Verdict, call: Call, failure: CallFailed) -> None:
+        """Raise what follows from a verdict; return if there is none yet."""
+        if verdict == Verdict.TASK:
+            raise failure
+        if verdict == Verdict.CONNECTION:
+            self._close(call, failure)
+            raise self._circuit.closed_error(call.model)
 
     def _probe_failed(self, call: Call, failure: CallFailed) -> None:
         self._circuit.fail(failure, call.model, is_probe=True)
@@ -129,11 +129,22 @@ class Calls:
         self._slow_rounds, self._slowed_at = 0, None
         self._circuit.fail(failure, call.model)
 
-    def _wait(self, task: Task, call: Call, failure: CallFailed, seconds: float) -> None:
-        """Wait for a decision, at most for `seconds`. Raises what was decided."""
-        ends_at = self._circuit.clock() + seconds
-        while (left := ends_at - self._circuit.clock()) > 0:
-            self._changed.wait(min(left, CHECK_SECONDS))
+    def _wait(self, task: Task, call: Call, failure: CallFailed) -> None:
+        """Wait for a decision, and raise it. Return if the task, which is alone by now, shall call again."""
+        clock = self._circuit.clock
+        alone_since: float | None = None
+        ends_at = clock() + UNDECIDED_SECONDS
+        while (now := clock()) < ends_at:
             if self._evidence.disproves(call) or task.stopped:
                 raise failure
             self._circuit.require_open(task, call.model)
+            if self._under_way:
+                alone_since = None
+            elif failure.error_class == ErrorClass.ACCESS:
+                self._obey(self._evidence.judge(call, failure, is_alone=True), call, failure)
+            elif alone_since is None:
+                alone_since = now
+            elif now - alone_since >= REPEAT_SECONDS:
+                return
+            self._changed.wait(min(ends_at - now, CHECK_SECONDS))
+        raise self._circuit.closed_error(call.model)

@@ -1,6 +1,7 @@
 """Whose failure is a failed call: its task's or its connection's? Decided from the calls before it. No clock, no lock.
 
-1. A success disproves every failure of a call that began before it: that failure was the task's own.
+1. A success disproves every failure that came before its call began: that failure was the task's own. Calls that were
+   under way together say nothing of each other: the server may have begun to fail between them.
 2. Failures of two tasks that no success disproves are the connection's (of a denial: of five tasks, or of two before
    the first success).
 3. A failure that the server itself declares to be the connection's (401, a long Retry-After) is the connection's.
@@ -33,18 +34,22 @@ class Verdict(StrEnum):
 
 @dataclass(eq=False)
 class Call:
-    """A call that has begun: the n-th of its connection. `is_repeat`: the same task failed a moment ago."""
+    """A call that has begun: the n-th of its connection. `is_repeat`: the same task failed a moment ago.
+
+    `newest` is the number of the newest call when this one ended.
+    """
 
     task: Hashable
     model: str
     number: int
     is_probe: bool = False
     is_repeat: bool = False
+    newest: int = -1
 
 
 @dataclass
 class Past:
-    """The failures of one task: the number of the first call that failed, how many there were, as probes, and 429s."""
+    """The failures of one task: the newest call at the first one, how many there were, as probes, and 429s."""
 
     first: int
     times: int = 0
@@ -58,7 +63,7 @@ class Evidence:
     def __init__(self) -> None:
         self.newest_success = -1  # the number of the newest call that succeeded
         self.models: set[str] = set()  # that have succeeded
-        self._failed: dict[Hashable, tuple[ErrorClass, int]] = {}  # by task: failures that no success disproves
+        self._failed: dict[Hashable, tuple[ErrorClass, int]] = {}  # by task: not disproved; the newest call then
         self._past: OrderedDict[Hashable, Past] = OrderedDict()
 
     @property
@@ -71,12 +76,12 @@ class Evidence:
         self.models.add(call.model)
         self._past.pop(call.task, None)
         self._failed = {
-            task: (why, number) for task, (why, number) in self._failed.items() if not self._disproves(number)
+            task: (why, newest) for task, (why, newest) in self._failed.items() if not self._disproves(newest)
         }
 
     def disproves(self, call: Call) -> bool:
-        """Whether a call that began later has succeeded: then the failure of this one is its task's own."""
-        return self._disproves(call.number)
+        """Whether a call that began after this one failed has succeeded: then the failure is its task's own."""
+        return self._disproves(call.newest)
 
     def judge(self, call: Call, failure: CallFailed, is_alone: bool) -> Verdict:
         """Judge the failure of a call; `is_alone` if no other call is under way."""
@@ -85,9 +90,7 @@ class Evidence:
             return Verdict.TASK
         if failure.is_certain or (failure.wait_seconds or 0.0) > LONGEST_PAUSE_SECONDS:
             return Verdict.CONNECTION
-        if self.disproves(call):
-            return Verdict.TASK
-        self._failed[call.task] = failure.error_class, call.number
+        self._failed[call.task] = failure.error_class, call.newest
         alike = sum(why == failure.error_class for why, _ in self._failed.values())
         if failure.error_class == ErrorClass.ACCESS:
             return self._judge_denial(alike, is_alone)
@@ -114,8 +117,8 @@ class Evidence:
             return Verdict.CONNECTION
         return Verdict.TASK if is_alone else Verdict.UNDECIDED
 
-    def _disproves(self, number: int) -> bool:
-        return self.newest_success > number
+    def _disproves(self, newest: int) -> bool:
+        return self.newest_success > newest
 
     def _remember(self, call: Call) -> Past:
         past = self._past_of(call)
@@ -123,7 +126,7 @@ class Evidence:
         return past
 
     def _past_of(self, call: Call) -> Past:
-        past = self._past.setdefault(call.task, Past(call.number))
+        past = self._past.setdefault(call.task, Past(call.newest))
         self._past.move_to_end(call.task)
         if len(self._past) > MOST_TASKS:
             self._past.popitem(last=False)

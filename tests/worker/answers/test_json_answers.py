@@ -52,7 +52,7 @@ def test_a_result_that_is_no_object_stays_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("schema", [{"type": "no such type"}, {"$ref": "http://127.0.0.1:9/schema"}, {"$ref": "#/no"}])
-def test_a_schema_that_is_none_fails_for_good_and_fetches_nothing(schema: Any) -> None:
+def test_an_invalid_schema_fails_for_good_and_fetches_nothing(schema: Any) -> None:
     with pytest.raises(TaskFailed) as caught:
         check_result({"json": {}}, schema)
     assert (caught.value.code, caught.value.retryable) == ("bad_schema", False)

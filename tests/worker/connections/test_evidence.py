@@ -19,8 +19,9 @@ TASK, CONNECTION, UNDECIDED = Verdict
 OUTAGE, ACCESS = ErrorClass.OUTAGE, ErrorClass.ACCESS
 
 
-def call(task: str, number: int, **kinds: bool) -> Call:
-    return Call(task, "m", number, **kinds)
+def call(task: str, number: int, newest: int | None = None, **kinds: bool) -> Call:
+    """The call with this number; when it ended, `newest` was the newest (None: itself)."""
+    return Call(task, "m", number, newest=number if newest is None else newest, **kinds)
 
 
 def failure(error_class: ErrorClass = OUTAGE, **kinds: Any) -> CallFailed:
@@ -39,13 +40,20 @@ def test_the_first_failure_is_undecided_and_that_of_another_task_is_the_connecti
 
 
 def test_a_success_of_a_later_call_makes_it_the_tasks_own(evidence: Evidence) -> None:
-    assert evidence.judge(call("a", 5), failure(), False) == UNDECIDED
-    evidence.succeeded(call("b", 4))  # this call began before: it says nothing about the server of now
-    assert not evidence.disproves(call("a", 5))
-    evidence.succeeded(call("c", 6))
-    assert evidence.disproves(call("a", 5))
-    assert evidence.judge(call("d", 3), failure(), False) == TASK
-    assert evidence.judge(call("e", 7), failure(), False) == UNDECIDED  # the failure of a is disproved
+    failed = call("a", 5, newest=7)
+    assert evidence.judge(failed, failure(), False) == UNDECIDED
+    for number in (4, 6, 7):  # these were under way then: they say nothing about the server of now
+        evidence.succeeded(call("b", number))
+        assert not evidence.disproves(failed)
+    evidence.succeeded(call("c", 8))
+    assert evidence.disproves(failed)
+    assert evidence.judge(call("e", 9), failure(), False) == UNDECIDED  # the failure of a is disproved
+
+
+def test_calls_that_a_crash_cuts_off_are_not_disproved_by_those_that_ended_before_it(evidence: Evidence) -> None:
+    evidence.succeeded(call("b", 3))
+    assert evidence.judge(call("a", 1, newest=4), failure(), False) == UNDECIDED
+    assert evidence.judge(call("c", 2, newest=4), failure(), False) == CONNECTION
 
 
 def test_the_only_task_fails_for_the_connection_when_it_called_again(evidence: Evidence) -> None:

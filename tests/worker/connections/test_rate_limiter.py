@@ -68,7 +68,7 @@ def test_no_more_calls_at_once_than_the_limit(limiter: RateLimiter) -> None:
 
 
 @pytest.mark.parametrize("limiter", [{"concurrency": 1}], indirect=True)
-def test_a_call_that_fails_gives_its_slot_back(limiter: RateLimiter) -> None:
+def test_a_call_that_fails_releases_its_slot(limiter: RateLimiter) -> None:
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), limiter.slot(asking(), 0):
             _ = 1 / 0

@@ -58,7 +58,7 @@ def processes() -> Iterator[ProcessExecutor]:
     made.shutdown(wait=False)
 
 
-def test_a_process_that_dies_takes_no_other_task_with_it(processes: ProcessExecutor, tmp_path: Path) -> None:
+def test_a_process_that_dies_ends_no_other_task(processes: ProcessExecutor, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     waiting = processes.submit(sample_handlers.gated, task(1, gate=str(gate)))
     dying = processes.submit(sample_handlers.dies_once, task(2, mark=str(tmp_path / "mark")))

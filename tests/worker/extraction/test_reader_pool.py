@@ -59,13 +59,13 @@ def still_reads(pool: ReaderPool) -> bool:
         ("deep", "is nested too deeply"),
     ],
 )
-def test_a_hostile_file_takes_down_its_child_alone(pool: ReaderPool, reader: str, reason: str) -> None:
+def test_a_hostile_file_ends_only_its_own_child(pool: ReaderPool, reader: str, reason: str) -> None:
     assert still_reads(pool)
     assert reason in why(pool, reader)
     assert still_reads(pool)
 
 
-def test_a_child_that_was_killed_by_somebody_is_replaced(pool: ReaderPool) -> None:
+def test_a_child_that_was_killed_from_outside_is_replaced(pool: ReaderPool) -> None:
     pid = int(pool.read(f"{HERE}:chatter", b"", None).text.split()[0])
     os.kill(pid, signal.SIGKILL)
     assert still_reads(pool)
@@ -82,7 +82,7 @@ def test_a_document_is_tried_once_more_where_its_child_died_of_no_limit(pool: Re
     assert pool.read(f"{HERE}:crash_once", str(tmp_path / "mark").encode(), None).text == "survived"
 
 
-def test_a_reader_that_is_not_there_is_no_fault_of_the_document(pool: ReaderPool) -> None:
+def test_a_missing_reader_is_not_blamed_on_the_document(pool: ReaderPool) -> None:
     with pytest.raises(RuntimeError, match="a reader is missing"):
         pool.read("no.such.module:read", b"", None)
     assert still_reads(pool)

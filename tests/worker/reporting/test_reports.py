@@ -82,7 +82,7 @@ def test_a_failed_attempt_says_what_it_cost() -> None:
 
 
 @pytest.mark.parametrize("usage", ["three", {"cost": object()}, [1]])
-def test_a_usage_that_is_none_is_left_out(usage: object) -> None:
+def test_a_usage_that_is_no_object_is_left_out(usage: object) -> None:
     sent = body(failed(TASK, TaskFailed("a", "b", usage=usage)))  # type: ignore[arg-type]
     assert sent["error"] == {"code": "a", "message": "b"}
 

@@ -29,7 +29,7 @@ def test_an_option_that_is_not_set_is_not_sent(service: FakeService, client: Cli
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_service_that_asks_to_come_back_is_away(service: FakeService, client: Client, status: int) -> None:
+def test_a_service_that_answers_retry_after_counts_as_away(service: FakeService, client: Client, status: int) -> None:
     service.order("report", (status, {"Retry_After": "7"}))
     with pytest.raises(Unavailable, match="on order") as caught:
         client.report(b'{"reports":[]}', [])
@@ -102,7 +102,7 @@ def test_another_service_in_its_place_is_away(
         client.lease(1, 0)
 
 
-def test_a_netrc_does_not_take_the_tokens_place(
+def test_a_netrc_file_does_not_replace_the_token(
     service: FakeService, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"

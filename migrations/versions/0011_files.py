@@ -13,8 +13,8 @@ from app.db import BigId, UtcTime
 from app.domain.files import Purpose, UploadStatus
 from app.models.batch import one_of
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 
 def _where(condition: str) -> dict[str, Any]:

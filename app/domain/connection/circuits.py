@@ -83,7 +83,7 @@ TABLE: Mapping[CallOutcome, Mapping[Phase, Rule]] = {
     CALLS_SLOWED: dict.fromkeys(PHASES, _slows),
     SUCCEEDED: dict(zip(PHASES, (_opens, _opens, _opens, _opens, _answers, _opens), strict=True)),
 }
-_SHORT_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_SHORT_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 25.0)  # with jitter at most 30 s: so soon a return is noticed
 _LONG_WAITS = (30.0, 60.0, 120.0, 300.0, 600.0)
 # Nothing but a person ends these, so nothing is gained by trying often; a batch is paused for them at once.
 LASTING = frozenset({ErrorClass.ACCESS, ErrorClass.MODEL})

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from app.domain.connections import LASTING, ErrorClass
+from app.domain.connection.circuits import LASTING, ErrorClass
 
 
 def is_given_up(

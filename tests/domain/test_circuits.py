@@ -4,7 +4,16 @@ from itertools import product
 
 import pytest
 
-from app.domain.connections import PHASES, TABLE, CallOutcome, CircuitState, ErrorClass, Probe, decide, wait_seconds
+from app.domain.connection.circuits import (
+    PHASES,
+    TABLE,
+    CallOutcome,
+    CircuitState,
+    ErrorClass,
+    Probe,
+    decide,
+    wait_seconds,
+)
 
 PHASE_NAMES = {
     "open": ("open", None),
@@ -68,7 +77,7 @@ def test_what_follows_from_a_report(
 @pytest.mark.parametrize(
     ("classes", "waits"),
     [
-        ((ErrorClass.OUTAGE, ErrorClass.RATE_LIMIT), [1, 2, 4, 8, 16, 30, 30, 30]),
+        ((ErrorClass.OUTAGE, ErrorClass.RATE_LIMIT), [1, 2, 4, 8, 16, 25, 25, 25]),
         ((ErrorClass.ACCESS, ErrorClass.MODEL), [30, 60, 120, 300, 600, 600, 600, 600]),
     ],
 )
@@ -79,8 +88,8 @@ def test_waits_grow_with_the_failures_in_a_row(classes: tuple[ErrorClass, ...], 
 
 
 def test_jitter_adds_up_to_a_fifth() -> None:
-    assert wait_seconds(ErrorClass.OUTAGE, 6, 1) == 36
-    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == 33
+    assert wait_seconds(ErrorClass.OUTAGE, 6, 1) == 30
+    assert wait_seconds(ErrorClass.OUTAGE, 6, 0.5) == pytest.approx(27.5)
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(0, 4.0), (3, 4.0), (80_000, 80_000.0), (10**9, 7 * 86_400.0)])
@@ -90,6 +99,6 @@ def test_what_the_server_asks_for_comes_first_where_it_is_longer(asked: float, w
     assert change.wait_seconds == wait
 
 
-def test_a_late_failure_only_brings_what_the_server_asks_for() -> None:
+def test_a_late_failure_only_changes_the_wait_that_the_server_requests() -> None:
     change = decide(CallOutcome.FAILED, phase("closed"), BEFORE, ErrorClass.RATE_LIMIT, 3600, jitter=0)
     assert (change.failures, change.wait_seconds, change.is_late) == (BEFORE, 3600, True)
