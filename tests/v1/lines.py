@@ -14,10 +14,14 @@ def line(custom_id: str, url: str = CHAT, **body: Any) -> dict[str, Any]:
     return {"custom_id": custom_id, "method": "POST", "url": url, "body": body}
 
 
+def content_of(*lines: Any) -> bytes:
+    """Make the bytes of a file of lines, which are objects or the bytes of a line."""
+    return b"".join((each if isinstance(each, bytes) else orjson.dumps(each)) + b"\n" for each in lines)
+
+
 def input_file(client: openai.OpenAI, *lines: Any) -> str:
-    """Upload lines, which are objects or the bytes of a line; return the id of the file."""
-    content = b"".join((each if isinstance(each, bytes) else orjson.dumps(each)) + b"\n" for each in lines)
-    return client.files.create(file=("in.jsonl", content), purpose="batch").id
+    """Upload lines; return the id of the file."""
+    return client.files.create(file=("in.jsonl", content_of(*lines)), purpose="batch").id
 
 
 def create(client: openai.OpenAI, *lines: Any, **options: Any) -> Batch:

@@ -9,7 +9,7 @@ import openai
 
 from tests.support.server import LiveServer, running_server
 from tests.v1.hands import Hands, reach
-from tests.v1.lines import create, line
+from tests.v1.lines import content_of, create, line
 
 DOWNLOADS = 6  # by new connections, which either process may take
 
@@ -45,9 +45,10 @@ def test_two_downloads_are_equal(database_url: str) -> None:
         client.batches.cancel(made.id)
         hands.release(third)
         done = reach(client, made, "cancelled")
-        files = (done.output_file_id, done.error_file_id)
+        files = (made.input_file_id, done.output_file_id, done.error_file_id)
         before = hashes(server, admin, *files)
         assert len(before) == 1
+        assert before.copy().pop()[0] == hashlib.sha256(content_of(*map(line, "abcd"))).hexdigest()
     with service(database_url, admin) as (server, client):
         assert hashes(server, admin, *files) == before
         assert client.batches.retrieve(made.id) == done

@@ -12,6 +12,7 @@ from tests.support.server import Shared, SharedServers
 from tests.v1 import event_loops
 from tests.v1.hands import reach
 from tests.v1.lines import create, input_file, line, read
+from tests.v1.lossy_proxy import LossyProxy
 from tests.v1.real_worker import real_worker
 
 CHAT = "/v1/chat/completions"
@@ -85,3 +86,25 @@ def test_cancelled_before_a_line_is_sent(client: openai.OpenAI, models: ForeignS
     assert [each["custom_id"] for each in read(client, done.error_file_id)] == ["a", "b"]
     assert done.output_file_id is None
     assert len(models.lines()) == before
+
+
+@pytest.mark.parametrize(("calls", "payments"), [(1, 1), (2, 2)])
+def test_a_lost_answer_is_not_paid_for_twice(
+    client: openai.OpenAI, served: Shared, models: ForeignServer, calls: int, payments: int
+) -> None:
+    """The answer to each call is lost once, and the client repeats it; two calls on purpose are two batches."""
+    proxy = LossyProxy(served.server.url)
+    file_id, before = input_file(client, line(f"paid {calls} times")), len(models.lines())
+    try:
+        with client.with_options(base_url=f"{proxy.url}/v1", max_retries=2) as through:
+            for _ in range(calls):
+                proxy.lose["/v1/batches"] = 1
+                through.batches.create(input_file_id=file_id, endpoint=CHAT, completion_window="24h")
+    finally:
+        proxy.stop()
+    assert proxy.retry_counts == ["0", "1"] * calls
+    made = [each for each in client.batches.list(limit=20).data if each.input_file_id == file_id]
+    for batch in made:
+        reach(client, batch, "completed")
+    assert len(made) == payments
+    assert len(models.lines()) - before == 2 * payments  # each call is a line when it comes and when it is answered
