@@ -4,6 +4,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 
 from app.server.http_answer import Application, answer
@@ -111,4 +112,5 @@ class Connection:
         outstanding = len(self.requests) + (self.reader.began_at is not None)
         if self.reader.awaits_continue and outstanding == 1:
             self.reader.awaits_continue = False
-            self.outgoing.send(CONTINUE)
+            with suppress(ClientGone):  # the loop sees it, too
+                self.outgoing.send_without_wait(CONTINUE)

@@ -1,6 +1,6 @@
 """A request that has arrived whole, as WSGI gives it to the application (PEP 3333)."""
 
-from functools import lru_cache
+from contextlib import suppress
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -68,10 +68,10 @@ class Request:
 
     def close(self) -> None:
         if self._body is not None:
-            self._body.close()
+            with suppress(OSError):  # the disk is full
+                self._body.close()
 
 
-@lru_cache(maxsize=1024)
 def _key_of(name: bytes) -> str | None:
     """Name a header as WSGI does. None for a name with an underscore: it could pass for the name with a hyphen."""
     if b"_" in name:

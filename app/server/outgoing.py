@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from threading import Condition
 
@@ -31,17 +32,16 @@ class Outgoing:
     def send(self, data: bytes) -> None:
         """Send, or keep what the client does not take; wait while it has to take very much. Raises ClientGone."""
         with self._changed:
-            if not self.is_open:
-                raise ClientGone
-            sent = 0 if self.kept_bytes else self._send(data)
-            if sent == len(data):
-                return
-            self._keep(memoryview(data)[sent:])
-            self._flush_later()
+            self._send_or_keep(data)
             while self.kept_bytes > KEPT_BYTES:
                 self._changed.wait()
             if not self.is_open:
                 raise ClientGone
+
+    def send_without_wait(self, data: bytes) -> None:
+        """Send a few bytes, or keep them. The loop may call it. Raises ClientGone."""
+        with self._changed:
+            self._send_or_keep(data)
 
     def flush(self) -> None:
         """Send of what is kept as much as the client takes. Raises ClientGone."""
@@ -63,9 +63,18 @@ class Outgoing:
         with self._changed:
             self.is_open = False
             self.kept_bytes = 0
-            self._kept.close()
             self._client.close()
+            with suppress(OSError):  # the disk is full: what is kept cannot be written, and nobody reads it
+                self._kept.close()
             self._changed.notify()
+
+    def _send_or_keep(self, data: bytes) -> None:
+        if not self.is_open:
+            raise ClientGone
+        sent = 0 if self.kept_bytes else self._send(data)
+        if sent < len(data):
+            self._keep(memoryview(data)[sent:])
+            self._flush_later()
 
     def _send(self, data: bytes) -> int:
         try:

@@ -19,6 +19,7 @@ from tests.support.waiting import LIMIT_SECONDS, wait_until
 MOST_BODY_BYTES = 3 * 1024 * 1024
 LARGE_BYTES = 2 * 1024 * 1024  # more than a connection's buffer has in memory
 CONNECTIONS, EXCHANGES = 6, 300
+THREADS = 2
 Start = Callable[..., Any]
 
 
@@ -81,13 +82,13 @@ class Application:
 
 
 class Running:
-    """A server with two threads, and its application."""
+    """A server with THREADS threads, and its application."""
 
     def __init__(self, opened: ExitStack) -> None:
         self.application = Application()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        self.server = BufferedServer(self.application, listener, 2, 75, MOST_BODY_BYTES)
+        self.server = BufferedServer(self.application, listener, THREADS, 75, MOST_BODY_BYTES)
         self._stops = threading.Event()
         self._loop = threading.Thread(target=self._serve)
         self._loop.start()
@@ -251,6 +252,29 @@ def test_a_body_is_asked_for_where_the_client_waits_for_that(running: Running) -
         assert received
     second.sendall(b"body")
     assert whole_answer(second).endswith(b"4:b'body'")
+
+
+def test_a_client_that_goes_before_it_is_asked_for_the_body_stops_no_thread(running: Running) -> None:
+    waiting = request("/held") + request("/", "Content-Length: 4", "Expect: 100-continue", method="PUT")
+    clients = [running.connect(waiting) for _ in range(THREADS)]
+    wait_until(lambda: len([each for each in list(running.server._connections) if each.requests]) == THREADS, "them")
+    for client in clients:
+        client.close()
+    wait_until(lambda: not running.server._connections, "the end of the connections")
+    running.application.hold.set()
+    assert get(running, "/").status == 200
+
+
+def test_to_ask_for_a_body_does_not_wait_for_a_slow_reader() -> None:
+    """The loop asks, and the loop is what a full buffer waits for."""
+    client, served = socket.socketpair()
+    connection = Connection(served, {}, MOST_BODY_BYTES, lambda _: None)
+    with client, closing(connection):
+        while connection.outgoing.kept_bytes < KEPT_BYTES:
+            connection.outgoing.send(bytes(KEPT_BYTES - connection.outgoing.kept_bytes))
+        client.sendall(request("/", "Content-Length: 4", "Expect: 100-continue", method="PUT"))
+        assert not connection.receive()
+        assert connection.outgoing.kept_bytes > KEPT_BYTES
 
 
 def test_answers_without_a_body_have_none(running: Running) -> None:
