@@ -6,8 +6,9 @@ Run as `python -m bench.screenshots`.
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from rich.console import Console
 
 from app.demo.run import run_demo
@@ -15,10 +16,10 @@ from tests.support.chromium import launched
 from tests.support.server import running_server
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
-SIZE = {"width": 1200, "height": 860}
+SIZE: ViewportSize = {"width": 1200, "height": 860}
 BATCH = 1  # the demo's: the database is fresh
 PICTURES = {"batches": "/", "batch": f"/batches/{BATCH}", "results": f"/batches/{BATCH}/results"}
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SETTLED_MS = 1_500  # until the page has loaded its fragments and drawn its charts
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from app.cli import cli
 from app.server.worker_token import each_token
+from bench.__main__ import bench
+from bench.edges.__main__ import edges
 
 Run = Callable[..., Result]
 COMMANDS = [[], ["serve"], ["migrate"], ["verify"], ["purge"], ["backup"], ["restore"], ["demo"], ["tokens"]]
@@ -31,6 +34,14 @@ def test_every_command_says_what_it_does(run: Run, command: list[str]) -> None:
     assert shown.exit_code == 0
     assert shown.output.startswith("Usage: ")
     assert len(shown.output.splitlines()[2].strip()) > 20
+
+
+@pytest.mark.parametrize("measured", [bench, edges], ids=["bench", "edges"])
+def test_what_measures_says_what_it_does(measured: click.Command) -> None:
+    """Their modules can be imported: make bench and make edges are not part of make test."""
+    shown = CliRunner().invoke(measured, ["--help"])
+    assert shown.exit_code == 0
+    assert shown.output.startswith("Usage: ")
 
 
 def test_migrate_goes_down_and_up_again(on_database: Run, services) -> None:

@@ -1,125 +1,206 @@
-"""A WSGI server that slow clients cannot stop: waitress, with a deadline for each part of a connection's work.
+"""A WSGI server that slow clients cannot stop, and that costs little.
 
-One thread reads requests and writes answers for all connections; a request is given to a thread of the application
-when it is there whole, and an answer leaves the thread as soon as it fits into the buffer of its connection. Bodies and
-answers above a megabyte lie in unlinked files. What waitress does not limit is limited here, once a second:
+One thread, the loop, reads the requests of all connections. A request is given to a thread of the application when it
+is there whole, and an answer leaves that thread as soon as the system or the connection's buffer has taken it. Large
+bodies and answers lie in unlinked files. At the end of `serve`, which is called once a second, connections are closed:
 
 1. The head of a request is there within HEAD_SECONDS, a body arrives at BODY_BYTES_PER_SECOND or faster.
 2. A client that takes nothing of its answer for READER_SECONDS is dropped; the thread that answers it is free again.
 3. A connection that is idle between two requests is closed after `keepalive_seconds`.
+
+Only the loop touches the selector. A connection stays registered for reading while its request is answered, so that an
+exchange needs no further system call than one to wait, one to receive and one to send.
 """
 
+import selectors
 import socket
+import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 
-from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+import structlog
 
-HEAD_SECONDS = 10
-BODY_SECONDS = 30  # before the pace of a body is looked at
-BODY_BYTES_PER_SECOND = 8 * 1024
-READER_SECONDS = 10
+from app.server.connection import Connection
+from app.server.http_answer import Application
+from app.server.http_request import Environ
+from app.server.outgoing import ClientGone
+
 MOST_CONNECTIONS = 2_000
-HEAD_BYTES = 64 * 1024
-ANSWER_BYTES = 8 * 1024 * 1024  # of an answer that its reader has not taken, before its thread has to wait
+
+log = structlog.get_logger()
 
 
-class Connection(HTTPChannel):  # type: ignore[misc]
-    """A client's connection; knows since when it waits for a request to be whole."""
-
-    began_at: float | None = None  # of the request that is being read
-
-    def received(self, data: bytes) -> bool:
-        if self.request is None and self.began_at is None:
-            self.began_at = time.time()
-        taken: bool = super().received(data)
-        if self.request is None:
-            self.began_at = None
-        return taken
-
-    def overdue(self, now: float, keepalive_seconds: float) -> bool:
-        """Whether this connection has to be closed: its client is too slow, or was silent for too long."""
-        silent_seconds: float = now - self.last_activity
-        if self.total_outbufs_len:
-            return silent_seconds > READER_SECONDS
-        if self.requests:  # the application is at work
-            return False
-        if self.began_at is None or self.request is None:
-            return silent_seconds > keepalive_seconds
-        if not self.request.headers_finished:
-            return now - self.began_at > HEAD_SECONDS
-        seconds = now - self.began_at
-        body_bytes: int = self.request.body_bytes_received
-        return seconds > BODY_SECONDS and body_bytes < seconds * BODY_BYTES_PER_SECOND
-
-
-class BufferedServer(TcpWSGIServer):  # type: ignore[misc]
-    """Serves `application` on a listening socket with `threads` threads; `serve_once` is called in a loop."""
-
-    channel_class = Connection
+class BufferedServer:
+    """Serves `application` on a listening socket with `threads` threads; `serve` is called in a loop."""
 
     def __init__(
         self,
-        application: Callable[..., Any],
+        application: Application,
         listener: socket.socket,
         threads: int,
         keepalive_seconds: float,
         most_body_bytes: int,
     ) -> None:
-        adjustments = Adjustments(
-            sockets=[listener],
-            threads=threads,
-            ident="",
-            cleanup_interval=1,
-            connection_limit=MOST_CONNECTIONS,
-            outbuf_high_watermark=ANSWER_BYTES,
-            max_request_header_size=HEAD_BYTES,
-            max_request_body_size=most_body_bytes + 1,
-            asyncore_use_poll=True,
-            clear_untrusted_proxy_headers=False,
-            log_socket_errors=False,
-        )
+        self._application = application
+        self._listener = listener
         self._keepalive_seconds = keepalive_seconds
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(threads)
-        address = (listener.family, listener.type, listener.proto, listener.getsockname())
-        super().__init__(
-            application,
-            map={},
-            _sock=listener,
-            dispatcher=dispatcher,
-            adj=adjustments,
-            bind_socket=False,
-            sockinfo=address,
-        )
+        self._most_body_bytes = most_body_bytes
+        self._environ = _environ_of(listener)
+        self._connections: dict[Connection, int] = {}  # with the events that the selector waits for
+        self._ready: SimpleQueue[Connection | None] = SimpleQueue()  # of connections with a request to answer
+        self._changed: deque[Connection] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        self._threads = [Thread(target=self._answer, name=f"request-{n}", daemon=True) for n in range(threads)]
+        for each in (listener, self._woken, self._waker):
+            each.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._woken)
+        self._selector.register(listener, selectors.EVENT_READ, listener)
+        self._accepts, self._is_finishing = True, False
+        for thread in self._threads:
+            thread.start()
 
-    def serve_once(self, seconds: float = 1.0) -> None:
-        """Read and write what is ready on any connection; wait for it for up to `seconds`."""
-        self.asyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
-
-    def maintenance(self, now: float) -> None:
-        """Close what is overdue. Called by waitress once a second."""
-        for connection in list(self.active_channels.values()):
-            if connection.overdue(now, self._keepalive_seconds):
-                connection.handle_close()
+    def serve(self, seconds: float) -> None:
+        """Serve all connections for about `seconds`, then close those that are overdue. To be called in a loop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            for key, events in self._selector.select(left):
+                if isinstance(key.data, Connection):
+                    self._serve(key.data, events)
+                elif key.data is self._listener:
+                    self._accept()
+                else:
+                    self._look_at_changed()
+        self._look_at_deadlines(time.monotonic())
 
     def finish(self, seconds: float) -> None:
         """Take no new connection; answer the requests that are there, for up to `seconds`, and stop."""
-        self.accepting = False
-        self.del_channel()
-        self.socket.close()
+        self._is_finishing = True
+        self._accept_connections(False)
+        self._listener.close()
         deadline = time.monotonic() + seconds
-        while self._busy() and time.monotonic() < deadline:
-            self.serve_once(0.1)
-        self.task_dispatcher.shutdown(timeout=1)
-        for connection in list(self.active_channels.values()):
-            connection.handle_close()
-        self.trigger.close()
+        while self._is_busy() and time.monotonic() < deadline:
+            self.serve(0.1)
+        for connection in list(self._connections):
+            self._close(connection)
+        for _ in self._threads:
+            self._ready.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._selector.close()
+        self._woken.close()
+        self._waker.close()
 
-    def _busy(self) -> bool:
-        connections = self.active_channels.values()
-        return any(connection.requests or connection.total_outbufs_len for connection in connections)
+    def _answer(self) -> None:
+        """Run in each thread: answer requests until the server has stopped."""
+        while (connection := self._ready.get()) is not None:
+            if connection.answer_one(self._application):
+                self._ready.put(connection)  # behind the others
+
+    def _serve(self, connection: Connection, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                connection.outgoing.flush()
+                self._look_at(connection)
+            if events & selectors.EVENT_READ:
+                if connection.receive():
+                    self._ready.put(connection)
+                if not connection.wants_to_read:
+                    self._look_at(connection)
+        except ClientGone:
+            self._close(connection)
+        except Exception:
+            log.exception("connection_failed")
+            self._close(connection)
+
+    def _accept(self) -> None:
+        try:
+            client, address = self._listener.accept()
+        except (BlockingIOError, ConnectionError):  # another process took it, or the client has gone
+            return
+        except OSError as error:  # this process has as many files open as it may: the next look tries again
+            log.warning("accept_failed", reason=str(error))
+            self._accept_connections(False)
+            return
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        environ = {**self._environ, "REMOTE_ADDR": str(address[0]), "REMOTE_PORT": str(address[1])}
+        connection = Connection(client, environ, self._most_body_bytes, self._look_later)
+        self._connections[connection] = selectors.EVENT_READ
+        self._selector.register(client, selectors.EVENT_READ, connection)
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._accept_connections(False)
+
+    def _accept_connections(self, accepts: bool) -> None:
+        if accepts and not self._accepts:
+            self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
+        elif self._accepts and not accepts:
+            self._selector.unregister(self._listener)
+        self._accepts = accepts
+
+    def _look_later(self, connection: Connection) -> None:
+        """Make the loop look at a connection. Called by any thread."""
+        self._changed.append(connection)
+        with suppress(OSError):  # the loop has not read yet what woke it before, or has ended
+            self._waker.send(b"\0")
+
+    def _look_at_changed(self) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+        while self._changed:
+            self._look_at(self._changed.popleft())
+
+    def _look_at(self, connection: Connection) -> None:
+        """Wait for what a connection wants now; close it if it is over."""
+        if connection not in self._connections:
+            return
+        if connection.is_over:
+            self._close(connection)
+            return
+        events = selectors.EVENT_READ if connection.wants_to_read else 0
+        events |= selectors.EVENT_WRITE if connection.outgoing.kept_bytes else 0
+        if events == self._connections[connection]:
+            return
+        if self._connections[connection]:
+            self._selector.unregister(connection.client)
+        if events:
+            self._selector.register(connection.client, events, connection)
+        self._connections[connection] = events
+
+    def _close(self, connection: Connection) -> None:
+        if self._connections.pop(connection, 0):
+            self._selector.unregister(connection.client)
+        connection.close()
+
+    def _look_at_deadlines(self, now: float) -> None:
+        for connection in list(self._connections):
+            if connection.overdue(now, self._keepalive_seconds):
+                self._close(connection)
+        if not self._is_finishing and len(self._connections) < MOST_CONNECTIONS:
+            self._accept_connections(True)
+
+    def _is_busy(self) -> bool:
+        return any(connection.requests or connection.outgoing.kept_bytes for connection in self._connections)
+
+
+def _environ_of(listener: socket.socket) -> Environ:
+    """What the environments of all requests have in common."""
+    host, port = listener.getsockname()[:2]
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "",
+        "QUERY_STRING": "",
+        "SERVER_NAME": str(host),
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,  # the end of the body is the end of the file
+    }

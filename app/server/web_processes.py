@@ -17,8 +17,8 @@ from app import create_app
 from app.server.address import base_url
 from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
 from app.server.allocator import give_large_values_back
+from app.server.buffered_worker import BufferedWorker
 from app.server.embedded_worker import EmbeddedWorker
-from app.server.waitress_worker import WaitressWorker
 from app.services import Services
 from config import Config
 
@@ -49,7 +49,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         settings = {
             "bind": f"fd://{self._listener}",
             "workers": self.config.workers,
-            "worker_class": WaitressWorker,
+            "worker_class": BufferedWorker,
             "threads": self.config.threads,
             "worker_tmp_dir": str(MEMORY_FOLDER) if os.access(MEMORY_FOLDER, os.W_OK) else None,
             "timeout": STALLED_SECONDS,

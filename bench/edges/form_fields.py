@@ -8,8 +8,8 @@ import requests
 
 from app.schema import migrate
 from bench.edges.options import Edges
-from bench.memory import measured_memory
 from bench.results import Result
+from tests.support.process_memory import measured_memory
 from tests.support.server import LiveServer, running_server
 from tests.support.waiting import LIMIT_SECONDS
 

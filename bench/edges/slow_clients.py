@@ -48,7 +48,7 @@ def slow_clients(edges: Edges) -> list[Result]:
 
 def _compared(what: str, usual: list[float], beside: list[float]) -> Iterator[Result]:
     for word, of in (("median", median), ("95th percentile", lambda times: quantiles(times, n=20)[-1])):
-        before, now = of(usual), of(beside)  # type: ignore[operator]
+        before, now = of(usual), of(beside)
         yield Result(
             f"{what} beside 60 slow clients, {word} of {len(beside):,}",
             f"{now * 1000:.1f} ms",

@@ -56,7 +56,7 @@ class Side:
         """Lease and complete tasks; return the tasks per second."""
         begun, done = perf_counter(), 0
         while done < amount:
-            leased = self.services.queue.lease("bench", AT_ONCE, lease_seconds=3600, batch_id=self.batch_id)
+            leased = self.services.queue.lease("bench", AT_ONCE, lease_seconds=3600, batch_id=self.batch_id).tasks
             reports = [Report(each["id"], each["lease_token"], Outcome.COMPLETED, result=_RESULT) for each in leased]
             self.services.batches.report(reports)
             done += len(leased)

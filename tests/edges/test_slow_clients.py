@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.server.buffered_server import (
+from app.server.connection import (
     BODY_BYTES_PER_SECOND,
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -90,17 +90,22 @@ def test_a_slow_body_that_comes_whole_is_answered(server: LiveServer, connect: A
     assert client.recv(100).startswith(b"HTTP/1.1 201 ")
 
 
-IDLE = {"total_outbufs_len": 0, "requests": [], "request": None, "began_at": None, "last_activity": 0.0}
-HEAD = {**IDLE, "request": SimpleNamespace(headers_finished=False), "began_at": 0.0}
+def connection(kept_bytes: int = 0, requests: Any = (), **reading: Any) -> SimpleNamespace:
+    """A connection at rest since second 0, but for what is given."""
+    reader = SimpleNamespace(**{"began_at": None, "body_bytes": None} | reading)
+    outgoing = SimpleNamespace(kept_bytes=kept_bytes, taken_at=0.0)
+    return SimpleNamespace(reader=reader, outgoing=outgoing, requests=requests, heard_at=0.0)
 
 
-def body(arrived_bytes: int) -> dict[str, Any]:
-    request = SimpleNamespace(headers_finished=True, body_bytes_received=arrived_bytes)
-    return {**IDLE, "request": request, "began_at": 0.0}
+IDLE, HEAD = connection(), connection(began_at=0.0)
+
+
+def body(arrived_bytes: int) -> SimpleNamespace:
+    return connection(began_at=0.0, body_bytes=arrived_bytes)
 
 
 @pytest.mark.parametrize(
-    ("connection", "seconds", "overdue"),
+    ("watched", "seconds", "overdue"),
     [
         (IDLE, 74, False),  # between two requests, as long as KEEPALIVE_SECONDS
         (IDLE, 76, True),
@@ -110,10 +115,10 @@ def body(arrived_bytes: int) -> dict[str, Any]:
         (body(0), BODY_SECONDS + 1, True),
         (body(100 * BODY_BYTES_PER_SECOND), 99, False),  # a large body may take long, if it goes on
         (body(100 * BODY_BYTES_PER_SECOND), 101, True),
-        ({**IDLE, "requests": ["at work"]}, 3600, False),  # the application decides how long it works
-        ({**IDLE, "total_outbufs_len": 1, "requests": ["at work"]}, READER_SECONDS, False),
-        ({**IDLE, "total_outbufs_len": 1, "requests": ["at work"]}, READER_SECONDS + 1, True),
+        (connection(requests=["at work"]), 3600, False),  # the application decides how long it works
+        (connection(kept_bytes=1, requests=["at work"]), READER_SECONDS, False),
+        (connection(kept_bytes=1, requests=["at work"]), READER_SECONDS + 1, True),
     ],
 )
-def test_when_a_connection_is_closed(connection: dict[str, Any], seconds: float, overdue: bool) -> None:
-    assert Connection.overdue(SimpleNamespace(**connection), seconds, 75) is overdue
+def test_when_a_connection_is_closed(watched: Any, seconds: float, overdue: bool) -> None:
+    assert Connection.overdue(watched, seconds, 75) is overdue

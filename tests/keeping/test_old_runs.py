@@ -6,13 +6,24 @@ import pytest
 from sqlalchemy import select
 
 from app.db import reading
-from app.models import Deletion, Task
+from app.models import Task
 from app.services import Services
 from app.services.input import edits
 from app.services.upkeep import old_runs
 from app.services.upkeep.deletions import Deletions
 from tests.services import stories
-from tests.services.stories import OPERATOR, act, audit, complete, create, finish_all, lease, rows_of, trail, view
+from tests.services.stories import (
+    OPERATOR,
+    act,
+    audit,
+    complete,
+    create,
+    finish_all,
+    lease,
+    sweep_until_deleted,
+    trail,
+    view,
+)
 from tests.support.client import ApiClient
 
 
@@ -25,9 +36,7 @@ def run_once(services: Services, batch_id: int, **context: Any) -> None:
 
 def sweep(services: Services, batch_id: int) -> None:
     services.sweeper._deleted_at = -1e9
-    services.sweeper.sweep()
-    while rows_of(services, Deletion):
-        services.sweeper.sweep()
+    sweep_until_deleted(services)
 
 
 def answers(services: Services, batch_id: int) -> dict[int, int]:

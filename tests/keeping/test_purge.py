@@ -30,6 +30,7 @@ from tests.services.stories import (
     follow,
     lease,
     rows_of,
+    sweep_until_deleted,
     trail,
 )
 from tests.support.client import ApiClient
@@ -146,10 +147,7 @@ def test_a_purge_that_dies_is_continued(services: Services, monkeypatch: pytest.
     assert (done.batch_id, done.amount) == (batch_id, 2)
     assert amounts(services, batch_id)["tasks"] == 8
     assert list(verify(services.engine)) == []
-    services.sweeper.sweep()
-    while amounts(services, batch_id)["tasks"]:
-        services.sweeper.sweep()
-    services.sweeper.sweep()
+    sweep_until_deleted(services)
     assert set(amounts(services, batch_id).values()) == {0}
     assert trail(services, batch_id).count("purge") == 1
     assert batch_id not in Deletions(services.engine).batches()
@@ -175,8 +173,7 @@ def test_the_setting_purges_by_itself(services: Services, monkeypatch: pytest.Mo
     services.sweeper._purge_after = NOW
     services.sweeper._deleted_at = -1e9
     services.sweeper.sweep()
-    while rows_of(services, Deletion):
-        services.sweeper.sweep()
+    sweep_until_deleted(services)
     assert audit(services, batch_id)[-1]["actor"] == "system:purge"
     assert set(amounts(services, batch_id).values()) == {0}
 

@@ -11,7 +11,7 @@ from app.db import transaction
 from app.domain.connection.circuits import CallOutcome, ErrorClass
 from app.domain.files import Purpose
 from app.domain.leases import Outcome, TaskStatus
-from app.models import Base, Batch, Circuit, Task, WorkerSighting, defences
+from app.models import Base, Batch, Circuit, Deletion, Task, WorkerSighting, defences
 from app.services import Services
 from app.services.batch.orders import Order
 from app.services.connection.circuits import CallReport
@@ -22,6 +22,7 @@ from app.services.input.ready_tasks import ReadyTasks
 from app.services.queue import reports
 from app.services.queue.reports import Report
 from app.services.reads.task_walk import Wanted
+from tests.support.waiting import wait_until
 
 OPERATOR = Order("an operator", "operator")
 CONTEXT = {"actor": "an operator", "role": "operator"}
@@ -254,6 +255,16 @@ def rows_of(services: Services, model: type[Base]) -> list[Any]:
     table = db.table_of(model)
     with services.engine.connect() as connection:
         return list(connection.execute(select(table).order_by(*table.primary_key)))
+
+
+def sweep_until_deleted(services: Services) -> None:
+    """Sweep until every deletion that has begun is over: how much a sweep deletes depends on the machine."""
+
+    def is_over() -> bool:
+        services.sweeper.sweep()
+        return not rows_of(services, Deletion)
+
+    wait_until(is_over, "the end of all deletions")
 
 
 def complete_in(connection: Connection, leased: Leased) -> None:

@@ -1,5 +1,6 @@
 """A batch on a running service, as an operator sees it over HTTP."""
 
+import json
 from typing import Any
 
 import requests
@@ -47,4 +48,4 @@ class Batch:
 
     def results(self) -> list[dict[str, Any]]:
         answer = self.http.get(f"{self.url}/results", timeout=LIMIT_SECONDS)
-        return [requests.models.complexjson.loads(line) for line in answer.text.splitlines()]
+        return [json.loads(line) for line in answer.text.splitlines()]

@@ -107,7 +107,8 @@ class PostgresPool:
 def _looks(url: str, first: str = "") -> str:
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(first + _LOOKS)
-        return str(cursor.fetchone()[0])
+        ((looks,),) = cursor.fetchall()
+        return str(looks)
 
 
 def _emptied(url: str) -> str | None:

@@ -182,8 +182,8 @@ def main(port: str, path: str, latency_ms: str, per_minute: str) -> None:
     from llmock.simulation import MockResponseSettings
 
     app = create_app(ChaosSettings(latency_ms=int(latency_ms)), MockResponseSettings("static"))
-    counted = Counted(app, Path(path), int(per_minute))  # type: ignore[arg-type]
-    uvicorn.run(counted, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)  # type: ignore[arg-type]
+    counted = Counted(app, Path(path), int(per_minute))
+    uvicorn.run(counted, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ class Place:
 
     def make_data(self, program: str, *arguments: str) -> None:
         """Fill the folder of data by a program of PostgreSQL. Raises NoPostgres."""
-        command = [self.programs / program, "-D", self.data, "-U", USER, "--no-sync", *arguments]
-        if not command[0].exists():
+        command = [str(self.programs / program), "-D", str(self.data), "-U", USER, "--no-sync", *arguments]
+        if not Path(command[0]).exists():
             raise NoPostgres(f"There is no {program} in {self.programs}. {ADVICE}")
         made = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, **self.run_as)
         if made.returncode:
@@ -179,7 +179,7 @@ class PostgresServer:
 def running(place: Place, fsync: bool) -> Iterator[PostgresServer]:
     """Run a server on the data of a place until the block ends. Raises NoPostgres."""
     port = free_port()
-    command = [place.programs / "postgres", "-D", place.data, *_settings(port, fsync)]
+    command = [str(place.programs / "postgres"), "-D", str(place.data), *_settings(port, fsync)]
     with place.log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **place.run_as)
     server = PostgresServer(place, port, process)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARIES = (
     "alembic.command", "click", "flask", "flask_httpauth", "flask_smorest", "flask_wtf", "gunicorn.arbiter",
     "jsonschema", "marshmallow", "openai", "orjson", "psycopg2", "rich.console", "sqlalchemy.dialects.postgresql",
-    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "structlog", "waitress",
+    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "structlog",
 )  # fmt: skip
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(list(LIBRARIES))

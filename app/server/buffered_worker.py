@@ -6,10 +6,11 @@ from gunicorn.workers.base import Worker
 
 from app.server.buffered_server import BufferedServer
 
+NOTICE_SECONDS = 1.0  # between two notices to the arbiter that this process is alive
 MULTIPART_BYTES = 64 * 1024  # of a multipart body, beside a file of the largest size
 
 
-class WaitressWorker(Worker):  # type: ignore[misc]
+class BufferedWorker(Worker):  # type: ignore[misc]
     """gunicorn's worker of this name: `worker_class`."""
 
     def run(self) -> None:
@@ -24,5 +25,5 @@ class WaitressWorker(Worker):  # type: ignore[misc]
         )
         while self.alive and self.ppid == os.getppid():
             self.notify()
-            server.serve_once()
+            server.serve(NOTICE_SECONDS)
         server.finish(self.cfg.graceful_timeout)
