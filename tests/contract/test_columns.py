@@ -12,17 +12,18 @@ from tests.services.stories import act, create, view
 COLUMNS = {column.name for column in Batch.__table__.columns}
 # Set when the batch is created, and by no change afterwards.
 FIXED = {
-    "id", "created_at", "prompt_count", "model_count", "ready_task_count", "max_attempts", "lease_seconds",
+    "id", "created_at", "prompt_count", "model_count", "input_file_id", "max_attempts", "lease_seconds",
     "max_failed_tasks", "priority", "staging_timeout_seconds", "on_unreadable",
     "on_truncated", "pause_after_outage_seconds", "auto_resume", "keep_runs",
 }  # fmt: skip
-HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse"}  # no caller sees them
+HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse", "bad_line_count", "paused_at"}  # no caller sees them
 # Where the answer has a column under another name.
 SHOWN_AS = {
     "document_count": "input.documents",
     "prompt_count": "input.prompts",
     "model_count": "input.models",
     "ready_task_count": "input.ready_tasks",
+    "input_file_id": "input.file_id",
     "max_cost_nanos": "options.max_cost",
     "failure_code": "failure",
     "failure_message": "failure",

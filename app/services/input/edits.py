@@ -9,9 +9,10 @@ from sqlalchemy import insert, update
 from app import db
 from app.domain.money import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
-from app.errors import NotFound, Refusal
+from app.errors import Invalid, NotFound, Refusal
 from app.models import Document, Model, Prompt
 from app.services.batch.batch_service import BatchService
+from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
 from app.services.input.new_documents import NewDocuments, row_of
 from app.services.input.ready_tasks import ReadyTasks
@@ -39,12 +40,19 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
 
     with batches.deciding(order) as decision:
         locked = decision.create(values)
+        _check_deadline(locked)
         duplicates = new.store(decision.connection, locked)
         for model, rows in ((Prompt, prompts), (Model, models)):
             numbered = [{"batch_id": locked.batch.id, "number": number, **row} for number, row in enumerate(rows, 1)]
             if numbered:
                 decision.connection.execute(insert(db.table_of(model)), numbered)
         return decision.record({**locked.view, **duplicates})
+
+
+def _check_deadline(locked: LockedBatch) -> None:
+    if locked.facts.is_overdue:
+        message = "is in the past"
+        raise Invalid(f"deadline_at {message}.", errors={"options": {"deadline_at": [message]}})
 
 
 def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
