@@ -25,11 +25,11 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 @page(routes, "GET", "/batches/<ident:batch_id>/tasks", roles=READERS)
 def tasks(batch_id: int) -> str:
-    """List the tasks of a run, by kind, status and error code."""
+    """List the tasks of a run, by kind, status and error code. Without a kind, those that call a model."""
     code = request.args.get("code") or None
     wanted = Wanted(
         run=run_in_query(),
-        kind=_choice(TaskKind, "kind"),
+        kind=_choice(TaskKind, "kind") if "kind" in request.args else TaskKind.ANALYZE,
         status=TaskStatus.FAILED if code else _choice(TaskStatus, "status"),
         code=code,
     )
@@ -47,6 +47,7 @@ def tasks(batch_id: int) -> str:
         kinds=list(TaskKind),
         counts={status: sum(counts[kind][status] for kind in kinds) for status in TaskStatus},
         tasks=found.tasks,
+        late_outcomes=found.late_outcomes,
         next_cursor=found.next_cursor,
         is_first=cursor is None,
     )

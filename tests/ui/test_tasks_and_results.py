@@ -36,7 +36,10 @@ def test_tasks_with_their_counts(client: ApiClient, viewer: FlaskClient) -> None
     first, second, _ = lease(client, batch_id)
     complete(client, first)
     fail(client, second, retryable=False, error={"code": "refused", "message": "<b>no</b> & never"})
-    answer = viewer.get(f"/batches/{batch_id}/tasks").get_data(as_text=True)
+    by_default = seen(viewer, f"/batches/{batch_id}/tasks")
+    for words in ("all <b>3</b>", "leased <b>1</b>", "completed <b>1</b>", "failed <b>1</b>", "queued <b>0</b>"):
+        assert words in by_default, "the tasks that call a model, without those that read the documents"
+    answer = viewer.get(f"/batches/{batch_id}/tasks?kind=").get_data(as_text=True)
     assert "&lt;b&gt;no&lt;/b&gt;" in answer
     text = html.unescape(answer)
     for words in ("all <b>6</b>", "leased <b>1</b>", "completed <b>4</b>", "failed <b>1</b>", "queued <b>0</b>"):
@@ -98,6 +101,9 @@ def test_a_late_result_and_an_answer_reused(client: ApiClient, viewer: FlaskClie
     text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     assert "Late results" in text
     assert "too late" in text
+    listed = seen(viewer, f"/batches/{batch_id}/tasks?kind=ANALYZE")
+    assert "reported completed after the run was over" in listed
+    assert "poisoned" not in listed
     done = bring(client, "COMPLETED", documents=1)["id"]
     act(client, done, "restage")
     for each in lease(client, done):

@@ -40,6 +40,11 @@ _LATE_SIZES = (
 _IS_BEING_STAGED = select(
     exists().where(IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
 )
+_LAST_OUTCOMES = (
+    select(_late.c.task_id, _late.c.outcome)
+    .where(_late.c.task_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_late.c.id)
+)
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 _listed_result = case((_may_be_left_out, _tasks.c.result))
@@ -105,6 +110,7 @@ class TaskPage:
     batch: BatchView
     run: int
     tasks: list[dict[str, Any]]
+    late_outcomes: dict[str, str]  # of the last report of a task that came too late, by the task's id
     next_cursor: str | None
 
 
@@ -133,9 +139,12 @@ class Tasks:
             run = batch.run if wanted.run is None else wanted.run
             places, further = TaskWalk(connection, batch_id, run, wanted, limit).places(after)
             rows = portions.first(connection, _in_order(connection, places), LISTED_TASKS)
+            ids = [row.id for row in rows]
+            late = connection.execute(_LAST_OUTCOMES, {"ids": ids}).all() if ids else []
         if rows and rows[-1].id != places[-1].task_id:
             further = next(place.cursor for place in places if place.task_id == rows[-1].id)
-        return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], further)
+        outcomes = {str(row.task_id): row.outcome for row in late}
+        return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], outcomes, further)
 
     def counts(self, batch_id: int, run: int) -> dict[str, dict[str, int]]:
         """Count a run's tasks by kind and status."""
