@@ -19,7 +19,7 @@ from app.domain.usage import CallUsage
 from app.services.connection import circuits
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.pauses import Key
-from app.services.queue import leasing
+from app.services.queue import budget, leasing
 from app.services.queue.leasing import Candidate
 from app.services.queue.payloads import payloads
 from app.services.queue.work import Trial
@@ -68,12 +68,16 @@ class Grant:
         expires_at = self.endings.now + timedelta(seconds=seconds)
         rows: list[Any] = []
         not_empty = []
-        for target, amount in shares:
+        left = budget.calls_left(self._connection, candidate)
+        for target, share in shares:
+            amount = share if left is None else min(share, left - len(rows))
+            if amount <= 0:
+                continue
             found = leasing.lease(
                 self._connection, candidate, target, amount, self._request.worker, expires_at, self.endings
             )
             rows += found
-            if len(found) == amount:
+            if len(found) == share:
                 not_empty.append(target)
         rows.sort(key=lambda row: int(row.id))
         return self._hand_out(rows, expires_at), not_empty
