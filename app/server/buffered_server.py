@@ -41,6 +41,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.began_at = None
         return taken
 
+    def check_client_disconnected(self) -> bool:
+        """Whether the client has gone: looked up at its socket, which nobody reads while a request is answered."""
+        if not self.connected:
+            return True
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def overdue(self, now: float, keepalive_seconds: float) -> bool:
         """Whether this connection has to be closed: its client is too slow, or was silent for too long."""
         silent_seconds: float = now - self.last_activity

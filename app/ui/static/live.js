@@ -8,9 +8,10 @@
   let timer = 0;
   let version = shown();
 
-  document.body.addEventListener("htmx:sseError", () => {
-    timer ||= setInterval(() => say("poll"), EVERY_MS);
-  });
+  const poll = () => (timer ||= setInterval(() => say("poll"), EVERY_MS));
+
+  document.body.addEventListener("htmx:sseError", poll);
+  document.body.addEventListener("htmx:sseClose", poll); // a newer page of this session has the stream
   document.body.addEventListener("htmx:sseOpen", () => {
     clearInterval(timer);
     timer = 0;
