@@ -78,6 +78,8 @@ def _number(value: str) -> int | float | str:
 
 
 def _reuse(form: "MultiDict[str, str]") -> dict[str, Any]:
+    if causes := form.getlist("cause"):
+        return {"redo": {"causes": causes}}
     again = form.get("again", "")
     if again == "all":
         return {"reuse": "none"}

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain.leases import FINISHED
 from app.domain.roles import OPERATORS, READERS
-from app.domain.transitions import ACTIONS, BY_TRIGGER
+from app.domain.transitions import ACTIONS, BY_TRIGGER, reported_kinds
 from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
 from app.services.batch.orders import Answer
 from app.ui import action_form
@@ -33,11 +33,13 @@ def _rehearsed(batch_id: int, action: str, values: "MultiDict[str, str]") -> dic
     """Rehearse an action with the values of its dialog, and write it as a curl command."""
     version, context = action_form.version_shown(values), action_form.context_of(action, values)
     rehearsal = order(if_version=version, dry_run=True, context=context)
+    answer = services().batches.decide(batch_id, action, rehearsal)
     return {
         "batch_id": batch_id,
         "action": action,
         "version": version,
-        "answer": services().batches.decide(batch_id, action, rehearsal),
+        "answer": answer,
+        "reports_count": bool(reported_kinds(answer["new_state"])) if answer["success"] else False,
         "curl": action_form.curl(batch_id, action, version, context),
     }
 
@@ -49,14 +51,16 @@ def dialog(batch_id: int, action: str) -> str:
     takes_reuse = action_form.takes_reuse(_checked(action))
     rehearsed = _rehearsed(batch_id, action, request.args)
     batch = rehearsed["answer"].get("batch") or {}
+    causes = request.args.getlist("cause")
     facts = {
         **rehearsed,
         "batch": batch,
         "meaning": BY_TRIGGER[action].meaning,
         "reason": request.args.get("reason", ""),
+        "causes": causes,
         "limits": action_form.LIMITS if action_form.takes_limits(action) else (),
         "breaker": reads.audit.breaker_reason(batch_id) if action_form.takes_limits(action) else None,
-        "names": reads.batch_page.names(batch_id) if takes_reuse and batch.get("run") else None,
+        "names": reads.batch_page.names(batch_id) if takes_reuse and batch.get("run") and not causes else None,
         "statuses": [str(status) for status in FINISHED],
     }
     return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)

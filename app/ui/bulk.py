@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, request
 
 from app.domain.ids import plain_number
 from app.domain.roles import OPERATORS
-from app.domain.transitions import ACTIONS
+from app.domain.transitions import ACTIONS, BY_TRIGGER, reported_kinds
 from app.errors import Refusal, UnknownAction
 from app.services.reads.batches import MOST_AT_ONCE
 from app.ui.access import order, page
@@ -58,7 +58,14 @@ def preview() -> str:
         amount = sum(counts.values()) if query.filter.state is None else counts[query.filter.state]
         shown, ids = {}, listed.ids(query.filter)
     judged = [{**batch, "shown": shown.get(batch["id"], batch["version"])} for batch in listed.judged(ids, action)]
-    return render_template("bulk/preview.html", action=action, judged=judged, amount=amount, most=MOST_AT_ONCE)
+    return render_template(
+        "bulk/preview.html",
+        action=action,
+        judged=judged,
+        amount=amount,
+        most=MOST_AT_ONCE,
+        reports_count=bool(reported_kinds(BY_TRIGGER[action].target)),
+    )
 
 
 @page(routes, "POST", "/batches/bulk/apply", roles=OPERATORS)

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
+from unicodedata import category
+
+from markupsafe import Markup
 
 from app.web.services import services
 
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
+_INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}  # control, format, separators of lines and paragraphs, surrogates
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -40,6 +44,26 @@ def money(cost: float | None) -> str:
     if cost is None:
         return "unknown"
     return f"{cost:,.2f}" if cost == 0 or cost >= 0.01 else f"{cost:.2g}"
+
+
+def estimated(estimate: Mapping[str, Any]) -> str:
+    """Write an estimated cost, with its range where that says more."""
+    low, high = (money(each) for each in estimate["cost_range"] or (None, None))
+    likely = money(estimate["cost"])
+    return likely if low == high else f"{likely} ({low} to {high})"
+
+
+def visible(name: str | None) -> Markup:
+    """Write a name that somebody else chose: apart from the text around it, with its invisible characters named.
+
+    A name with a character that turns the direction of writing would show as another name.
+    """
+    return Markup("<bdi>{}</bdi>").format(plainly(name))
+
+
+def plainly(name: str | None) -> str:
+    """Write a name with its invisible characters named, for places that have no markup."""
+    return "".join(f"[U+{ord(c):04X}]" if category(c) in _INVISIBLE else c for c in name or "")
 
 
 def span(seconds: float | None) -> str:
@@ -93,4 +117,18 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
     return found
 
 
-FILTERS = (age, amount, counted, money, spent, span, per_second, counts_of, percent, segments)
+FILTERS = (
+    age,
+    amount,
+    counted,
+    estimated,
+    money,
+    plainly,
+    spent,
+    visible,
+    span,
+    per_second,
+    counts_of,
+    percent,
+    segments,
+)

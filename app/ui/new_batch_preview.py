@@ -1,6 +1,6 @@
 """The preview of a new batch: the tasks it would make and the messages it would send, from a form half filled in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.domain import estimates
@@ -23,9 +23,11 @@ def preview(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
     pasted = [each for each in documents if "text" in each]
     folders = len(documents) - len(pasted)
     files, readable, characters = (_count(form, f"files_{name}") for name in ("count", "texts", "characters"))
-    texts = Texts(len(pasted) + readable, sum(len(each["text"]) for each in pasted) + characters)
+    # Bytes, as for the documents of a batch: an estimate that is made of the form is made of the batch again.
+    texts = Texts(len(pasted) + readable, sum(len(each["text"].encode()) for each in pasted) + characters)
     counted = len(pasted) + files
     tokens = estimates.input_tokens(texts, [(each["text"], each["system"]) for each in prompts], len(models))
+    all_tokens = tokens * counted / texts.count if texts.count else 0.0
     return {
         "documents": counted,
         "folders": folders,
@@ -35,7 +37,8 @@ def preview(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "tasks": counted * len(prompts) * len(models),
         "input_tokens": tokens,
         "characters_a_token": estimates.CHARACTERS_A_TOKEN,
-        "cost": _cost(models, known, tokens),
+        **_cost(models, known, all_tokens),
+        "warnings": [warning for each in prompts for warning in _warnings(each)],
         **_messages(form, pasted, prompts),
     }
 
@@ -44,16 +47,23 @@ def _count(form: Form, name: str) -> int:
     return min(plain_number(form.get(name, "")) or 0, BIGGEST_COUNT)
 
 
-def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: int) -> float | None:
+def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: float) -> dict[str, Any]:
     """Estimate the cost from what a token cost with each model so far; None if one of them has no known cost."""
-    prices: dict[tuple[str, str], float | None] = {
-        (each["connection"], each["model"]): each["cost_a_token"] for each in known
-    }
-    found = [prices.get((each["connection"], each["model"])) for each in models]
-    priced = [price for price in found if price is not None]
-    if not found or not tokens or len(priced) < len(found):
-        return None
-    return sum(priced) * tokens / len(models)
+    prices = {(each["connection"], each["model"]): each for each in known if each["cost_a_token"] is not None}
+    priced = [prices[key] for each in models if (key := (each["connection"], each["model"])) in prices]
+    if not models or not tokens or len(priced) < len(models):
+        return {"cost": None, "cost_range": None}
+    of_model = tokens / len(models)
+    low, high = (sum(each["cost_a_token_range"][end] for each in priced) * of_model for end in (0, 1))
+    return {"cost": sum(each["cost_a_token"] for each in priced) * of_model, "cost_range": [low, high]}
+
+
+def _warnings(prompt: dict[str, Any]) -> Iterator[str]:
+    """Warn of what a prompt says and probably does not mean."""
+    for unknown in templates.unknown_words(prompt["text"], prompt["system"]):
+        likely = f" Is {{{unknown.meant}}} meant?" if unknown.meant else ""
+        where = prompt["name"] or "A prompt"
+        yield f"{where}: {{{unknown.word}}} is no placeholder and goes to the model as it is.{likely}"
 
 
 def _messages(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[dict[str, Any]]) -> dict[str, Any]:

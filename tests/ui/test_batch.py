@@ -12,6 +12,7 @@ from app.domain import transitions
 from app.domain.leases import TaskStatus
 from app.domain.transitions import ACTIONS, BatchState
 from app.services import Services
+from app.services.input import edits
 from tests.services import stories
 from tests.test_architecture import ROOT
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
@@ -69,18 +70,33 @@ def test_the_picture_marks_state_and_way(operator: FlaskClient, service: Service
     assert "version=5" in source
 
 
+def test_an_edit_lights_no_way_in_the_picture(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.create(service)
+    edits.add_documents(service.batches, batch_id, [stories.document("new.txt", "new")], stories.OPERATOR)
+    picture = operator.get(f"/batches/{batch_id}/picture.svg").get_data(as_text=True)
+    assert re.findall(r'class="(?:action|event) visited"', picture) == []
+
+
 def test_failures_are_grouped_by_cause(operator: FlaskClient, service: Services) -> None:
-    batch_id = stories.bring(service, "ANALYZING", documents=4)
-    for number, task in enumerate(stories.lease(service, batch_id)):
-        error = {"code": "refused" if number == 3 else "timeout", "message": f"said {number}"}
+    """A cause is connection, code, HTTP status and message: what differs from task to task aside."""
+    batch_id = stories.bring(service, "ANALYZING", documents=6)
+    errors = [
+        *[{"code": "server_error", "message": f"local answers 503: overloaded, request {number}"} for number in (7, 8)],
+        {"code": "server_error", "message": "local answers 502: bad gateway"},
+        *[{"code": "timeout", "message": "no answer"}] * 2,
+        {"code": "request_refused", "message": "local answers 400: 9000 tokens"},
+    ]
+    for task, error in zip(stories.lease(service, batch_id), errors, strict=True):
         stories.fail(service, task, retryable=False, error=error)
     page = read(operator, f"/batches/{batch_id}")
     table = one(page, "//section[@aria-labelledby='failed-title']//tbody")
-    cells = [[words(cell) for cell in row.xpath("./td")][:4] for row in table.xpath("./tr")]
-    assert cells == [["timeout", "3", "said 0", "local/m0 (3)"], ["refused", "1", "said 3", "local/m0 (1)"]]
-    retry = table.xpath(".//button")
-    assert [each.get("formaction") for each in retry] == [f"/batches/{batch_id}/act/restage"] * 2
-    assert [each.get("value") for each in retry] == ["retry 3 x timeout", "retry 1 x refused"]
+    cells = [[words(cell) for cell in row.xpath("./td")] for row in table.xpath("./tr")]
+    assert cells == [
+        ["server_error 503", "2", "overloaded, request …", "local/m0 (2)", "ask again 2"],
+        ["timeout", "2", "no answer", "local/m0 (2)", "ask again 2"],
+        ["server_error 502", "1", "local answers 502: bad gateway", "local/m0 (1)", "ask again 1"],
+        ["request_refused 400", "1", "local answers 400: 9000 tokens", "local/m0 (1)", "will fail again"],
+    ]
 
 
 def test_workers_on_it_now(operator: FlaskClient, service: Services) -> None:

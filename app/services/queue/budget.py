@@ -19,7 +19,7 @@ FROM usage_counts u WHERE u.batch_id = :batch_id AND u.run = :run
 
 
 def calls_left(connection: Connection, candidate: Candidate) -> int | None:
-    """Count the tasks that may be leased of a batch now: those that the rest of its limit pays for. None: any number."""
+    """Count the tasks that may be leased now: those that the rest of the limit of cost pays for. None: any number."""
     if candidate.max_cost_nanos is None or candidate.kind != TaskKind.ANALYZE:
         return None
     values = {"batch_id": candidate.batch_id, "run": candidate.run, "kind": candidate.kind}

@@ -68,7 +68,7 @@ class Grant:
         expires_at = self.endings.now + timedelta(seconds=seconds)
         rows: list[Any] = []
         not_empty = []
-        left = budget.calls_left(self._connection, candidate)
+        left = self._calls_left(candidate)
         for target, share in shares:
             amount = share if left is None else min(share, left - len(rows))
             if amount <= 0:
@@ -81,6 +81,12 @@ class Grant:
                 not_empty.append(target)
         rows.sort(key=lambda row: int(row.id))
         return self._hand_out(rows, expires_at), not_empty
+
+    def _calls_left(self, candidate: Candidate) -> int | None:
+        """Count the tasks that may still be leased of a batch; None for any number."""
+        left = budget.calls_left(self._connection, candidate)
+        taken = sum(task["batch_id"] == candidate.batch_id for task in self.tasks)
+        return None if left is None else left - taken
 
     def try_closed(self, trial: Trial) -> None:
         """Claim the probe of closed circuits, and add one task of them or the call; nothing if others were first."""

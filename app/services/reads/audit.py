@@ -84,12 +84,17 @@ class AuditTrail:
         return walk()
 
     def path(self, batch_id: int) -> tuple[str, list[tuple[str, str]]]:
-        """Give a batch's state, and the pairs of states of its last changes, newest first. Raises NotFound."""
-        statement = select(_audit.c.from_state, _audit.c.to_state).where(_audit.c.batch_id == batch_id)
+        """Give a batch's state, and the pairs of states of its last actions and events, newest first. Raises NotFound.
+
+        An edit is no step: a batch of which documents were added was not reset.
+        """
+        statement = select(_audit.c.from_state, _audit.c.to_state).where(
+            _audit.c.batch_id == batch_id, _audit.c.kind != Kind.EDIT
+        )
         with reading(self._engine) as connection:
             state = look(connection, batch_id)[0].state
             rows = connection.execute(statement.order_by(_audit.c.version.desc()).limit(MOST_STEPS)).all()
-        return state, [(row.from_state, row.to_state) for row in rows if row.from_state is not None]
+        return state, [(row.from_state, row.to_state) for row in rows]
 
     def breaker_reason(self, batch_id: int) -> str | None:
         """Give the reason of the batch's last change of state if the breaker made it, else None."""

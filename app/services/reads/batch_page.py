@@ -19,7 +19,7 @@ from app.services.batch.batch_view import BatchView
 from app.services.connection.waiting import waiting_for
 from app.services.reads import progress, requests
 from app.services.reads.batches import whole_view
-from app.services.reads.failed_tasks import Cause, by_cause
+from app.services.reads.failed_tasks import FailedTogether, by_cause
 from app.services.reads.progress import Moment
 from app.services.reads.workers import PresentWorker, workers_on
 
@@ -34,7 +34,7 @@ class Present:
     actions: list[dict[str, Any]]
     rate: float | None  # tasks a second
     seconds_left: float | None
-    causes: list[Cause]
+    causes: list[FailedTogether]
     workers: list[PresentWorker]
     waiting: list[dict[str, Any]]
     waiting_count: int
@@ -129,7 +129,7 @@ def _judged(batch: BatchRecord, facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
-def _causes(connection: Connection, batch: BatchRecord, facts: Facts) -> list[Cause]:
+def _causes(connection: Connection, batch: BatchRecord, facts: Facts) -> list[FailedTogether]:
     failed = {TaskKind.STAGE: facts.staging.failed, TaskKind.ANALYZE: facts.analysis.failed}
     kind = next((kind for kind, amount in failed.items() if amount), None)
     return by_cause(connection, batch.id, batch.run, kind) if kind else []

@@ -1,9 +1,8 @@
-"""What a `stage` or `restage` would cost: the calls it would make, at the price of the answers so far.
+"""Which calls a `stage` or `restage` would make.
 
 Reads the last committed rows. A document that was never staged in its present form counts with all of its calls.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, true
@@ -11,51 +10,43 @@ from sqlalchemy.orm import aliased
 
 from app.domain.facts import Facts
 from app.domain.leases import Outcome, TaskKind, TaskStatus
-from app.domain.money import cost
-from app.domain.reuse import Redo, redo_of
-from app.models import Document, LateResult, Model, Prompt, ReadyTask, Task
+from app.domain.reuse import Redo
+from app.models import IS_FAILED, Document, LateResult, Model, Prompt, ReadyTask, Task
+from app.services.task import failed_causes
 
 Amounts = dict[int | None, int]  # by the number of the model; None stands for ready-made tasks
 
 
-def forecast(
-    connection: Connection, batch_id: int, facts: Facts, reuse: Mapping[str, Any] | None
-) -> dict[str, int | float | None]:
-    """Count the calls that the next run would make, and estimate their cost; `reuse` is the column that it would set.
+def next_calls(connection: Connection, batch_id: int, run: int, facts: Facts, redo: Redo | None) -> Amounts:
+    """Count the calls of the next run, by model."""
+    if redo is None or redo.causes is None:
+        return _calls(connection, batch_id, facts, redo)
+    others = _calls(connection, batch_id, facts, None)
+    rows: Any = connection.execute(_unanswered_failures(batch_id, run))
+    failed: Amounts = dict(rows.all())
+    again = failed_causes.amounts(connection, batch_id, run, redo.causes)
+    return {model: max(0, amount - failed.get(model, 0)) + again[model] for model, amount in others.items()}
 
-    The cost is None if a model that would be called has not answered yet, or if no answer so far has a cost.
-    """
-    redo = redo_of(reuse)
-    calls: Amounts
+
+def _calls(connection: Connection, batch_id: int, facts: Facts, redo: Redo | None) -> Amounts:
     if facts.ready_tasks:
-        calls = {None: connection.execute(_ready_calls(batch_id, redo)).scalar_one()}
-    else:
-        unstaged: int = connection.execute(_unstaged(batch_id)).scalar_one()
-        rows: Any = connection.execute(_staged_calls(batch_id, redo))
-        known: Amounts = dict(rows.all())
-        models = range(1, facts.models + 1)
-        calls = {number: unstaged * facts.prompts + known.get(number, 0) for number in models}
-    return {"calls": sum(calls.values()), "cost": _cost(connection, batch_id, calls)}
+        return {None: connection.execute(_ready_calls(batch_id, redo)).scalar_one()}
+    unstaged: int = connection.execute(_unstaged(batch_id)).scalar_one()
+    rows: Any = connection.execute(_staged_calls(batch_id, redo))
+    known: Amounts = dict(rows.all())
+    models = range(1, facts.models + 1)
+    return {number: unstaged * facts.prompts + known.get(number, 0) for number in models}
 
 
-def _cost(connection: Connection, batch_id: int, calls: Amounts) -> float | None:
-    called = {model: amount for model, amount in calls.items() if amount}
-    rows: Any = connection.execute(_paid(batch_id))
-    paid = {model: (answers, int(nanos)) for model, answers, nanos in rows}
-    if called and (called.keys() - paid.keys() or not any(nanos for _, nanos in paid.values())):
-        return None
-    return cost(sum(round(amount * paid[model][1] / paid[model][0]) for model, amount in called.items()))
-
-
-def _paid(batch_id: int) -> Any:
-    # A copy of an earlier answer has cost nothing: counting it would make the other answers look cheaper.
+def _unanswered_failures(batch_id: int, run: int) -> Any:
     return (
-        select(Task.model_number, func.count(), func.sum(Task.cost_nanos))
+        select(Task.model_number, func.count())
         .where(
             Task.batch_id == batch_id,
-            Task.kind == TaskKind.ANALYZE,
-            Task.status == TaskStatus.COMPLETED,
-            Task.reused_from.is_(None),
+            Task.run == run,
+            Task.kind == str(TaskKind.ANALYZE),
+            IS_FAILED,
+            not_(_has_answer(batch_id, Task.content_key)),
         )
         .group_by(Task.model_number)
     )
