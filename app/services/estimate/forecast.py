@@ -32,6 +32,5 @@ def cost_of(connection: Connection, batch_id: int, calls: Amounts) -> dict[str, 
     known = {model: price for model in called if (price := own.get(model) or earlier.get(model))}
     if called and (called.keys() - known.keys() or not any(known[model].mean for model in called)):
         return {"cost": None, "cost_range": None}
-    total = [known[model].times(amount) for model, amount in called.items()]
-    low, high = (cost(round(sum(getattr(each, name) for each in total))) for name in ("low", "high"))
-    return {"cost": cost(sum(round(each.mean) for each in total)), "cost_range": [low, high]}
+    total = prices.sum_of([known[model].times(amount) for model, amount in called.items()])
+    return {"cost": cost(round(total.mean)), "cost_range": [cost(round(total.low)), cost(round(total.high))]}

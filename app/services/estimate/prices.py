@@ -3,6 +3,7 @@
 A price is in nanos. Prices of earlier batches are for each token of input, with the cost of the answers.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -67,6 +68,16 @@ class Price(NamedTuple):
         margin = 2 * self.spread * sqrt(amount * (1 + amount / self.answers)) if self.answers else 0.0
         low, high = amount * self.low - margin, amount * self.high + margin
         return Price(amount * self.mean, max(0.0, low), high)
+
+
+def exactly(nanos: float) -> Price:
+    """Make a price of which no range is known."""
+    return Price(nanos, nanos, nanos)
+
+
+def sum_of(prices: Sequence[Price]) -> Price:
+    """Add prices up."""
+    return Price(sum(p.mean for p in prices), sum(p.low for p in prices), sum(p.high for p in prices))
 
 
 def known_models(connection: Connection) -> list[tuple[str, str, Price | None]]:

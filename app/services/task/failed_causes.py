@@ -1,6 +1,7 @@
 """The causes of a run's failed analysis tasks, found by walking through them a page at a time.
 
-Errors are read in portions: each may be large. The causes are compared here and not in the database: a message may hold U+0000, which PostgreSQL cannot read in JSON.
+Errors are read in portions: each may be large. The causes are compared here and not in the database: a message may hold
+U+0000, which PostgreSQL cannot read in JSON.
 """
 
 from collections import Counter
