@@ -41,8 +41,6 @@ def screenshots() -> int:
         letters = showcase.answered_letters(player)
         paused = showcase.paused_by_its_limit(player, slowly=True)
         showcase.at_work(player)
-        with server.session() as http:
-            made = http.post(f"{server.url}/api/tokens", json={"name": "ada", "role": "operator"})
         pictures = (
             Picture("batches", "/"),
             Picture("batch", f"/batches/{paused}"),
@@ -53,7 +51,7 @@ def screenshots() -> int:
         with sync_playwright() as playwright:
             browser = launched(playwright)
             for scheme in SCHEMES:
-                _take(browser, server.url, made.json()["token"], scheme, pictures)
+                _take(browser, server.url, player.token("ada"), scheme, pictures)
             browser.close()
     return 0
 

@@ -92,11 +92,16 @@ class Player:
     def person(self, name: str, role: str = "operator") -> requests.Session:
         """Open a session of somebody, who is made when first needed."""
         if name not in self._sessions:
-            made = self._admin.post(f"{self._url}/tokens", json={"name": name, "role": role}).json()
+            made = self._admin.post(f"{self._url}/tokens", json={"name": name, "role": role})
+            made.raise_for_status()
             session = requests.Session()
-            session.headers["Authorization"] = f"Bearer {made['token']}"
+            session.headers["Authorization"] = f"Bearer {made.json()['token']}"
             self._sessions[name] = session
         return self._sessions[name]
+
+    def token(self, name: str) -> str:
+        """Give the token of somebody, to sign in with."""
+        return str(self.person(name).headers["Authorization"]).removeprefix("Bearer ")
 
     def create(self, who: str, body: dict[str, Any]) -> int:
         made = self.person(who).post(f"{self._url}/batches", json=body)

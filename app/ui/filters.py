@@ -109,6 +109,11 @@ def rate(a_second: float) -> str:
     return f"{a_second * 60:.1f} / min"
 
 
+def latency(milliseconds: float) -> str:
+    """Write how long a call took: in milliseconds, or in seconds if it was slow."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
 def share(part: float) -> str:
     """Write a share in percent."""
     return f"{part * 100:.1f} %"
@@ -143,6 +148,6 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
 
 
 FILTERS = (
-    age, ago, amount, at_time, counted, counts_of, estimated, money, percent, plainly, price, rate, segments, share,
-    span, spent, tone, visible,
+    age, ago, amount, at_time, counted, counts_of, estimated, latency, money, percent, plainly, price, rate, segments,
+    share, span, spent, tone, visible,
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """Tasks: those of a run in pages, and one of them whole."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,16 +39,16 @@ _LATE_SIZES = (
 _IS_BEING_STAGED = select(
     exists().where(IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
 )
-_LAST_OUTCOMES = (
-    select(_late.c.task_id, _late.c.outcome)
-    .where(_late.c.task_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_late.c.id)
-)
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 _listed_result = case((_may_be_left_out, _tasks.c.result))
 LISTED_TASKS = named_tasks(*_but_result, _listed_result.label("result"))
-_LISTED_SIZES = select(_tasks.c.id, portions.size_of(_tasks.c.error, _listed_result))
+_last_outcome = (
+    select(_late.c.outcome).where(_late.c.task_id == _tasks.c.id).order_by(_late.c.id.desc()).limit(1).scalar_subquery()
+)
+_LISTED_SIZES = select(
+    _tasks.c.id, portions.size_of(_tasks.c.error, _listed_result), _last_outcome.label("late_outcome")
+)
 
 
 def task_names(row: Any) -> dict[str, Any]:
@@ -114,11 +113,11 @@ class TaskPage:
     next_cursor: str | None
 
 
-def _in_order(connection: Connection, places: list[Place]) -> Iterator[Any]:
-    """Read the sizes of the tasks in a list, in its order."""
+def _in_order(connection: Connection, places: list[Place]) -> list[Any]:
+    """Read the sizes of the tasks in a list, and the outcomes of their last late reports, in its order."""
     ids = [place.task_id for place in places]
     sizes = {row.id: row for row in connection.execute(_LISTED_SIZES.where(_tasks.c.id.in_(ids)))} if ids else {}
-    return (sizes[each] for each in ids if each in sizes)
+    return [sizes[each] for each in ids if each in sizes]
 
 
 def is_being_staged(connection: Connection, document_id: int) -> bool:
@@ -138,12 +137,11 @@ class Tasks:
             batch, facts = look(connection, batch_id)
             run = batch.run if wanted.run is None else wanted.run
             places, further = TaskWalk(connection, batch_id, run, wanted, limit).places(after)
-            rows = portions.first(connection, _in_order(connection, places), LISTED_TASKS)
-            ids = [row.id for row in rows]
-            late = connection.execute(_LAST_OUTCOMES, {"ids": ids}).all() if ids else []
+            sized = _in_order(connection, places)
+            rows = portions.first(connection, sized, LISTED_TASKS)
         if rows and rows[-1].id != places[-1].task_id:
             further = next(place.cursor for place in places if place.task_id == rows[-1].id)
-        outcomes = {str(row.task_id): row.outcome for row in late}
+        outcomes = {str(row.id): row.late_outcome for row in sized if row.late_outcome}
         return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], outcomes, further)
 
     def counts(self, batch_id: int, run: int) -> dict[str, dict[str, int]]:
