@@ -22,6 +22,7 @@ from app.api.schemas.taken import (
     ReasonQuery,
     RenameBody,
     ReplaceDocumentBody,
+    ReplaceInputBody,
     ResultsQuery,
     TasksQuery,
 )
@@ -112,6 +113,14 @@ def index(query: Mapping[str, Any]) -> Response:
 def show(batch_id: int) -> Response:
     """Show a batch; its ETag is its version."""
     return _shown(services().reads.batches.show(batch_id))
+
+
+@routes.call("PUT", f"{BATCH}/input", OPERATORS, refuses=[404, 409, 412, 503], body=True)
+@routes.arguments(ReplaceInputBody())
+@routes.response(200, BatchSchema, headers=ETAG)
+def replace_input(body: Mapping[str, Any], batch_id: int) -> Response:
+    """Replace the prompts, models or options of a batch in state SAVED. What is not named stays."""
+    return _shown(edits.replace_input(services().batches, batch_id, body, order(if_version=if_match())))
 
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)

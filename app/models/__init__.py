@@ -7,13 +7,14 @@ from app.models.batch import Batch, Document, Model, Prompt, ReadyTarget, ReadyT
 from app.models.connection import IS_CLOSED, Circuit
 from app.models.deletion import WHOLE_BATCH, Deletion
 from app.models.progress import ProgressSample
-from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
+from app.models.task import IS_FAILED, IS_LEASED, IS_QUEUED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
 
 __all__ = [
     "IS_CLOSED",
     "IS_FAILED",
     "IS_LEASED",
+    "IS_QUEUED",
     "IS_WAITING",
     "WHOLE_BATCH",
     "ApiToken",

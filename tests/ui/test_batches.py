@@ -24,7 +24,7 @@ def ids(page: Any) -> list[int]:
 def test_there_is_a_tab_for_each_state_with_its_count(operator: FlaskClient, service: Services) -> None:
     for state in ("SAVED", "STAGED", "STAGED"):
         stories.bring(service, state)
-    tabs = [words(each) for each in read(operator, "/").xpath("//nav[@class='tabs']/a")]
+    tabs = [words(each) for each in read(operator, "/").xpath("//nav[@class='chips']/a")]
     counts = {"SAVED": 1, "STAGED": 2}
     assert tabs == ["all 3", *(f"{state} {counts.get(state, 0)}" for state in BatchState)]
 
@@ -34,7 +34,7 @@ def test_a_tab_shows_the_batches_of_its_state(operator: FlaskClient, service: Se
     assert ids(read(operator, "/")) == [staged, saved]
     page = read(operator, "/?state=STAGED")
     assert ids(page) == [staged]
-    assert words(one(page, "//nav[@class='tabs']/a[@aria-current]")) == "STAGED 1"
+    assert words(one(page, "//nav[@class='chips']/a[@aria-current]")) == "STAGED 1"
     assert ids(read(operator, "/?state=NONSENSE")) == [staged, saved]
 
 
@@ -99,7 +99,7 @@ def test_a_row_shows_progress_and_cost(operator: FlaskClient, service: Services)
     stories.fail(service, failed, retryable=False)
     row = one(read(operator, "/"), f"//tr[@id='batch-{batch_id}']")
     bar = one(row, ".//svg")
-    assert bar.get("aria-label") == "1 completed, 1 leased, 1 queued, 1 failed"
+    assert bar.get("aria-label") == "1 completed, 1 failed, 1 leased, 1 queued"
     assert [float(each) for each in bar.xpath("./rect/@width")] == [25.0] * 4
     assert "50 % of 4, 1 failed" in words(row)
     assert "1.50" in words(row)

@@ -118,6 +118,35 @@ def test_a_file_that_was_picked_is_what_the_preview_shows(operator: FlaskClient)
     assert "Sum up a.md: &lt;b&gt;bold&lt;/b&gt;" in page
 
 
+def test_a_word_in_braces_that_is_no_placeholder_is_warned_of(operator: FlaskClient) -> None:
+    texts = ['Sum up {documnet} as {"a": {"b": 1}}', "{document} and {{name}} and {metadata.author}"]
+    page = operator.post("/batches/new/look", data={**FORM, "prompt_text": texts}).text
+    assert re.findall(r'class="warning">([^<]+)', page) == [
+        "sum: {documnet} is no placeholder and goes to the model as it is. Is {document} meant?"
+    ]
+
+
+def test_the_dialog_estimates_what_the_form_did(client: ApiClient, operator: FlaskClient) -> None:
+    """One estimate wherever it is shown: the price of earlier calls, and the texts of this batch."""
+    form = {**FORM, "folders": "", "text": "é" * 600, "prompt_text": ["Say {document}", "Who?"]}
+    for number in range(2):
+        batch_id = made(operator, **{**form, "text": "x" * 600})["batch_id"]
+        client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+        worker = client.acting_as("worker")
+        for _ in range(2):
+            for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 9}).json["tasks"]:
+                result = {"text": "ok", "usage": {"input_tokens": 100, "output_tokens": 1, "cost": 1.0 + number}}
+                report = {"lease_token": task["lease_token"], "result": result}
+                assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
+            client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    shown = re.search(r"About <strong>([^<]+)</strong> in the", operator.post("/batches/new/look", data=form).text)
+    assert shown
+    assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", shown[1])
+    batch_id = made(operator, **form)["batch_id"]
+    dialog = operator.get(f"/batches/{batch_id}/act/stage?version=1", headers={"HX-Request": "true"}).text
+    assert f"at a cost of about {shown[1]}" in dialog
+
+
 def test_tokens_are_estimated_by_what_is_sent() -> None:
     # 2 texts of 40 characters together: "say " twice and the texts, then "what" twice and the texts that follow.
     assert input_tokens(Texts(2, 40), [("say {document}", None), ("what", None)], 1) == (2 * 4 + 40 + 2 * 4 + 40) // 4
@@ -138,7 +167,7 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
     page = operator.post("/batches/new/look", data={**FORM, "text": "x" * 400, "folders": ""}).text
     tokens = int(re.search(r"About <strong>([\d,]+)</strong> input", page)[1].replace(",", ""))  # type: ignore[index]
     assert tokens > 200
-    assert f"About <strong>{tokens / 100:.4f}</strong> in the currency" in page
+    assert f"About <strong>{tokens / 100:,.2f}</strong> in the currency" in page
     assert 'data-connection="local"' in operator.get("/batches/new").text
 
 

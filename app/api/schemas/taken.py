@@ -108,6 +108,10 @@ class OptionsBody(Taken):
     on_truncated = _on_truncated()
 
 
+class ChangedOptionsBody(OptionsBody):
+    """Some of the options, with no defaults for the others."""
+
+
 class DocumentsBody(Taken):
     documents = Items(fields.Nested(DocumentBody), rules.MOST_DOCUMENTS, least=1, required=True)
 
@@ -122,11 +126,32 @@ class BatchBody(Taken):
 
     @ma.pre_load
     def schemas_small_enough(self, data: Any, **_: Any) -> Any:
-        """Check the size of all schemas before any of them is checked, which takes far longer."""
-        prompts = data.get("prompts") if isinstance(data, dict) else None
-        found = [each.get("schema") for each in prompts if isinstance(each, dict)] if isinstance(prompts, list) else []
-        check_together(schema for schema in found if isinstance(schema, dict))
-        return data
+        return _with_small_schemas(data)
+
+
+def _with_small_schemas(data: Any) -> Any:
+    """Check the size of all schemas before any of them is checked, which takes far longer."""
+    prompts = data.get("prompts") if isinstance(data, dict) else None
+    found = [each.get("schema") for each in prompts if isinstance(each, dict)] if isinstance(prompts, list) else []
+    check_together(schema for schema in found if isinstance(schema, dict))
+    return data
+
+
+class ReplaceInputBody(Taken):
+    """What is not named stays as it is; so does an option that is not named."""
+
+    prompts = Items(fields.Nested(PromptBody), rules.MOST_PROMPTS)
+    models = Items(fields.Nested(ModelBody), rules.MOST_MODELS)
+    options = fields.Nested(ChangedOptionsBody(partial=True))
+
+    @ma.pre_load
+    def schemas_small_enough(self, data: Any, **_: Any) -> Any:
+        return _with_small_schemas(data)
+
+    @ma.validates_schema
+    def not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ma.ValidationError("give prompts, models or options", "prompts")
 
 
 class LinesQuery(Taken):

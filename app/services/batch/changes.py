@@ -18,7 +18,8 @@ from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import COLUMNS, BatchRecord
 from app.services.batch.orders import Order
 
-_WRITABLE = [column.name for column in COLUMNS if not column.info.get("fixed")]
+_OF_INPUT = [column.name for column in COLUMNS if column.info.get("of_input")]
+_WRITABLE = [column.name for column in COLUMNS if not column.info.get("fixed") and column.name not in _OF_INPUT]
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)
 
@@ -88,7 +89,15 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
             connection.execute(_AUDIT, audit_row)
     if written != 1:
         raise Busy("Another program changed the batch without locking it.")
+    _write_input(connection, before, after)
     return made
+
+
+def _write_input(connection: Connection, before: BatchRecord, after: BatchRecord) -> None:
+    """Write the columns that only an edit of the input changes: no other change pays for them."""
+    changed = {name: getattr(after, name) for name in _OF_INPUT if getattr(after, name) != getattr(before, name)}
+    if changed:
+        connection.execute(update(_batches).where(_batches.c.id == after.id).values(changed))
 
 
 def _audit_row(made: ChangeMade) -> dict[str, Any]:

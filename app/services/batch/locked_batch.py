@@ -105,7 +105,7 @@ class LockedBatch:
         check_version(order, self.batch)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
-        columns = columns_of(self._connection, before.id, action, order.context)
+        columns = columns_of(self._connection, before, action, order.context)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)

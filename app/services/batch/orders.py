@@ -13,6 +13,7 @@ from app.errors import Invalid, Refusal, VersionMismatch
 from app.models import Model, Prompt
 from app.services.batch.batch_rows import BatchRecord
 from app.services.batch.batch_view import batch_view
+from app.services.task import failed_causes
 
 # The service sets these keys of a context itself; a caller may not.
 RESERVED = ("actor", "role", "request_id", "if_version", "dry_run")
@@ -61,17 +62,20 @@ def check_version(order: Order, batch: BatchRecord) -> None:
         raise VersionMismatch(order.if_version, batch.version)
 
 
-def columns_of(connection: Connection, batch_id: int, action: str, context: Mapping[str, Any]) -> dict[str, Any]:
+def columns_of(connection: Connection, batch: BatchRecord, action: str, context: Mapping[str, Any]) -> dict[str, Any]:
     """Read the columns of a batch's row that the context of an action sets. Raises Invalid, naming the key.
 
-    The names of prompts and models in `redo` must be names that the batch has.
+    The names of prompts and models in `redo` must be names that the batch has, and the causes those of failed tasks of
+    its present run.
     """
     columns = action_contexts.columns_of(action, context)
     redo = reuse.redo_of(columns.get("reuse"))
     if redo and (redo.prompts or redo.models):
-        prompts = connection.execute(select(Prompt.name).where(Prompt.batch_id == batch_id)).scalars()
-        models = connection.execute(select(Model.connection, Model.model).where(Model.batch_id == batch_id))
+        prompts = connection.execute(select(Prompt.name).where(Prompt.batch_id == batch.id)).scalars()
+        models = connection.execute(select(Model.connection, Model.model).where(Model.batch_id == batch.id))
         reuse.check(redo, prompts, [(row.connection, row.model) for row in models])
+    if redo and redo.causes:
+        reuse.check_causes(redo, failed_causes.found_among(connection, batch.id, batch.run, redo.causes))
     return columns
 
 

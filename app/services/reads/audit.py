@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, select, tuple_
+from sqlalchemy import Connection, Engine, Row, select, tuple_
 
 from app import db
 from app.db import reading
@@ -17,6 +17,7 @@ from app.services.batch.breaker import ACTOR as BREAKER
 
 PAGE = 50
 FEED_PAGE = 500
+LATEST = 20
 MOST_STEPS = 200  # changes from which the path of a batch is drawn
 
 _audit = db.table_of(AuditRow)
@@ -33,6 +34,12 @@ _FEED = (
 def audit_view(row: Row[Any]) -> dict[str, Any]:
     """Show an audit row."""
     return {**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)}
+
+
+def latest(connection: Connection, batch_id: int) -> list[dict[str, Any]]:
+    """List the newest changes of a batch, newest first."""
+    statement = select(_audit).where(_audit.c.batch_id == batch_id).order_by(_audit.c.version.desc()).limit(LATEST)
+    return [audit_view(row) for row in connection.execute(statement)]
 
 
 class AuditTrail:
@@ -84,12 +91,17 @@ class AuditTrail:
         return walk()
 
     def path(self, batch_id: int) -> tuple[str, list[tuple[str, str]]]:
-        """Give a batch's state, and the pairs of states of its last changes, newest first. Raises NotFound."""
-        statement = select(_audit.c.from_state, _audit.c.to_state).where(_audit.c.batch_id == batch_id)
+        """Give a batch's state, and the pairs of states of its last actions and events, newest first. Raises NotFound.
+
+        An edit is no step: a batch of which documents were added was not reset.
+        """
+        statement = select(_audit.c.from_state, _audit.c.to_state).where(
+            _audit.c.batch_id == batch_id, _audit.c.kind != Kind.EDIT
+        )
         with reading(self._engine) as connection:
             state = look(connection, batch_id)[0].state
             rows = connection.execute(statement.order_by(_audit.c.version.desc()).limit(MOST_STEPS)).all()
-        return state, [(row.from_state, row.to_state) for row in rows if row.from_state is not None]
+        return state, [(row.from_state, row.to_state) for row in rows]
 
     def breaker_reason(self, batch_id: int) -> str | None:
         """Give the reason of the batch's last change of state if the breaker made it, else None."""

@@ -65,8 +65,14 @@ def moments(connection: Connection, batch_id: int, run: int) -> list[Moment]:
 
 
 def rate(taken: Sequence[Moment], present: Moment) -> float | None:
-    """Give the tasks finished in a second, over the last minute or a little more; None without an earlier sample."""
+    """Give the tasks finished in a second, over the last minute or a little more; None without an earlier moment."""
     before = [each for each in taken if (present.at - each.at).total_seconds() >= RATE_SECONDS]
     since = before[-1] if before else taken[0] if taken else None
     seconds = (present.at - since.at).total_seconds() if since else 0.0
     return (present.finished - since.finished) / seconds if since and seconds >= 1 else None
+
+
+def rate_at(taken: Sequence[Moment], at: datetime) -> float | None:
+    """Give the rate at the last moment that is not after a time."""
+    earlier = [each for each in taken if each.at <= at]
+    return rate(earlier[:-1], earlier[-1]) if earlier else None

@@ -9,37 +9,10 @@
 
   // --- parts: prompts and models
 
-  function renumber(noun) {
-    [...field(`${noun}s`).children].forEach((part, at) => {
-      const number = at + 1;
-      part.querySelector("[data-number]").textContent = number;
-      for (const name of ["id", "for", "aria-describedby"]) {
-        for (const each of part.querySelectorAll(`[${name}]`)) {
-          each.setAttribute(name, each.getAttribute(name).replace(/_\d+(-error)?$/, `_${number}$1`));
-        }
-      }
-      part.querySelector("[data-remove]").hidden = field(`${noun}s`).children.length === 1;
-    });
-  }
-
-  function add(noun) {
-    const part = field(`new-${noun}`).content.querySelector("fieldset").cloneNode(true);
-    field(`${noun}s`).append(part);
-    renumber(noun);
-    return part;
-  }
-
+  const add = window.interlockParts(form);
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.add) add(button.dataset.add).querySelector("input").focus();
-    if ("remove" in button.dataset) {
-      const part = button.closest("[data-part]");
-      const noun = part.dataset.part;
-      part.remove();
-      renumber(noun);
-      form.querySelector(`[data-add=${noun}]`).focus();
-    }
     if (button.dataset.connection) {
       const free = [...field("models").children].find((part) => !part.querySelector("[name=model_connection]").value);
       const part = free ?? add("model");
@@ -48,7 +21,6 @@
     }
     lookSoon();
   });
-  ["prompt", "model"].forEach(renumber);
 
   // --- what it would make
 

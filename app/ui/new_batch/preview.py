@@ -1,0 +1,97 @@
+"""The preview of a new batch: the tasks it would make and the messages it would send, from a form half filled in."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.domain import estimates
+from app.domain import prompts as templates
+from app.domain.estimates import Texts
+from app.domain.ids import plain_number
+from app.ui.new_batch import form as form_rules
+from app.ui.new_batch.form import Form
+
+MOST_SHOWN = 4_000  # characters of a message
+BIGGEST_COUNT = 10**9  # the page counts its files and their characters itself
+
+
+def preview(form: Form, known: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Describe what the form would make; `known` are the models that earlier batches used."""
+    ignored: dict[str, str] = {}  # errors are shown when the form is sent
+    documents = form_rules.documents(form, ignored)
+    prompts = form_rules.prompts(form, ignored)
+    models = form_rules.models(form, ignored)
+    pasted = [each for each in documents if "text" in each]
+    folders = len(documents) - len(pasted)
+    files, readable, characters = (_count(form, f"files_{name}") for name in ("count", "texts", "characters"))
+    # Bytes, as for the documents of a batch: an estimate that is made of the form is made of the batch again.
+    texts = Texts(len(pasted) + readable, sum(len(each["text"].encode()) for each in pasted) + characters)
+    counted = len(pasted) + files
+    tokens = estimates.input_tokens(texts, [(each["text"], each["system"]) for each in prompts], len(models))
+    all_tokens = tokens * counted / texts.count if texts.count else 0.0
+    return {
+        "documents": counted,
+        "folders": folders,
+        "unsized": files - readable,
+        "prompts": len(prompts),
+        "models": len(models),
+        "tasks": counted * len(prompts) * len(models),
+        "input_tokens": tokens,
+        "characters_a_token": estimates.CHARACTERS_A_TOKEN,
+        **_cost(models, known, all_tokens),
+        "warnings": [warning for each in prompts for warning in _warnings(each)],
+        **_messages(form, pasted, prompts),
+    }
+
+
+def _count(form: Form, name: str) -> int:
+    return min(plain_number(form.get(name, "")) or 0, BIGGEST_COUNT)
+
+
+def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tokens: float) -> dict[str, Any]:
+    """Estimate the cost from what a token cost with each model so far; None if one of them has no known cost."""
+    prices = {(each["connection"], each["model"]): each for each in known if each["cost_a_token"] is not None}
+    priced = [prices[key] for each in models if (key := (each["connection"], each["model"])) in prices]
+    if not models or not tokens or len(priced) < len(models):
+        return {"cost": None, "cost_range": None}
+    of_model = tokens / len(models)
+    low, high = (sum(each["cost_a_token_range"][end] for each in priced) * of_model for end in (0, 1))
+    return {"cost": sum(each["cost_a_token"] for each in priced) * of_model, "cost_range": [low, high]}
+
+
+def _warnings(prompt: dict[str, Any]) -> Iterator[str]:
+    """Warn of what a prompt says and probably does not mean."""
+    for unknown in templates.unknown_words(prompt["text"], prompt["system"]):
+        likely = f" Is {{{unknown.meant}}} meant?" if unknown.meant else ""
+        where = prompt["name"] or "A prompt"
+        yield f"{where}: {{{unknown.word}}} is no placeholder and goes to the model as it is.{likely}"
+
+
+def _messages(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Render every prompt on the first document: the first picked file, or else the pasted text."""
+    name, text = form.get("sample_name", ""), form.get("sample_text", "")
+    if not name and pasted:
+        name, text = pasted[0]["name"], pasted[0]["text"]
+    unread = bool(name) and not text
+    shown = text or "[the document's text]"
+    rendered = [
+        {
+            "name": each["name"] or f"prompt {number}",
+            "messages": [
+                {"role": message["role"], "content": _cut(message["content"])}
+                for message in _rendered(each, shown, name or "[its name]")
+            ],
+        }
+        for number, each in enumerate(prompts, 1)
+    ]
+    return {"sample_name": name, "sample_unread": unread, "rendered": rendered}
+
+
+def _rendered(prompt: dict[str, Any], text: str, name: str) -> list[dict[str, str]]:
+    try:
+        return templates.messages(prompt["text"], text, name, None, prompt["system"])
+    except templates.PromptTooLarge as error:
+        return [{"role": "too large", "content": str(error)}]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} ... ({len(text) - MOST_SHOWN:,} characters more)"
