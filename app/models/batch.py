@@ -42,7 +42,7 @@ class StateName(TypeDecorator[BatchState]):
 
 
 FIXED = {"fixed": True}  # marks a column that no change writes after the creation
-OF_INPUT = {"of_input": True}  # marks a column that only an edit of the input writes, in a statement of its own
+OF_INPUT = {"of_input": True}  # marks a column that only an edit of the input writes
 
 
 class Batch(Base):

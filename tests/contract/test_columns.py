@@ -13,7 +13,7 @@ from tests.services.stories import OPERATOR, act, create, view
 COLUMNS = {column.name for column in Batch.__table__.columns}
 # Set when the batch is created, and by no change afterwards.
 FIXED = {"id", "created_at", "ready_task_count"}
-# Written by an edit of the input alone, in a statement of its own.
+# Written by an edit of the input alone.
 OF_INPUT = {
     "prompt_count", "model_count", "max_attempts", "lease_seconds", "max_failed_tasks", "priority",
     "staging_timeout_seconds", "on_unreadable", "on_truncated", "pause_after_outage_seconds", "auto_resume",
