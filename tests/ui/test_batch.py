@@ -152,7 +152,7 @@ def test_a_worker_that_missed_its_heartbeats_is_silent(operator: FlaskClient, se
     batch_id = stories.bring(service, "ANALYZING", documents=3)
     for worker in ("w-one", "w-two"):
         service.queue.lease(worker, max_tasks=1, batch_id=batch_id)
-    service.reads.workers.seen()  # which writes the sightings
+    service.sightings.write()
     table = db.table_of(WorkerSighting)
     with transaction(service.engine) as connection:
         past = db.now(connection) - timedelta(seconds=90)

@@ -81,14 +81,16 @@ def sums(batch_id: int) -> str:
 
 @page(routes, "GET", f"{BATCH}/results/heads", roles=READERS)
 def heads(batch_id: int) -> str:
-    """Say for each column which share of its answers differs from those of the model that they are held against."""
+    """Say for the columns of a page which share of their answers differs from those that they are held against."""
     found = services().run_report.sums(batch_id, run_in_query(), MOST_SUMMED)
-    held = MatrixQuery.of(request.args).wanted.held_model
+    query = MatrixQuery.of(request.args)
+    held = query.wanted.held_model
     shares = {}
     for pair in found.get("agreement", ()):
         one, other = (each["number"] for each in pair["models"])
-        if pair["compared"] and held in (one, other):
-            shares[pair["prompt_number"], other if one == held else one] = 1 - pair["rate"]
+        column = pair["prompt_number"], other if one == held else one
+        if pair["compared"] and held in (one, other) and column in query.columns:
+            shares[column] = 1 - pair["rate"]
     return render_template("results/_heads.html", shares=shares)
 
 
