@@ -32,7 +32,7 @@ from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
 from app.errors import Invalid
-from app.services.input import edits, erasure
+from app.services.input import copies, edits, erasure
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.reads.batches import Filter, Sort
@@ -95,7 +95,11 @@ def create() -> Response:
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
-        batch = edits.create_batch(services().batches, load(BatchBody(), json_body(request)), new)
+        body = load(BatchBody(), json_body(request))
+        if "from" in body:
+            batch = copies.create_copy(services().batches, body["from"], body, new)
+        else:
+            batch = edits.create_batch(services().batches, body, new)
     return _created(batch)
 
 

@@ -99,6 +99,8 @@ CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it clears failure and t
 LEASES_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING})}
 REPORTS_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING, PAUSED})}
 UNFINISHED = (STAGING, STAGED, ANALYZING, PAUSED)  # a run has begun and has not ended
+AT_WORK = tuple(sorted(set().union(*LEASES_IN.values())))  # tasks are leased
+NEEDS_AN_OPERATOR = (PAUSED, FAILED)  # it goes on when an operator decides what next
 ENDS_OF_RUN = tuple(state for state in BatchState if ENTRY_TIMES.get(state) == "finished_at")
 
 
@@ -131,6 +133,7 @@ def validate(table: Iterable[Transition]) -> dict[str, Transition]:
 BY_TRIGGER = validate(TABLE)
 ACTIONS = tuple(t.trigger for t in TABLE if t.kind is ACTION)
 EVENTS = tuple(t.trigger for t in TABLE if t.kind is EVENT)
+TRIGGERS = (*ACTIONS, *EVENTS, CREATE, *(edit.trigger for edit in EDITS))  # of audit rows
 LEGAL_PAIRS = tuple(dict.fromkeys((source, t.target) for t in TABLE for source in t.sources))
 
 

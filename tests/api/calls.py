@@ -92,6 +92,7 @@ CALLS = (
     Call("GET", "/api/tokens", ADMINISTER),
     Call("DELETE", "/api/tokens/{token_id}", ADMINISTER),
     Call("GET", "/api/state-machine", READ),
+    Call("GET", "/api/activity", READ),
     Call("GET", "/api/events", READ),
 )
 WITH_BODY = tuple(call for call in CALLS if call.body is not None)

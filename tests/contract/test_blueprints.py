@@ -58,6 +58,7 @@ PAGES = {
     "GET /machine.svg": READERS,
     "GET /requests": READERS,
     "GET /workers": READERS,
+    "GET /activity": READERS,
     "GET /tokens": ADMINS,
     "POST /tokens": ADMINS,
     "POST /tokens/<token_id>/revoke": ADMINS,

@@ -192,11 +192,34 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
 
 
+def test_a_list_by_keys_alone(operator: Page, services: Services) -> None:
+    first, second = stories.create(services), stories.create(services)
+    operator.goto(f"/?name={second}")
+    operator.keyboard.press("j")
+    expect(operator.locator(f"#batch-{second} a")).to_be_focused()
+    operator.keyboard.press("x")
+    expect(operator.get_by_label(f"Choose batch {second}")).to_be_checked()
+    expect(operator.get_by_role("button", name="stage …", exact=True)).to_be_visible()
+    expect(operator.get_by_role("button", name="pause …", exact=True)).to_be_hidden()
+    operator.keyboard.press("g")
+    operator.keyboard.press("a")
+    operator.wait_for_url("**/activity")
+    expect(operator.locator("#activity")).to_contain_text(f"#{first}")
+
+
 TARGETS = """() => [...document.querySelectorAll("a, button, summary, input, select")].filter((each) => {
   const box = each.getBoundingClientRect(), inText = each.closest("p, td, th, li, dd, label") && each.localName === "a";
   return box.width && !inText && each.type !== "hidden" && box.right > 0 && Math.min(box.width, box.height) < 24
     && !each.closest("label");
 }).map((each) => each.outerHTML.slice(0, 120))"""
+OVERVIEW = [
+    ".why", ".figures", ".links", "[aria-labelledby=failed-title]", "[aria-labelledby=usage-title]",
+    "[aria-labelledby=workers-title]", "[aria-labelledby=changes-title]", ".steps",
+]  # fmt: skip
+BELOW_THE_FOLD = """(parts) => parts.filter((each) => {
+  const box = document.querySelector(each)?.getBoundingClientRect();
+  return !box?.width || box.bottom > innerHeight;
+})"""
 SIZES = """() => ["h1", "h2", "h3"].map((name) => {
   const each = document.querySelector("main").appendChild(document.createElement(name));
   const size = parseFloat(getComputedStyle(each).fontSize);
@@ -223,8 +246,12 @@ def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Servi
             h1, h2, h3 = operator.evaluate(SIZES)
             assert h1 > h2 >= h3
         assert_accessible(operator)
+    operator.set_viewport_size({"width": 390, "height": 844})
+    operator.goto(f"/batches/{batch_id}")
+    assert operator.evaluate(BELOW_THE_FOLD, [".why", ".figures"]) == []
     operator.set_viewport_size({"width": 1440, "height": 900})
     operator.goto(f"/batches/{batch_id}")
+    assert operator.evaluate(BELOW_THE_FOLD, OVERVIEW) == []
     assert_accessible(operator)
     operator.locator("#act-cancel").click()
     expect(operator.locator("#dialog")).to_be_visible()

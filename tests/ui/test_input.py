@@ -1,26 +1,11 @@
 """The input of a batch: seen always, changed while the batch is SAVED, as one edit."""
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
 
 from app.services import Services
 from tests.services import stories
-from tests.ui.visits import one, parsed, read, words
-
-
-def fields(page: Any) -> dict[str, list[str]]:
-    """The values of the form as a browser would send them."""
-    found: dict[str, list[str]] = {}
-    form = one(page, "//form[@id='edit-input']")
-    for each in form.xpath(".//input[@name] | .//textarea[@name] | .//select[@name]"):
-        if each.tag == "select":
-            value = (each.xpath("./option[@selected]/text()") or each.xpath("./option/text()"))[0]
-        else:
-            value = each.get("value", "") if each.tag == "input" else each.text or ""
-        found.setdefault(each.get("name"), []).append(value)
-    return found
+from tests.ui.visits import fields, one, parsed, read, words
 
 
 @pytest.mark.parametrize("state", ["SAVED", "ANALYZING", "COMPLETED"])

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from app.domain.estimates import Texts, input_tokens
 from app.domain.new_batch import AMOUNTS
 from tests.support.client import ApiClient
-from tests.ui.visits import forge_proof, visitor
+from tests.ui.visits import fields, forge_proof, read, visitor
 
 FORM = {
     "name": "contracts",
@@ -220,3 +220,62 @@ def test_a_viewer_makes_nothing(client: ApiClient) -> None:
     for address in ("/batches/new", "/batches/new/look", "/batches/new/lines?name=a", "/batches/1/files?name=a"):
         assert viewer.post(address, data=b"").status_code in (400, 403)
     assert client.get("/api/batches").json["batches"] == []
+
+
+def like(operator: FlaskClient, batch_id: int) -> dict[str, Any]:
+    """The form that is filled in like a batch, as a browser would send it."""
+    return fields(read(operator, f"/batches/new?from={batch_id}"))
+
+
+def test_a_batch_is_duplicated_and_changed_first(client: ApiClient, operator: FlaskClient) -> None:
+    source = client.get(f"/api/batches/{made(operator)['batch_id']}").json
+    form = like(operator, source["id"])
+    assert form["name"] == ["contracts (copy)"]
+    form["prompt_text"] = ["Sum up in French: {document}", "Who speaks?"]
+    answer = operator.post("/batches/new", data=form)
+    assert answer.status_code == 201, answer.text
+    batch = client.get(f"/api/batches/{answer.json['batch_id']}").json
+    assert (batch["state"], batch["input"], batch["options"]) == ("SAVED", source["input"], source["options"])
+    own = operator.post("/batches/new", data={**form, "text": "Another text."}).json["batch_id"]
+    assert client.get(f"/api/batches/{own}").json["input"]["documents"] == 1
+
+
+def test_a_duplicate_is_estimated_with_the_documents_that_are_copied(operator: FlaskClient) -> None:
+    form = like(operator, made(operator)["batch_id"])
+    look = operator.post("/batches/new/look", data=form).text
+    assert "2 documents" in look
+    assert "= 4 tasks" in " ".join(look.split())
+    assert operator.get("/batches/new?from=999999").status_code == 404
+    assert operator.get("/batches/new?from=x").status_code == 422
+    gone = operator.post("/batches/new", data={**form, "from": "999999"})
+    assert gone.status_code == 422
+
+
+def test_warnings_before_it_is_created(client: ApiClient, operator: FlaskClient) -> None:
+    def warned(**changes: Any) -> str:
+        return operator.post("/batches/new/look", data={**FORM, **changes}).text
+
+    assert "Who speaks?" in warned()
+    assert "who has no {document}" in warned()
+    assert "sum has no" not in warned()
+    assert "calls local/textstats" not in warned(), "no worker is known"
+    client.post("/api/tasks/lease", json={"worker": "w", "can": ["stage", "openai/*"]})
+    assert "No known worker calls local/textstats" in warned()
+    assert "No known worker calls" not in warned(model_connection=["openai"])
+
+
+def test_it_is_created_staged_and_run_at_once(client: ApiClient, operator: FlaskClient) -> None:
+    """Two changes after the creation, both of the operator: the service runs it when it is staged."""
+    batch_id = made(operator, then="run", folders="", prompt_text=["Sum up {document}", "Who?"])["batch_id"]
+    (task,) = client.post("/api/tasks/lease", json={"worker": "w", "batch_id": batch_id}).json["tasks"]
+    done = {"lease_token": task["lease_token"], "result": {"text": "The rent is due."}}
+    assert client.post(f"/api/tasks/{task['id']}/complete", json=done).status_code == 200
+    assert client.get(f"/api/batches/{batch_id}").json["state"] == "ANALYZING"
+    changes = [(row["trigger"], row["actor"]) for row in client.get(f"/api/batches/{batch_id}/audit").json["audit"]]
+    own = "a operator"
+    assert changes == [("create", own), ("stage", own), ("staging_completed", "system"), ("run", own)]
+
+
+def test_a_batch_that_cannot_be_staged_is_created_all_the_same(client: ApiClient, operator: FlaskClient) -> None:
+    batch_id = made(operator, then="run", prompt_name=[], prompt_text=[])["batch_id"]
+    assert client.get(f"/api/batches/{batch_id}").json["state"] == "SAVED"

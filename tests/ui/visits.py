@@ -54,6 +54,21 @@ def one(page: Any, selector: str) -> Any:
     return found
 
 
+def fields(page: Any) -> dict[str, list[str]]:
+    """The values of a form as a browser would send them."""
+    found: dict[str, list[str]] = {}
+    form = one(page, "//form[@id='edit-input' or @id='new-batch']")
+    for each in form.xpath(".//input[@name] | .//textarea[@name] | .//select[@name]"):
+        if each.get("type") in ("radio", "checkbox") and each.get("checked") is None:
+            continue
+        if each.tag == "select":
+            value = (each.xpath("./option[@selected]/text()") or each.xpath("./option/text()"))[0]
+        else:
+            value = each.get("value", "") if each.tag == "input" else each.text or ""
+        found.setdefault(each.get("name"), []).append(value)
+    return found
+
+
 @contextmanager
 def counted(services: Services) -> Iterator[list[str]]:
     """Collect the statements that are sent to the database meanwhile, the look at the visitor's token aside."""

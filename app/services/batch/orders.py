@@ -4,19 +4,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.domain import action_contexts, reuse, transitions
 from app.domain.facts import Facts
 from app.domain.roles import SYSTEM
+from app.domain.transitions import Kind
 from app.errors import Invalid, Refusal, VersionMismatch
-from app.models import Model, Prompt
+from app.models import AuditRow, Model, Prompt
 from app.services.batch.batch_rows import BatchRecord
 from app.services.batch.batch_view import batch_view
 from app.services.task import failed_causes
 
 # The service sets these keys of a context itself; a caller may not.
 RESERVED = ("actor", "role", "request_id", "if_version", "dry_run")
+RUN = "run"
+_STAGED_BY: Any = (
+    select(AuditRow.actor, AuditRow.role, AuditRow.request_id, AuditRow.reason, AuditRow.context)
+    .where(
+        AuditRow.batch_id == bindparam("batch_id"),
+        AuditRow.to_state.in_(sorted(transitions.BEGINS_RUN)),
+        AuditRow.kind == Kind.ACTION,
+    )
+    .order_by(AuditRow.version.desc())
+    .limit(1)
+)
 Answer = dict[str, Any]
 Record = Callable[[Connection, Answer], None]
 
@@ -54,6 +66,18 @@ class Order:
             dry_run=bool(context.get("dry_run", False)),
             context={key: value for key, value in context.items() if key not in RESERVED},
         )
+
+
+def order_to_run(connection: Connection, batch_id: int) -> Order | None:
+    """Make the order to run a batch that is staged now, of the actor who staged it and with the same reason.
+
+    It is kept in the audit row of the action that staged the batch; None if that row has none.
+    """
+    row = connection.execute(_STAGED_BY, {"batch_id": batch_id}).one_or_none()
+    if row is None or not action_contexts.runs_when_staged(row.context):
+        return None
+    context = {action_contexts.RUN_WHEN_STAGED: True, **({"reason": row.reason} if row.reason else {})}
+    return Order(row.actor, row.role, row.request_id, context=context)
 
 
 def check_version(order: Order, batch: BatchRecord) -> None:

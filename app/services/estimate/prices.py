@@ -110,10 +110,15 @@ def of_earlier_batches(connection: Connection, batch_id: int) -> dict[int | None
 
 def _tokens_of_a_call(connection: Connection, batch_id: int) -> float:
     """Estimate the tokens of a call from the sizes of the texts; 0 if no document is a text whose size is known."""
-    texts = Texts(*(int(each or 0) for each in connection.execute(_texts(batch_id)).one()))
+    texts = texts_of(connection, batch_id)
     rows = connection.execute(select(Prompt.text, Prompt.system).where(Prompt.batch_id == batch_id)).all()
     prompts = [(row.text, row.system) for row in rows]
     return input_tokens(texts, prompts, 1) / (texts.count * len(prompts)) if texts.count and prompts else 0.0
+
+
+def texts_of(connection: Connection, batch_id: int) -> Texts:
+    """Count the texts of a batch and their bytes."""
+    return Texts(*(int(each or 0) for each in connection.execute(_texts(batch_id)).one()))
 
 
 def _texts(batch_id: int) -> Any:

@@ -19,7 +19,7 @@ from app.services.input.ready_tasks import ReadyTasks
 _NO_SOURCE = dict.fromkeys(("text", "content", "path", "folder", "parent_id"))
 
 
-_PARTS: dict[str, type[Prompt | Model]] = {"prompts": Prompt, "models": Model}
+PARTS: dict[str, type[Prompt | Model]] = {"prompts": Prompt, "models": Model}
 
 
 class MadeOfReadyTasks(Refusal):
@@ -40,24 +40,26 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
         "prompt_count": len(body["prompts"]),
         "model_count": len(body["models"]),
         "ready_task_count": 0,
-        **_columns(body["options"]),
+        **option_columns(body["options"]),
     }
 
     with batches.deciding(order) as decision:
         locked = decision.create(values)
         duplicates = new.store(decision.connection, locked)
-        for part in _PARTS:
-            _write_part(decision.connection, locked.batch.id, part, body[part])
+        for part in PARTS:
+            write_part(decision.connection, locked.batch.id, part, body[part])
         return decision.record({**locked.view, **duplicates})
 
 
-def _write_part(connection: Connection, batch_id: int, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_part(connection: Connection, batch_id: int, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the `prompts` or the `models` of a batch, numbered in their order."""
     numbered = [{"batch_id": batch_id, "number": number, **row} for number, row in enumerate(rows, 1)]
     if numbered:
-        connection.execute(insert(db.table_of(_PARTS[part])), numbered)
+        connection.execute(insert(db.table_of(PARTS[part])), numbered)
 
 
-def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
+def option_columns(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the columns of a batch for options of contract 5."""
     columns = dict(options)
     if "max_cost" in columns:
         columns["max_cost_nanos"] = nanos(columns.pop("max_cost"))
@@ -129,21 +131,21 @@ def replace_input(batches: BatchService, batch_id: int, body: Mapping[str, Any],
     What is not named stays as it is. Prompts and models that a run has used stay, so that its results can be read.
     Raises NotFound, StateRefused, MadeOfReadyTasks, InputInUse, VersionMismatch, Locked.
     """
-    parts = [part for part in _PARTS if part in body]
+    parts = [part for part in PARTS if part in body]
     counts = {f"{part.removesuffix('s')}_count": len(body[part]) for part in parts}
     audited = replace(order, context={**order.context, "replaced": sorted(body)})
     with batches.deciding(audited) as decision:
         locked = decision.lock(batch_id)
-        locked.edit(REPLACE_INPUT, audited, {**counts, **_columns(body.get("options") or {})})
+        locked.edit(REPLACE_INPUT, audited, {**counts, **option_columns(body.get("options") or {})})
         if parts and locked.batch.ready_task_count:
             raise MadeOfReadyTasks("This batch was created from ready-made tasks. It has no prompts and models.")
         if parts and locked.batch.run:
             detail = f"Earlier runs used the {' and '.join(parts)} of this batch. Make a new batch with other ones."
             raise InputInUse(detail)
         for part in parts:
-            table = db.table_of(_PARTS[part])
+            table = db.table_of(PARTS[part])
             decision.connection.execute(delete(table).where(table.c.batch_id == batch_id))
-            _write_part(decision.connection, batch_id, part, body[part])
+            write_part(decision.connection, batch_id, part, body[part])
         return decision.record({**locked.view})
 
 

@@ -109,10 +109,11 @@ class BatchPage:
             now = db.now(connection)
             view = whole_view(connection, batch, facts)
             calls_made = Calls.of(view)
-            taken = _moments(connection, batch, facts, calls_made, now)
             at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
             changes = audit.latest(connection, batch_id)
-            rate = progress.rate_at(taken, now if at_work or batch.finished_at else _last_change_at(changes))
+            until = batch.finished_at or (now if at_work else _last_change_at(changes))
+            taken = _moments(connection, batch, facts, calls_made, until)
+            rate = progress.rate_at(taken, until)
             waiting, amount = requests.first_waiting(connection, batch_id)
             calls = _open_calls(batch, facts)
             return Present(
@@ -181,8 +182,8 @@ class Calls(NamedTuple):
         return cls(reported, failed, reported - unpriced)
 
 
-def _moments(connection: Connection, batch: BatchRecord, facts: Facts, calls: Calls, now: datetime) -> list[Moment]:
-    """Read how the present run went: its samples, from its start until now or until its last call was answered."""
+def _moments(connection: Connection, batch: BatchRecord, facts: Facts, calls: Calls, until: datetime) -> list[Moment]:
+    """Read how the present run went: its samples, from its start until a time at which it stands as it does now."""
     if batch.started_at is None:
         return []
     taken = progress.moments(connection, batch.id, batch.run)
@@ -190,9 +191,7 @@ def _moments(connection: Connection, batch: BatchRecord, facts: Facts, calls: Ca
     # Answers of earlier runs that are reused count as finished before the first call.
     first = Moment(batch.started_at, finished=max(0, finished - calls.reported))
     last = taken[-1] if taken else first
-    ended = Moment(
-        batch.finished_at or now, finished, calls.reported, calls.failed, last.timed, last.latency_ms, last.cost_nanos
-    )
+    ended = Moment(until, finished, calls.reported, calls.failed, last.timed, last.latency_ms, last.cost_nanos)
     between = (each for each in taken if each.at > first.at)
     return [first, *(each for each in between if (ended.at - each.at).total_seconds() > LEAST_SECONDS), ended]
 

@@ -4,6 +4,7 @@ Every read is bounded. A worker is known by the name in its leases.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -75,6 +76,12 @@ class PresentWorker(NamedTuple):
     until: datetime | None
     quiet_seconds: float | None  # some seconds too many, since sightings are written seldom; None if it is not known
     is_silent: bool
+
+
+def silent_seconds(worker: Mapping[str, Any], at: str) -> float | None:
+    """Say for how long a worker of `seen` was not heard of at a time, if it holds leases and missed a heartbeat."""
+    quiet = (datetime.fromisoformat(at) - datetime.fromisoformat(worker["last_seen_at"])).total_seconds()
+    return quiet if worker["held"] and is_silent(quiet, LEASE_SECONDS) else None
 
 
 def workers_on(

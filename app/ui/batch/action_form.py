@@ -9,7 +9,7 @@ from flask import request
 from werkzeug.datastructures import MultiDict
 
 from app.domain import action_contexts
-from app.domain.action_contexts import PARSERS
+from app.domain.action_contexts import PARSERS, RUN_WHEN_STAGED
 from app.domain.ids import plain_number
 from app.errors import Invalid
 
@@ -55,6 +55,8 @@ def context_of(action: str, form: "MultiDict[str, str]") -> dict[str, Any]:
         context |= _limits(form)
     if takes_reuse(action):
         context |= _reuse(form)
+        if RUN_WHEN_STAGED in form:
+            context[RUN_WHEN_STAGED] = True
     return context
 
 

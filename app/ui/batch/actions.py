@@ -63,6 +63,7 @@ def dialog(batch_id: int, action: str) -> str:
         "new_limits": request.args,
         "breaker": reads.audit.breaker_reason(batch_id) if action_form.takes_limits(action) else None,
         "names": reads.batch_page.names(batch_id) if takes_reuse and asked.get("run") and not causes else None,
+        "may_run": takes_reuse,
         "statuses": [str(status) for status in FINISHED],
     }
     return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)

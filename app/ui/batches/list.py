@@ -1,4 +1,4 @@
-"""The list of batches: a tab for each state with its count, search, sort order and pages."""
+"""The list of batches: in sections, or filtered by state and name; sort order and pages."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, request
 
 from app.domain.roles import READERS
 from app.domain.transitions import ACTIONS, BatchState
+from app.services.reads.batch_list import OTHERS, Listed
 from app.services.reads.batches import MOST_AT_ONCE, Filter, Sort
 from app.ui import filters
 from app.ui.access import may_operate, page
@@ -39,7 +40,7 @@ class ListQuery(NamedTuple):
 
 @page(routes, "GET", "/", roles=READERS)
 def index() -> str:
-    """Show a page of batches."""
+    """Show the batches: in sections, or a page of those that match a filter."""
     query, after = ListQuery.of(request.args), cursor("after")
     if not is_fragment():
         return _render("batches/list.html", query, after)
@@ -49,13 +50,13 @@ def index() -> str:
 
 def _render(template: str, query: ListQuery, after: int | None) -> str:
     counts = services().reads.batches.counts(query.filter.name)
-    rows, next_cursor = services().reads.batches.page(query.filter, query.sort, after)
+    sections, next_cursor = _sections(query, after)
     matching = sum(counts.values()) if query.filter.state is None else counts[query.filter.state]
     return render_template(
         template,
         query=query,
         after=after,
-        batches=rows,
+        sections=sections,
         next_cursor=next_cursor,
         counts=counts,
         matching=matching,
@@ -63,3 +64,17 @@ def _render(template: str, query: ListQuery, after: int | None) -> str:
         actions=ACTIONS,
         most=MOST_AT_ONCE,
     )
+
+
+def _sections(query: ListQuery, after: int | None) -> tuple[dict[str, list[Listed]], int | None]:
+    """Give the rows below the heading of each section; a list that is filtered or sorted has no headings."""
+    reader = services().reads.batch_list
+    if query != ListQuery(Filter(), Sort.NEWEST):
+        rows, next_cursor = reader.page(query.filter, query.sort, after)
+        return ({"": rows} if rows else {}), next_cursor
+    if after is not None:
+        rows, next_cursor = reader.page(Filter(states=OTHERS), query.sort, after)
+        return ({"All others": rows} if rows else {}), next_cursor
+    found = reader.sections()
+    sections = {"Needs you": found.needs_you, "Running": found.running, "All others": found.others}
+    return {name: rows for name, rows in sections.items() if rows}, found.next_cursor

@@ -12,6 +12,7 @@ from app.domain.answer.answer_schemas import objection_to_schema, objection_toge
 from app.domain.answer.json_text import writable_json
 from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
+from app.domain.ids import plain_number
 from app.errors import Invalid
 
 # The options in the form, in its order; the other options have their defaults.
@@ -31,7 +32,7 @@ Form = MultiDict[str, str]
 
 @dataclass
 class NewBatch:
-    """The create body of contract 5, and the errors in it by the id of their field."""
+    """The create body of contract 5, also with `from`, and the errors in it by the id of their field."""
 
     body: dict[str, Any]
     errors: dict[str, str] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class NewBatch:
 def read(form: Form) -> NewBatch:
     """Read a form. If there are errors, the body is not usable."""
     errors: dict[str, str] = {}
-    body = {
+    body: dict[str, Any] = {
         "name": _name(form.get("name", ""), "name", errors, rules.LONGEST_NAME),
         "description": _description(form.get("description", ""), errors),
         "documents": documents(form, errors),
@@ -48,6 +49,13 @@ def read(form: Form) -> NewBatch:
         "models": models(form, errors),
         "options": options(form, errors),
     }
+    if (source := plain_number(form.get("from", ""))) is not None:
+        body["from"] = source
+        if not body["documents"]:
+            del body["documents"]
+        for name in rules.AMOUNTS.keys() - set(OFFERED):  # these stay as they are there
+            del body["options"][name]
+        del body["options"]["auto_resume"]
     return NewBatch(body, errors)
 
 

@@ -6,27 +6,43 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.domain import new_batch as rules
+from app.domain.action_contexts import RUN_WHEN_STAGED
 from app.domain.answer.server_answers import OnTruncated
+from app.domain.estimates import Texts
+from app.domain.ids import plain_number
 from app.domain.roles import OPERATORS
-from app.errors import Invalid, Refusal
-from app.services.input import edits
+from app.errors import Invalid, NotFound, Refusal
+from app.services.input import copies, edits
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.ui.access import order, page
+from app.ui.batch import input_form
 from app.ui.new_batch import form as form_rules
 from app.ui.new_batch.preview import preview
 from app.ui.new_batch.rows import form_facts
-from app.ui.query import wants_json
+from app.ui.query import number, wants_json
 from app.web.services import services
 from app.web.spooling import spooled_body
 
 routes = Blueprint("ui_new_batch", __name__)
+COPY = " (copy)"
+STAGE, RUN = "stage", "run"
 
 
 @page(routes, "GET", "/batches/new", roles=OPERATORS)
 def form() -> str:
-    """Show the empty form."""
-    return _form(form_rules.Form(), {})
+    """Show the form: empty, or filled in like another batch. Raises NotFound, Invalid."""
+    source = number("from")
+    return _form(form_rules.Form() if source is None else _like(source), {})
+
+
+def _like(batch_id: int) -> form_rules.Form:
+    batch = services().reads.batches.show(batch_id)
+    filled = input_form.filled_in(services().reads.batch_page.made_of(batch_id), batch["options"])
+    filled["name"] = f"{batch['name'][: rules.LONGEST_NAME - len(COPY)]}{COPY}"
+    filled["description"] = batch["description"] or ""
+    filled["from"] = str(batch_id)
+    return filled
 
 
 @page(routes, "POST", "/batches/new", roles=OPERATORS)
@@ -38,23 +54,48 @@ def create() -> Any:
             return _message("The batch is not saved: something is missing or wrong.", 422, new.errors)
         return _form(request.form, new.errors), 422
     try:
-        batch = edits.create_batch(services().batches, new.body, order())
+        batch = _created(new.body)
+        if request.form.get("then") == RUN:
+            context = {"reason": "created, to be run", RUN_WHEN_STAGED: True}
+            services().batches.decide(batch["id"], STAGE, order(context=context))  # a refusal is said on its page
     except Refusal as refusal:
         if wants_json():
             return _message(refusal.detail, refusal.status)
         return _form(request.form, {}, refusal.detail), refusal.status
-    files = url_for("ui_files.files", batch_id=batch["id"])
+    files, shown = (url_for(name, batch_id=batch["id"]) for name in ("ui_files.files", "ui_batch.show"))
     if wants_json():
-        return jsonify(batch_id=batch["id"], files=files, batch=url_for("ui_batch.show", batch_id=batch["id"])), 201
-    return redirect(files, 303)
+        return jsonify(batch_id=batch["id"], files=files, batch=shown), 201
+    return redirect(shown if "then" in request.form else files, 303)
+
+
+def _created(body: dict[str, Any]) -> Any:
+    source = body.get("from")
+    if source is None:
+        return edits.create_batch(services().batches, body, order())
+    return copies.create_copy(services().batches, source, body, order())
 
 
 @page(routes, "POST", "/batches/new/look", roles=OPERATORS)
 def show_preview() -> str:
     """Show the tasks that the form would make, and what they would send."""
-    return render_template(
-        "new_batch/_look.html", look=preview(request.form, services().reads.known_models.last_used())
-    )
+    return render_template("new_batch/_look.html", look=_preview(request.form))
+
+
+def _preview(filled: form_rules.Form) -> dict[str, Any]:
+    """Describe what a form would make. Documents that are copied are those of a batch that may be gone by now."""
+    source = _source_of(filled)
+    copied = source["input"]["documents"] if source else 0
+    texts = services().reads.known_models.texts_of(source["id"]) if source else Texts()
+    workers = services().reads.connections.known_abilities()
+    return preview(filled, services().reads.known_models.last_used(), workers, copied, texts)
+
+
+def _source_of(filled: form_rules.Form) -> Any:
+    source = plain_number(filled.get("from", ""))
+    try:
+        return None if source is None else services().reads.batches.show(source)
+    except NotFound:
+        return None
 
 
 @page(routes, "POST", "/batches/new/lines", roles=OPERATORS, is_upload=True)
@@ -97,5 +138,6 @@ def _form(filled: form_rules.Form, errors: dict[str, str], message: str = "") ->
         known=known,
         connections=list(dict.fromkeys(each["connection"] for each in known)),
         names=list(dict.fromkeys(each["model"] for each in known)),
-        look=preview(filled, known),
+        look=_preview(filled),
+        source=_source_of(filled),
     )

@@ -5,11 +5,20 @@
 
   const press = (selector) => document.querySelector(selector)?.click();
 
+  // To the link of the next row, or of the one before.
+  function move(by) {
+    const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
+    rows[rows.indexOf(document.activeElement?.closest("tr")) + by]?.querySelector("a").focus();
+  }
+
   function act(key) {
     if (isGoing) return press(`[data-go="${CSS.escape(key)}"]`);
     if (key === "/") return document.querySelector(".find input")?.focus();
     if (key === "?") return press('[data-opens="keys"]');
     if (key === "p") return press("#act-pause:not([aria-disabled]), #act-resume:not([aria-disabled])");
+    if (key === "j") return move(1);
+    if (key === "k") return move(-1);
+    if (key === "x") return document.activeElement?.closest("tr")?.querySelector("[type=checkbox]")?.click();
     if (/^[1-6]$/.test(key)) return document.querySelectorAll(".tabs a")[Number(key) - 1]?.click();
     return undefined;
   }

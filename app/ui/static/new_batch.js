@@ -42,6 +42,7 @@
     const files = [...picker.files];
     const plain = files.filter((file) => file.type.startsWith("text/") || /\.(txt|md|csv|jsonl?|html?)$/i.test(file.name));
     field("files-picked").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
+    field("create-and-run").hidden = files.length > 0; // files are sent once the batch is there
     field("files_count").value = files.length;
     field("files_texts").value = plain.length;
     field("files_characters").value = plain.reduce((sum, file) => sum + file.size, 0);
@@ -65,8 +66,8 @@
     }
   }
 
-  async function create() {
-    const values = new URLSearchParams(new FormData(form));
+  async function create(button) {
+    const values = new URLSearchParams(new FormData(form, button));
     const { ok, answer } = await send(form.action, values.toString(), "application/x-www-form-urlencoded", () => {});
     show(answer.errors ?? {});
     if (!ok) return problem([answer.message, ...Object.values(answer.errors ?? {})].join(" "));
@@ -103,10 +104,10 @@
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = field("create");
-    button.disabled = true;
+    const buttons = [field("create"), field("create-and-run")];
+    for (const each of buttons) each.disabled = true;
     problem("");
-    await (field("of-lines").checked ? createOfLines() : create());
-    button.disabled = false;
+    await (field("of-lines").checked ? createOfLines() : create(event.submitter));
+    for (const each of buttons) each.disabled = false;
   });
 })();

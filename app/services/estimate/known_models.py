@@ -1,12 +1,13 @@
-"""The models of earlier batches and what a token cost with them: what the form of a new batch offers."""
+"""The models of earlier batches and what a token cost with them: what the form of a new batch offers and estimates."""
 
 from typing import Any
 
 from sqlalchemy import Engine
 
 from app.db import reading
+from app.domain.estimates import Texts
 from app.domain.money import NANOS
-from app.services.estimate.prices import known_models
+from app.services.estimate.prices import known_models, texts_of
 
 
 class KnownModels:
@@ -14,6 +15,11 @@ class KnownModels:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def texts_of(self, batch_id: int) -> Texts:
+        """Count the texts of a batch and their bytes, for the estimate of another batch with them."""
+        with reading(self._engine) as connection:
+            return texts_of(connection, batch_id)
 
     def last_used(self) -> list[dict[str, Any]]:
         """List the models of the newest batches, last used first.
