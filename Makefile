@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+NODE_STAMP := $(VENV)/.installed-node
+NODE_PACKAGES := tests/v1/clients/package.json tests/v1/clients/package-lock.json
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
@@ -21,10 +23,10 @@ demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a
 	@exec $(PY) -m app.cli demo $(ARGS)
 
 # More processes than cores: half of the time a test waits for a process that it started.
-test: $(DEV_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
+test: $(NODE_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
 	@exec $(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
-soak: $(DEV_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
+soak: $(NODE_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
 	@SOAK=1 exec $(PY) -m pytest -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
 
 edges: $(DEV_STAMP) ## try outages, full disks and hostile callers at full length (ARGS="--help")
@@ -66,3 +68,11 @@ $(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements.txt | $(PY
 	@echo "Installing the packages of requirements-dev.txt ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)
+
+# Node itself comes from a wheel of requirements-dev.txt.
+$(NODE_STAMP): $(NODE_PACKAGES) $(DEV_STAMP)
+	@echo "Installing the packages of tests/v1/clients/package.json ..."
+	@mkdir -p $(VENV)/node
+	@cp $(NODE_PACKAGES) $(VENV)/node/
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm ci --silent --no-audit --no-fund --prefix $(VENV)/node
+	@touch $@

@@ -13,7 +13,7 @@ def create_app(config: "Config") -> "Flask":
     # Imported here: importing app.worker or app.services must not load Flask.
     from flask import Flask
 
-    from app import api, ui, web
+    from app import api, ui, v1, web
     from app.services import build
     from app.web import trusted_proxies
     from app.web.services import EXTENSION
@@ -27,5 +27,6 @@ def create_app(config: "Config") -> "Flask":
     trusted_proxies.register(app, config.trusted_proxies)
     web.register(app)
     api.register(app)
+    v1.register(app)
     ui.register(app, config.admin_token, config.port)
     return app

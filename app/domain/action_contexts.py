@@ -8,18 +8,19 @@ from typing import Any
 
 from app.domain import reuse
 from app.domain.money import MOST_COST, nanos
+from app.domain.times import time_of
 from app.domain.usage import MOST_TOKENS
 from app.errors import Invalid
 
 RUN_WHEN_STAGED = "run_when_staged"  # kept with the audit row of the action
 Context = Mapping[str, Any]
 Columns = dict[str, Any]  # of the batch's row
+Reader = Callable[[Context], Columns]
 
 
 def columns_of(action: str, context: Context) -> Columns:
     """Read the columns that `action` sets with this context. Raises Invalid, naming the key."""
-    parser = PARSERS.get(action)
-    return parser(context) if parser else {}
+    return {name: value for read in PARSERS.get(action, ()) for name, value in read(context).items()}
 
 
 def limits_of(context: Context) -> Columns:
@@ -48,8 +49,24 @@ def runs_when_staged(context: Context) -> bool:
     return wanted
 
 
-# action -> the function that reads its context
-PARSERS: dict[str, Callable[[Context], Columns]] = {"stage": reuse_of, "restage": reuse_of, "resume": limits_of}
+def deadline_of(context: Context) -> Columns:
+    """Read a new deadline: null removes it, and without the key it stays as it is."""
+    if "deadline_at" not in context:
+        return {}
+    value = context["deadline_at"]
+    at = None if value is None else time_of(value) if isinstance(value, str) else None
+    if at is None and value is not None:
+        raise refused("deadline_at", "has to be a time such as 2026-11-26T05:56:01Z, or null for none")
+    return {"deadline_at": at}
+
+
+# action -> the functions that read its context
+PARSERS: dict[str, tuple[Reader, ...]] = {
+    "stage": (reuse_of, deadline_of),
+    "run": (deadline_of,),
+    "restage": (reuse_of, deadline_of),
+    "resume": (limits_of, deadline_of),
+}
 
 
 def refused(key: str, objection: str) -> Invalid:

@@ -17,6 +17,11 @@ def key_of_line(line: Mapping[str, Any]) -> str:
     return key_of(line["method"], line["url"], line["body"])
 
 
+def key_of_sample(line: Mapping[str, Any]) -> str:
+    """Hash a ready-made task with its `custom_id`: equal questions are put each for itself."""
+    return key_of(line["method"], line["url"], line["body"], line["custom_id"])
+
+
 def key_of_text(text: str) -> str:
     """Hash a document's text, once for all questions about it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

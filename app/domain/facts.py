@@ -1,6 +1,7 @@
 """The facts that a guard may use: counts of a batch, read under the batch's lock."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from app.domain.usage import Usage
 
@@ -50,8 +51,14 @@ class Facts:
     idle_seconds: float = 0.0  # since the last lease or report of the run, while no lease is held
     staging_timeout_seconds: float = 3600.0
     usage: Usage = field(default_factory=Usage)
+    input_is_unread: bool = False  # the batch is made of a file whose lines are not read yet
+    bad_lines: int = 0  # of that file; with one of them, no line is taken
+    deadline_at: datetime | None = None  # as it is now: a pause moves it
+    is_overdue: bool = False  # the deadline has passed, and the batch is not PAUSED
 
     @property
     def all_tasks_written(self) -> bool:
         """Whether every task row of the run is written; they are written in slices."""
+        if self.input_is_unread:
+            return False
         return self.staging.written >= self.documents and self.analysis.total >= self.ready_tasks

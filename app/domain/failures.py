@@ -18,13 +18,17 @@ class Failure:
 
 
 CANCELLED = "cancelled"
+EXPIRED = "expired"
+INVALID_INPUT = "invalid_input"
 MESSAGES = {
+    INVALID_INPUT: "The input file cannot be used; errors in it: {facts.bad_lines}.",
     "staging_failed": "A document could not be staged.",
     "nothing_to_analyse": "Staging made no analysis tasks: no document contained text to analyse.",
     "staging_timeout": "Staging made no progress for {facts.idle_seconds:.0f} s: no lease and no report.",
     "critical_error": "A worker reported a critical error.",
     "failure_limit": "{facts.analysis.failed} tasks failed; the limit is {facts.max_failed_tasks}.",
     "all_tasks_failed": "All {facts.analysis.failed} tasks of the run failed.",
+    EXPIRED: "The run was not finished by its deadline.",
     CANCELLED: "Cancelled on request.",
 }
 CAUSED_BY_TASK = {"staging_failed": "STAGE", "critical_error": "ANALYZE"}  # code -> kind of the task that caused it
@@ -41,8 +45,12 @@ def cancelled(facts: Facts) -> Failure:
 
 def staging_failure(facts: Facts) -> Failure | None:
     """Find the reason why staging cannot succeed, or None while it can."""
+    if facts.bad_lines:
+        return _failure(INVALID_INPUT, facts)
     if facts.staging.failed:
         return _failure("staging_failed", facts)
+    if facts.is_overdue and facts.staging.open:  # with ready-made tasks, the run itself expires: each line has its end
+        return _failure(EXPIRED, facts)
     if facts.all_tasks_written and not facts.staging.open and not facts.analysis.total:
         return _failure("nothing_to_analyse", facts)
     goes_on = facts.staging.open or not facts.all_tasks_written
@@ -60,4 +68,6 @@ def run_failure(facts: Facts) -> Failure | None:
         return _failure("failure_limit", facts)
     if tasks.failed and tasks.failed == tasks.total:
         return _failure("all_tasks_failed", facts)
+    if facts.is_overdue and tasks.open:
+        return _failure(EXPIRED, facts)
     return None

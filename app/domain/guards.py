@@ -17,7 +17,7 @@ def always(_: Facts) -> str | None:
 
 def has_work(facts: Facts) -> str | None:
     """the batch has documents, prompts and models, or ready-made tasks"""
-    if facts.ready_tasks:
+    if facts.ready_tasks or facts.input_is_unread:
         return None
     counts = {"documents": facts.documents, "prompts": facts.prompts, "models": facts.models}
     missing = [noun for noun, count in counts.items() if not count]
@@ -26,6 +26,8 @@ def has_work(facts: Facts) -> str | None:
 
 def staging_is_done(facts: Facts) -> str | None:
     """every staging task is COMPLETED, and there is at least one analysis task"""
+    if facts.input_is_unread:
+        return "the input file is still being read"
     if not facts.all_tasks_written:
         return "the tasks are still being written"
     if not_done := facts.staging.total - facts.staging.completed:
@@ -34,7 +36,7 @@ def staging_is_done(facts: Facts) -> str | None:
 
 
 def staging_is_broken(facts: Facts) -> str | None:
-    """a staging task is FAILED, staging made no analysis tasks, or it made no progress for too long"""
+    """a staging task is FAILED, the input file is invalid, staging made no analysis tasks, or it took too long"""
     return None if staging_failure(facts) else "staging can still succeed"
 
 
@@ -51,5 +53,5 @@ def run_is_done(facts: Facts) -> str | None:
 
 
 def run_is_broken(facts: Facts) -> str | None:
-    """a worker reported a critical error, the failure limit is exceeded, or every task failed"""
+    """a worker reported a critical error, the failure limit is exceeded, every task failed, or the deadline passed"""
     return None if run_failure(facts) else "the run can still succeed"

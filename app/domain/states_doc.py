@@ -17,7 +17,8 @@ from app.domain.transitions import (
     reported_kinds,
 )
 
-EXAMPLE = Facts(analysis=Counts(failed=3), max_failed_tasks=2, idle_seconds=3601.0)  # fills in the messages
+# Fills in the messages.
+EXAMPLE = Facts(analysis=Counts(failed=3), max_failed_tasks=2, idle_seconds=3601.0, bad_lines=3)
 
 PAGE = """\
 # The states of a batch

@@ -1,4 +1,4 @@
-"""Times in answers."""
+"""Times in requests and answers."""
 
 from datetime import UTC, datetime
 from typing import Annotated, overload
@@ -13,3 +13,12 @@ def rfc3339(at: None) -> None: ...
 def rfc3339(at: datetime | None) -> str | None:
     """Write a time as RFC 3339 in UTC, such as `2026-11-26T05:56:01.5Z`; None stays None."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_of(text: str) -> datetime | None:
+    """Read a time with its zone, as RFC 3339 and ISO 8601 write it; None for any other text."""
+    try:
+        at = datetime.fromisoformat(text)
+        return None if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -83,12 +83,13 @@ CREATE = "create"
 ADD_DOCUMENTS = Edit("add_documents", (SAVED,))
 REPLACE_DOCUMENT = Edit("replace_document", (SAVED,))
 REPLACE_INPUT = Edit("replace_input", (SAVED,))
+READ_INPUT = Edit("read_input", (STAGING,))
 RENAME = Edit("rename", tuple(BatchState))
 ERASE_DOCUMENT = Edit("erase_document", tuple(BatchState))
 ERASE_RUNS = Edit("erase_runs", (SAVED, COMPLETED, FAILED))
 ARCHIVE = Edit("archive", (SAVED, COMPLETED, FAILED))
 PURGE = Edit("purge", ARCHIVE.sources)  # of a batch that is archived
-EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, REPLACE_INPUT, ERASE_DOCUMENT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
+EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, REPLACE_INPUT, ERASE_DOCUMENT, READ_INPUT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
 
 # The time that a batch gets when it enters a state. `started_at` is the first entry of a run: resume keeps it.
 ENTRY_TIMES = {STAGED: "staged_at", ANALYZING: "started_at", COMPLETED: "finished_at", FAILED: "finished_at"}

@@ -6,6 +6,8 @@ from app.models.audit import IS_WAITING, AuditRow, StateChangeRequest
 from app.models.batch import Batch, Document, Model, Prompt, ReadyTarget, ReadyTask
 from app.models.connection import IS_CLOSED, Circuit
 from app.models.deletion import WHOLE_BATCH, Deletion
+from app.models.file import File, FileChunk, FilePart, Upload
+from app.models.file_batch import FileBatch
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, IS_QUEUED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
@@ -24,6 +26,10 @@ __all__ = [
     "Circuit",
     "Deletion",
     "Document",
+    "File",
+    "FileBatch",
+    "FileChunk",
+    "FilePart",
     "IdempotencyKey",
     "LateResult",
     "Model",
@@ -36,6 +42,7 @@ __all__ = [
     "StateChangeRequest",
     "Task",
     "TaskCounts",
+    "Upload",
     "UsageCounts",
     "WorkerSighting",
 ]

@@ -59,7 +59,9 @@ class Batch(Base):
     document_count: Mapped[int] = mapped_column(default=0)
     prompt_count: Mapped[int] = mapped_column(default=0, info=OF_INPUT)
     model_count: Mapped[int] = mapped_column(default=0, info=OF_INPUT)
-    ready_task_count: Mapped[int] = mapped_column(default=0, info=FIXED)
+    ready_task_count: Mapped[int] = mapped_column(default=0)  # 0 until the file that they come from is read
+    input_file_id: Mapped[str | None] = mapped_column(String(100), info=FIXED)  # of a batch that is made of a file
+    bad_line_count: Mapped[int] = mapped_column(default=0, server_default="0")  # of that file, when it was last read
 
     max_attempts: Mapped[int] = mapped_column(default=3, info=OF_INPUT)
     lease_seconds: Mapped[int] = mapped_column(default=60, info=OF_INPUT)
@@ -84,6 +86,8 @@ class Batch(Base):
     # How many of the newest runs keep their answers (None: all), and the first run of which nothing was erased so far.
     keep_runs: Mapped[int | None] = mapped_column(info=OF_INPUT)
     answers_from_run: Mapped[int] = mapped_column(default=1, server_default="1")
+    deadline_at: Mapped[datetime | None] = mapped_column(UtcTime)  # while PAUSED: as it was when the pause began
+    paused_at: Mapped[datetime | None] = mapped_column(UtcTime)  # only while PAUSED
 
     failure_code: Mapped[str | None] = mapped_column(String(64))
     failure_message: Mapped[str | None] = mapped_column(Text)

@@ -7,6 +7,7 @@ from gunicorn.workers.base import Worker
 from app.server.buffered_server import BufferedServer
 
 NOTICE_SECONDS = 1.0  # between two notices to the arbiter that this process is alive
+MULTIPART_BYTES = 64 * 1024  # of a multipart body, beside a file of the largest size
 
 
 class BufferedWorker(Worker):  # type: ignore[misc]
@@ -20,7 +21,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]
             self.sockets[0].sock,
             config.threads,
             self.cfg.keepalive,
-            max(config.max_body_bytes, config.max_jsonl_bytes),
+            max(config.max_body_bytes, config.max_jsonl_bytes) + MULTIPART_BYTES,
         )
         while self.alive and self.ppid == os.getppid():
             self.notify()

@@ -13,6 +13,9 @@ from app.services.access.throttle import Throttle
 from app.services.access.tokens import TokenStore
 from app.services.batch.batch_service import BatchService
 from app.services.clock import Clock
+from app.services.file.files import Files
+from app.services.file.uploads import Uploads
+from app.services.file_batch.file_batches import FileBatches
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -34,6 +37,9 @@ class Services:
     sightings: Sightings
     reads: Reads
     run_report: RunReport
+    files: Files
+    uploads: Uploads
+    file_batches: FileBatches
     tokens: TokenStore
     sessions: Sessions
     sign_in_links: SignInLinks
@@ -60,6 +66,9 @@ def build(config: Config) -> Services:
         sightings=sightings,
         reads=Reads.on(engine),
         run_report=RunReport(engine),
+        files=Files(engine),
+        uploads=Uploads(engine),
+        file_batches=FileBatches(engine, batches),
         tokens=tokens,
         sessions=Sessions(engine, tokens),
         sign_in_links=SignInLinks(engine),

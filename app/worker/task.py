@@ -45,6 +45,8 @@ class TaskFailed(Exception):
     `critical` fails the whole batch. `usage` is what the failed attempt cost, in the form of a result's usage.
     """
 
+    refusal: dict[str, Any] | None = None  # of a server to a ready-made line: `status_code`, `request_id`, `body`
+
     def __init__(
         self,
         code: str,

@@ -18,6 +18,7 @@ NO_LIMITS = {
     "pause_after_outage_seconds": 600,
     "auto_resume": True,
     "keep_runs": None,
+    "deadline_at": None,
 }
 FULL = {
     "name": "contracts, Q3",
@@ -55,7 +56,7 @@ def test_created_with_every_field(operator: ApiClient) -> None:
             "analysis": {"total": 0, "queued": 0, "leased": 0, "completed": 0, "failed": 0, "truncated": 0},
         },
         "usage": {"input_tokens": 0, "output_tokens": 0, "cost": 0.0, "unpriced_calls": 0},
-        "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0},
+        "input": {"documents": 2, "prompts": 1, "models": 1, "ready_tasks": 0, "file_id": None},
         "options": {**FULL["options"], "staging_timeout_seconds": 3600, **NO_LIMITS},
         "allowed_actions": ["stage", "reset"],
         "staged_at": None,

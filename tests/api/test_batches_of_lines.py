@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from app.services.input import json_lines
-from app.services.input.json_lines import MOST_NAMED
+from app.services.input.bad_lines import MOST_NAMED
 from tests.api.lives import act, answered, complete, create_ready, lease, refused
 from tests.support.client import ApiClient
 

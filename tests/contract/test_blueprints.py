@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Blueprint, Flask
 
-from app import api, create_app, ui
+from app import api, create_app, ui, v1
 from app.schema import migrate
 from config import Config
 from tests.support.client import ApiClient, api_client
@@ -87,8 +87,8 @@ def client(site: Flask) -> ApiClient:
 
 
 def blueprints() -> Iterator[tuple[str, Blueprint]]:
-    """Find the blueprint of every module of the two edges."""
-    for edge in (api, ui):
+    """Find the blueprint of every module of the edges."""
+    for edge in (api, ui, v1):
         for module in pkgutil.walk_packages(edge.__path__, f"{edge.__name__}."):
             routes = getattr(importlib.import_module(module.name), "routes", None)
             if isinstance(routes, Blueprint):
@@ -100,7 +100,7 @@ def addresses(site: Flask) -> set[str]:
     return {
         f"{method} {_PARAMETER.sub('<', rule.rule)}"
         for rule in site.url_map.iter_rules()
-        if not rule.rule.startswith(("/api", "/static/"))
+        if not rule.rule.startswith(("/api", "/v1", "/static/"))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

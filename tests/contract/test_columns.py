@@ -12,20 +12,21 @@ from tests.services.stories import OPERATOR, act, create, view
 
 COLUMNS = {column.name for column in Batch.__table__.columns}
 # Set when the batch is created, and by no change afterwards.
-FIXED = {"id", "created_at", "ready_task_count"}
+FIXED = {"id", "created_at", "input_file_id"}
 # Written by an edit of the input alone.
 OF_INPUT = {
     "prompt_count", "model_count", "max_attempts", "lease_seconds", "max_failed_tasks", "priority",
     "staging_timeout_seconds", "on_unreadable", "on_truncated", "pause_after_outage_seconds", "auto_resume",
     "keep_runs",
 }  # fmt: skip
-HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse"}  # no caller sees them
+HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse", "bad_line_count", "paused_at"}  # no caller sees them
 # Where the answer has a column under another name.
 SHOWN_AS = {
     "document_count": "input.documents",
     "prompt_count": "input.prompts",
     "model_count": "input.models",
     "ready_task_count": "input.ready_tasks",
+    "input_file_id": "input.file_id",
     "max_cost_nanos": "options.max_cost",
     "failure_code": "failure",
     "failure_message": "failure",

@@ -52,8 +52,8 @@ ANSWERS = {
 }
 BESIDE_ROWS = {"POST /api/tasks/lease": {"closed", "probe"}}
 
-OPEN = frozenset({"input"})  # the document says: any names, each a whole number
-BESIDE = {"A batch": {f"input.{name}" for name in ("documents", "prompts", "models", "ready_tasks")}}
+OPEN = frozenset({"input"})  # its fields are tested by answers
+BESIDE = {"A batch": {f"input.{name}" for name in ("documents", "prompts", "models", "ready_tasks", "file_id")}}
 ELSEWHERE = {"A batch": {"duplicates"}}  # only of the calls that add documents, and described with them
 
 

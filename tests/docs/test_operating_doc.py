@@ -14,7 +14,7 @@ from app import metrics
 from app.api import uploads
 from app.api.schemas import taken, worker_calls
 from app.services.batch import request_queue
-from app.services.input import json_lines
+from app.services.input import bad_lines, json_lines
 from app.services.queue import task_queue
 from config import Config
 from tests.support.process import ROOT
@@ -72,7 +72,7 @@ def test_a_limit_is_that_of_the_code(number: str, unit: str, place: str) -> None
 
 def test_every_limit_that_is_a_constant_is_there() -> None:
     documented = {place for *_, place in LIMITS}
-    for module in (taken, worker_calls, uploads, json_lines, task_queue, request_queue):
+    for module in (taken, worker_calls, uploads, json_lines, bad_lines, task_queue, request_queue):
         names = [name for name in vars(module) if re.match(r"(MOST|LONGEST|LINE)_", name)]
         assert names
         assert {f"{module.__name__}.{name}" for name in names} <= documented
@@ -95,7 +95,7 @@ def test_every_metric_is_there() -> None:
 def logged_events() -> set[str]:
     """The first words of every log line that the service itself writes (the embedded worker's are sentences)."""
     found: set[str] = set()
-    for folder in ("api", "services", "ui", "web"):
+    for folder in ("api", "services", "ui", "v1", "web"):
         for source in Path(ROOT, "app", folder).rglob("*.py"):
             found |= set(re.findall(r'log\.(?:info|warning|error|exception)\(\s*"(\w+)"', source.read_text()))
     return found

@@ -1,5 +1,6 @@
 """What a context says to the batch itself: read for the actions that have a parser, refused where it makes no sense."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -47,6 +48,17 @@ def test_no_limit_at_all(key: str, value: Any) -> None:
     with pytest.raises(Invalid, match=f"context.{key} has to be") as refused:
         columns_of("resume", {key: value})
     assert list(refused.value.facts["errors"]["context"]) == [key]
+
+
+@pytest.mark.parametrize("action", ["stage", "run", "restage", "resume"])
+def test_a_deadline_is_read(action: str) -> None:
+    at = datetime(2026, 11, 26, 5, 56, 1, tzinfo=UTC)
+    assert columns_of(action, {"deadline_at": "2026-11-26T06:56:01+01:00"})["deadline_at"] == at
+    assert columns_of(action, {"deadline_at": None})["deadline_at"] is None
+    assert "deadline_at" not in columns_of(action, {})
+    for wrong in ("2026-11-26T05:56:01", "soon", 7, [], "9999-12-31T23:59:59-23:59", ""):
+        with pytest.raises(Invalid, match=r"context\.deadline_at has to be"):
+            columns_of(action, {"deadline_at": wrong})
 
 
 def test_an_action_without_a_parser_reads_nothing() -> None:

@@ -17,8 +17,8 @@ from app.domain.transitions import TABLE
 from tests.domain import situations as s
 from tests.domain.situations import INPUT, any_facts
 
-STAGING_CODES = {"staging_failed", "nothing_to_analyse", "staging_timeout"}
-RUN_CODES = {"critical_error", "failure_limit", "all_tasks_failed"}
+STAGING_CODES = {"invalid_input", "expired", "staging_failed", "nothing_to_analyse", "staging_timeout"}
+RUN_CODES = {"expired", "critical_error", "failure_limit", "all_tasks_failed"}
 
 
 def code(failure: Failure | None) -> str | None:
@@ -45,6 +45,16 @@ def code(failure: Failure | None) -> str | None:
         (Facts(documents=3, staging=Counts(completed=2), idle_seconds=1e6), "staging_timeout"),
         # ready-made tasks need no staging task
         (Facts(ready_tasks=2, analysis=Counts(queued=2)), None),
+        # a file that is not read yet has no task, and is no empty batch
+        (s.INPUT_UNREAD, None),
+        (s.BAD_INPUT, "invalid_input"),
+        # a deadline ends what workers have still to do; ready-made tasks expire when they run
+        (s.STAGING_OVERDUE, "expired"),
+        (Facts(ready_tasks=2, analysis=Counts(queued=1), is_overdue=True), None),
+        (Facts(**INPUT, staging=Counts(completed=2), analysis=Counts(queued=2), is_overdue=True), None),
+        # a failed document before the deadline, and the deadline before the timeout
+        (Facts(**INPUT, staging=Counts(queued=1, failed=1), is_overdue=True), "staging_failed"),
+        (Facts(**INPUT, staging=Counts(queued=2), is_overdue=True, idle_seconds=1e6), "expired"),
         # a failed document before the timeout
         (Facts(**INPUT, staging=Counts(queued=1, failed=1), idle_seconds=1e6), "staging_failed"),
         # a failed document before the emptiness it causes
@@ -73,6 +83,21 @@ def test_why_staging_fails(facts: Facts, expected: str | None) -> None:
 )
 def test_why_a_run_fails(analysis: Counts, limit: int | None, expected: str | None) -> None:
     assert code(run_failure(Facts(analysis=analysis, max_failed_tasks=limit))) == expected
+
+
+@pytest.mark.parametrize(
+    ("analysis", "expected"),
+    [
+        (Counts(queued=1), "expired"),
+        (Counts(leased=1, completed=9), "expired"),
+        (Counts(completed=9), None),  # a run that is done is COMPLETED, however late that is noticed
+        (Counts(failed=2), "all_tasks_failed"),
+        (Counts(queued=1, failed=1, critical=1), "critical_error"),
+    ],
+)
+def test_a_run_expires_while_tasks_are_open(analysis: Counts, expected: str | None) -> None:
+    assert code(run_failure(Facts(analysis=analysis, is_overdue=True))) == expected
+    assert code(run_failure(Facts(analysis=analysis))) == (None if expected == "expired" else expected)
 
 
 def test_the_messages_hold_the_facts() -> None:

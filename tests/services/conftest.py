@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.domain.connection import circuits
 from app.services import Services, build
 from app.services.upkeep.verify import verify
 from config import Config
 
 pytest.register_assert_rewrite("tests.services.lives")
+
+
+@pytest.fixture(autouse=True)
+def _waits_of_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No closed circuit becomes due by itself while a test runs, on whatever machine: see let_next_try_come."""
+    monkeypatch.setattr(circuits, "_SHORT_WAITS", tuple(60 * each for each in circuits._SHORT_WAITS))
 
 
 @pytest.fixture(autouse=True)

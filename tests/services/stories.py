@@ -1,7 +1,7 @@
 """Batches brought to where a test wants them, by requests and reports to the services of this process."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
@@ -9,11 +9,14 @@ from sqlalchemy import Connection, delete, select, update
 from app import db
 from app.db import transaction
 from app.domain.connection.circuits import CallOutcome, ErrorClass
+from app.domain.files import Purpose
 from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Batch, Circuit, Deletion, Task, WorkerSighting, defences
 from app.services import Services
 from app.services.batch.orders import Order
 from app.services.connection.circuits import CallReport
+from app.services.file.files import NewFile
+from app.services.file_batch.creation import NewFileBatch
 from app.services.input import edits
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.queue import reports
@@ -51,6 +54,16 @@ def create_ready(services: Services, tasks: int = 2) -> int:
         prepared.add(list(enumerate(lines, 1)))
         made = edits.create_batch_of_ready_tasks(services.batches, "ready", prepared, OPERATOR)
     return int(made["id"])
+
+
+def create_of_file(services: Services, content: bytes, **more: Any) -> int:
+    """Create a batch of a file, as a caller of /v1/batches does; it is STAGING, and a sweep reads the file."""
+    with services.files.draft() as draft:
+        draft.writer.write(content)
+        file = draft.finish(NewFile("in.jsonl", Purpose.BATCH))
+    fingerprint = f"of {file.id}"  # of a call of its own
+    new = NewFileBatch(f"file-{file.id}", "/v1/chat/completions", "24h", 86_400, fingerprint, **more)
+    return services.file_batches.create(new, OPERATOR).batch.id
 
 
 def ask(services: Services, batch_id: int, action: str, **context: Any) -> dict[str, Any]:
@@ -202,7 +215,21 @@ def let_next_try_come(services: Services) -> None:
 
 def let_outage_last(services: Services, batch_id: int, seconds: float) -> None:
     """Move the beginning of an outage, and the last change of a batch before it, into the past."""
-    circuits, batches = db.table_of(Circuit), db.table_of(Batch)
+    with transaction(services.engine) as connection:
+        began = db.now(connection) - timedelta(seconds=seconds)
+        _change_batch(connection, batch_id, updated_at=began - timedelta(seconds=1))
+        connection.execute(update(db.table_of(Circuit)).values(since=began))
+
+
+def set_deadline(services: Services, batch_id: int, at: datetime) -> None:
+    """Set the deadline of a batch without an action, as if time had gone by."""
+    with transaction(services.engine) as connection:
+        _change_batch(connection, batch_id, deadline_at=at)
+
+
+def _change_batch(connection: Connection, batch_id: int, **values: datetime) -> None:
+    """Change a batch but not its version, which the database refuses otherwise."""
+    batches = db.table_of(Batch)
     sqlite = next(each for each in defences.SQLITE if "defend_batches_version" in each)
     off, on = {
         "sqlite": ("DROP TRIGGER defend_batches_version", sqlite),
@@ -210,14 +237,10 @@ def let_outage_last(services: Services, batch_id: int, seconds: float) -> None:
             "ALTER TABLE batches DISABLE TRIGGER defend_batches",
             "ALTER TABLE batches ENABLE ALWAYS TRIGGER defend_batches",
         ),
-    }[services.engine.dialect.name]
-    with transaction(services.engine) as connection:
-        began = db.now(connection) - timedelta(seconds=seconds)
-        connection.exec_driver_sql(off)
-        moved = update(batches).where(batches.c.id == batch_id)
-        connection.execute(moved.values(updated_at=began - timedelta(seconds=1)))
-        connection.exec_driver_sql(on)
-        connection.execute(update(circuits).values(since=began))
+    }[connection.dialect.name]
+    connection.exec_driver_sql(off)
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(values))
+    connection.exec_driver_sql(on)
 
 
 def snapshot(services: Services) -> dict[str, list[Any]]:

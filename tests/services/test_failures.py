@@ -75,6 +75,18 @@ def all_tasks_failed(services: Services) -> Reached:
     return batch_id, None
 
 
+def expired(services: Services) -> Reached:
+    batch_id = bring(services, "STAGED")
+    act(services, batch_id, "run", deadline_at="2026-01-01T00:00:00Z")
+    return batch_id, None
+
+
+def invalid_input(services: Services) -> Reached:
+    batch_id = stories.create_of_file(services, b"no json\nno json")
+    services.sweeper.sweep()
+    return batch_id, None
+
+
 def cancelled(services: Services) -> Reached:
     batch_id = bring(services, "ANALYZING")
     act(services, batch_id, "cancel")
@@ -96,6 +108,8 @@ WAYS: list[tuple[Any, str, str, str]] = [
     (critical_error, "critical_error", "critical_error", "the key is void"),
     (failure_limit, "failure_limit", "critical_error", "2 tasks failed; the limit is 1."),
     (all_tasks_failed, "all_tasks_failed", "critical_error", "All 2 tasks of the run failed."),
+    (expired, "expired", "critical_error", "not finished by its deadline"),
+    (invalid_input, "invalid_input", "staging_failed", "errors in it: 2."),
     (cancelled, "cancelled", "cancel", "Cancelled on request."),
     (cancelled_while_paused, "cancelled", "cancel", "Cancelled on request."),
 ]

@@ -27,7 +27,7 @@ def test_a_batch_as_it_was_created(services: Services) -> None:
     batch_id = create(services, documents=2, prompts=3, models=1, max_attempts=5, priority=9, max_failed_tasks=7)
     batch = view(services, batch_id)
     assert (batch["state"], batch["version"], batch["run"], batch["failure"]) == ("SAVED", 1, 0, None)
-    assert batch["input"] == {"documents": 2, "prompts": 3, "models": 1, "ready_tasks": 0}
+    assert batch["input"] == {"documents": 2, "prompts": 3, "models": 1, "ready_tasks": 0, "file_id": None}
     expected = {"max_attempts": 5, "priority": 9, "max_failed_tasks": 7, "lease_seconds": 60}
     assert {name: batch["options"][name] for name in expected} == expected
     assert batch["allowed_actions"] == ["stage", "reset"]

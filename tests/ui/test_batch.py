@@ -1,7 +1,7 @@
 """The page of one batch: what it shows, its buttons, its audit trail; and a number of statements that does not grow."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -90,6 +90,14 @@ def test_the_title_tells_how_it_goes(operator: FlaskClient, service: Services) -
     fragment = operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).get_data(as_text=True)
     assert f"<title>{title}</title>" in fragment
     assert fragment.count("data-version") == 1, "the head is in it, beside the part that changes"
+
+
+def test_the_deadline_is_shown(operator: FlaskClient, service: Services) -> None:
+    without = stories.bring(service, "ANALYZING")
+    assert "deadline" not in words(read(operator, f"/batches/{without}/now", headers=FRAGMENT))
+    batch_id = stories.bring(service, "ANALYZING", deadline_at=datetime(2099, 1, 1, tzinfo=UTC))
+    page = read(operator, f"/batches/{batch_id}/now", headers=FRAGMENT)
+    assert one(page, "//li[starts-with(., 'deadline')]/time").get("datetime") == "2099-01-01T00:00:00Z"
 
 
 def test_the_picture_marks_state_and_way(operator: FlaskClient, service: Services) -> None:

@@ -46,13 +46,14 @@ def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: FlaskC
     batch_id = made(operator)["batch_id"]
     batch = client.get(f"/api/batches/{batch_id}").json
     assert (batch["state"], batch["version"], batch["name"]) == ("SAVED", 1, "contracts")
-    assert batch["input"] == {"documents": 2, "prompts": 2, "models": 1, "ready_tasks": 0}
+    assert batch["input"] == {"documents": 2, "prompts": 2, "models": 1, "ready_tasks": 0, "file_id": None}
     assert batch["options"] == {
         **{name: rule.default for name, rule in AMOUNTS.items()},
         "max_cost": 2.5,
         "on_unreadable": "fail",
         "on_truncated": "keep",
         "auto_resume": True,
+        "deadline_at": None,
     }
     (row,) = client.get(f"/api/batches/{batch_id}/audit").json["audit"]
     assert (row["trigger"], row["actor"], row["role"]) == ("create", "a operator", "operator")

@@ -1,6 +1,7 @@
 """Kinds of fields in bodies and queries, and the base schema of all bodies and queries."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -57,6 +58,20 @@ class Number(fields.Float):
         if isinstance(value, str | bool):
             raise self.make_error("invalid", input=value)
         return float(super()._deserialize(value, attr, data, **kwargs))
+
+
+class Time(fields.AwareDateTime):
+    """A time with its zone, which UTC has too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        at: datetime = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return at.astimezone(UTC)
+        except OverflowError as error:
+            raise ma.ValidationError("has no equivalent in UTC") from error
 
 
 class Items(fields.List[Any]):

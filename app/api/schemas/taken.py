@@ -1,7 +1,6 @@
 """The bodies and queries of contract 5, field by field. Unknown fields are refused."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -17,6 +16,7 @@ from app.api.schemas.fields import (
     Number,
     Plain,
     Taken,
+    Time,
     check_together,
     short,
     whole,
@@ -107,6 +107,7 @@ class OptionsBody(Taken):
     keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = _on_truncated()
+    deadline_at = Time(load_default=None, allow_none=True)
 
 
 class ChangedOptionsBody(OptionsBody):
@@ -253,12 +254,4 @@ class DiagramQuery(Taken):
 class TokenBody(Taken):
     name = short(100, required=True)
     role = fields.String(required=True, validate=validate.OneOf(list(Role)))
-    expires_at = fields.AwareDateTime(load_default=None, allow_none=True, format="iso")
-
-    @ma.validates("expires_at")
-    def within_the_calendar(self, expires_at: datetime | None, **_: Any) -> None:
-        try:
-            if expires_at is not None:
-                expires_at.astimezone(UTC)
-        except OverflowError as error:
-            raise ma.ValidationError("has no equivalent in UTC") from error
+    expires_at = Time(load_default=None, allow_none=True)

@@ -74,6 +74,12 @@ class Abilities:
         named = (self.can or frozenset()) - {STAGE}
         return frozenset(LINES if each.startswith(_LINES) else each.partition("/")[0] for each in named)
 
+    @property
+    def models(self) -> frozenset[tuple[str, str]]:
+        """The models that are named, each with its connection; a connection that takes any model names none."""
+        pairs = (each.partition("/") for each in self.can or () if "/" in each and not each.startswith(_LINES))
+        return frozenset((connection, model) for connection, _, model in pairs if model != ANY)
+
 
 def is_unknown(target: Target, known: Collection[Abilities]) -> bool:
     """Whether no worker answers a ready-made line, as far as the known workers say what they can do.

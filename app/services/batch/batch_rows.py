@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, literal_column, or_, select
 
 from app import db
-from app.domain import transitions
+from app.domain import deadlines, transitions
 from app.domain.facts import Counts, Facts
 from app.domain.leases import TaskKind
 from app.domain.times import rfc3339
@@ -115,12 +115,18 @@ _may_have_crossed = or_(
     Batch.max_failure_rate.is_not(None),
 )
 # Only these batches may need an event, a pause, or a slice of tasks: those that are staging, those with a failed
-# analysis task or with no open one, and those that may have crossed a limit.
+# analysis task or with no open one, and those that may have crossed a limit or their deadline.
 _UNSETTLED = (
     SEEN.with_only_columns(Batch.id)
     .where(Batch.state.in_(_WITH_EVENTS))
     .having(
-        or_(Batch.state.in_(sorted(transitions.BEGINS_RUN)), _queued + _leased == 0, _failed > 0, _may_have_crossed)
+        or_(
+            Batch.state.in_(sorted(transitions.BEGINS_RUN)),
+            _queued + _leased == 0,
+            _failed > 0,
+            _may_have_crossed,
+            Batch.deadline_at <= bindparam("now", type_=db.UtcTime),
+        )
     )
 )
 
@@ -140,6 +146,10 @@ def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:
         idle_seconds=0.0 if held else max(0.0, (now - began).total_seconds()),
         staging_timeout_seconds=float(batch.staging_timeout_seconds),
         usage=counts.usage,
+        input_is_unread=bool(batch.input_file_id and not batch.ready_task_count and not batch.bad_line_count),
+        bad_lines=batch.bad_line_count,
+        deadline_at=deadlines.current(batch.state, batch.deadline_at, batch.paused_at, now),
+        is_overdue=deadlines.is_over(batch.state, batch.deadline_at, now),
     )
 
 
@@ -171,7 +181,7 @@ def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[Batc
 
 def look_at_unsettled(connection: Connection) -> list[tuple[BatchRecord, Facts]]:
     """Read the batches that may need an event, a pause, or a slice of tasks."""
-    return look_at(connection, connection.execute(_UNSETTLED).scalars().all())
+    return look_at(connection, connection.execute(_UNSETTLED, {"now": db.now(connection)}).scalars().all())
 
 
 def _seen(row: Any, now: datetime) -> tuple[BatchRecord, Facts]:

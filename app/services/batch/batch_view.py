@@ -59,6 +59,7 @@ class Input(TypedDict):
     prompts: int
     models: int
     ready_tasks: int
+    file_id: str | None  # of a batch that is made of a file
 
 
 class Options(TypedDict):
@@ -75,6 +76,7 @@ class Options(TypedDict):
     on_truncated: str
     pause_after_outage_seconds: int | None
     auto_resume: bool
+    deadline_at: Time | None  # as it is now: a pause moves it
 
 
 class BatchView(TypedDict):
@@ -122,6 +124,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "prompts": batch.prompt_count,
             "models": batch.model_count,
             "ready_tasks": batch.ready_task_count,
+            "file_id": batch.input_file_id,
         },
         "options": {
             "max_attempts": batch.max_attempts,
@@ -137,6 +140,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "on_truncated": batch.on_truncated,
             "pause_after_outage_seconds": batch.pause_after_outage_seconds,
             "auto_resume": batch.auto_resume,
+            "deadline_at": rfc3339(facts.deadline_at),
         },
         "allowed_actions": transitions.allowed(batch.state, facts),
         "created_at": rfc3339(batch.created_at),

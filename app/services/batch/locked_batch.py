@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.domain import failures, transitions
+from app.domain import deadlines, failures, transitions
 from app.domain.facts import Facts
 from app.domain.failures import Failure
 from app.domain.leases import TaskKind, TaskStatus
@@ -64,10 +64,13 @@ class LockedBatch:
     def view(self) -> BatchView:
         return batch_view(self.batch, self.facts)
 
-    def answer(self, action: str, order: Order) -> Answer:
-        """Decide an action and carry it out. A refusal is an answer too, and has changed nothing."""
+    def answer(self, action: str, order: Order, raise_events: bool = True) -> Answer:
+        """Decide an action and carry it out. A refusal is an answer too, and has changed nothing.
+
+        Without `raise_events`, the caller requests another action before the events that this one causes.
+        """
         try:
-            return self._carry_out(action, order)
+            return self._carry_out(action, order, raise_events)
         except Refusal as refusal:
             return refused(refusal, self.batch, self.facts)
 
@@ -102,7 +105,7 @@ class LockedBatch:
         """Read the counts again, after tasks were written."""
         self.counts = batch_lock.count(self._connection, self.batch.id)
 
-    def _carry_out(self, action: str, order: Order) -> Answer:
+    def _carry_out(self, action: str, order: Order, raise_events: bool) -> Answer:
         check_version(order, self.batch)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
@@ -115,7 +118,8 @@ class LockedBatch:
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
         self._try_circuits()
-        self.raise_due_events(order)
+        if raise_events:
+            self.raise_due_events(order)
         return accepted(action, before, decided, self.batch, self.facts)
 
     def _run_if_requested(self) -> None:
@@ -141,11 +145,15 @@ class LockedBatch:
     ) -> None:
         """Move the batch along a transition: run, times and failure follow from the state; `columns` are added."""
         target = transition.target
-        values: dict[str, Any] = {**columns, "state": target}
+        values: dict[str, Any] = {
+            **deadlines.columns_on_entry(self.batch, target, self.now),
+            **columns,
+            "state": target,
+        }
         if target in transitions.CLEARS_OUTCOME:
             values |= dict.fromkeys(_OUTCOME)
         if target in transitions.BEGINS_RUN:
-            values["run"] = self.batch.run + 1
+            values |= {"run": self.batch.run + 1, "bad_line_count": 0}
         entry_time = transitions.ENTRY_TIMES.get(target)
         if entry_time and getattr(self.batch, entry_time) is None:
             values[entry_time] = self.now

@@ -50,6 +50,13 @@ class Connections:
         with reading(self._engine) as connection:
             return known_abilities(connection)
 
+    def models(self) -> dict[str, str]:
+        """List the models that present workers name, each with the first of its connections, by name."""
+        with reading(self._engine) as connection:
+            workers = present_workers(connection)
+        pairs = {pair for worker in workers for pair in worker.abilities.models}
+        return {model: name for name, model in sorted(pairs, key=lambda pair: (pair[1], pair[0]), reverse=True)}
+
     def unserved_targets(self) -> int:
         """Count the targets of all batches whose tasks wait although no present worker can do them."""
         with reading(self._engine) as connection:

@@ -13,7 +13,7 @@ from app.services.batch.batch_rows import BatchRecord, look
 from app.services.batch.batch_service import BatchService
 from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
-from app.services.input.edits import PARTS, MadeOfReadyTasks, option_columns, write_part
+from app.services.input.edits import PARTS, MadeOfReadyTasks, check_deadline, option_columns, write_part
 from app.services.input.new_documents import NewDocuments
 
 _documents = db.table_of(Document)
@@ -47,6 +47,7 @@ def create_copy(batches: BatchService, source_id: int, body: Mapping[str, Any], 
             **option_columns(body.get("options") or {}),
         }
         locked = decision.create(values)
+        check_deadline(locked)
         duplicates = new.store(connection, locked) if new else {}
         if copied:
             _copy_documents(connection, source_id, locked, copied)
@@ -60,7 +61,7 @@ def _source(connection: Connection, source_id: int) -> BatchRecord:
         source, _ = look(connection, source_id)
     except NotFound as missing:
         raise Invalid(missing.detail, errors={"from": [missing.detail]}) from missing
-    if source.ready_task_count:
+    if source.ready_task_count or source.input_file_id:
         raise MadeOfReadyTasks("That batch was created from ready-made tasks. Send its JSON lines again.")
     return source
 

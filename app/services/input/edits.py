@@ -9,9 +9,10 @@ from sqlalchemy import Connection, delete, insert, update
 from app import db
 from app.domain.money import nanos
 from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT, REPLACE_INPUT
-from app.errors import NotFound, Refusal
+from app.errors import Invalid, NotFound, Refusal
 from app.models import Document, Model, Prompt
 from app.services.batch.batch_service import BatchService
+from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
 from app.services.input.new_documents import NewDocuments, row_of
 from app.services.input.ready_tasks import ReadyTasks
@@ -45,10 +46,18 @@ def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -
 
     with batches.deciding(order) as decision:
         locked = decision.create(values)
+        check_deadline(locked)
         duplicates = new.store(decision.connection, locked)
         for part in PARTS:
             write_part(decision.connection, locked.batch.id, part, body[part])
         return decision.record({**locked.view, **duplicates})
+
+
+def check_deadline(locked: LockedBatch) -> None:
+    """Refuse a deadline that is over. Raises Invalid."""
+    if locked.facts.is_overdue:
+        message = "is in the past"
+        raise Invalid(f"deadline_at {message}.", errors={"options": {"deadline_at": [message]}})
 
 
 def write_part(connection: Connection, batch_id: int, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -137,7 +146,8 @@ def replace_input(batches: BatchService, batch_id: int, body: Mapping[str, Any],
     with batches.deciding(audited) as decision:
         locked = decision.lock(batch_id)
         locked.edit(REPLACE_INPUT, audited, {**counts, **option_columns(body.get("options") or {})})
-        if parts and locked.batch.ready_task_count:
+        check_deadline(locked)
+        if parts and (locked.batch.ready_task_count or locked.batch.input_file_id):
             raise MadeOfReadyTasks("This batch was created from ready-made tasks. It has no prompts and models.")
         if parts and locked.batch.run:
             detail = f"Earlier runs used the {' and '.join(parts)} of this batch. Make a new batch with other ones."

@@ -11,11 +11,10 @@ from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
 from app.domain.connection.abilities import Abilities, Target, is_unknown
 from app.errors import Invalid, TooLarge
-from app.services.input.ready_tasks import ReadyTasks, cut, target_of
+from app.services.input.bad_lines import BadLine, BadLines, cut
+from app.services.input.ready_tasks import ReadyTasks, target_of
 
 LINE_BYTES = 16 * 1024 * 1024
-MOST_NAMED = 1_000  # bad lines in `errors`
-_SHOWN = 20  # bad lines in `detail`
 _REMEMBERED = 1_000  # pairs of endpoint and model for which the workers are looked up once
 _TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
 _LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
@@ -28,29 +27,7 @@ _OTHER_ENCODINGS = (
 Raw = list[tuple[int, bytes]]
 
 
-class _BadLine(Exception):
-    """A line that is no task; the message says why."""
-
-
-class BadLines:
-    """The bad lines of a body: the first MOST_NAMED with their reasons, the others counted."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._named: dict[str, list[str]] = {}
-
-    def add(self, found: Mapping[int, str]) -> None:
-        """Add bad lines: each number with its reason."""
-        self.count += len(found)
-        for number in sorted(found)[: MOST_NAMED - len(self._named)]:
-            self._named[f"line {number}"] = [found[number]]
-
-    def refusal(self) -> Invalid:
-        """Make the refusal that names the bad lines."""
-        shown = list(self._named)[:_SHOWN]
-        more = f" and {self.count - len(shown):,} more" if self.count > len(shown) else ""
-        detail = f"Nothing was stored. Bad lines: {', '.join(shown)}{more}."
-        return Invalid(detail, errors=self._named, bad_lines=self.count)
+Check = Callable[[bytes], Mapping[str, Any]]  # reads a line; raises BadLine
 
 
 def read_lines(body: IO[bytes], tasks: ReadyTasks, known: Collection[Abilities] = ()) -> None:
@@ -58,23 +35,33 @@ def read_lines(body: IO[bytes], tasks: ReadyTasks, known: Collection[Abilities] 
 
     Raises Invalid, which names bad lines, and TooLarge for a long line.
     """
+    no_worker_answers = only_once(known)
+
+    def check(line: bytes) -> Mapping[str, Any]:
+        task = _ready_task(line)
+        check_workers(task, no_worker_answers)
+        return task
+
+    bad = collect_lines(body, tasks, check)
+    if bad.count:
+        raise bad.refusal()
+
+
+def collect_lines(body: IO[bytes], tasks: ReadyTasks, check: Check) -> BadLines:
+    """Read the lines that `check` takes into `tasks`; return the others. Raises Invalid, TooLarge for a long line."""
     _refuse_other_encodings(body)
-    no_worker_answers = lru_cache(maxsize=_REMEMBERED)(partial(is_unknown, known=known))
     bad = BadLines()
     for part in _parts(body):
         good, wrong = [], {}
         for number, line in part:
             try:
-                task = _ready_task(line)
-                _check_workers(task, no_worker_answers)
-                good.append((number, task))
-            except _BadLine as error:
-                wrong[number] = str(error)
+                good.append((number, check(line)))
+            except BadLine as error:
+                wrong[number] = error
         bad.add(wrong | tasks.add(good))
     if not tasks.count and not bad.count:
-        bad.add({1: "the body has no task"})
-    if bad.count:
-        raise bad.refusal()
+        bad.add({1: BadLine("the body has no task", "empty_file")})
+    return bad
 
 
 def _refuse_other_encodings(body: IO[bytes]) -> None:
@@ -102,35 +89,47 @@ def _parts(body: IO[bytes]) -> Iterator[Raw]:
     yield part
 
 
-def _check_workers(line: Mapping[str, Any], is_unknown: Callable[[Target], bool]) -> None:
-    """Check that a worker may answer a line. Raises _BadLine."""
+def only_once(known: Collection[Abilities]) -> Callable[[Target], bool]:
+    """Make the function that says whether no known worker has a target; it looks each target up once."""
+    return lru_cache(maxsize=_REMEMBERED)(partial(is_unknown, known=known))
+
+
+def check_workers(line: Mapping[str, Any], no_worker_answers: Callable[[Target], bool]) -> None:
+    """Check that a worker may answer a line. Raises BadLine."""
     target = target_of(line)
-    if is_unknown(target):
+    if no_worker_answers(target):
         of_model = f" with model {cut(target.model)!r}" if target.model else ""
-        raise _BadLine(f"no known worker answers {target.endpoint}{of_model}: start one that does")
+        message = f"no known worker answers {target.endpoint}{of_model}: start one that does"
+        raise BadLine(message, "model_not_found", "body.model")
 
 
-def _ready_task(line: bytes) -> Mapping[str, Any]:
+def parsed(line: bytes) -> dict[str, Any]:
+    """Read the JSON object of a line. Raises BadLine."""
     try:
         data = writable_json(line)
     except orjson.JSONDecodeError as error:
-        raise _BadLine(f"is not JSON: {error}") from error
+        raise BadLine(f"is not JSON: {error}") from error
     except Invalid as refusal:
-        raise _BadLine(str(refusal.facts["errors"]["_schema"][0])) from refusal
+        raise BadLine(str(refusal.facts["errors"]["_schema"][0])) from refusal
     if not isinstance(data, dict):
-        raise _BadLine("is not an object")
+        raise BadLine("is not an object")
+    return data
+
+
+def _ready_task(line: bytes) -> Mapping[str, Any]:
+    data = parsed(line)
     for name, kind in _LINE.items():
         value = data.get(name)
         if not isinstance(value, kind):
-            raise _BadLine(f"{name} is missing or of a wrong type")
+            raise BadLine(f"{name} is missing or of a wrong type")
         if isinstance(value, str) and (not value or "\0" in value or len(value) > _LONGEST[name]):
-            raise _BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
+            raise BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
     if unknown := sorted(set(data) - set(_LINE)):
-        raise _BadLine(f"unknown fields: {cut(', '.join(unknown))}")
+        raise BadLine(f"unknown fields: {cut(', '.join(unknown))}")
     if objection := objection_to_url(data["url"]):
-        raise _BadLine(objection)
+        raise BadLine(objection)
     if data["body"].get("stream"):
-        raise _BadLine("body.stream has to be false or left out: answers are not streamed")
+        raise BadLine("body.stream has to be false or left out: answers are not streamed")
     if number := too_large_integer(line):
-        raise _BadLine(f"has an integer beyond 64 bits, which would lose digits: {cut(number)}; send it as a string")
+        raise BadLine(f"has an integer beyond 64 bits, which would lose digits: {cut(number)}; send it as a string")
     return data

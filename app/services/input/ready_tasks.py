@@ -5,7 +5,7 @@ The transaction only copies the rows, a few megabytes at a time; no more than th
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from types import TracebackType
 from typing import Any
@@ -21,6 +21,7 @@ from app.domain.connection.abilities import LINES, Target
 from app.domain.content_keys import key_of_line
 from app.domain.leases import TaskKind
 from app.models import ReadyTarget
+from app.services.input.bad_lines import BadLine, cut
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 4 * 1024 * 1024  # a statement with so many bytes ends well within the statement timeout
@@ -31,17 +32,17 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 MOST_TARGETS = 1_000  # pairs of endpoint and model of one batch
 LONGEST_MODEL = 200  # a longer name is no name of a model
 _MANY = f"has one more pair of endpoint and model than a batch may have, which is {MOST_TARGETS:,}"
-_MOST_QUOTED = 200  # characters of a line in a message about it
 Numbered = tuple[int, Mapping[str, Any]]
 
 
 class ReadyTasks:
     """Ready-made tasks in the order of their lines, each custom_id once, in a private temporary file.
 
-    For one thread; a context manager, which deletes the file.
+    `key` makes the content key of a line. For one thread; a context manager, which deletes the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: Callable[[Mapping[str, Any]], str] = key_of_line) -> None:
+        self._key = key
         self._file = sqlite3.connect("", isolation_level=None)  # private, unlinked: a crash leaves nothing
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
             self._file.execute(f"PRAGMA {pragma}")
@@ -59,13 +60,13 @@ class ReadyTasks:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def add(self, lines: Sequence[Numbered]) -> dict[int, str]:
+    def add(self, lines: Sequence[Numbered]) -> dict[int, BadLine]:
         """Add lines; return the numbers of those that are left out, each with the reason.
 
         A line is left out if an earlier one has its custom_id, or if the batch would need too much of its workers.
         """
         targets = {number: self._target(line) for number, line in lines}
-        left_out = {number: _MANY for number, target in targets.items() if target is None}
+        left_out = {number: BadLine(_MANY) for number, target in targets.items() if target is None}
         rows = [
             (
                 number,
@@ -73,7 +74,7 @@ class ReadyTasks:
                 line["method"],
                 line["url"],
                 orjson.dumps(line["body"]),
-                key_of_line(line),
+                self._key(line),
                 targets[number],
             )
             for number, line in lines
@@ -94,9 +95,12 @@ class ReadyTasks:
             return None
         return self._targets.setdefault(target, len(self._targets) + 1)
 
-    def _same_name(self, number: int, custom_id: str) -> str | None:
+    def _same_name(self, number: int, custom_id: str) -> BadLine | None:
         first = self._file.execute("SELECT line FROM lines WHERE custom_id = ?", (custom_id,)).fetchone()[0]
-        return None if first == number else f"custom_id {cut(repr(custom_id))} is on line {first} already"
+        if first == number:
+            return None
+        message = f"custom_id {cut(repr(custom_id))} is on line {first} already"
+        return BadLine(message, "duplicate_custom_id", "custom_id")
 
     def write(self, connection: Connection, batch_id: int) -> None:
         """Copy the tasks into a batch, numbered from 1, within the caller's transaction."""
@@ -130,11 +134,6 @@ def target_of(line: Mapping[str, Any]) -> Target:
     model = line["body"].get("model")
     is_name = isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model
     return Target(TaskKind.ANALYZE, LINES, model if is_name else "", endpoint_of(line["url"]))
-
-
-def cut(text: str) -> str:
-    """Shorten a caller's own words for a message about them."""
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]} ..."
 
 
 def _insert(connection: Connection, batch_id: int, rows: list[Any]) -> None:

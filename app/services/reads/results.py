@@ -7,8 +7,7 @@ from sqlalchemy import Engine, and_, not_, select
 
 from app import portions
 from app.db import reading
-from app.domain.answer.openai_bodies import openai_body
-from app.domain.answer.server_answers import is_response
+from app.domain.answer.openai_lines import error_line, output_line
 from app.domain.leases import FINISHED, TaskKind, TaskStatus
 from app.domain.times import rfc3339
 from app.models import ReadyTask, Task
@@ -31,33 +30,6 @@ def result_view(row: Any) -> dict[str, Any]:
         "error": row.error,
         "finished_at": rfc3339(row.finished_at),
     }
-
-
-def output_line(row: Any) -> dict[str, Any]:
-    """Show a completed task as a line of the output file."""
-    sent = row.result if is_response(row.result) else {}
-    response = {
-        "status_code": sent.get("status_code", 200),
-        "request_id": sent.get("request_id") or f"req_{row.id}_{row.attempt}",
-        "body": openai_body(row, row.result),
-    }
-    return {"id": _id_of(row), "custom_id": _custom_id(row), "response": response, "error": None}
-
-
-def error_line(row: Any) -> dict[str, Any]:
-    """Show a failed task, or an erased answer, as a line of the error file."""
-    error = row.error or {}
-    reason = {"code": error.get("code"), "message": error.get("message")}
-    return {"id": _id_of(row), "custom_id": _custom_id(row), "response": None, "error": reason}
-
-
-def _id_of(row: Any) -> str:
-    return f"batch_req_{row.id}"
-
-
-def _custom_id(row: Any) -> str:
-    """Give the custom id of a ready-made task; any other task is named by its own id."""
-    return str(row.custom_id) if row.custom_id is not None else f"task-{row.id}"
 
 
 class ResultForm(NamedTuple):

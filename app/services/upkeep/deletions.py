@@ -9,12 +9,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, null, or_, select, update
 
 from app import db
 from app.db import reading, transaction
 from app.domain.transitions import ERASE_RUNS
-from app.models import WHOLE_BATCH, Batch, Deletion, Document, ProgressSample, Prompt, ReadyTarget, ReadyTask
+from app.models import (
+    WHOLE_BATCH,
+    Batch,
+    Deletion,
+    Document,
+    FileBatch,
+    ProgressSample,
+    Prompt,
+    ReadyTarget,
+    ReadyTask,
+)
+from app.services.file import files
 from app.services.task import erasure
 from app.services.task.erasure import Slice
 from app.services.upkeep.pace import Pace
@@ -113,9 +124,12 @@ class _Walk:
 
 def _parts(batch_id: int, before_run: int, run: int) -> Iterator[Part]:
     if before_run != WHOLE_BATCH:
+        yield partial(_delete_files, batch_id, before_run)
         for each in range(1, before_run):
             yield partial(_erase_answers, batch_id, each, before_run)
         return
+    yield partial(_delete_files, batch_id, run + 1)
+    yield partial(_forget_caller, batch_id)
     for each in range(1, run + 1):
         yield partial(_delete_tasks, batch_id, each)
     for model in (ReadyTask, ReadyTarget, Document, Prompt):
@@ -164,6 +178,20 @@ def _delete_found(batch_id: int, connection: Connection, after: int, rows: int) 
     if ids:
         connection.execute(delete(documents).where(documents.c.id.in_(ids)))
     return Slice(len(ids), after)
+
+
+def _delete_files(batch_id: int, before_run: int, connection: Connection, after: int, _: int) -> Slice:
+    """Delete the output and error files of runs; app.services.file.purge then deletes their bytes."""
+    return Slice(files.delete_of_batch(connection, batch_id, before_run), after)
+
+
+def _forget_caller(batch_id: int, connection: Connection, after: int, _: int) -> Slice:
+    """Remove what a caller of /v1/batches wrote, and what was quoted of its file."""
+    rows = db.table_of(FileBatch)
+    mine = update(rows).where(
+        rows.c.batch_id == batch_id, or_(rows.c.metadata.is_not(null()), rows.c.errors.is_not(null()))
+    )
+    return Slice(connection.execute(mine.values(metadata=null(), errors=null())).rowcount, after)
 
 
 def _delete_samples(batch_id: int, connection: Connection, after: int, _: int) -> Slice:

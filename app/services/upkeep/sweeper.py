@@ -2,9 +2,9 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, pause and resume batches whose
-connections are closed or open again, sample the progress, and delete what is too old: stored answers, sightings of
-workers, circuits, sessions, revoked tokens, finished requests, answers of old runs and, if the settings say so,
-archived batches.
+connections are closed or open again, take the steps of batches that are made of a file, sample the progress, and
+delete what is too old: stored answers, sightings of workers, circuits, sessions, files, revoked tokens, finished
+requests, answers of old runs and, if the settings say so, archived batches.
 """
 
 import threading
@@ -26,10 +26,12 @@ from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
 from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.connection import circuits
+from app.services.file.purge import purge
 from app.services.queue import expiry, worker_sightings
 from app.services.queue.worker_sightings import Sightings
 from app.services.upkeep import old_runs, samples, space
 from app.services.upkeep.deletions import Deletions
+from app.services.upkeep.file_batch_steps import FileBatchSteps
 from app.services.upkeep.leadership import leadership
 from app.services.upkeep.outages import Outages
 from app.services.upkeep.pace import SHARE
@@ -73,6 +75,7 @@ class Sweeper:
         self._has_space = False  # whether deletions of this process left space that may be given back to the disk
         self._leadership = leadership(engine)
         self._stopping = threading.Event()
+        self._file_batches = FileBatchSteps(engine, batches, self._stopping)
         self._thread: threading.Thread | None = None
         self._deleted_at = 0.0
         self._sampled_at = 0.0
@@ -90,6 +93,7 @@ class Sweeper:
         if self._thread is not None:
             self._thread.join(timeout=2)
             self._thread = None
+        self._file_batches.close()
 
     def sweep(self) -> None:
         """Do every step once. A step that fails is logged, and repeated in the next pass."""
@@ -98,6 +102,7 @@ class Sweeper:
             self._leases,
             self._phases,
             self._outages.settle,
+            self._files,
             self._sample,
             self._delete_old,
             self._delete,
@@ -157,7 +162,7 @@ class Sweeper:
             self._attempt(partial(self._phase, batch, facts))
 
     def _phase(self, batch: BatchRecord, facts: Facts) -> None:
-        if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written:
+        if batch.state in transitions.BEGINS_RUN and not facts.all_tasks_written and not facts.input_is_unread:
             self._write_tasks(batch.id)
             return
         with reading(self._engine) as connection:
@@ -169,6 +174,9 @@ class Sweeper:
         deadline = time.monotonic() + SLICES_SECONDS
         while time.monotonic() < deadline and not self._stopping.is_set() and self._batches.write_tasks(batch_id):
             pass
+
+    def _files(self) -> None:
+        self._file_batches.take(self._attempt, inline=self._thread is None)
 
     def _sample(self) -> None:
         if time.monotonic() - self._sampled_at > samples.SAMPLE_SECONDS:
@@ -182,6 +190,7 @@ class Sweeper:
             for forget in _TERMS:
                 self._attempt(partial(self._forget, forget))
             self._attempt(self._begin_deletions)
+            self._attempt(self._delete_files)
 
     def _forget(self, forget: Callable[[Connection], object]) -> None:
         with transaction(self._engine) as connection:
@@ -193,6 +202,9 @@ class Sweeper:
         if self._purge_after is not None:
             for batch in self._purge.due(self._purge_after):
                 self._attempt(partial(self._begin_purge, batch.id))
+
+    def _delete_files(self) -> None:
+        purge(self._engine)
 
     def _begin_old_runs(self, batch_id: int) -> None:
         old_runs.begin(self._batches, batch_id)

@@ -21,12 +21,12 @@ MOST_VERSION_DIGITS = 9
 
 def takes_limits(action: str) -> bool:
     """Whether an action's context may change the batch's limits."""
-    return PARSERS.get(action) is action_contexts.limits_of
+    return action_contexts.limits_of in PARSERS.get(action, ())
 
 
 def takes_reuse(action: str) -> bool:
     """Whether an action's context may say which answers to reuse."""
-    return PARSERS.get(action) is action_contexts.reuse_of
+    return action_contexts.reuse_of in PARSERS.get(action, ())
 
 
 def version_shown(form: Mapping[str, str]) -> int:

@@ -76,6 +76,7 @@ class ConnectionHandler:
             answer = self._read(request, reply, tokens)
         except TaskFailed as caught:
             failure = self._judged(caught, request, usage)
+            failure.refusal = caught.refusal if request.ready_made else None
             if not isinstance(failure, CallFailed):
                 self._calls.succeeded(call)  # the server has answered
             raise failure from None
@@ -105,7 +106,7 @@ class ConnectionHandler:
         if answer is None:
             raise TaskFailed("bad_answer", f"{self._name} answers without a choice or a vector.")
         problem = objection(self._name, answer, tokens)
-        if problem:
+        if problem and (problem.retryable or not request.ready_made):  # the sender of a line gets the body as it is
             raise problem
         return answer
 

@@ -15,6 +15,7 @@ import openai
 from app.worker.answers.lenient_json import loads
 from app.worker.connections.call_failed import CallFailed, ErrorClass
 from app.worker.connections.failures import HIDDEN, failure_of, no_answer
+from app.worker.connections.refusals import refusal_of
 from app.worker.connections.settings import Connection
 from app.worker.service.loopback import is_loopback
 from app.worker.task import TaskFailed
@@ -77,7 +78,10 @@ class ModelServer:
         try:
             response = self._client.post(path, cast_to=httpx2.Response, body=body, options=self._options)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
-            raise failure_of(self._name, self._key, error) from None  # its traceback may contain the request
+            failure = failure_of(self._name, self._key, error)
+            if isinstance(error, openai.APIStatusError):
+                failure.refusal = refusal_of(error, self._without_key(error.response.content))
+            raise failure from None  # its traceback may contain the request
         try:
             answer = loads(self._without_key(response.content))
         except ValueError:  # perhaps the page of a proxy

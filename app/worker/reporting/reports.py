@@ -45,7 +45,7 @@ def completed(task: Task, result: object) -> Report:
 
 
 def failed(task: Task, failure: TaskFailed) -> Report:
-    """Report a failure. Its texts are cut to the API's limits; a usage that cannot be sent is left out."""
+    """Report a failure. Its texts are cut to the API's limits; what cannot be sent beside them is left out."""
     code = _text(failure.code)[:CODE_LENGTH].strip() or "handler_error"
     message = _text(failure.message)
     if len(message) > MESSAGE_LENGTH:
@@ -59,7 +59,7 @@ def failed(task: Task, failure: TaskFailed) -> Report:
     }
     try:
         usage = {"usage": failure.usage} if isinstance(failure.usage, dict) else {}
-        body = _encode(task, error={**error, **usage}, **fields)
+        body = _encode(task, error={**error, **(failure.refusal or {}), **usage}, **fields)
     except (TypeError, ValueError, RecursionError):
         body = _encode(task, error=error, **fields)
     return Report(task.id, task.lease_token, body, has_result=False)
