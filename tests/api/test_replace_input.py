@@ -19,7 +19,7 @@ def test_what_is_named_is_replaced_and_the_rest_stays(client: ApiClient) -> None
     body = {"prompts": [WHO, {**WHO, "name": "where"}], "options": {"max_cost": None, "priority": 3}}
     changed = answered(put(client, batch["id"], body, headers={"If-Match": '"1"'}))
     assert changed["version"] == 2
-    assert changed["input"] == {"documents": 2, "prompts": 2, "models": 1, "ready_tasks": 0}
+    assert changed["input"] == {"documents": 2, "prompts": 2, "models": 1, "ready_tasks": 0, "file_id": None}
     assert {name: changed["options"][name] for name in ("max_attempts", "max_cost", "priority")} == {
         "max_attempts": 5, "max_cost": None, "priority": 3,
     }  # fmt: skip
