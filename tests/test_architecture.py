@@ -46,8 +46,9 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "connection": set(),
     "file": set(),
     "queue": {"task", "connection"},
-    "batch": {"queue", "task", "connection"},
-    "reads": {"batch", "queue", "task", "connection"},
+    "estimate": {"task"},
+    "batch": {"queue", "task", "connection", "estimate"},
+    "reads": {"batch", "queue", "task", "connection", "estimate"},
     "input": {"batch", "queue", "task"},
     "run_report": {"batch", "queue", "task"},
     "file_batch": {"file", "input", "batch", "connection"},
@@ -62,17 +63,17 @@ MAX_MODULES_OF_A_SERVICE = 13
 # then those that only need it for another noun
 READERS: dict[str, tuple[str, ...]] = {
     "AuditRow": ("audit",),
-    "Batch": ("batches", "audit", "requests", "known_models", "progress"),
+    "Batch": ("batches", "audit", "requests", "progress"),
     "Document": ("documents",),
     "LateResult": ("tasks",),
-    "Model": ("known_models", "batch_page", "failed_tasks"),
+    "Model": ("batch_page", "failed_tasks"),
     "ProgressSample": ("progress",),
     "Prompt": ("batch_page",),
     "ReadyTask": ("results",),
     "StateChangeRequest": ("requests",),
     "Task": ("tasks", "task_walk", "results", "failed_tasks", "workers"),
     "TaskCounts": ("progress",),
-    "UsageCounts": ("progress", "known_models"),
+    "UsageCounts": ("progress",),
     "WorkerSighting": ("workers",),
 }
 # condition of app.models -> the table that it is about

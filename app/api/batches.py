@@ -22,6 +22,7 @@ from app.api.schemas.taken import (
     ReasonQuery,
     RenameBody,
     ReplaceDocumentBody,
+    ReplaceInputBody,
     ResultsQuery,
     TasksQuery,
 )
@@ -31,7 +32,7 @@ from app.domain.leases import TaskStatus
 from app.domain.roles import OPERATORS, READERS, WORKERS, Role
 from app.domain.transitions import BatchState
 from app.errors import Invalid
-from app.services.input import edits, erasure
+from app.services.input import copies, edits, erasure
 from app.services.input.json_lines import read_lines
 from app.services.input.ready_tasks import ReadyTasks
 from app.services.reads.batches import Filter, Sort
@@ -94,7 +95,11 @@ def create() -> Response:
     else:
         if request.args:
             raise Invalid("Unknown query parameters.", errors={key: ["Unknown field."] for key in request.args})
-        batch = edits.create_batch(services().batches, load(BatchBody(), json_body(request)), new)
+        body = load(BatchBody(), json_body(request))
+        if "from" in body:
+            batch = copies.create_copy(services().batches, body["from"], body, new)
+        else:
+            batch = edits.create_batch(services().batches, body, new)
     return _created(batch)
 
 
@@ -112,6 +117,14 @@ def index(query: Mapping[str, Any]) -> Response:
 def show(batch_id: int) -> Response:
     """Show a batch; its ETag is its version."""
     return _shown(services().reads.batches.show(batch_id))
+
+
+@routes.call("PUT", f"{BATCH}/input", OPERATORS, refuses=[404, 409, 412, 503], body=True)
+@routes.arguments(ReplaceInputBody())
+@routes.response(200, BatchSchema, headers=ETAG)
+def replace_input(body: Mapping[str, Any], batch_id: int) -> Response:
+    """Replace the prompts, models or options of a batch in state SAVED. What is not named stays."""
+    return _shown(edits.replace_input(services().batches, batch_id, body, order(if_version=if_match())))
 
 
 @routes.call("PATCH", BATCH, OPERATORS, refuses=[404, 412, 503], body=True)

@@ -1,4 +1,4 @@
-"""The state machine to read, and the feed of changes as server-sent events."""
+"""The state machine to read, the changes of all batches, and the feed of changes as server-sent events."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,12 +9,15 @@ from flask import Response, request
 
 from app.api.access import token_is_valid
 from app.api.replies import reply
-from app.api.routes import Routes
-from app.api.schemas.taken import DiagramQuery
+from app.api.routes import Routes, page
+from app.api.schemas.shown import ActivitySchema, list_of
+from app.api.schemas.taken import ActivityQuery, DiagramQuery
 from app.domain import diagram
 from app.domain.ids import plain_number
 from app.domain.roles import READERS
 from app.domain.times import rfc3339
+from app.domain.transitions import BatchState
+from app.services.reads.audit import ActivityFilter, Place
 from app.web.services import services
 from app.web.streams import stream
 
@@ -46,6 +49,22 @@ def state_machine(query: Mapping[str, Any]) -> Response:
     if query["format"] == "svg":
         return Response(diagram.as_svg(), content_type="image/svg+xml; charset=utf-8")
     return reply(diagram.as_dict())
+
+
+@routes.call("GET", "/activity", READERS)
+@routes.arguments(ActivityQuery(), location="query")
+@routes.response(200, list_of("activity", ActivitySchema))
+def activity(query: Mapping[str, Any]) -> Response:
+    """List the changes of all batches, newest first; a page may be short, or empty, before the last one."""
+    wanted = ActivityFilter(
+        actor=query["actor"] or "",
+        trigger=query["trigger"] or "",
+        state=BatchState(query["state"]) if query["state"] else None,
+        since=query["since"],
+        until=query["until"],
+    )
+    before = Place.read(query["cursor"] or "")
+    return page("activity", *services().reads.audit.activity(wanted, before, query["limit"]))
 
 
 @routes.call("GET", "/events", READERS, refuses=[503])

@@ -12,6 +12,7 @@ from app.domain.times import time_of
 from app.domain.usage import MOST_TOKENS
 from app.errors import Invalid
 
+RUN_WHEN_STAGED = "run_when_staged"  # kept with the audit row of the action
 Context = Mapping[str, Any]
 Columns = dict[str, Any]  # of the batch's row
 Reader = Callable[[Context], Columns]
@@ -36,7 +37,16 @@ def limits_of(context: Context) -> Columns:
 
 def reuse_of(context: Context) -> Columns:
     """Read which earlier results a new run reuses."""
+    runs_when_staged(context)
     return {"reuse": reuse.parse(context)}
+
+
+def runs_when_staged(context: Context) -> bool:
+    """Whether the run is to begin as soon as it is staged. Raises Invalid."""
+    wanted = context.get(RUN_WHEN_STAGED, False)
+    if not isinstance(wanted, bool):
+        raise refused(RUN_WHEN_STAGED, "has to be true or false")
+    return wanted
 
 
 def deadline_of(context: Context) -> Columns:

@@ -9,6 +9,7 @@ UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 # The platform's own table may lack these.
 MEDIA_TYPES = {".md": "text/markdown", ".txt": "text/plain", ".csv": "text/csv", ".jsonl": "application/jsonl"}
 ERASED_NAME = "an erased document"
+PLAIN_TYPES = frozenset({"application/json", "application/jsonl", "application/x-ndjson"})  # text, beside text/*
 UNREADABLE = frozenset({"unreadable", "too_large"})  # error codes of a document that no worker can read
 
 

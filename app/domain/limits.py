@@ -7,6 +7,7 @@ from typing import Any
 from app.domain.money import cost
 from app.domain.usage import ConnectionCalls, Usage
 
+FIRST_CALLS = 10  # that a run with a cost limit may have in flight before it knows the price of one
 FEWEST_ATTEMPTS = 20  # calls of a connection; with fewer, its share of failures means nothing
 
 
@@ -52,6 +53,19 @@ def crossed(usage: Usage, limits: Limits, calls: Iterable[ConnectionCalls] = ())
         if rate is not None and each.attempts >= FEWEST_ATTEMPTS and each.failures / each.attempts > rate:
             return _failing(each, rate)
     return None
+
+
+def affordable_calls(max_cost_nanos: int, spent_nanos: int, priced_calls: int, in_flight: int) -> int | None:
+    """Count the calls that a run may begin now so that its cost limit holds at the mean price; None for any number.
+
+    One call may always be in flight while the limit is not reached: else the run would neither end nor pause.
+    """
+    if not priced_calls:
+        return max(0, FIRST_CALLS - in_flight)
+    if not spent_nanos:
+        return None
+    rest = (max_cost_nanos - spent_nanos) * priced_calls // spent_nanos
+    return max(0, max(1, rest) - in_flight)
 
 
 def _unpriced(usage: Usage, max_cost_nanos: int) -> Crossing:

@@ -9,11 +9,14 @@ they are, because prompts may contain JSON. Double braces are an escape: `{{docu
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 METADATA = "metadata."
 MOST_CHARACTERS = 32 * 1024 * 1024  # of the messages of one task
 _WORD = r"(document|name|metadata(?:\.[\w-]+)+)"
+_PLAIN_WORDS = ("document", "name", "metadata")
+_IN_BRACES = re.compile(r"(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})")
 # One pass over the template only: the text of a document is never searched for placeholders.
 PLACEHOLDER = re.compile(rf"\{{\{{{_WORD}\}}\}}|\{{{_WORD}\}}")
 
@@ -28,6 +31,20 @@ class PromptTooLarge(ValueError):
 def placeholders(*templates: str | None) -> set[str]:
     """Find the placeholders in templates: besides the templates, an answer depends on nothing else."""
     return {found[2] for each in templates if each for found in PLACEHOLDER.finditer(each) if found[2]}
+
+
+class Unknown(NamedTuple):
+    """A word in braces that is no placeholder, and the placeholder that was probably meant, if one is like it."""
+
+    word: str
+    meant: str | None
+
+
+def unknown_words(*templates: str | None) -> list[Unknown]:
+    """Find the words in single braces that are no placeholders: they go to the model as they are."""
+    found = {each[1]: None for text in templates if text for each in _IN_BRACES.finditer(text)}
+    unknown = [word for word in found if not PLACEHOLDER.fullmatch(f"{{{word}}}")]
+    return [Unknown(word, next(iter(get_close_matches(word.lower(), _PLAIN_WORDS, 1)), None)) for word in unknown]
 
 
 def value_of(metadata: Any, placeholder: str) -> str:

@@ -2,6 +2,9 @@
 
 `{"reuse": "none"}` repeats every task. `{"redo": {"models": [...], "prompts": [...], "status": [...]}}` repeats those
 that match every given list. With neither key, every task that has an answer reuses it.
+
+`{"redo": {"causes": [...]}}` repeats the failed tasks of these causes (app.domain.causes), and no other failed task:
+those stay failed, without a call.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,6 +16,7 @@ from app.errors import Invalid
 
 NONE = "none"
 MOST_NAMED = 20  # names in a refusal
+MOST_CAUSES = 100
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Redo:
     models: frozenset[str] | None = None
     prompts: frozenset[str] | None = None
     status: frozenset[str] | None = None
+    causes: frozenset[str] | None = None  # keys
 
     def takes(self, prompt: str, connection: str, model: str) -> bool:
         """Check whether the tasks of a prompt and a model are repeated, apart from their status."""
@@ -51,6 +56,8 @@ def parse(context: Mapping[str, Any]) -> dict[str, Any] | None:
         if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
             _refuse("redo", "has to be a list of strings that is not empty", name)
     _check_names("status", redo.get("status"), list(TaskStatus))
+    if len(redo.get("causes", ())) > MOST_CAUSES:
+        _refuse("redo", f"can have at most {MOST_CAUSES} causes", "causes")
     return {"redo": dict(redo)}
 
 
@@ -60,6 +67,12 @@ def check(redo: Redo | None, prompts: Iterable[str], models: Iterable[tuple[str,
         known = {name for connection, model in models for name in (model, f"{connection}/{model}")}
         _check_names("models", redo.models, known)
         _check_names("prompts", redo.prompts, set(prompts))
+
+
+def check_causes(redo: Redo | None, known: Collection[str]) -> None:
+    """Check that the present run has failed tasks of the named causes. Raises Invalid."""
+    if redo:
+        _check_names("causes", redo.causes, known)
 
 
 def redo_of(column: Mapping[str, Any] | None) -> Redo | None:

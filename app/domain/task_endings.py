@@ -22,6 +22,7 @@ class LeaseEvent(StrEnum):
     FAILED_FOR_GOOD = "failed for good"
     FAILED_CRITICALLY = "failed critically"  # the whole run cannot succeed
     RAN_OUT = "ran out"  # no report and no heartbeat came in time
+    RUN_OVER = "run over"  # the same, after the run of the task has ended: no report could count any more
     RELEASED = "released"  # the worker handed the task back unharmed
     ERASED = "erased"  # its document was erased; so it happens to a task that waits for a lease, too
     RENEWED = "renewed"  # the worker goes on
@@ -85,6 +86,7 @@ TABLE: tuple[Ending, ...] = (
     Ending(LeaseEvent.FAILED_CRITICALLY, ANY, FAILED, _failed, "the run fails with it", critical=True),
     Ending(LeaseEvent.RAN_OUT, LEFT, QUEUED, None, "another worker may have it; a slow report still counts"),
     Ending(LeaseEvent.RAN_OUT, USED_UP, FAILED, None, "the task may kill its workers"),
+    Ending(LeaseEvent.RUN_OVER, ANY, QUEUED, None, "it says nothing about the task", counts=False),
     Ending(LeaseEvent.RELEASED, ANY, QUEUED, RELEASED, "another worker may have it", counts=False),
     Ending(LeaseEvent.ERASED, ANY, COMPLETED, None, "the run goes on without the document", skipped=True),
     Ending(LeaseEvent.RENEWED, ANY, LEASED, None, "the lease goes on, even if its time was over"),

@@ -82,13 +82,14 @@ class Edit:
 CREATE = "create"
 ADD_DOCUMENTS = Edit("add_documents", (SAVED,))
 REPLACE_DOCUMENT = Edit("replace_document", (SAVED,))
+REPLACE_INPUT = Edit("replace_input", (SAVED,))
 READ_INPUT = Edit("read_input", (STAGING,))
 RENAME = Edit("rename", tuple(BatchState))
 ERASE_DOCUMENT = Edit("erase_document", tuple(BatchState))
 ERASE_RUNS = Edit("erase_runs", (SAVED, COMPLETED, FAILED))
 ARCHIVE = Edit("archive", (SAVED, COMPLETED, FAILED))
 PURGE = Edit("purge", ARCHIVE.sources)  # of a batch that is archived
-EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, ERASE_DOCUMENT, READ_INPUT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
+EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, REPLACE_INPUT, ERASE_DOCUMENT, READ_INPUT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
 
 # The time that a batch gets when it enters a state. `started_at` is the first entry of a run: resume keeps it.
 ENTRY_TIMES = {STAGED: "staged_at", ANALYZING: "started_at", COMPLETED: "finished_at", FAILED: "finished_at"}
@@ -99,6 +100,8 @@ CLEARS_OUTCOME = frozenset({STAGING, SAVED})  # entering it clears failure and t
 LEASES_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING})}
 REPORTS_IN = {"STAGE": frozenset({STAGING}), "ANALYZE": frozenset({ANALYZING, PAUSED})}
 UNFINISHED = (STAGING, STAGED, ANALYZING, PAUSED)  # a run has begun and has not ended
+AT_WORK = tuple(sorted(set().union(*LEASES_IN.values())))  # tasks are leased
+NEEDS_AN_OPERATOR = (PAUSED, FAILED)  # it goes on when an operator decides what next
 ENDS_OF_RUN = tuple(state for state in BatchState if ENTRY_TIMES.get(state) == "finished_at")
 
 
@@ -131,6 +134,7 @@ def validate(table: Iterable[Transition]) -> dict[str, Transition]:
 BY_TRIGGER = validate(TABLE)
 ACTIONS = tuple(t.trigger for t in TABLE if t.kind is ACTION)
 EVENTS = tuple(t.trigger for t in TABLE if t.kind is EVENT)
+TRIGGERS = (*ACTIONS, *EVENTS, CREATE, *(edit.trigger for edit in EDITS))  # of audit rows
 LEGAL_PAIRS = tuple(dict.fromkeys((source, t.target) for t in TABLE for source in t.sources))
 
 
@@ -174,6 +178,15 @@ def allowed(state: BatchState, facts: Facts) -> list[str]:
     """List the actions that are allowed now, in the table's order."""
     rows = (t for t in TABLE if t.kind is ACTION and state in t.sources)
     return [t.trigger for t in rows if t.guard(facts) is None]
+
+
+def main_way(state: BatchState) -> list[BatchState]:
+    """List the states on the shortest way to the end of a run that succeeds, and `state` at its place among them."""
+    ways = {INITIAL: [INITIAL]}
+    for source, target in LEGAL_PAIRS * len(BatchState):
+        if source in ways and target not in ways:
+            ways[target] = [*ways[source], target]
+    return [each for each in BatchState if each in ways[ENDS_OF_RUN[0]] or each is state]
 
 
 def leased_kinds(state: BatchState) -> list[str]:

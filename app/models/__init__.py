@@ -9,13 +9,14 @@ from app.models.deletion import WHOLE_BATCH, Deletion
 from app.models.file import File, FileChunk, FilePart, Upload
 from app.models.file_batch import FileBatch
 from app.models.progress import ProgressSample
-from app.models.task import IS_FAILED, IS_LEASED, LateResult, Task, TaskCounts, UsageCounts
+from app.models.task import IS_FAILED, IS_LEASED, IS_QUEUED, LateResult, Task, TaskCounts, UsageCounts
 from app.models.worker import WorkerSighting
 
 __all__ = [
     "IS_CLOSED",
     "IS_FAILED",
     "IS_LEASED",
+    "IS_QUEUED",
     "IS_WAITING",
     "WHOLE_BATCH",
     "ApiToken",

@@ -94,7 +94,8 @@ class Task(Base):
     )
 
 
-# These two conditions for queries. SQLite uses a partial index only if the statement contains its condition as text.
+# These conditions are for queries. SQLite uses a partial index only if the statement contains its condition as text.
+IS_QUEUED = Task.status == literal_column(f"'{TaskStatus.QUEUED}'")
 IS_LEASED = Task.status == literal_column(f"'{TaskStatus.LEASED}'")
 IS_FAILED = Task.status == literal_column(f"'{TaskStatus.FAILED}'")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Lock
 
 from app.server.http_answer import Application, answer
-from app.server.http_request import Environ, Request
+from app.server.http_request import CLIENT_HAS_GONE, Environ, Request
 from app.server.outgoing import ClientGone, Outgoing
 from app.server.request_reader import RequestReader
 
@@ -75,7 +75,9 @@ class Connection:
 
     def answer_one(self, application: Application) -> bool:
         """Answer the first request; return whether there is another one to answer."""
-        stays = self.outgoing.is_open and answer(application, self.requests[0], self.outgoing)
+        request = self.requests[0]
+        request.environ[CLIENT_HAS_GONE] = lambda: not self.outgoing.is_open
+        stays = self.outgoing.is_open and answer(application, request, self.outgoing)
         with self._lock:
             self.requests.popleft()
             if not stays:

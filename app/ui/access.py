@@ -80,6 +80,12 @@ def session_is_valid() -> Callable[[], bool]:
     return lambda: sessions.holder(secret) is not None
 
 
+def session_id() -> str:
+    """Name the present session, for what is kept for it in this process."""
+    secret: str = session[_SECRET]
+    return secret
+
+
 def may_operate() -> bool:
     """Whether the present visitor may request actions."""
     caller = signed_in()

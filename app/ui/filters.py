@@ -1,12 +1,17 @@
 """How figures look on a page: amounts, money, spans, shares, segments of a bar. Ages follow the database's clock."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from unicodedata import category
 
+from markupsafe import Markup
+
+from app.domain.picture.style import tone
 from app.web.services import services
 
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
+_INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}  # control, format, separators of lines and paragraphs, surrogates
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -36,10 +41,35 @@ def spent(usage: Mapping[str, Any]) -> str:
 
 
 def money(cost: float | None) -> str:
-    """Write a cost with two decimals, or with two significant digits if it is below 0.01."""
+    """Write a cost with two decimals, or "<0.01" for less than that."""
     if cost is None:
         return "unknown"
-    return f"{cost:,.2f}" if cost == 0 or cost >= 0.01 else f"{cost:.2g}"
+    return f"{cost:,.2f}" if cost == 0 or cost >= 0.005 else "<0.01"
+
+
+def price(cost: float) -> str:
+    """Write the price of one call, which may be a small part of a cent, with two significant digits."""
+    return f"{cost:.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}" if cost >= 1e-4 else "<0.0001"
+
+
+def estimated(estimate: Mapping[str, Any]) -> str:
+    """Write an estimated cost, with its range where that says more."""
+    low, high = (money(each) for each in estimate["cost_range"] or (None, None))
+    likely = money(estimate["cost"])
+    return likely if low == high else f"{likely} ({low} to {high})"
+
+
+def visible(name: str | None) -> Markup:
+    """Write a name that somebody else chose: apart from the text around it, with its invisible characters named.
+
+    A name with a character that turns the direction of writing would show as another name.
+    """
+    return Markup("<bdi>{}</bdi>").format(plainly(name))
+
+
+def plainly(name: str | None) -> str:
+    """Write a name with its invisible characters named, for places that have no markup."""
+    return "".join(f"[U+{ord(c):04X}]" if category(c) in _INVISIBLE else c for c in name or "")
 
 
 def span(seconds: float | None) -> str:
@@ -60,18 +90,42 @@ def age(at: str) -> str:
     return span(max(0.0, (services().clock.now() - datetime.fromisoformat(at)).total_seconds()))
 
 
-def per_second(rate: float) -> str:
+def ago(at: str) -> str:
+    """Write how long ago a time (RFC 3339) was, in its largest unit. A script on the page writes it again and again."""
+    seconds = (services().clock.now() - datetime.fromisoformat(at)).total_seconds()
+    largest = span(max(0.0, seconds)).split()
+    return f"{' '.join(largest[:2])} ago" if seconds >= 1 else "now"
+
+
+def at_time(seconds: float) -> str:
+    """Write a time, in seconds from 1970, as RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rate(a_second: float) -> str:
     """Write a rate by the second, or by the minute if it is slow."""
-    return f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute"
+    if a_second >= 1 or a_second == 0:
+        return f"{a_second:.0f} / s" if a_second >= 10 or a_second == 0 else f"{a_second:.1f} / s"
+    return f"{a_second * 60:.1f} / min"
+
+
+def latency(milliseconds: float) -> str:
+    """Write how long a call took: in milliseconds, or in seconds if it was slow."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def share(part: float) -> str:
+    """Write a share in percent."""
+    return f"{part * 100:.1f} %"
 
 
 def counts_of(batch: Mapping[str, Any]) -> dict[str, int]:
     """Count the tasks of the phase that a batch is in: those of the analysis, or of the staging before it."""
     analysis, staging = batch["progress"]["analysis"], batch["progress"]["staging"]
     if analysis["total"]:
-        return {name: analysis[name] for name in ("completed", "leased", "queued", "failed")}
+        return {name: analysis[name] for name in ("completed", "failed", "leased", "queued")}
     is_open = staging["total"] - staging["completed"] - staging["failed"]
-    return {"completed": staging["completed"], "queued": is_open, "failed": staging["failed"]}
+    return {"completed": staging["completed"], "failed": staging["failed"], "queued": is_open}
 
 
 def percent(batch: Mapping[str, Any]) -> int:
@@ -93,4 +147,7 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
     return found
 
 
-FILTERS = (age, amount, counted, money, spent, span, per_second, counts_of, percent, segments)
+FILTERS = (
+    age, ago, amount, at_time, counted, counts_of, estimated, latency, money, percent, plainly, price, rate, segments,
+    share, span, spent, tone, visible,
+)  # fmt: skip

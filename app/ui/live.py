@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from app.domain.transitions import LEASES_IN
 from app.errors import NotFound
 from app.services import Services
-from app.ui.access import page, session_is_valid
+from app.ui.access import page, session_id, session_is_valid
 from app.web.services import services
 from app.web.streams import stream
 
@@ -24,7 +24,7 @@ _AT_WORK = frozenset().union(*LEASES_IN.values())
 def batches() -> Response:
     """Stream an event at once, and one after each change of any batch."""
     built = services()
-    return stream(_Watch("batches", lambda: _all_batches(built)).new, LOOK_SECONDS, session_is_valid())
+    return stream(_Watch("batches", lambda: _all_batches(built)).new, LOOK_SECONDS, session_is_valid(), session_id())
 
 
 @page(routes, "GET", "/live/<ident:batch_id>")
@@ -32,7 +32,8 @@ def batch(batch_id: int) -> Response:
     """Stream an event at once, and one after each change of the batch. Raises NotFound."""
     pulse = services().reads.batch_page.pulse
     pulse(batch_id)
-    return stream(_Watch(f"batch-{batch_id}", lambda: pulse(batch_id)).new, LOOK_SECONDS, session_is_valid())
+    watch = _Watch(f"batch-{batch_id}", lambda: pulse(batch_id))
+    return stream(watch.new, LOOK_SECONDS, session_is_valid(), session_id())
 
 
 class _Watch:

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request
 
 from app.domain.roles import READERS
 from app.services.reads.failed_tasks import MOST_FAILURES
-from app.services.reads.workers import MOST_WORKERS
+from app.services.reads.workers import MOST_WORKERS, silent_seconds
 from app.ui.access import page
 from app.ui.query import is_fragment
 from app.web.services import services
@@ -18,14 +18,17 @@ MOST_CONNECTIONS = 200
 
 @page(routes, "GET", "/workers", roles=READERS)
 def workers() -> str:
-    """Show the workers last seen; htmx gets the changing part alone."""
+    """Show the workers last seen, those that hold tasks and are silent first; htmx gets the changing part alone."""
     name = request.args.get("name", "").strip()[:LONGEST_SEARCH].replace("\0", "")
     found: dict[str, Any] = services().reads.workers.seen(name or None)
+    silent = {each["worker"]: silent_seconds(each, found["at"]) for each in found["workers"]}
+    found["workers"].sort(key=lambda each: -(silent[each["worker"]] or 0.0))  # the others stay in their order
     template = "workers/_list.html" if is_fragment() else "workers/workers.html"
     return render_template(
         template,
         **found,
         name=name,
+        silent=silent,
         failures=services().reads.workers.failures(),
         connections=services().reads.connections.all()[:MOST_CONNECTIONS],
         most_failures=MOST_FAILURES,

@@ -63,6 +63,7 @@ CALLS = (
     Call("GET", "/api/batches", READ),
     Call("GET", "/api/batches/{batch_id}", READ),
     Call("PATCH", "/api/batches/{batch_id}", OPERATE, {"name": "renamed"}),
+    Call("PUT", "/api/batches/{batch_id}/input", OPERATE, {"options": {"max_attempts": 5}}),
     Call("DELETE", "/api/batches/{batch_id}", OPERATE),
     Call("POST", "/api/batches/{batch_id}/documents", OPERATE, _DOCUMENTS),
     Call("GET", "/api/batches/{batch_id}/documents", READ),
@@ -91,6 +92,7 @@ CALLS = (
     Call("GET", "/api/tokens", ADMINISTER),
     Call("DELETE", "/api/tokens/{token_id}", ADMINISTER),
     Call("GET", "/api/state-machine", READ),
+    Call("GET", "/api/activity", READ),
     Call("GET", "/api/events", READ),
 )
 WITH_BODY = tuple(call for call in CALLS if call.body is not None)

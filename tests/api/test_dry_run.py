@@ -22,7 +22,7 @@ class TestDryRun:
         body = answered(ask(same_client, batch["id"], action, dry_run=True))
         assert (body["success"], body["dry_run"]) == (True, True)
         assert (body["previous_state"], body["new_state"]) == (state, new_state)
-        forecast = {"calls", "cost"} if new_state == "STAGING" else set()
+        forecast = {"calls", "cost", "cost_range"} if new_state == "STAGING" else set()
         assert set(body["effect"]) == {"tasks_stopped", "leases_in_flight", "results_kept"} | forecast
         assert show(same_client, batch["id"]) == batch
         assert audit(same_client, batch["id"]) == rows

@@ -1,7 +1,6 @@
 """GET /api/events: changes as server-sent events."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -134,7 +133,7 @@ def test_a_stream_ends_when_the_service_stops(client: ApiClient, service: Servic
 
 def test_503_when_enough_streams_are_open(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every open stream keeps a thread: one too many is refused with 503; a place is given back."""
-    monkeypatch.setattr(streams, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(streams, "_places", streams.Places(1))
     with stream(client):
         answer = client.get("/api/events")
         refused(answer, 503)

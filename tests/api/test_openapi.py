@@ -25,6 +25,7 @@ REFUSALS = {
     "POST /api/batches/{batch_id}/action": {"412"},
     "POST /api/batches/{batch_id}/documents": {"412"},
     "PUT /api/batches/{batch_id}/documents/{document_id}": {"409", "412"},
+    "PUT /api/batches/{batch_id}/input": {"409", "412"},
     "PATCH /api/batches/{batch_id}": {"412"},
     "DELETE /api/batches/{batch_id}": {"409", "412"},
     "DELETE /api/batches/{batch_id}/documents/{document_id}": {"412"},

@@ -23,7 +23,11 @@ PAGES = {
     "POST /batches/bulk/apply": OPERATORS,
     "GET /batches/<batch_id>": READERS,
     "GET /batches/<batch_id>/now": READERS,
-    "GET /batches/<batch_id>/moments": READERS,
+    "GET /batches/<batch_id>/head": READERS,
+    "GET /batches/<batch_id>/failures": READERS,
+    "GET /batches/<batch_id>/input": READERS,
+    "GET /batches/<batch_id>/input/edit": OPERATORS,
+    "POST /batches/<batch_id>/input/edit": OPERATORS,
     "GET /batches/<batch_id>/picture.svg": READERS,
     "GET /batches/<batch_id>/act/<action>": OPERATORS,
     "GET /batches/<batch_id>/act/<action>/effect": OPERATORS,
@@ -34,6 +38,8 @@ PAGES = {
     "POST /batches/<batch_id>/files/known": OPERATORS,
     "GET /batches/<batch_id>/results": READERS,
     "GET /batches/<batch_id>/results/sums": READERS,
+    "GET /batches/<batch_id>/results/heads": READERS,
+    "GET /batches/<batch_id>/results/cell/<task_id>": READERS,
     "GET /batches/<batch_id>/results/<document_id>": READERS,
     "GET /batches/<batch_id>/results.jsonl": READERS,
     "GET /batches/<batch_id>/report.csv": READERS,
@@ -41,6 +47,7 @@ PAGES = {
     "GET /batches/<batch_id>/tasks/<task_id>": READERS,
     "GET /batches/<batch_id>/audit": READERS,
     "GET /batches/<batch_id>/audit.jsonl": READERS,
+    "GET /find": READERS,
     "GET /batches/new": OPERATORS,
     "POST /batches/new": OPERATORS,
     "POST /batches/new/look": OPERATORS,
@@ -51,6 +58,7 @@ PAGES = {
     "GET /machine.svg": READERS,
     "GET /requests": READERS,
     "GET /workers": READERS,
+    "GET /activity": READERS,
     "GET /tokens": ADMINS,
     "POST /tokens": ADMINS,
     "POST /tokens/<token_id>/revoke": ADMINS,
@@ -81,7 +89,7 @@ def client(site: Flask) -> ApiClient:
 def blueprints() -> Iterator[tuple[str, Blueprint]]:
     """Find the blueprint of every module of the edges."""
     for edge in (api, ui, v1):
-        for module in pkgutil.iter_modules(edge.__path__, f"{edge.__name__}."):
+        for module in pkgutil.walk_packages(edge.__path__, f"{edge.__name__}."):
             routes = getattr(importlib.import_module(module.name), "routes", None)
             if isinstance(routes, Blueprint):
                 yield module.name, routes

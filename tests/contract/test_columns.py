@@ -7,14 +7,17 @@ import pytest
 
 from app.models import Batch
 from app.services import Services
-from tests.services.stories import act, create, view
+from app.services.input import edits
+from tests.services.stories import OPERATOR, act, create, view
 
 COLUMNS = {column.name for column in Batch.__table__.columns}
 # Set when the batch is created, and by no change afterwards.
-FIXED = {
-    "id", "created_at", "prompt_count", "model_count", "input_file_id", "max_attempts", "lease_seconds",
-    "max_failed_tasks", "priority", "staging_timeout_seconds", "on_unreadable",
-    "on_truncated", "pause_after_outage_seconds", "auto_resume", "keep_runs",
+FIXED = {"id", "created_at", "input_file_id"}
+# Written by an edit of the input alone.
+OF_INPUT = {
+    "prompt_count", "model_count", "max_attempts", "lease_seconds", "max_failed_tasks", "priority",
+    "staging_timeout_seconds", "on_unreadable", "on_truncated", "pause_after_outage_seconds", "auto_resume",
+    "keep_runs",
 }  # fmt: skip
 HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse", "bad_line_count", "paused_at"}  # no caller sees them
 # Where the answer has a column under another name.
@@ -54,7 +57,20 @@ def test_every_column_is_written_with_a_change_or_fixed(services: Services, stat
     act(services, batch_id, "reset")
     (update,) = (each for each in statements if re.search(r"\bUPDATE batches\b", each))
     (assigned,) = re.findall(r"\bSET (.+?) WHERE\b", update)
-    assert set(re.findall(r"(\w+) ?=", assigned)) == COLUMNS - FIXED
+    assert set(re.findall(r"(\w+) ?=", assigned)) == COLUMNS - FIXED - OF_INPUT
+
+
+def test_an_edit_of_the_input_writes_what_it_changes(services: Services) -> None:
+    """Contract 5: what was edited is read again as it was sent."""
+    options = {
+        "max_attempts": 7, "lease_seconds": 61, "max_failed_tasks": 8, "priority": 9, "staging_timeout_seconds": 62,
+        "on_unreadable": "skip", "on_truncated": "fail", "pause_after_outage_seconds": 63, "auto_resume": False,
+        "keep_runs": 64,
+    }  # fmt: skip
+    assert set(options) == OF_INPUT - {"prompt_count", "model_count"}
+    batch_id = create(services)
+    edits.replace_input(services.batches, batch_id, {"options": options}, OPERATOR)
+    assert {name: view(services, batch_id)["options"][name] for name in options} == options
 
 
 def test_every_column_is_shown_or_kept_back(services: Services) -> None:

@@ -56,6 +56,7 @@ def answers(client: ApiClient) -> Iterator[tuple[str, Any]]:
     yield "POST /api/batches", client.post("/api/batches", json={"name": "b", "prompts": [PROMPT]})
     yield "GET /api/batches/{batch_id}", client.get(path)
     yield "PATCH /api/batches/{batch_id}", client.patch(path, json={"name": "c"})
+    yield "PUT /api/batches/{batch_id}/input", client.put(f"{path}/input", json={"options": {"priority": 1}})
     of_batch = "/api/batches/{batch_id}/documents"
     yield f"POST {of_batch}", client.post(f"{path}/documents", json={"documents": [{"name": "d", "text": "d"}]})
     yield f"PUT {of_batch}/{{document_id}}", client.put(f"{path}/documents/{document}", json={"text": "e"})

@@ -16,6 +16,7 @@ from app.domain.transitions import (
     READ_INPUT,
     RENAME,
     REPLACE_DOCUMENT,
+    REPLACE_INPUT,
     TABLE,
     BatchState,
     Edit,
@@ -25,7 +26,7 @@ from tests.contract.page import TEXT, fields, rows, section
 from tests.docs.refusals import every_refusal
 from tests.support.process import ROOT
 
-EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, ERASE_DOCUMENT, READ_INPUT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
+EDITS = (ADD_DOCUMENTS, REPLACE_DOCUMENT, REPLACE_INPUT, ERASE_DOCUMENT, READ_INPUT, RENAME, ERASE_RUNS, ARCHIVE, PURGE)
 CITATION = re.compile(r"\bcontract,? (\d)(?:(?:,| and) (\d))?", re.I)
 SOURCES = [path for folder in ("app", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
 

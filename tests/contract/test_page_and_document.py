@@ -24,6 +24,7 @@ MAY = {
 BODIES = {
     "Body: create a batch": "POST /api/batches",
     "Body: rename a batch": "PATCH /api/batches/{batch_id}",
+    "Body: replace the input": "PUT /api/batches/{batch_id}/input",
     "Body: add documents": "POST /api/batches/{batch_id}/documents",
     "Body: replace a document": "PUT /api/batches/{batch_id}/documents/{document_id}",
     "Body: request an action": "POST /api/batches/{batch_id}/action",

@@ -12,8 +12,8 @@ from app.domain.leases import BACKOFF_LIMIT_SECONDS, TaskStatus
 from app.domain.task_endings import TABLE, Attempts, LeaseEvent, TableError, TaskChange, decide, validate
 
 EVENTS = (
-    "completed", "bad result", "left out", "failed", "failed for good", "failed critically", "ran out", "released",
-    "erased", "renewed",
+    "completed", "bad result", "left out", "failed", "failed for good", "failed critically", "ran out", "run over",
+    "released", "erased", "renewed",
 )  # fmt: skip
 FIRST, LAST, MOST = 1, 3, 3  # the first and the last of three attempts
 
@@ -33,6 +33,8 @@ RULES = [
     ("failed critically", LAST, "FAILED", 3, "failed", None, True, False),
     ("ran out", FIRST, "QUEUED", 1, None, 0.0, False, False),  # at once; the token counts until the next lease
     ("ran out", LAST, "FAILED", 3, None, None, False, False),  # poisoned
+    ("run over", FIRST, "QUEUED", 0, None, 0.0, False, False),  # no report could count: it was no attempt
+    ("run over", LAST, "QUEUED", 2, None, 0.0, False, False),
     ("released", FIRST, "QUEUED", 0, "released", 0.0, False, False),  # the attempt does not count
     ("released", LAST, "QUEUED", 2, "released", 0.0, False, False),  # so one attempt is left again
     ("erased", FIRST, "COMPLETED", 1, None, None, False, True),  # the run goes on without the document
@@ -94,7 +96,7 @@ def test_a_task_that_is_put_back_has_an_attempt_left(event: LeaseEvent, attempt:
 
 def test_an_event_that_leaves_the_token_current_is_no_report() -> None:
     current = {event for event in LeaseEvent if decide(event, FIRST, MOST).used_for is None}
-    assert current == {LeaseEvent.RAN_OUT, LeaseEvent.ERASED, LeaseEvent.RENEWED}
+    assert current == {LeaseEvent.RAN_OUT, LeaseEvent.RUN_OVER, LeaseEvent.ERASED, LeaseEvent.RENEWED}
 
 
 ROWS = {(row.event, row.attempts): row for row in TABLE}

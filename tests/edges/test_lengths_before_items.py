@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.api.schemas import fields
-from app.ui import new_batch_form
+from app.ui.new_batch import form as new_batch_form
 from tests.services.stories import bring
 from tests.support.client import ApiClient
 from tests.ui.visits import visitor

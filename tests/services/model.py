@@ -88,12 +88,12 @@ class Batch:
         self.critical = task.run if "critical" in how else self.critical
         task.ran_out &= what != "renewed"
         task.uses[token] = ("", "") if what == "renewed" else (what, task.status)
-        if (task.kind, task.status) == ("STAGE", "COMPLETED") and "empty" not in how:
-            self.make("ANALYZE", *range(self.answers))
+        self.make("ANALYZE", *range(self.answers * ((task.kind, task.status, *how) == ("STAGE", "COMPLETED"))))
         return task.status
 
     def sweep(self) -> None:
         for task in (each for each in self.tasks if each.status == "LEASED" and each.ran_out):
+            task.attempt -= self.archived or task.run != self.run or self.state not in COUNTS_IN[task.kind]  # run over
             task.status = "QUEUED" if task.attempt < self.max_attempts else "FAILED"
         self.settle()
         self.write(self.unwritten if self.state == "STAGING" else 0)

@@ -89,6 +89,17 @@ def test_work_in_flight_may_overshoot_by_no_more_than_is_said(services: Services
     assert (state_of(services, batch_id), trail(services, batch_id).count("pause")) == ("PAUSED", 1)
 
 
+def test_no_more_is_leased_than_the_rest_of_the_limit_pays_for(services: Services) -> None:
+    """One worker that asks for all tasks at once: the run ends at most one call beyond its limit."""
+    batch_id = analyzing(services, 60, max_cost=20.5)
+    while leased := lease(services, batch_id):
+        for each in leased:
+            complete(services, each, DOLLAR)
+    assert (state_of(services, batch_id), view(services, batch_id)["usage"]["cost"]) == ("PAUSED", 21)
+    assert last(services, batch_id)["context"]["leases_in_flight"] == 0
+    assert len(lease(services, analyzing(services, 60, max_tokens=100))) == 60, "only a limit of cost is a budget"
+
+
 def test_a_failed_attempt_that_is_tried_again_costs_too(services: Services) -> None:
     batch_id = analyzing(services, max_cost=1)
     (leased,) = lease(services, batch_id, most=1)

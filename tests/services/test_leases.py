@@ -95,16 +95,25 @@ def test_a_task_that_uses_up_its_attempts_is_poisoned(services: Services) -> Non
     assert not beat(services, again)["ok"]
 
 
-def test_a_lease_that_runs_out_after_the_batch_moved_on(services: Services) -> None:
-    """Contract 5: the task ends in every state of its batch; a batch that has ended stays as it is."""
+@pytest.mark.parametrize("is_reported", [False, True], ids=["silent", "reported late"])
+def test_a_lease_that_runs_out_after_its_run_ended_is_no_attempt(services: Services, is_reported: bool) -> None:
+    """Contract 5: the lease ends in every state of its batch; a batch that has ended stays as it is."""
     batch_id = bring(services, "ANALYZING", documents=1, max_attempts=1)
     leased = lease_one(services, batch_id)
     act(services, batch_id, "cancel")
+    if is_reported:
+        with pytest.raises(ReportRefused):
+            complete(services, leased)
     before = view(services, batch_id)
     run_out(services, leased)
-    assert task(services, leased["id"])["status"] == "FAILED"
+    shown = task(services, leased["id"])
+    assert (shown["status"], shown["attempt"], shown["error"]) == ("QUEUED", 0, None)
     after = view(services, batch_id)
     assert (after["version"], after["failure"]) == (before["version"], before["failure"])
+    if not is_reported:
+        with pytest.raises(ReportRefused):
+            complete(services, leased)
+    assert [late["outcome"] for late in task(services, leased["id"])["late_results"]] == ["completed"]
 
 
 def test_a_release_does_not_count_the_attempt(services: Services) -> None:

@@ -135,7 +135,7 @@ def test_a_rehearsal_decides_the_same_and_changes_nothing(services: Services, st
         if answer["success"]:
             assert (answer["previous_state"], answer["new_state"]) == (state, BY_TRIGGER[action].target)
             assert answer["version"] == view(services, batch_id)["version"]
-            forecast = {"calls", "cost"} if BY_TRIGGER[action].target == BatchState.STAGING else set()
+            forecast = {"calls", "cost", "cost_range"} if BY_TRIGGER[action].target == BatchState.STAGING else set()
             assert set(answer["effect"]) == {"tasks_stopped", "leases_in_flight", "results_kept"} | forecast
         else:
             assert answer["reason"] == services.batches.can_transition(batch_id, action)[1]

@@ -106,9 +106,10 @@ def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, mo
     batch_id = bring(services, "ANALYZING", documents=2)
     sample(services.engine)
     stories.finish_all(services, batch_id)
-    assert [each.finished for each in services.reads.batch_page.moments(batch_id)] == [0, 2], "too near to the end"
+    moments = services.reads.batch_page.present(batch_id).moments
+    assert [each.finished for each in moments] == [0, 2], "too near to the end"
     monkeypatch.setattr(batch_page, "LEAST_SECONDS", 0.0)
-    moments = services.reads.batch_page.moments(batch_id)
+    moments = services.reads.batch_page.present(batch_id).moments
     assert [each.finished for each in moments] == [0, 0, 2]
     assert [each.at for each in moments] == sorted(each.at for each in moments)
     assert moments[-1].attempts == 2
@@ -117,4 +118,4 @@ def test_a_finished_run_is_read_from_its_start_to_its_end(services: Services, mo
 def test_a_new_run_begins_anew(services: Services) -> None:
     batch_id = bring(services, "COMPLETED")
     act(services, batch_id, "restage", reuse="none")
-    assert services.reads.batch_page.moments(batch_id) == []
+    assert services.reads.batch_page.present(batch_id).moments == []

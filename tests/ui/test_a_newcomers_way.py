@@ -48,7 +48,7 @@ def make_batch(page: Page, folder: Path) -> int:
     expect(page.locator("#look")).to_contain_text("2 documents × 1 prompt × 1 model = 2 tasks")
     page.get_by_role("button", name="Create the batch").click()
     expect(page.locator("#uploads-sum")).to_have_text("2 of 2 files are there.")
-    page.get_by_role("button", name="Go to the batch").click()
+    page.get_by_role("link", name="Go to the batch").click()
     expect(page).to_have_title(re.compile("^SAVED"))
     return int(page.url.rpartition("/")[2])
 
@@ -82,6 +82,7 @@ def test_from_the_link_to_the_next_run(
 
     page.get_by_role("link", name="Results").first.click()
     expect(page.locator("main")).to_contain_text("a.txt")
+    page.locator("#downloads summary").click()
     with page.expect_download() as downloading:
         page.get_by_role("link", name="JSONL").click()
     lines = downloading.value.path().read_bytes().splitlines()
@@ -93,5 +94,5 @@ def test_from_the_link_to_the_next_run(
     ask(page, "restage", "once more")
     expect(page).to_have_title(re.compile("^STAGING"))
     stories.finish_all(services, batch_id)
-    expect(page.locator("#now")).to_contain_text("run 2")
+    expect(page.locator("#head")).to_contain_text("run 2")
     assert stories.audit(services, batch_id)[0]["actor"] == "admin"

@@ -31,8 +31,15 @@ def test_the_dialog_says_what_would_happen_and_asks_for_a_reason(operator: Flask
     before = stories.snapshot(service)
     page = dialog(operator, service, batch_id, "pause")
     said = words(one(page, "//*[@id='effect']"))
-    for each in ("ANALYZING to PAUSED", "1 task stopped", "1 call in flight, which may finish", "1 result kept"):
+    for each in (
+        "ANALYZING to PAUSED",
+        "1 task stopped",
+        "1 call in flight: they may finish, and count",
+        "1 result kept",
+    ):
         assert each in said
+    cancel = words(one(dialog(operator, service, batch_id, "cancel"), "//*[@id='effect']"))
+    assert "1 call in flight: they will be paid for and not counted" in cancel
     assert one(page, "//input[@name='reason']").get("value") == ""
     assert one(page, "//input[@name='version']").get("value") == "4"
     assert stories.snapshot(service) == before
@@ -127,17 +134,26 @@ def test_restage_chooses_what_is_asked_again(operator: FlaskClient, service: Ser
     assert stories.audit(service, batch_id)[-1]["context"] == {"redo": {"models": ["local/m1"]}}
 
 
-def test_the_retry_of_a_cause_brings_its_reason(operator: FlaskClient, service: Services) -> None:
-    batch_id = stories.bring(service, "ANALYZING", documents=1, models=2)
-    done, failed = stories.lease(service, batch_id)
+def test_asking_a_cause_again_asks_exactly_its_tasks(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=1, models=3)
+    done, failed, other = stories.lease(service, batch_id)
     stories.complete(service, done)
     stories.fail(service, failed, retryable=False)
+    stories.fail(service, other, retryable=False, error={"code": "empty_answer", "message": "nothing"})
     page = read(operator, f"/batches/{batch_id}")
-    button = one(page, "//section[@aria-labelledby='failed-title']//button")
-    asked = {"version": 5, button.get("name"): button.get("value")}
-    opened = read(operator, button.get("formaction"), headers=FRAGMENT, query_string=asked)
-    assert one(opened, "//input[@name='reason']").get("value") == "retry 1 x timeout"
+    button = one(page, "//section[@aria-labelledby='failed-title']//button[contains(@formaction, 'timeout')]")
+    assert words(button) == "ask again 1"
+    asked = f"{button.get('formaction')}&version=5&{button.get('name')}={button.get('value')}"
+    opened = read(operator, asked, headers=FRAGMENT)
+    assert one(opened, "//input[@name='reason']").get("value") == "ask again 1 × timeout"
     assert "about 1 call to make" in words(opened)
+    assert f'"causes":["{button.get("value")}"]' in one(opened, "//pre").text_content()
+    fields = {each.get("name"): each.get("value") for each in opened.xpath("//input[@type='hidden']")}
+    assert "is done" in words(parsed(operator.post(f"/batches/{batch_id}/act", data=fields, headers=FRAGMENT)))
+    stories.finish_all(service, batch_id)
+    stories.act(service, batch_id, "run")
+    assert len(stories.lease(service, batch_id)) == 1
+    assert service.reads.batches.show(batch_id)["progress"]["analysis"]["failed"] == 1
 
 
 class TestLocked:

@@ -1,18 +1,24 @@
 """The page of one batch: what it shows, its buttons, its audit trail; and a number of statements that does not grow."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import insert, update
 
+from app import db
+from app.db import transaction
 from app.domain import transitions
 from app.domain.leases import TaskStatus
 from app.domain.transitions import ACTIONS, BatchState
+from app.models import ProgressSample, WorkerSighting
 from app.services import Services
+from app.services.input import edits
+from app.services.reads import batch_page
 from tests.services import stories
 from tests.test_architecture import ROOT
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
@@ -22,19 +28,42 @@ def buttons(page: Any) -> list[Any]:
     return list(page.xpath("//div[contains(@class, 'actions')]//button"))
 
 
+def action_of(button: Any) -> str:
+    return str(button.get("id")).removeprefix("act-")
+
+
 @pytest.mark.parametrize("state", list(BatchState))
 def test_the_buttons_are_those_of_the_table(operator: FlaskClient, service: Services, state: str) -> None:
     batch_id = stories.bring(service, state)
     page = read(operator, f"/batches/{batch_id}")
-    assert [words(each) for each in buttons(page)] == list(ACTIONS)
-    may = [words(each) for each in buttons(page) if each.get("aria-disabled") is None]
-    assert may == service.reads.batches.show(batch_id)["allowed_actions"]
+    assert sorted(map(action_of, buttons(page))) == sorted(ACTIONS)
+    possible = page.xpath("//div[contains(@class, 'actions')]/button")
+    allowed = service.reads.batches.show(batch_id)["allowed_actions"]
+    assert sorted(map(action_of, possible)) == sorted(allowed), "the possible ones are in sight"
+    impossible = page.xpath("//details[@id='more']//button")
+    assert sorted(map(action_of, impossible)) == sorted(set(ACTIONS) - set(allowed)), "the others are in the menu"
     for each in service.batches.actions(batch_id):
         button = one(page, f"//button[@id='act-{each['action']}']")
         assert button.get("disabled") is None, "a disabled button cannot be focused, and so not say why"
-        why = words(one(page, f"//*[@id='{button.get('aria-describedby')}']"))
-        assert why == (each["reason"] or transitions.BY_TRIGGER[each["action"]].meaning)
+        if each["allowed"]:
+            assert button.get("title") == transitions.BY_TRIGGER[each["action"]].meaning
+        else:
+            why = words(one(page, f"//*[@id='{button.get('aria-describedby')}']"))
+            assert (why, button.get("aria-disabled")) == (each["reason"], "true")
         assert (button.get("formaction") is None) == (not each["allowed"])
+
+
+@pytest.mark.parametrize("state", list(BatchState))
+def test_there_is_one_primary_action_at_most_and_what_ends_something_is_red(
+    operator: FlaskClient, service: Services, state: str
+) -> None:
+    batch_id = stories.bring(service, state)
+    looks = {
+        action_of(each): each.get("class")
+        for each in read(operator, f"/batches/{batch_id}").xpath("//div[contains(@class, 'actions')]/button")
+    }
+    assert list(looks.values()).count("primary") <= 1
+    assert {action for action, look in looks.items() if look == "danger"} == {"cancel", "reset"} & looks.keys()
 
 
 def test_a_guard_is_a_reason_too(operator: FlaskClient, service: Services) -> None:
@@ -42,6 +71,7 @@ def test_a_guard_is_a_reason_too(operator: FlaskClient, service: Services) -> No
     page = read(operator, f"/batches/{batch_id}")
     assert one(page, "//button[@id='act-stage']").get("aria-disabled") == "true"
     assert words(one(page, "//*[@id='why-stage']")) == "stage is not possible: the batch has no documents."
+    assert "Not ready: stage is not possible" in words(one(page, "//*[@role='status'][contains(@class, 'why')]"))
 
 
 def test_a_viewer_sees_no_button(app: Flask, tokens: dict[str, str], service: Services) -> None:
@@ -56,9 +86,10 @@ def test_the_title_tells_how_it_goes(operator: FlaskClient, service: Services) -
     batch_id = stories.bring(service, "ANALYZING", documents=3)
     stories.complete(service, stories.lease(service, batch_id, most=1)[0])
     title = "ANALYZING 33 % · contracts"
-    assert words(one(read(operator, f"/batches/{batch_id}"), "//title")).startswith(title)
+    assert words(one(read(operator, f"/batches/{batch_id}"), "//head/title")).startswith(title)
     fragment = operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).get_data(as_text=True)
     assert f"<title>{title}</title>" in fragment
+    assert fragment.count("data-version") == 1, "the head is in it, beside the part that changes"
 
 
 def test_the_deadline_is_shown(operator: FlaskClient, service: Services) -> None:
@@ -66,7 +97,7 @@ def test_the_deadline_is_shown(operator: FlaskClient, service: Services) -> None
     assert "deadline" not in words(read(operator, f"/batches/{without}/now", headers=FRAGMENT))
     batch_id = stories.bring(service, "ANALYZING", deadline_at=datetime(2099, 1, 1, tzinfo=UTC))
     page = read(operator, f"/batches/{batch_id}/now", headers=FRAGMENT)
-    assert one(page, "//li[starts-with(., 'deadline')]/time").get("datetime") == "2099-01-01T00:00:00Z"
+    assert one(page, "//span[contains(., 'deadline')]/time").get("datetime") == "2099-01-01T00:00:00Z"
 
 
 def test_the_picture_marks_state_and_way(operator: FlaskClient, service: Services) -> None:
@@ -78,18 +109,42 @@ def test_the_picture_marks_state_and_way(operator: FlaskClient, service: Service
     assert "version=5" in source
 
 
+def test_an_edit_lights_no_way_in_the_picture(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.create(service)
+    edits.add_documents(service.batches, batch_id, [stories.document("new.txt", "new")], stories.OPERATOR)
+    picture = operator.get(f"/batches/{batch_id}/picture.svg").get_data(as_text=True)
+    assert re.findall(r'class="(?:action|event) visited"', picture) == []
+
+
 def test_failures_are_grouped_by_cause(operator: FlaskClient, service: Services) -> None:
-    batch_id = stories.bring(service, "ANALYZING", documents=4)
-    for number, task in enumerate(stories.lease(service, batch_id)):
-        error = {"code": "refused" if number == 3 else "timeout", "message": f"said {number}"}
+    """A cause is connection, code, HTTP status and message: what differs from task to task aside."""
+    batch_id = stories.bring(service, "ANALYZING", documents=6)
+    errors = [
+        *[{"code": "server_error", "message": f"local answers 503: overloaded, request {number}"} for number in (7, 8)],
+        {"code": "server_error", "message": "local answers 502: bad gateway"},
+        *[{"code": "timeout", "message": "no answer"}] * 2,
+        {"code": "request_refused", "message": "local answers 400: 9000 tokens"},
+    ]
+    for task, error in zip(stories.lease(service, batch_id), errors, strict=True):
         stories.fail(service, task, retryable=False, error=error)
     page = read(operator, f"/batches/{batch_id}")
     table = one(page, "//section[@aria-labelledby='failed-title']//tbody")
-    cells = [[words(cell) for cell in row.xpath("./td")][:4] for row in table.xpath("./tr")]
-    assert cells == [["timeout", "3", "said 0", "local/m0 (3)"], ["refused", "1", "said 3", "local/m0 (1)"]]
-    retry = table.xpath(".//button")
-    assert [each.get("formaction") for each in retry] == [f"/batches/{batch_id}/act/restage"] * 2
-    assert [each.get("value") for each in retry] == ["retry 3 x timeout", "retry 1 x refused"]
+    cells = [[words(cell) for cell in row.xpath("./td")] for row in table.xpath("./tr")]
+    assert cells == [
+        ["2", "server_error 503", "overloaded, request …", "local/m0", "ask again 2"],
+        ["2", "timeout", "no answer", "local/m0", "ask again 2"],
+        ["1", "server_error 502", "local answers 502: bad gateway", "local/m0", "ask again 1"],
+        ["1", "request_refused 400", "local answers 400: 9000 tokens", "local/m0", "will fail again"],
+    ]
+    assert "6 tasks failed" not in words(page)
+    alone = read(operator, f"/batches/{batch_id}/failures")
+    rows = one(alone, "//section[@aria-labelledby='failed-title']//tbody").xpath("./tr")
+    assert [[words(cell) for cell in row.xpath("./td")] for row in rows] == cells
+
+
+def workers_on(page: Any) -> list[list[str]]:
+    rows = page.xpath("//section[@aria-labelledby='workers-title']//tr")
+    return [[words(cell) for cell in row.xpath("./td")] for row in rows]
 
 
 def test_workers_on_it_now(operator: FlaskClient, service: Services) -> None:
@@ -98,19 +153,37 @@ def test_workers_on_it_now(operator: FlaskClient, service: Services) -> None:
     service.queue.lease("w-two", max_tasks=1, batch_id=batch_id)
     service.queue.lease("elsewhere", max_tasks=3, batch_id=other)
     page = read(operator, f"/batches/{batch_id}")
-    shown = [words(each) for each in page.xpath("//section[@aria-labelledby='workers-title']//li")]
-    assert [each.split(",")[0] for each in shown] == ["w-one 2 tasks", "w-two 1 task"]
+    assert workers_on(page) == [["w-one", "holds 2", ""], ["w-two", "holds 1", ""]]
+
+
+def test_a_worker_that_missed_its_heartbeats_is_silent(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=3)
+    for worker in ("w-one", "w-two"):
+        service.queue.lease(worker, max_tasks=1, batch_id=batch_id)
+    service.sightings.write()
+    table = db.table_of(WorkerSighting)
+    with transaction(service.engine) as connection:
+        past = db.now(connection) - timedelta(seconds=90)
+        connection.execute(update(table).where(table.c.worker == "w-two").values(last_seen_at=past))
+    page = read(operator, f"/batches/{batch_id}")
+    heard, silent = workers_on(page)
+    assert (heard[0], heard[2].startswith("heard ")) == ("w-one", True)
+    assert (silent[0], silent[2].startswith("silent for 1 min ")) == ("w-two", True)
+    assert service.reads.workers.silent() == 1
 
 
 def test_the_audit_trail_is_a_timeline(operator: FlaskClient, service: Services) -> None:
     batch_id = stories.bring(service, "ANALYZING")
     stories.act(service, batch_id, "pause", reason="the <model> is down")
-    items = read(operator, f"/batches/{batch_id}").xpath("//ol[@class='timeline']/li")
-    assert len(items) == 5
-    newest = words(items[0])
-    for said in ("pause by an operator", "(operator)", "ANALYZING to PAUSED", "version 5", "the <model> is down"):
-        assert said in newest
-    assert [words(each) for each in items[-1].xpath(".//strong")] == ["create"]
+    rows = read(operator, f"/batches/{batch_id}/audit").xpath("//div[@id='timeline']//tbody/tr")
+    assert len(rows) == 5
+    newest = [words(each) for each in rows[0].xpath("./td")]
+    assert newest[1:] == ["an operator operator", "pause", "ANALYZING to PAUSED", "the <model> is down", "5"]
+    assert words(rows[-1].xpath("./td")[2]) == "create"
+    latest = one(read(operator, f"/batches/{batch_id}"), "//section[@aria-labelledby='changes-title']")
+    said = [words(each.xpath("./td")[1]) for each in latest.xpath(".//tr")]
+    assert said[0] == "pause by an operator: the <model> is down"
+    assert len(said) == 3
 
 
 def test_the_audit_trail_is_filtered_and_downloaded(operator: FlaskClient, service: Services) -> None:
@@ -124,7 +197,7 @@ def test_the_audit_trail_is_filtered_and_downloaded(operator: FlaskClient, servi
     assert versions("kind=event") == [5, 3]
     assert versions("actor=OPERATOR") == [4, 2, 1]
     page = read(operator, f"/batches/{batch_id}/audit?kind=event")
-    assert len(page.xpath("//ol[@class='timeline']/li")) == 2
+    assert len(page.xpath("//div[@id='timeline']//tbody/tr")) == 2
     assert read(operator, f"/batches/{batch_id}/audit", headers=FRAGMENT).get("id") == "audit-trail"
     download = one(page, "//a[@download]/@href")
     assert "kind=event" in download
@@ -132,20 +205,37 @@ def test_the_audit_trail_is_filtered_and_downloaded(operator: FlaskClient, servi
         assert operator.get(path).status_code == 404
 
 
-def test_the_charts_have_columns_of_one_length(operator: FlaskClient, service: Services) -> None:
-    batch_id = stories.bring(service, "ANALYZING")
-    service.sweeper.sweep()
-    stories.finish_all(service, batch_id)
-    columns = operator.get(f"/batches/{batch_id}/moments").json
-    assert len(columns) == 4
-    assert {len(each) for each in columns} == {1}, "the sample is too near to the end of the run"
-    assert columns[0] == sorted(columns[0])
-    saved = stories.create(service)
-    assert operator.get(f"/batches/{saved}/moments").json == [[], [], [], []]
+def test_the_chart_begins_with_the_third_sample(
+    operator: FlaskClient, service: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of fewer samples would be noise; of a batch that was never run there is none."""
+
+    def chart(batch: int) -> list[Any]:
+        return list(read(operator, f"/batches/{batch}").xpath("//*[local-name()='svg'][@class='chart']"))
+
+    batch_id = stories.bring(service, "ANALYZING", documents=6)
+    assert chart(stories.create(service)) == chart(batch_id) == []
+    monkeypatch.setattr(batch_page, "LEAST_SECONDS", 0.0)  # the samples are milliseconds apart
+    started = datetime.fromisoformat(str(service.reads.batches.show(batch_id)["started_at"]))
+    samples = [
+        {
+            "batch_id": batch_id, "run": 1, "number": number, "gap_seconds": 10,
+            "at": started + timedelta(milliseconds=number), "finished": number, "attempts": number,
+            "failures": number // 3, "timed": number, "latency_ms": 400 * number, "cost_nanos": 0,
+        }
+        for number in range(1, 4)
+    ]  # fmt: skip
+    with transaction(service.engine) as connection:
+        connection.execute(insert(db.table_of(ProgressSample)), samples)
+    (drawn,) = chart(batch_id)
+    paths = {each.get("class"): each.get("d") for each in drawn}
+    assert paths["calls"].count("L") == 3, "three samples and the present"
+    assert {"grid", "calls", "failed", "latency"} <= paths.keys()
+    assert "400" in drawn.get("aria-label")
 
 
 def test_there_is_no_such_batch(operator: FlaskClient) -> None:
-    for path in ("", "/now", "/picture.svg", "/moments"):
+    for path in ("", "/now", "/head", "/picture.svg", "/failures", "/input"):
         assert operator.get(f"/batches/999999{path}").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""The list of batches: tabs, search, order, pages; and a number of statements that does not grow with it."""
+"""The list of batches: sections, tabs, search, order, pages; and a number of statements that does not grow with it."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from flask.testing import FlaskClient
 
 from app.domain.transitions import ACTIONS, BatchState
 from app.services import Services
-from app.services.reads import batches
+from app.services.reads import batch_list, batches
 from tests.services import stories
 from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
+
+MOST_QUERIES = 10  # with those of the session and of the bar of every page
 
 
 def rows(page: Any) -> list[str]:
@@ -24,7 +26,7 @@ def ids(page: Any) -> list[int]:
 def test_there_is_a_tab_for_each_state_with_its_count(operator: FlaskClient, service: Services) -> None:
     for state in ("SAVED", "STAGED", "STAGED"):
         stories.bring(service, state)
-    tabs = [words(each) for each in read(operator, "/").xpath("//nav[@class='tabs']/a")]
+    tabs = [words(each) for each in read(operator, "/").xpath("//nav[@class='chips']/a")]
     counts = {"SAVED": 1, "STAGED": 2}
     assert tabs == ["all 3", *(f"{state} {counts.get(state, 0)}" for state in BatchState)]
 
@@ -34,7 +36,7 @@ def test_a_tab_shows_the_batches_of_its_state(operator: FlaskClient, service: Se
     assert ids(read(operator, "/")) == [staged, saved]
     page = read(operator, "/?state=STAGED")
     assert ids(page) == [staged]
-    assert words(one(page, "//nav[@class='tabs']/a[@aria-current]")) == "STAGED 1"
+    assert words(one(page, "//nav[@class='chips']/a[@aria-current]")) == "STAGED 1"
     assert ids(read(operator, "/?state=NONSENSE")) == [staged, saved]
 
 
@@ -64,7 +66,8 @@ def test_pages_follow_one_another(
 ) -> None:
     named(service, "b", "a", "b", "c", "a")
     whole = ids(read(operator, f"/?sort={sort}"))
-    monkeypatch.setattr(batches.Batches.page, "__defaults__", (batches.Sort.NEWEST, None, 2))
+    monkeypatch.setattr(batch_list, "PAGE", 2)
+    monkeypatch.setattr(batch_list.BatchList.page, "__defaults__", (batches.Sort.NEWEST, None, 2))
     page = read(operator, f"/?sort={sort}")
     seen = ids(page)
     while further := page.xpath("//a[@rel='next']/@href"):
@@ -99,10 +102,54 @@ def test_a_row_shows_progress_and_cost(operator: FlaskClient, service: Services)
     stories.fail(service, failed, retryable=False)
     row = one(read(operator, "/"), f"//tr[@id='batch-{batch_id}']")
     bar = one(row, ".//svg")
-    assert bar.get("aria-label") == "1 completed, 1 leased, 1 queued, 1 failed"
+    assert bar.get("aria-label") == "1 completed, 1 failed, 1 leased, 1 queued"
     assert [float(each) for each in bar.xpath("./rect/@width")] == [25.0] * 4
     assert "50 % of 4, 1 failed" in words(row)
     assert "1.50" in words(row)
+
+
+def sections_of(page: Any) -> dict[str, list[int]]:
+    """The ids of the batches below each heading."""
+    found = {}
+    for heading in page.xpath("//h2[@class='section']"):
+        table = heading.xpath("./following-sibling::div[1]")[0]
+        found[words(heading).rstrip("+0123456789 ")] = [int(each[6:]) for each in table.xpath(".//tbody/tr/@id")]
+    return found
+
+
+def test_what_needs_somebody_comes_first(operator: FlaskClient, service: Services) -> None:
+    made = {state: stories.bring(service, state) for state in BatchState}
+    failed, paused, running = made[BatchState.FAILED], made[BatchState.PAUSED], made[BatchState.ANALYZING]
+    others = [made[state] for state in (BatchState.COMPLETED, BatchState.STAGED, BatchState.SAVED)]
+    sections = sections_of(read(operator, "/"))
+    assert sections["Needs you"] == sorted([failed, paused], reverse=True)
+    assert sections["Running"] == sorted([running, made[BatchState.STAGING]], reverse=True)
+    assert sections["All others"] == sorted(others, reverse=True)
+
+
+def test_a_batch_that_stands_still_needs_somebody(
+    operator: FlaskClient, service: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    assert sections_of(read(operator, "/")) == {"Running": [batch_id]}
+    monkeypatch.setattr(batch_list, "STILL_SECONDS", 0.0)
+    page = read(operator, "/")
+    assert sections_of(page) == {"Needs you": [batch_id]}
+    assert "still for" in words(one(page, f"//tr[@id='batch-{batch_id}']"))
+
+
+def test_a_row_shows_who_changed_it_last_and_why(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    stories.act(service, batch_id, "cancel", reason="GPU box needed")
+    last = words(one(read(operator, "/"), f"//tr[@id='batch-{batch_id}']/td[@class='last']"))
+    assert last.startswith("cancel by ")
+    assert last.endswith(": GPU box needed")
+
+
+def test_a_number_is_found_as_an_id(operator: FlaskClient, service: Services) -> None:
+    first, second = stories.create(service), stories.create(service)
+    assert ids(read(operator, f"/?name={first}")) == [first]
+    assert ids(read(operator, f"/?name=%23{second}")) == [second]
 
 
 def test_a_script_gets_the_list_alone(operator: FlaskClient, service: Services) -> None:
@@ -120,4 +167,4 @@ def test_the_number_of_statements_does_not_grow(operator: FlaskClient, service: 
         stories.bring(service, "STAGED", documents=1)
     with counted(service) as many:
         read(operator, "/")
-    assert len(few) == len(many) <= 6
+    assert len(few) == len(many) <= MOST_QUERIES

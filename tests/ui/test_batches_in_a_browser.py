@@ -35,7 +35,7 @@ def ask(page: Page, action: str, reason: str = "") -> None:
     dialog = page.locator("#dialog")
     expect(dialog).to_be_visible()
     dialog.get_by_label("Reason").fill(reason)
-    dialog.get_by_role("button", name=action, exact=True).click()
+    dialog.locator("#confirm").click()
 
 
 def test_an_action_with_a_reason(operator: Page, services: Services) -> None:
@@ -44,7 +44,8 @@ def test_an_action_with_a_reason(operator: Page, services: Services) -> None:
     ask(operator, "pause", "the model is down")
     expect(operator.locator("#answer")).to_contain_text("pause is done")
     expect(operator.locator("#dialog")).to_be_hidden()
-    expect(operator.locator("#now header")).to_have_attribute("data-version", "5")
+    expect(operator.locator("#head")).to_have_attribute("data-version", "5")
+    expect(operator.locator("#answer .notice")).to_be_focused()
     expect(operator).to_have_title(re.compile("^PAUSED 0 %"))
     assert stories.audit(services, batch_id)[-1]["reason"] == "the model is down"
 
@@ -58,7 +59,7 @@ def test_two_browsers_and_one_stale_click(operator: Page, site: LiveServer, serv
     operator.goto(f"/batches/{batch_id}")
     ask(operator, "pause", "I was faster")
     expect(operator.locator("#answer")).to_contain_text("pause is done")
-    other.locator("#dialog").get_by_role("button", name="cancel", exact=True).click()
+    other.locator("#dialog #confirm").click()
     told = other.locator("#answer")
     expect(told).to_contain_text("cancel was not applied")
     expect(told).to_contain_text("I was faster")
@@ -66,19 +67,35 @@ def test_two_browsers_and_one_stale_click(operator: Page, site: LiveServer, serv
     other.context.close()
 
 
-def test_a_disabled_button_says_why_to_the_keyboard(operator: Page, services: Services) -> None:
+def test_a_notice_goes_when_the_batch_has_a_newer_version(operator: Page, services: Services) -> None:
+    batch_id = stories.bring(services, "ANALYZING")
+    operator.goto(f"/batches/{batch_id}")
+    ask(operator, "pause")
+    expect(operator.locator("#answer")).to_contain_text("pause is done")
+    stories.act(services, batch_id, "resume")
+    expect(operator).to_have_title(re.compile("^ANALYZING"))
+    expect(operator.locator("#answer .notice")).to_have_count(0)
+    expect(operator.locator("[role=tooltip]")).to_have_count(0)
+
+
+def test_an_impossible_action_says_why_to_the_keyboard(operator: Page, services: Services) -> None:
     batch_id = stories.bring(services, "STAGED")
     operator.goto(f"/batches/{batch_id}")
     why = operator.locator("#why-pause")
     expect(why).to_be_hidden()
     operator.locator("#act-run").focus()
     operator.keyboard.press("Tab")
-    expect(operator.locator("#act-pause")).to_be_focused()
+    expect(operator.locator("#more summary")).to_be_focused()
+    operator.keyboard.press("Enter")
     expect(why).to_be_visible()
     expect(why).to_contain_text("pause needs a batch that is")
+    operator.locator("#act-pause").focus()
     operator.keyboard.press("Enter")
     expect(operator.locator("#dialog")).to_be_hidden()
     assert stories.state_of(services, batch_id) == "STAGED"
+    operator.keyboard.press("Escape")
+    expect(why).to_be_hidden()
+    expect(operator.locator("#more summary")).to_be_focused()
 
 
 def test_a_dialog_by_keyboard_alone(operator: Page, services: Services) -> None:
@@ -104,8 +121,8 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     operator.evaluate("window.sameDocument = true")
     stories.finish_all(services, batch_id)
     expect(operator).to_have_title(re.compile("^COMPLETED 100 %"))
-    expect(operator.locator("#timeline li")).to_have_count(5)
-    expect(operator.locator("#timeline li").first).to_contain_text("tasks_finished")
+    expect(operator.locator(".timeline tr").first).to_contain_text("tasks_finished")
+    expect(operator.locator("#head .state")).to_have_text("COMPLETED")
     assert operator.evaluate("window.sameDocument")
 
 
@@ -117,7 +134,7 @@ def test_a_button_stays_the_same_while_it_is_pressed_and_the_page_is_refreshed(
     operator.locator("#act-cancel").hover()
     operator.mouse.down()
     stories.complete(services, stories.lease_one(services, batch_id))
-    expect(operator.locator("#now")).to_contain_text("1 completed")
+    expect(operator.get_by_role("link", name="1 completed")).to_have_count(1)
     operator.mouse.up()
     expect(operator.locator("#dialog")).to_be_visible()
 
@@ -175,25 +192,73 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
 
 
+def test_a_list_by_keys_alone(operator: Page, services: Services) -> None:
+    first, second = stories.create(services), stories.create(services)
+    operator.goto(f"/?name={second}")
+    operator.keyboard.press("j")
+    expect(operator.locator(f"#batch-{second} a")).to_be_focused()
+    operator.keyboard.press("x")
+    expect(operator.get_by_label(f"Choose batch {second}")).to_be_checked()
+    expect(operator.get_by_role("button", name="stage …", exact=True)).to_be_visible()
+    expect(operator.get_by_role("button", name="pause …", exact=True)).to_be_hidden()
+    operator.keyboard.press("g")
+    operator.keyboard.press("a")
+    operator.wait_for_url("**/activity")
+    expect(operator.locator("#activity")).to_contain_text(f"#{first}")
+
+
+TARGETS = """() => [...document.querySelectorAll("a, button, summary, input, select")].filter((each) => {
+  const box = each.getBoundingClientRect(), inText = each.closest("p, td, th, li, dd, label") && each.localName === "a";
+  return box.width && !inText && each.type !== "hidden" && box.right > 0 && Math.min(box.width, box.height) < 24
+    && !each.closest("label");
+}).map((each) => each.outerHTML.slice(0, 120))"""
+OVERVIEW = [
+    ".why", ".figures", ".links", "[aria-labelledby=failed-title]", "[aria-labelledby=usage-title]",
+    "[aria-labelledby=workers-title]", "[aria-labelledby=changes-title]", ".steps",
+]  # fmt: skip
+BELOW_THE_FOLD = """(parts) => parts.filter((each) => {
+  const box = document.querySelector(each)?.getBoundingClientRect();
+  return !box?.width || box.bottom > innerHeight;
+})"""
+SIZES = """() => ["h1", "h2", "h3"].map((name) => {
+  const each = document.querySelector("main").appendChild(document.createElement(name));
+  const size = parseFloat(getComputedStyle(each).fontSize);
+  each.remove();
+  return size;
+})"""
+
+
 @on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 360])
-def test_pages_of_batches_are_accessible_and_fit_a_phone(
-    operator: Page, services: Services, scheme: Any, width: int
-) -> None:
+def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Services, scheme: Any) -> None:
+    """On a screen, a small screen and a phone: nothing overflows, and nothing to click is small."""
     batch_id = stories.bring(services, "ANALYZING", documents=4)
     failed, done, *_ = stories.lease(services, batch_id, most=3)
     stories.fail(services, failed, retryable=False)
     stories.complete(services, done)
     operator.emulate_media(color_scheme=scheme)
-    operator.set_viewport_size({"width": width, "height": 800})
-    for path in ("/", f"/batches/{batch_id}", f"/batches/{batch_id}/audit"):
+    for path in ("/", *(f"/batches/{batch_id}{tab}" for tab in ("", "/results", "/failures", "/input", "/audit"))):
         operator.goto(path)
+        for width in (1440, 1100, 390):
+            operator.set_viewport_size({"width": width, "height": 900})
+            assert operator.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert operator.evaluate(TARGETS) == [], path
+            h1, h2, h3 = operator.evaluate(SIZES)
+            assert h1 > h2 >= h3
         assert_accessible(operator)
-        assert operator.evaluate("document.documentElement.scrollWidth") <= width, path
+    operator.set_viewport_size({"width": 390, "height": 844})
     operator.goto(f"/batches/{batch_id}")
+    assert operator.evaluate(BELOW_THE_FOLD, [".why", ".figures"]) == []
+    operator.set_viewport_size({"width": 1440, "height": 900})
+    operator.goto(f"/batches/{batch_id}")
+    assert operator.evaluate(BELOW_THE_FOLD, OVERVIEW) == []
+    assert_accessible(operator)
     operator.locator("#act-cancel").click()
     expect(operator.locator("#dialog")).to_be_visible()
+    assert_accessible(operator)
+    operator.locator("#dialog [data-closes]").click()
+    operator.locator("[data-opens=states]").click()
+    expect(operator.locator("#states")).to_be_visible()
     assert_accessible(operator)
 
 

@@ -56,8 +56,8 @@ def test_tasks_by_filter_and_page(browser_page: Page, site: LiveServer) -> None:
     rows = browser_page.locator("#tasks tbody tr")
     expect(rows).to_have_count(50)
     browser_page.click("text=Next page")
-    expect(rows).to_have_count(DOCUMENTS * 5 - 50)
-    browser_page.click("nav.tabs >> text=failed")
+    expect(rows).to_have_count(DOCUMENTS * 4 - 50)
+    browser_page.click("#counts >> text=failed")
     expect(rows).to_have_count(1)
     browser_page.click("text=refused")
     expect(rows).to_have_count(1)
@@ -67,7 +67,7 @@ def test_tasks_by_filter_and_page(browser_page: Page, site: LiveServer) -> None:
     browser_page.click("button:has-text('Filter')")
     expect(rows).to_have_count(DOCUMENTS)
     browser_page.locator("#tasks tbody a").first.click()
-    expect(browser_page.locator("h1")).to_contain_text("Task ")
+    expect(browser_page.locator("#main h2").first).to_contain_text("Task ")
 
 
 def test_results_columns_compare_and_downloads(browser_page: Page, site: LiveServer, tmp_path: Path) -> None:
@@ -84,12 +84,37 @@ def test_results_columns_compare_and_downloads(browser_page: Page, site: LiveSer
     expect(browser_page.locator("article ins")).to_have_text("red")
     expect(browser_page.locator("article del")).to_have_text("grey")
     browser_page.goto(f"/batches/{batch_id}/results")
+    browser_page.click("#downloads summary")
     for words, lines in (("JSONL", DOCUMENTS * 4), ("CSV", DOCUMENTS * 4 + 1)):
         with browser_page.expect_download() as caught:
-            browser_page.click(f".downloads >> text={words}")
+            browser_page.click(f"#downloads >> text={words}")
         saved = tmp_path / words
         caught.value.save_as(saved)
         assert len(saved.read_bytes().splitlines()) == lines
+
+
+def test_an_answer_beside_the_matrix_by_keyboard(browser_page: Page, site: LiveServer) -> None:
+    batch_id = worked(site)
+    sign_in(browser_page, "viewer")
+    browser_page.goto(f"/batches/{batch_id}/results")
+    drawer = browser_page.locator("#drawer")
+    expect(drawer).to_be_hidden()
+    cell = browser_page.locator("tbody tr").nth(1).locator(".cell").nth(1)
+    cell.focus()
+    browser_page.keyboard.press("Enter")
+    expect(drawer).to_be_focused()
+    expect(drawer.locator("h2")).to_have_text("01.txt")
+    expect(drawer.locator("ins")).to_have_text("red")
+    browser_page.keyboard.press("ArrowDown")
+    expect(drawer.locator("h2")).to_have_text("02.txt")
+    browser_page.keyboard.press("ArrowUp")
+    expect(drawer.locator("h2")).to_have_text("01.txt")
+    assert_accessible(browser_page)
+    drawer.get_by_role("link", name="Sent").click()
+    expect(drawer.locator("pre.whole")).to_contain_text("What colour?")
+    browser_page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(cell).to_be_focused()
 
 
 @on_one_database

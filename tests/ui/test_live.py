@@ -1,7 +1,6 @@
 """The stream that makes pages load again: at once, at each change, for few pages at a time, until the service stops."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -23,7 +22,7 @@ from tests.ui.visits import visitor
 @pytest.fixture
 def watcher(app: Flask, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(streams, "_places", threading.BoundedSemaphore(streams.MOST_STREAMS))  # nothing is closed here
+    monkeypatch.setattr(streams, "_places", streams.Places(streams.MOST_STREAMS))  # nothing is closed here
     yield visitor(app, client.tokens, "viewer")
     app.extensions["interlock"].queue.stopping.set()
 
@@ -69,27 +68,46 @@ def test_the_list(watcher: FlaskClient, services: Services) -> None:
     assert told(stream) == ["batches"] * 2
 
 
-def test_few_at_a_time_and_each_gives_its_place_back(
-    start_server: Callable[..., LiveServer], database_url: str
+def signed_in(server: LiveServer, http: requests.Session) -> requests.Session:
+    """Sign a browser's session in as a viewer."""
+    page = http.get(f"{server.url}/sign-in", timeout=LIMIT_SECONDS).text
+    proof = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert proof
+    form = {"csrf_token": proof[1], "token": server.tokens["viewer"]}
+    assert http.post(f"{server.url}/sign-in", data=form, timeout=LIMIT_SECONDS).status_code == 200
+    return http
+
+
+def test_few_at_a_time_and_the_newest_page_of_a_session_takes_the_place_of_its_oldest(
+    start_server: Callable[..., LiveServer], sqlite_url: str
 ) -> None:
     """In a server process of its own: a test client holds one request at a time."""
-    server = start_server(database_url)
+    server = start_server(sqlite_url)
+    with requests.Session() as one, requests.Session() as other, ExitStack() as opened:
+        mine, theirs = signed_in(server, one), signed_in(server, other)
+
+        def stream(http: requests.Session) -> requests.Response:
+            answer = http.get(f"{server.url}/live", stream=True, timeout=LIMIT_SECONDS)
+            return opened.enter_context(answer)
+
+        streamed = [stream(mine) for _ in range(streams.MOST_STREAMS)]
+        assert [each.status_code for each in streamed] == [200] * streams.MOST_STREAMS
+        assert stream(theirs).status_code == 503, "another session has no stream that it could replace"
+        assert stream(mine).status_code == 200
+        assert streamed[0].content.endswith(b"event: replaced\ndata: a newer page has the stream\n\n")
+        streamed[1].close()
+        wait_until(lambda: stream(theirs).status_code == 200, "the place of a page that was closed")
+
+
+def test_eight_pages_that_are_left_one_after_the_other(
+    start_server: Callable[..., LiveServer], sqlite_url: str
+) -> None:
+    server = start_server(sqlite_url)
     with requests.Session() as http:
-        page = http.get(f"{server.url}/sign-in", timeout=LIMIT_SECONDS).text
-        proof = re.search(r'name="csrf_token" value="([^"]+)"', page)
-        assert proof
-        form = {"csrf_token": proof[1], "token": server.tokens["viewer"]}
-        assert http.post(f"{server.url}/sign-in", data=form, timeout=LIMIT_SECONDS).status_code == 200
-        with ExitStack() as opened:
-
-            def stream() -> int:
-                answer = opened.enter_context(http.get(f"{server.url}/live", stream=True, timeout=LIMIT_SECONDS))
-                return answer.status_code
-
-            assert [stream() for _ in range(streams.MOST_STREAMS)] == [200] * streams.MOST_STREAMS
-            assert stream() == 503
-        with ExitStack() as opened:  # a place is free when the process has seen that nobody reads
-            wait_until(lambda: stream() == 200, "a free place")
+        signed_in(server, http)
+        for _ in range(2 * streams.MOST_STREAMS):
+            with http.get(f"{server.url}/live", stream=True, timeout=LIMIT_SECONDS) as answer:
+                assert answer.status_code == 200
 
 
 def test_it_ends_when_the_service_stops(watcher: FlaskClient, app: Flask) -> None:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from app.domain.estimates import Texts, input_tokens
 from app.domain.new_batch import AMOUNTS
 from tests.support.client import ApiClient
-from tests.ui.visits import forge_proof, visitor
+from tests.ui.visits import fields, forge_proof, read, visitor
 
 FORM = {
     "name": "contracts",
@@ -119,6 +119,35 @@ def test_a_file_that_was_picked_is_what_the_preview_shows(operator: FlaskClient)
     assert "Sum up a.md: &lt;b&gt;bold&lt;/b&gt;" in page
 
 
+def test_a_word_in_braces_that_is_no_placeholder_is_warned_of(operator: FlaskClient) -> None:
+    texts = ['Sum up {documnet} as {"a": {"b": 1}}', "{document} and {{name}} and {metadata.author}"]
+    page = operator.post("/batches/new/look", data={**FORM, "prompt_text": texts}).text
+    assert re.findall(r'class="warning">([^<]+)', page) == [
+        "sum: {documnet} is no placeholder and goes to the model as it is. Is {document} meant?"
+    ]
+
+
+def test_the_dialog_estimates_what_the_form_did(client: ApiClient, operator: FlaskClient) -> None:
+    """One estimate wherever it is shown: the price of earlier calls, and the texts of this batch."""
+    form = {**FORM, "folders": "", "text": "é" * 600, "prompt_text": ["Say {document}", "Who?"]}
+    for number in range(2):
+        batch_id = made(operator, **{**form, "text": "x" * 600})["batch_id"]
+        client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+        worker = client.acting_as("worker")
+        for _ in range(2):
+            for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 9}).json["tasks"]:
+                result = {"text": "ok", "usage": {"input_tokens": 100, "output_tokens": 1, "cost": 1.0 + number}}
+                report = {"lease_token": task["lease_token"], "result": result}
+                assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
+            client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    shown = re.search(r"About <strong>([^<]+)</strong> in the", operator.post("/batches/new/look", data=form).text)
+    assert shown
+    assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", shown[1])
+    batch_id = made(operator, **form)["batch_id"]
+    dialog = operator.get(f"/batches/{batch_id}/act/stage?version=1", headers={"HX-Request": "true"}).text
+    assert f"at a cost of about {shown[1]}" in dialog
+
+
 def test_tokens_are_estimated_by_what_is_sent() -> None:
     # 2 texts of 40 characters together: "say " twice and the texts, then "what" twice and the texts that follow.
     assert input_tokens(Texts(2, 40), [("say {document}", None), ("what", None)], 1) == (2 * 4 + 40 + 2 * 4 + 40) // 4
@@ -139,7 +168,7 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
     page = operator.post("/batches/new/look", data={**FORM, "text": "x" * 400, "folders": ""}).text
     tokens = int(re.search(r"About <strong>([\d,]+)</strong> input", page)[1].replace(",", ""))  # type: ignore[index]
     assert tokens > 200
-    assert f"About <strong>{tokens / 100:.4f}</strong> in the currency" in page
+    assert f"About <strong>{tokens / 100:,.2f}</strong> in the currency" in page
     assert 'data-connection="local"' in operator.get("/batches/new").text
 
 
@@ -192,3 +221,62 @@ def test_a_viewer_makes_nothing(client: ApiClient) -> None:
     for address in ("/batches/new", "/batches/new/look", "/batches/new/lines?name=a", "/batches/1/files?name=a"):
         assert viewer.post(address, data=b"").status_code in (400, 403)
     assert client.get("/api/batches").json["batches"] == []
+
+
+def like(operator: FlaskClient, batch_id: int) -> dict[str, Any]:
+    """The form that is filled in like a batch, as a browser would send it."""
+    return fields(read(operator, f"/batches/new?from={batch_id}"))
+
+
+def test_a_batch_is_duplicated_and_changed_first(client: ApiClient, operator: FlaskClient) -> None:
+    source = client.get(f"/api/batches/{made(operator)['batch_id']}").json
+    form = like(operator, source["id"])
+    assert form["name"] == ["contracts (copy)"]
+    form["prompt_text"] = ["Sum up in French: {document}", "Who speaks?"]
+    answer = operator.post("/batches/new", data=form)
+    assert answer.status_code == 201, answer.text
+    batch = client.get(f"/api/batches/{answer.json['batch_id']}").json
+    assert (batch["state"], batch["input"], batch["options"]) == ("SAVED", source["input"], source["options"])
+    own = operator.post("/batches/new", data={**form, "text": "Another text."}).json["batch_id"]
+    assert client.get(f"/api/batches/{own}").json["input"]["documents"] == 1
+
+
+def test_a_duplicate_is_estimated_with_the_documents_that_are_copied(operator: FlaskClient) -> None:
+    form = like(operator, made(operator)["batch_id"])
+    look = operator.post("/batches/new/look", data=form).text
+    assert "2 documents" in look
+    assert "= 4 tasks" in " ".join(look.split())
+    assert operator.get("/batches/new?from=999999").status_code == 404
+    assert operator.get("/batches/new?from=x").status_code == 422
+    gone = operator.post("/batches/new", data={**form, "from": "999999"})
+    assert gone.status_code == 422
+
+
+def test_warnings_before_it_is_created(client: ApiClient, operator: FlaskClient) -> None:
+    def warned(**changes: Any) -> str:
+        return operator.post("/batches/new/look", data={**FORM, **changes}).text
+
+    assert "Who speaks?" in warned()
+    assert "who has no {document}" in warned()
+    assert "sum has no" not in warned()
+    assert "calls local/textstats" not in warned(), "no worker is known"
+    client.post("/api/tasks/lease", json={"worker": "w", "can": ["stage", "openai/*"]})
+    assert "No known worker calls local/textstats" in warned()
+    assert "No known worker calls" not in warned(model_connection=["openai"])
+
+
+def test_it_is_created_staged_and_run_at_once(client: ApiClient, operator: FlaskClient) -> None:
+    """Two changes after the creation, both of the operator: the service runs it when it is staged."""
+    batch_id = made(operator, then="run", folders="", prompt_text=["Sum up {document}", "Who?"])["batch_id"]
+    (task,) = client.post("/api/tasks/lease", json={"worker": "w", "batch_id": batch_id}).json["tasks"]
+    done = {"lease_token": task["lease_token"], "result": {"text": "The rent is due."}}
+    assert client.post(f"/api/tasks/{task['id']}/complete", json=done).status_code == 200
+    assert client.get(f"/api/batches/{batch_id}").json["state"] == "ANALYZING"
+    changes = [(row["trigger"], row["actor"]) for row in client.get(f"/api/batches/{batch_id}/audit").json["audit"]]
+    own = "a operator"
+    assert changes == [("create", own), ("stage", own), ("staging_completed", "system"), ("run", own)]
+
+
+def test_a_batch_that_cannot_be_staged_is_created_all_the_same(client: ApiClient, operator: FlaskClient) -> None:
+    batch_id = made(operator, then="run", prompt_name=[], prompt_text=[])["batch_id"]
+    assert client.get(f"/api/batches/{batch_id}").json["state"] == "SAVED"

@@ -73,7 +73,7 @@ def test_from_files_to_a_batch_with_one_that_is_tried_again(form: Page, site: An
     assert_accessible(form)
     form.get_by_role("button", name="Try again: two.txt").click()
     expect(form.locator("#uploads-sum")).to_have_text("3 of 3 files are there.")
-    expect(form.get_by_role("button", name="Go to the batch")).to_have_attribute("href", f"/batches/{batch_of(form)}")
+    expect(form.get_by_role("link", name="Go to the batch")).to_have_attribute("href", f"/batches/{batch_of(form)}")
     form.reload()
     expect(form.locator("tbody")).to_contain_text("two.txt")
     assert_accessible(form)

@@ -4,17 +4,20 @@ import csv
 import html
 import io
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.ui import results
+from app.services.run_report import run_report
+from app.services.run_report.matrix import Show
+from app.ui.results import pages as results
 from app.web.csv import COLUMNS
-from tests.api.lives import MODEL, act, bring, complete, create_ready, fail, lease
+from tests.api.lives import MODEL, act, ask, bring, complete, create_ready, fail, lease
 from tests.support.client import ApiClient
-from tests.ui.visits import counted
+from tests.ui.visits import counted, one, read, words
 
 TWO_MODELS = [MODEL, {**MODEL, "model": "other"}]
 SCHEMA = {"properties": {"score": {"type": "number"}}}
@@ -36,11 +39,14 @@ def test_tasks_with_their_counts(client: ApiClient, viewer: FlaskClient) -> None
     first, second, _ = lease(client, batch_id)
     complete(client, first)
     fail(client, second, retryable=False, error={"code": "refused", "message": "<b>no</b> & never"})
-    answer = viewer.get(f"/batches/{batch_id}/tasks").get_data(as_text=True)
+    by_default = seen(viewer, f"/batches/{batch_id}/tasks")
+    for said in ("all <b>3</b>", "leased <b>1</b>", "completed <b>1</b>", "failed <b>1</b>", "queued <b>0</b>"):
+        assert said in by_default, "the tasks that call a model, without those that read the documents"
+    answer = viewer.get(f"/batches/{batch_id}/tasks?kind=").get_data(as_text=True)
     assert "&lt;b&gt;no&lt;/b&gt;" in answer
     text = html.unescape(answer)
-    for words in ("all <b>6</b>", "leased <b>1</b>", "completed <b>4</b>", "failed <b>1</b>", "queued <b>0</b>"):
-        assert words in text
+    for said in ("all <b>6</b>", "leased <b>1</b>", "completed <b>4</b>", "failed <b>1</b>", "queued <b>0</b>"):
+        assert said in text
     failed = seen(viewer, f"/batches/{batch_id}/tasks?status=FAILED")
     assert f"/tasks/{second['id']}" in failed
     assert f"/tasks/{first['id']}" not in failed
@@ -87,8 +93,8 @@ def test_one_task_whole(client: ApiClient, viewer: FlaskClient) -> None:
     text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     tokens = "1\N{NARROW NO-BREAK SPACE}234 in, 56 out"
     unknown = "0.00 (unknown for 1 call)"
-    for words in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3", unknown):
-        assert words in text
+    for each in ("You grade 0.txt.", "Grade read", '"score": 7', tokens, "789 ms", "1 of 3", unknown):
+        assert each in text
     for address in ("results/sums", "results/sums?all=1"):
         assert unknown in seen(viewer, f"/batches/{batch_id}/{address}")
 
@@ -101,6 +107,9 @@ def test_a_late_result_and_an_answer_reused(client: ApiClient, viewer: FlaskClie
     text = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
     assert "Late results" in text
     assert "too late" in text
+    listed = seen(viewer, f"/batches/{batch_id}/tasks?kind=ANALYZE")
+    assert "reported completed after the run was over" in listed
+    assert "poisoned" not in listed
     done = bring(client, "COMPLETED", documents=1)["id"]
     act(client, done, "restage")
     for each in lease(client, done):
@@ -124,16 +133,151 @@ def answered_differently(client: ApiClient) -> tuple[int, int]:
     return batch_id, differing
 
 
+def cells_of(page: Any) -> list[list[str]]:
+    """The answers of the matrix, row by row."""
+    return [[words(cell) for cell in row.xpath("./td")] for row in page.xpath("//table//tbody/tr")]
+
+
 def test_the_matrix_and_its_columns(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id, _ = answered_differently(client)
-    text = seen(viewer, f"/batches/{batch_id}/results")
-    assert len(re.findall("a red fox", text)) == 1
-    assert len(re.findall("a grey fox", text)) == 3
-    chosen = seen(viewer, f"/batches/{batch_id}/results?column=1.2")
-    assert len(re.findall("a (?:red|grey) fox", chosen)) == 2
-    assert len(re.findall("a (?:red|grey) fox", seen(viewer, f"/batches/{batch_id}/results?column=9.9"))) == 4
+    page = read(viewer, f"/batches/{batch_id}/results")
+    assert cells_of(page) == [["a grey fox", "a greyred fox"], ["a grey fox", "= the same answer"]]
+    assert [words(each) for each in page.xpath("//td//del")] == ["grey"]
+    assert [words(each) for each in page.xpath("//td//ins")] == ["red"]
+    heads = [words(each) for each in page.xpath("//thead//th")]
+    assert heads[1].startswith(f"summary · {MODEL['model']}2 done")
+    shares = read(viewer, one(page, "//span[@hx-trigger='load']/@hx-get"))
+    assert (shares.get("id"), words(shares)) == ("differ-1-2", "· 50 % differ")
+    held = read(viewer, f"/batches/{batch_id}/results?held=m2")
+    assert cells_of(held) == [["a redgrey fox", "a red fox"], ["= the same answer", "a grey fox"]]
+    chosen = read(viewer, f"/batches/{batch_id}/results?column=1.2")
+    assert cells_of(chosen) == [["a greyred fox"], ["= the same answer"]]
+    assert len(cells_of(read(viewer, f"/batches/{batch_id}/results?column=9.9"))[0]) == 2
     for wrong in ("x", "1", "1.", "1.2.3"):
         assert viewer.get(f"/batches/{batch_id}/results?column={wrong}").status_code == 422
+
+
+def names_in(page: Any) -> list[str]:
+    return [words(each) for each in page.xpath("//table//tbody//th")]
+
+
+def test_the_matrix_finds_documents_by_name_and_outcome_and_by_what_differs(
+    client: ApiClient, viewer: FlaskClient
+) -> None:
+    batch_id = int(bring(client, "ANALYZING", documents=5, models=TWO_MODELS)["id"])
+    for task in lease(client, batch_id)[:-1]:
+        document, model = task["payload"]["document"], task["payload"]["model"]
+        if (document["name"], model) == ("3.txt", "other"):
+            fail(client, task, retryable=False, error={"code": "refused", "message": "<b>no</b>"})
+        else:
+            differs = (document["name"], model) == ("1.txt", "other")
+            complete(client, task, {"text": "A red  fox" if differs else "a grey fox"})
+    path = f"/batches/{batch_id}/results"
+    for query, found in (
+        ("", ["0.txt", "1.txt", "2.txt", "3.txt", "4.txt"]),
+        ("?find=2.T", ["2.txt"]),
+        ("?find=%25", []),
+        ("?show=differ", ["1.txt"]),
+        ("?show=differ&find=2", []),
+        ("?show=failed", ["3.txt"]),
+        ("?show=no_answer", ["4.txt"]),
+        ("?show=nonsense", ["0.txt", "1.txt", "2.txt", "3.txt", "4.txt"]),
+    ):
+        assert names_in(read(viewer, path + query)) == found, query
+    chips = [words(each) for each in read(viewer, path).xpath("//nav[@aria-label='Which documents']/a")]
+    assert chips == ["All 5", "Differ", "Failed 1", "No answer 1"]
+    assert cells_of(read(viewer, f"{path}?show=failed"))[0][1] == "refused <b>no</b>"
+
+
+def test_a_click_on_a_column_sorts_by_it(
+    client: ApiClient, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "DOCUMENTS_A_PAGE", 2)
+    batch_id = int(bring(client, "ANALYZING", documents=4)["id"])
+    for task, (latency, cost) in zip(lease(client, batch_id), ((20, 1), (40, 3), (10, 2), (30, 0.5)), strict=True):
+        complete(client, task, {"text": "yes", "usage": {"latency_ms": latency, "cost": cost}})
+
+    def walked(path: str) -> list[str]:
+        found = []
+        while path:
+            page = read(viewer, path)
+            found += names_in(page)
+            path = next(iter(page.xpath("//a[@rel='next']/@href")), "")
+        return found
+
+    path = f"/batches/{batch_id}/results"
+    for order in (["0", "1", "2", "3"], ["1", "3", "0", "2"], ["1", "2", "0", "3"], ["0", "1", "2", "3"]):
+        assert walked(path) == [f"{each}.txt" for each in order]
+        path = read(viewer, path).xpath("//thead//th[2]/a/@href")[0]
+    assert walked(f"/batches/{batch_id}/results?sort=slowest&by=9.9") == [f"{each}.txt" for each in range(4)]
+    monkeypatch.setattr(run_report, "MOST_SORTED", 3)
+    assert walked(f"/batches/{batch_id}/results?sort=slowest&by=1.1") == [f"{each}.txt" for each in range(4)]
+    assert read(viewer, path).xpath("//thead//th/a") == []
+
+
+def test_the_matrix_is_held_against_an_earlier_run(client: ApiClient, viewer: FlaskClient) -> None:
+    batch_id, _ = answered_differently(client)
+    ask(client, batch_id, "restage", context={"reuse": "none"})
+    for task in lease(client, batch_id):
+        complete(client, task, {"text": "read"})
+    act(client, batch_id, "run")
+    for task in lease(client, batch_id):
+        is_last = task["payload"]["document"]["name"] == "1.txt"
+        complete(client, task, {"text": "a brown fox" if is_last else "a grey fox"})
+    page = read(viewer, f"/batches/{batch_id}/results?held=r1")
+    assert cells_of(page) == [["= the same answer", "a redgrey fox"], ["a greybrown fox", "a greybrown fox"]]
+    changed = read(viewer, f"/batches/{batch_id}/results?held=r1&show=differ&column=1.1")
+    assert names_in(changed) == ["1.txt"]
+    assert "Changed since run 1" in words(one(changed, "//nav[@aria-label='Which documents']/a[@aria-current]"))
+
+
+def test_json_answers_are_keys_and_values_of_which_the_changed_are_marked(
+    client: ApiClient, viewer: FlaskClient
+) -> None:
+    prompts = [{"name": "p", "text": "Grade {document}", "schema": SCHEMA}]
+    batch_id = bring(client, "ANALYZING", documents=1, prompts=prompts, models=TWO_MODELS)["id"]
+    for score, task in enumerate(lease(client, batch_id)):
+        complete(client, task, {"json": {"kind": "letter", "score": score}})
+    page = read(viewer, f"/batches/{batch_id}/results")
+    assert [words(each) for each in page.xpath("//td//b")] == ["kind", "score"] * 2
+    assert [words(each) for each in page.xpath("//td//*[@class='changed']")] == ["1"]
+
+
+ANSWER = """# Summary
+
+**Bold** <script>alert(1)</script> [a link](https://evil.example) ![an image](https://evil.example/x.png)
+
+| clause | risk |
+|:--|--:|
+| 4.1 | low |
+"""
+
+
+def test_an_answer_beside_the_matrix(client: ApiClient, viewer: FlaskClient) -> None:
+    batch_id = bring(client, "ANALYZING", documents=1, models=TWO_MODELS)["id"]
+    first, second = lease(client, batch_id)
+    complete(client, first, {"text": ANSWER})
+    complete(client, second, {"text": ANSWER.replace("low", "high")})
+    page = read(viewer, f"/batches/{batch_id}/results")
+    opened, alone = page.xpath("//td//a/@href")[1], page.xpath("//td//a/@hx-get")[1]
+    whole = one(read(viewer, opened), "//aside[@id='drawer']")
+    assert whole.get("hidden") is None
+    assert len(page.xpath("//aside[@hidden]")) == 1
+    rendered = read(viewer, alone.replace("view=differences", "view=rendered"))
+    assert words(one(rendered, "//*[@class='rendered']/h3")) == "Summary"
+    assert words(one(rendered, "//strong")) == "Bold"
+    assert [words(each) for each in rendered.xpath("//td")] == ["4.1", "high"]
+    assert rendered.xpath("//script | //img | //*[@class='rendered']//a | //*[@style]") == []
+    assert "<script>alert(1)</script>" in words(one(rendered, "//*[@class='rendered']"))
+    assert words(one(read(viewer, alone), "//del")) == "low"
+    sent = read(viewer, alone.replace("view=differences", "view=sent"))
+    assert "read" in words(one(sent, "//pre[@role='region']"))
+    raw = read(viewer, alone.replace("view=differences", "view=raw"))
+    assert one(raw, "//pre[@role='region']").text_content() == ANSWER.replace("low", "high")
+    for path in ("cell/999999", "cell/x"):
+        assert viewer.get(f"/batches/{batch_id}/results/{path}").status_code == 404
+    assert viewer.get(f"/batches/{batch_id}/results?cell=999999").status_code == 404
+    assert viewer.get(f"{alone}&against=999999".replace(f"&against={first['id']}", "")).status_code == 200
 
 
 def test_the_matrix_goes_on_from_page_to_page(
@@ -143,11 +287,10 @@ def test_the_matrix_goes_on_from_page_to_page(
     batch_id = bring(client, "COMPLETED", documents=5)["id"]
     path, found = f"/batches/{batch_id}/results?column=1.1", []
     while path:
-        text = seen(viewer, path)
-        found += re.findall(r"(\d).txt</a>", text)
-        following = re.search(r'rel="next" href="([^"]+)"', text)
-        path = following[1] if following else ""
-    assert found == list("01234")
+        page = read(viewer, path)
+        found += names_in(page)
+        path = next(iter(page.xpath("//a[@rel='next']/@href")), "")
+    assert found == [f"{number}.txt" for number in range(5)]
 
 
 def test_the_matrix_of_lines(client: ApiClient, viewer: FlaskClient) -> None:
@@ -210,7 +353,12 @@ def test_the_number_of_statements_does_not_grow_with_the_results(
         tasks = client.get(f"/api/batches/{batch['id']}/tasks?limit=200").json["tasks"]
         last = tasks[-1]
         of_task = [f"tasks/{last['id']}", f"results/{last['document']['id']}"]
-        lists = ["tasks", *(f"tasks?status={status}" for status in TaskStatus), "tasks?code=x", "results"]
+        shows = [f"results?show={show}" for show in Show] + [
+            "results?held=r1",
+            "results?find=.txt",
+            "results?sort=slowest&by=1.1",
+        ]
+        lists = ["tasks", *(f"tasks?status={status}" for status in TaskStatus), "tasks?code=x", *shows]
         for number, path in enumerate([*lists, *of_task, "results/sums"]):
             with counted(services) as sent:
                 seen(viewer, f"/batches/{batch['id']}/{path}")

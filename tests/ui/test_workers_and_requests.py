@@ -13,6 +13,7 @@ from app.db import transaction
 from app.models import StateChangeRequest, WorkerSighting
 from app.services import Services
 from app.services.queue import worker_sightings
+from app.services.reads import workers
 from app.services.reads.workers import MOST_WORKERS
 from tests.services import stories
 from tests.support.client import ApiClient
@@ -59,6 +60,17 @@ def test_a_worker_is_shown_with_what_it_did_and_holds(
     assert "torn" in page
     assert "w-1" not in viewer.get("/workers?name=other").text.split("Failures by worker")[0]
     assert "<html" not in viewer.get("/workers", headers={"HX-Request": "true"}).text
+
+
+def test_a_worker_that_is_silent_comes_first(
+    client: ApiClient, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked(client)
+    client.acting_as("worker").post("/api/tasks/lease", json={"worker": "w-2", "can": ["stage"]})
+    monkeypatch.setattr(workers, "LEASE_SECONDS", -1_000)  # every heartbeat is late
+    first, second = read(viewer, "/workers").xpath("//div[@aria-label='Workers']//tbody/tr")
+    assert "w-1silent for" in words(first)
+    assert "w-2heard" in words(second)
 
 
 def test_sightings_are_written_seldom_and_add_up(

@@ -95,6 +95,11 @@ class AuditSchema(Shown):
     at = fields.DateTime()
 
 
+class ActivitySchema(AuditSchema):
+    batch_id = fields.Integer()
+    batch_name = fields.String()
+
+
 class TokenSchema(Shown):
     id = fields.Integer()
     name = fields.String()

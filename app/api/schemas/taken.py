@@ -28,8 +28,9 @@ from app.domain.documents import OnUnreadable, objection_to_pattern
 from app.domain.leases import TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT
 from app.domain.roles import Role
-from app.domain.transitions import ACTIONS, BatchState
+from app.domain.transitions import ACTIONS, TRIGGERS, BatchState
 from app.services.batch.orders import RESERVED
+from app.services.reads.audit import PLACE
 from app.services.reads.results import RESULT_FORMS
 
 MOST_CONTEXT_BYTES = 8 * 1024
@@ -109,12 +110,19 @@ class OptionsBody(Taken):
     deadline_at = Time(load_default=None, allow_none=True)
 
 
+class ChangedOptionsBody(OptionsBody):
+    """Some of the options, with no defaults for the others."""
+
+
 class DocumentsBody(Taken):
     documents = Items(fields.Nested(DocumentBody), rules.MOST_DOCUMENTS, least=1, required=True)
 
 
 class BatchBody(Taken):
+    """A new batch. With `from`, what is not named is that of another batch."""
+
     name = short(rules.LONGEST_NAME, required=True)
+    from_ = fields.Integer(data_key="from", strict=True, validate=validate.Range(1, 2**63 - 1))
     description = Plain(load_default=None, allow_none=True, validate=validate.Length(max=rules.LONGEST_DESCRIPTION))
     documents = Items(fields.Nested(DocumentBody), rules.MOST_DOCUMENTS, load_default=list)
     prompts = Items(fields.Nested(PromptBody), rules.MOST_PROMPTS, load_default=list)
@@ -123,11 +131,39 @@ class BatchBody(Taken):
 
     @ma.pre_load
     def schemas_small_enough(self, data: Any, **_: Any) -> Any:
-        """Check the size of all schemas before any of them is checked, which takes far longer."""
-        prompts = data.get("prompts") if isinstance(data, dict) else None
-        found = [each.get("schema") for each in prompts if isinstance(each, dict)] if isinstance(prompts, list) else []
-        check_together(schema for schema in found if isinstance(schema, dict))
-        return data
+        return _with_small_schemas(data)
+
+    @ma.post_load(pass_original=True)
+    def without_defaults(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        if "from_" not in data:
+            return data
+        options = {name: data["options"][name] for name in original.get("options", {})}
+        return {name: data[name] for name in data if name in original} | {"from": data["from_"], "options": options}
+
+
+def _with_small_schemas(data: Any) -> Any:
+    """Check the size of all schemas before any of them is checked, which takes far longer."""
+    prompts = data.get("prompts") if isinstance(data, dict) else None
+    found = [each.get("schema") for each in prompts if isinstance(each, dict)] if isinstance(prompts, list) else []
+    check_together(schema for schema in found if isinstance(schema, dict))
+    return data
+
+
+class ReplaceInputBody(Taken):
+    """What is not named stays as it is; so does an option that is not named."""
+
+    prompts = Items(fields.Nested(PromptBody), rules.MOST_PROMPTS)
+    models = Items(fields.Nested(ModelBody), rules.MOST_MODELS)
+    options = fields.Nested(ChangedOptionsBody(partial=True))
+
+    @ma.pre_load
+    def schemas_small_enough(self, data: Any, **_: Any) -> Any:
+        return _with_small_schemas(data)
+
+    @ma.validates_schema
+    def not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ma.ValidationError("give prompts, models or options", "prompts")
 
 
 class LinesQuery(Taken):
@@ -172,6 +208,16 @@ class Page(Taken):
 class BatchesQuery(Page):
     state = fields.String(load_default=None, validate=validate.OneOf(list(BatchState)))
     name = short(200, load_default=None)
+
+
+class ActivityQuery(Taken):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.String(load_default=None, validate=validate.Regexp(PLACE))
+    actor = short(200, load_default=None)
+    trigger = fields.String(load_default=None, validate=validate.OneOf(TRIGGERS))
+    state = fields.String(load_default=None, validate=validate.OneOf(list(BatchState)))
+    since = fields.AwareDateTime(load_default=None, format="iso")
+    until = fields.AwareDateTime(load_default=None, format="iso")
 
 
 class WorkersQuery(Taken):

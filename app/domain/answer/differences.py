@@ -28,26 +28,26 @@ class Piece(NamedTuple):
     text: str
 
 
-def differences(first: str, second: str) -> list[Piece] | None:
+def differences(first: str, second: str, most_edits: int = MOST_EDITS) -> list[Piece] | None:
     """Split two texts into pieces that both have and pieces that only one has.
 
-    None if a text is too long, or if the texts are too different to compare.
+    None if a text is too long, or if more than `most_edits` words differ: the texts are too different to compare.
     """
     one, other = _WORD.findall(first), _WORD.findall(second)
     if max(len(one), len(other)) > MOST_WORDS:
         return None
-    way = _shortest_way(one, other)
+    way = _shortest_way(one, other, most_edits)
     return None if way is None else list(_pieces(one, other, way))
 
 
-def _shortest_way(one: list[str], other: list[str]) -> list[tuple[int, int]] | None:
+def _shortest_way(one: list[str], other: list[str], most_edits: int) -> list[tuple[int, int]] | None:
     """Find the places, as (words of one, words of other), between which one word is left out, added or shared.
 
     `reached[k]` is how many words of `one` are behind the farthest place with k words more of `one` than of `other`.
     """
     reached = {1: 0}
     history: list[dict[int, int]] = []
-    for edits in range(min(MOST_EDITS, len(one) + len(other)) + 1):
+    for edits in range(min(most_edits, len(one) + len(other)) + 1):
         now: dict[int, int] = {}
         for k in range(-edits, edits + 1, 2):
             x = reached[k + 1] if _adds(reached, k, edits) else reached[k - 1] + 1

@@ -6,7 +6,7 @@ for a change.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -18,30 +18,40 @@ from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import COLUMNS, BatchRecord
 from app.services.batch.orders import Order
 
-_WRITABLE = [column.name for column in COLUMNS if not column.info.get("fixed")]
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)
-
-_CREATE: Any = insert(_batches).returning(*COLUMNS)
-_WRITE = (
-    update(_batches)
-    .where(
-        _batches.c.id == bindparam("read_id"),
-        _batches.c.version == bindparam("read_version"),
-        _batches.c.state == bindparam("read_state"),
-    )
-    .values({name: bindparam(f"new_{name}") for name in _WRITABLE})
-)
+_OF_INPUT = [column.name for column in COLUMNS if column.info.get("of_input")]
 _AUDITED = [column.name for column in _audit.c]
-_audit_values = [bindparam(f"audit_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
-_written = _WRITE.returning(_batches.c.id).cte("written")
-# One statement on PostgreSQL: it writes one row of each table, or none.
-_WRITE_AND_AUDIT = (
-    insert(_audit)
-    .from_select(_AUDITED, select(_written.c.id, *_audit_values))
-    .add_cte(_written)
-    .execution_options(prepared="write_and_audit")
-)
+
+
+class _Write(NamedTuple):
+    """Writes some columns of a batch's row; with the audit row it is one statement: one row of each table, or none."""
+
+    columns: list[str]
+    alone: Any
+    with_audit: Any
+
+    @classmethod
+    def of(cls, columns: list[str], prepared: str) -> "_Write":
+        alone = (
+            update(_batches)
+            .where(
+                _batches.c.id == bindparam("read_id"),
+                _batches.c.version == bindparam("read_version"),
+                _batches.c.state == bindparam("read_state"),
+            )
+            .values({name: bindparam(f"new_{name}") for name in columns})
+        )
+        written = alone.returning(_batches.c.id).cte("written")
+        values = [bindparam(f"audit_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
+        with_audit = insert(_audit).from_select(_AUDITED, select(written.c.id, *values)).add_cte(written)
+        return cls(columns, alone, with_audit.execution_options(prepared=prepared))
+
+
+_WITH_INPUT = _Write.of([each.name for each in COLUMNS if not each.info.get("fixed")], "write_input_and_audit")
+# Nearly all changes: they do not pay for the columns that only an edit of the input changes.
+_USUAL = _Write.of([name for name in _WITH_INPUT.columns if name not in _OF_INPUT], "write_and_audit")
+_CREATE: Any = insert(_batches).returning(*COLUMNS)
 _AUDIT = insert(_audit).values({name: bindparam(f"audit_{name}") for name in _AUDITED})
 
 
@@ -78,12 +88,14 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
     """Write `after` over `before`, and the audit row. Raises Busy if the row no longer equals `before`."""
     made = ChangeMade(before.state, after, change)
     audit_row = _audit_row(made)
-    values = {f"new_{name}": getattr(after, name) for name in _WRITABLE}
+    has_new_input = any(getattr(after, name) != getattr(before, name) for name in _OF_INPUT)
+    write = _WITH_INPUT if has_new_input else _USUAL
+    values = {f"new_{name}": getattr(after, name) for name in write.columns}
     values |= {"read_id": before.id, "read_version": before.version, "read_state": before.state}
     if db.is_postgresql(connection):
-        written = connection.execute(_WRITE_AND_AUDIT, {**values, **audit_row}).rowcount
+        written = connection.execute(write.with_audit, {**values, **audit_row}).rowcount
     else:
-        written = connection.execute(_WRITE, values).rowcount
+        written = connection.execute(write.alone, values).rowcount
         if written:
             connection.execute(_AUDIT, audit_row)
     if written != 1:

@@ -25,7 +25,7 @@ from app.services.batch.batch_lock import Locked
 from app.services.batch.batch_rows import BatchRecord, RunCounts, facts_of
 from app.services.batch.batch_view import BatchView, batch_view
 from app.services.batch.changes import Change, ChangeMade, write_change
-from app.services.batch.orders import Answer, Order, accepted, check_version, columns_of, refused
+from app.services.batch.orders import RUN, Answer, Order, accepted, check_version, columns_of, order_to_run, refused
 from app.services.connection import circuits
 from app.services.task import run_tasks
 from app.services.task.earlier_answers import NewRun
@@ -88,6 +88,7 @@ class LockedBatch:
             context = {"failure": failure.code} if failure else {}
             system = replace(order, actor=SYSTEM, role=SYSTEM, context=context)
             self._enter(due, system, failure, failure.message if failure else None)
+            self._run_if_requested()
         if crossing := breaker.crossed(self._connection, self.batch, self.facts):
             figures = {**crossing.context, "leases_in_flight": self.facts.analysis.leased}
             breaking = replace(order, actor=breaker.ACTOR, role=SYSTEM, context=figures)
@@ -108,7 +109,7 @@ class LockedBatch:
         check_version(order, self.batch)
         before = self.batch
         transition = transitions.decide(action, before.state, self.facts)
-        columns = columns_of(self._connection, before.id, action, order.context)
+        columns = columns_of(self._connection, before, action, order.context)
         failure = failures.cancelled(self.facts) if transition.target is BatchState.FAILED else None
         if failure and order.reason:
             failure = replace(failure, message=order.reason)
@@ -116,11 +117,23 @@ class LockedBatch:
         decided = self.batch
         if decided.state in transitions.BEGINS_RUN:
             self._begin_run()
-        if self._any_circuit_closed and decided.state in transitions.LEASES_IN[TaskKind.ANALYZE]:
-            circuits.try_now(self._connection, before.id, self.now)
+        self._try_circuits()
         if raise_events:
             self.raise_due_events(order)
         return accepted(action, before, decided, self.batch, self.facts)
+
+    def _run_if_requested(self) -> None:
+        """Run a batch that has just been staged, if whoever staged it requested that: a change of the same actor."""
+        if self.batch.state is not BatchState.STAGED:
+            return
+        order = order_to_run(self._connection, self.batch.id)
+        if order is not None:
+            self._enter(transitions.decide(RUN, self.batch.state, self.facts), order, None, order.reason)
+            self._try_circuits()
+
+    def _try_circuits(self) -> None:
+        if self._any_circuit_closed and self.batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]:
+            circuits.try_now(self._connection, self.batch.id, self.now)
 
     def _enter(
         self,

@@ -4,18 +4,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.domain import action_contexts, reuse, transitions
 from app.domain.facts import Facts
 from app.domain.roles import SYSTEM
+from app.domain.transitions import Kind
 from app.errors import Invalid, Refusal, VersionMismatch
-from app.models import Model, Prompt
+from app.models import AuditRow, Model, Prompt
 from app.services.batch.batch_rows import BatchRecord
 from app.services.batch.batch_view import batch_view
+from app.services.task import failed_causes
 
 # The service sets these keys of a context itself; a caller may not.
 RESERVED = ("actor", "role", "request_id", "if_version", "dry_run")
+RUN = "run"
+_STAGED_BY: Any = (
+    select(AuditRow.actor, AuditRow.role, AuditRow.request_id, AuditRow.reason, AuditRow.context)
+    .where(
+        AuditRow.batch_id == bindparam("batch_id"),
+        AuditRow.to_state.in_(sorted(transitions.BEGINS_RUN)),
+        AuditRow.kind == Kind.ACTION,
+    )
+    .order_by(AuditRow.version.desc())
+    .limit(1)
+)
 Answer = dict[str, Any]
 Record = Callable[[Connection, Answer], None]
 
@@ -55,23 +68,38 @@ class Order:
         )
 
 
+def order_to_run(connection: Connection, batch_id: int) -> Order | None:
+    """Make the order to run a batch that is staged now, of the actor who staged it and with the same reason.
+
+    It is kept in the audit row of the action that staged the batch; None if that row has none.
+    """
+    row = connection.execute(_STAGED_BY, {"batch_id": batch_id}).one_or_none()
+    if row is None or not action_contexts.runs_when_staged(row.context):
+        return None
+    context = {action_contexts.RUN_WHEN_STAGED: True, **({"reason": row.reason} if row.reason else {})}
+    return Order(row.actor, row.role, row.request_id, context=context)
+
+
 def check_version(order: Order, batch: BatchRecord) -> None:
     """Compare the version that the caller expects with the batch's. Raises VersionMismatch."""
     if order.if_version is not None and order.if_version != batch.version:
         raise VersionMismatch(order.if_version, batch.version)
 
 
-def columns_of(connection: Connection, batch_id: int, action: str, context: Mapping[str, Any]) -> dict[str, Any]:
+def columns_of(connection: Connection, batch: BatchRecord, action: str, context: Mapping[str, Any]) -> dict[str, Any]:
     """Read the columns of a batch's row that the context of an action sets. Raises Invalid, naming the key.
 
-    The names of prompts and models in `redo` must be names that the batch has.
+    The names of prompts and models in `redo` must be names that the batch has, and the causes those of failed tasks of
+    its present run.
     """
     columns = action_contexts.columns_of(action, context)
     redo = reuse.redo_of(columns.get("reuse"))
     if redo and (redo.prompts or redo.models):
-        prompts = connection.execute(select(Prompt.name).where(Prompt.batch_id == batch_id)).scalars()
-        models = connection.execute(select(Model.connection, Model.model).where(Model.batch_id == batch_id))
+        prompts = connection.execute(select(Prompt.name).where(Prompt.batch_id == batch.id)).scalars()
+        models = connection.execute(select(Model.connection, Model.model).where(Model.batch_id == batch.id))
         reuse.check(redo, prompts, [(row.connection, row.model) for row in models])
+    if redo and redo.causes:
+        reuse.check_causes(redo, failed_causes.found_among(connection, batch.id, batch.run, redo.causes))
     return columns
 
 

@@ -9,7 +9,7 @@ from app.services.batch import breaker
 from app.services.batch.batch_rows import BatchRecord, look
 from app.services.batch.batch_view import effect_of
 from app.services.batch.orders import Answer, Order, accepted, check_version, columns_of, refused
-from app.services.task.forecast import forecast
+from app.services.estimate.forecast import forecast
 
 
 def rehearse(connection: Connection, batch_id: int, action: str, order: Order) -> Answer:
@@ -27,10 +27,10 @@ def rehearse(connection: Connection, batch_id: int, action: str, order: Order) -
 def _accepted(connection: Connection, batch: BatchRecord, facts: Facts, action: str, order: Order) -> Answer:
     check_version(order, batch)
     target = transitions.decide(action, batch.state, facts).target
-    columns = columns_of(connection, batch.id, action, order.context)
+    columns = columns_of(connection, batch, action, order.context)
     crossing = breaker.crossed(connection, batch.changed(state=target, **columns), facts)
     effect = effect_of(batch.state, target, facts)
     if target in transitions.BEGINS_RUN:
-        effect |= forecast(connection, batch.id, facts, columns["reuse"])
+        effect |= forecast(connection, batch.id, batch.run, facts, columns["reuse"])
     answer = accepted(action, batch, batch.changed(state=target), batch, facts)
     return {**answer, "effect": effect, "pauses_again": crossing.reason if crossing else None}

@@ -20,7 +20,7 @@ from app.domain.transitions import LEASES_IN, REPORTS_IN, BatchState
 _WANTED = """
 WITH working (state, kind) AS (VALUES {working}),
 active AS (
-    SELECT b.id AS batch_id, b.run, b.priority, b.lease_seconds, w.kind
+    SELECT b.id AS batch_id, b.run, b.priority, b.lease_seconds, b.max_cost_nanos, w.kind
     FROM batches b JOIN working w ON w.state = b.state {of_batch}),
 wanted AS (
     SELECT a.*, 0 AS target, NULL AS connection, NULL AS model, NULL AS endpoint FROM active a
@@ -64,6 +64,7 @@ class QueuedTarget(NamedTuple):
     run: int
     priority: int
     lease_seconds: int
+    max_cost_nanos: int | None
     kind: TaskKind
     number: int
     target: Target
@@ -109,4 +110,5 @@ def _read(connection: Connection, statement: TextClause, batch_id: int | None, *
 def _target(row: Any) -> QueuedTarget:
     kind = TaskKind(row.kind)
     target = Target(kind, row.connection, row.model, row.endpoint)
-    return QueuedTarget(row.batch_id, row.run, row.priority, row.lease_seconds, kind, row.target, target)
+    of_batch = (row.batch_id, row.run, row.priority, row.lease_seconds, row.max_cost_nanos)
+    return QueuedTarget(*of_batch, kind, row.target, target)

@@ -1,14 +1,14 @@
-"""Edits of a batch's input: create, add documents, replace a document, rename, archive."""
+"""Edits of a batch's input: create, add documents, replace a document, replace the input, rename, archive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from app import db
 from app.domain.money import nanos
-from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT
+from app.domain.transitions import ADD_DOCUMENTS, ARCHIVE, RENAME, REPLACE_DOCUMENT, REPLACE_INPUT
 from app.errors import Invalid, NotFound, Refusal
 from app.models import Document, Model, Prompt
 from app.services.batch.batch_service import BatchService
@@ -20,46 +20,59 @@ from app.services.input.ready_tasks import ReadyTasks
 _NO_SOURCE = dict.fromkeys(("text", "content", "path", "folder", "parent_id"))
 
 
+PARTS: dict[str, type[Prompt | Model]] = {"prompts": Prompt, "models": Model}
+
+
 class MadeOfReadyTasks(Refusal):
-    code, title = "made_of_ready_tasks", "This batch cannot take documents"
+    code, title = "made_of_ready_tasks", "This batch was made of ready-made tasks"
+
+
+class InputInUse(Refusal):
+    code, title = "input_in_use", "Earlier runs used these prompts and models"
 
 
 def create_batch(batches: BatchService, body: Mapping[str, Any], order: Order) -> Answer:
     """Create a batch with documents, prompts and models, from the create body of contract 5; return its view."""
-    prompts, models = body["prompts"], body["models"]
     new = NewDocuments(body["documents"])
     values = {
         "name": body["name"],
         "description": body.get("description"),
         "document_count": len(new.rows),
-        "prompt_count": len(prompts),
-        "model_count": len(models),
+        "prompt_count": len(body["prompts"]),
+        "model_count": len(body["models"]),
         "ready_task_count": 0,
-        **_columns(body["options"]),
+        **option_columns(body["options"]),
     }
 
     with batches.deciding(order) as decision:
         locked = decision.create(values)
-        _check_deadline(locked)
+        check_deadline(locked)
         duplicates = new.store(decision.connection, locked)
-        for model, rows in ((Prompt, prompts), (Model, models)):
-            numbered = [{"batch_id": locked.batch.id, "number": number, **row} for number, row in enumerate(rows, 1)]
-            if numbered:
-                decision.connection.execute(insert(db.table_of(model)), numbered)
+        for part in PARTS:
+            write_part(decision.connection, locked.batch.id, part, body[part])
         return decision.record({**locked.view, **duplicates})
 
 
-def _check_deadline(locked: LockedBatch) -> None:
+def check_deadline(locked: LockedBatch) -> None:
+    """Refuse a deadline that is over. Raises Invalid."""
     if locked.facts.is_overdue:
         message = "is in the past"
         raise Invalid(f"deadline_at {message}.", errors={"options": {"deadline_at": [message]}})
 
 
-def _columns(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **{name: value for name, value in options.items() if name != "max_cost"},
-        "max_cost_nanos": nanos(options.get("max_cost")),
-    }
+def write_part(connection: Connection, batch_id: int, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the `prompts` or the `models` of a batch, numbered in their order."""
+    numbered = [{"batch_id": batch_id, "number": number, **row} for number, row in enumerate(rows, 1)]
+    if numbered:
+        connection.execute(insert(db.table_of(PARTS[part])), numbered)
+
+
+def option_columns(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the columns of a batch for options of contract 5."""
+    columns = dict(options)
+    if "max_cost" in columns:
+        columns["max_cost_nanos"] = nanos(columns.pop("max_cost"))
+    return columns
 
 
 def create_batch_of_ready_tasks(
@@ -118,6 +131,31 @@ def replace_document(
         values = {**_NO_SOURCE, **row, "created_at": locked.now, "erased_at": None}
         if decision.connection.execute(changed.values(values)).rowcount != 1:
             raise NotFound("document", document_id)
+        return decision.record({**locked.view})
+
+
+def replace_input(batches: BatchService, batch_id: int, body: Mapping[str, Any], order: Order) -> Answer:
+    """Replace the `prompts` or the `models` of a batch in state SAVED, or set some of its `options`, as one change.
+
+    What is not named stays as it is. Prompts and models that a run has used stay, so that its results can be read.
+    Raises NotFound, StateRefused, MadeOfReadyTasks, InputInUse, VersionMismatch, Locked.
+    """
+    parts = [part for part in PARTS if part in body]
+    counts = {f"{part.removesuffix('s')}_count": len(body[part]) for part in parts}
+    audited = replace(order, context={**order.context, "replaced": sorted(body)})
+    with batches.deciding(audited) as decision:
+        locked = decision.lock(batch_id)
+        locked.edit(REPLACE_INPUT, audited, {**counts, **option_columns(body.get("options") or {})})
+        check_deadline(locked)
+        if parts and (locked.batch.ready_task_count or locked.batch.input_file_id):
+            raise MadeOfReadyTasks("This batch was created from ready-made tasks. It has no prompts and models.")
+        if parts and locked.batch.run:
+            detail = f"Earlier runs used the {' and '.join(parts)} of this batch. Make a new batch with other ones."
+            raise InputInUse(detail)
+        for part in parts:
+            table = db.table_of(PARTS[part])
+            decision.connection.execute(delete(table).where(table.c.batch_id == batch_id))
+            write_part(decision.connection, batch_id, part, body[part])
         return decision.record({**locked.view})
 
 

@@ -1,7 +1,8 @@
 """Ends leases that ran out: the task goes back into the queue, or is FAILED when its attempts are used up.
 
 So a task that kills its workers ends, and does not start over for ever. The lease token stays current until the task
-is leased again: the report of a worker that was only slow still counts.
+is leased again: the report of a worker that was only slow still counts. If the run of the task is over, no report could
+have ended the lease, so it was no attempt: the task stays as the others that the run left open.
 """
 
 from typing import Any
@@ -38,7 +39,8 @@ def end_leases(connection: Connection) -> tuple[int, set[int]]:
     for task in held.values():
         if task.status is TaskStatus.LEASED and task.lease_expires_at is not None and task.lease_expires_at <= now:
             amount += 1
-            if endings.end(task, LeaseEvent.RAN_OUT) is TaskStatus.FAILED:
+            event = LeaseEvent.RUN_OVER if task.objection else LeaseEvent.RAN_OUT
+            if endings.end(task, event) is TaskStatus.FAILED:
                 endings.keep(task, error=_poisoned(task))
                 failed_in.add(task.batch_id)
     endings.write(connection)

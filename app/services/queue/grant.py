@@ -19,7 +19,7 @@ from app.domain.usage import CallUsage
 from app.services.connection import circuits
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.pauses import Key
-from app.services.queue import leasing
+from app.services.queue import budget, leasing
 from app.services.queue.leasing import Candidate
 from app.services.queue.payloads import payloads
 from app.services.queue.work import Trial
@@ -68,15 +68,25 @@ class Grant:
         expires_at = self.endings.now + timedelta(seconds=seconds)
         rows: list[Any] = []
         not_empty = []
-        for target, amount in shares:
+        left = self._calls_left(candidate)
+        for target, share in shares:
+            amount = share if left is None else min(share, left - len(rows))
+            if amount <= 0:
+                continue
             found = leasing.lease(
                 self._connection, candidate, target, amount, self._request.worker, expires_at, self.endings
             )
             rows += found
-            if len(found) == amount:
+            if len(found) == share:
                 not_empty.append(target)
         rows.sort(key=lambda row: int(row.id))
         return self._hand_out(rows, expires_at), not_empty
+
+    def _calls_left(self, candidate: Candidate) -> int | None:
+        """Count the tasks that may still be leased of a batch; None for any number."""
+        left = budget.calls_left(self._connection, candidate)
+        taken = sum(task["batch_id"] == candidate.batch_id for task in self.tasks)
+        return None if left is None else left - taken
 
     def try_closed(self, trial: Trial) -> None:
         """Claim the probe of closed circuits, and add one task of them or the call; nothing if others were first."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from app.services.connection.connections import Connections
+from app.services.estimate.known_models import KnownModels
 from app.services.reads.audit import AuditTrail
+from app.services.reads.batch_list import BatchList
 from app.services.reads.batch_page import BatchPage
 from app.services.reads.batches import Batches
 from app.services.reads.documents import Documents
-from app.services.reads.known_models import KnownModels
 from app.services.reads.requests import Requests
 from app.services.reads.results import Results
 from app.services.reads.tasks import Tasks
@@ -21,6 +22,7 @@ class Reads:
     """The readers. They lock nothing and wait for no lock."""
 
     batches: Batches
+    batch_list: BatchList
     batch_page: BatchPage
     tasks: Tasks
     results: Results
@@ -36,6 +38,7 @@ class Reads:
         """Make all readers on one engine."""
         return cls(
             batches=Batches(engine),
+            batch_list=BatchList(engine),
             batch_page=BatchPage(engine),
             tasks=Tasks(engine),
             results=Results(engine),

@@ -1,15 +1,17 @@
-"""The audit trail: the changes of one batch in pages, and the feed of all changes. Archived batches keep theirs."""
+"""The audit trail: the changes of one batch, and those of all batches. Archived batches keep theirs."""
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Row, select, tuple_
+from sqlalchemy import Connection, Engine, Row, Select, and_, select, tuple_
 
 from app import db
 from app.db import reading
 from app.domain.times import rfc3339
-from app.domain.transitions import Kind
+from app.domain.transitions import BatchState, Kind
 from app.errors import NotFound
 from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import look
@@ -17,6 +19,10 @@ from app.services.batch.breaker import ACTOR as BREAKER
 
 PAGE = 50
 FEED_PAGE = 500
+LATEST = 20
+PLACE = r"^[0-9]{1,17}\.[0-9]{1,18}\.[0-9]{1,9}$"
+_BEGINNING, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+MOST_SCANNED = 5_000  # changes that a page of the activity looks at
 MOST_STEPS = 200  # changes from which the path of a batch is drawn
 
 _audit = db.table_of(AuditRow)
@@ -33,6 +39,77 @@ _FEED = (
 def audit_view(row: Row[Any]) -> dict[str, Any]:
     """Show an audit row."""
     return {**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)}
+
+
+def latest(connection: Connection, batch_id: int) -> list[dict[str, Any]]:
+    """List the newest changes of a batch, newest first."""
+    statement = select(_audit).where(_audit.c.batch_id == batch_id).order_by(_audit.c.version.desc()).limit(LATEST)
+    return [audit_view(row) for row in connection.execute(statement)]
+
+
+class Place(NamedTuple):
+    """The place of a change among those of all batches, as a cursor: its time, batch and version."""
+
+    at: datetime
+    batch_id: int
+    version: int
+
+    @classmethod
+    def read(cls, text: str) -> "Place | None":
+        """Read a cursor; None if the text is none."""
+        if not re.fullmatch(PLACE, text):
+            return None
+        at, batch_id, version = map(int, text.split("."))
+        try:
+            return cls(_BEGINNING + at * _MICROSECOND, batch_id, version)
+        except OverflowError:
+            return None
+
+    def __str__(self) -> str:
+        return f"{(self.at - _BEGINNING) // _MICROSECOND}.{self.batch_id}.{self.version}"
+
+
+@dataclass(frozen=True)
+class ActivityFilter:
+    """Which changes of all batches; `actor` is a part of the name, in any case, and times are [since, until)."""
+
+    actor: str = ""
+    trigger: str = ""
+    state: BatchState | None = None  # that the change led to
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def _activity(wanted: ActivityFilter, before: Place | None) -> Any:
+    """The newest MOST_SCANNED changes before a place, of which the filter then takes some: a bound of each page."""
+    order = [each.desc() for each in (_audit.c.at, _audit.c.batch_id, _audit.c.version)]
+    statement = select(_audit).order_by(*order).limit(MOST_SCANNED)
+    if wanted.since is not None:
+        statement = statement.where(_audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(_audit.c.at < wanted.until)
+    if before is not None:
+        statement = statement.where(tuple_(_audit.c.at, _audit.c.batch_id, _audit.c.version) < before)
+        statement = statement.where(_audit.c.at <= before.at)  # for the index
+    return statement.subquery("newest")
+
+
+def _wanted(newest: Any, wanted: ActivityFilter) -> Select[Any]:
+    statement = select(newest, Batch.name).join(Batch, Batch.id == newest.c.batch_id)
+    if wanted.actor:
+        statement = statement.where(newest.c.actor.icontains(wanted.actor, autoescape=True))
+    if wanted.trigger:
+        statement = statement.where(newest.c.trigger == wanted.trigger)
+    if wanted.state is not None:
+        statement = statement.where(newest.c.to_state == wanted.state)
+    return statement.order_by(newest.c.at.desc(), newest.c.batch_id.desc(), newest.c.version.desc())
+
+
+def last_of(connection: Connection, batch_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Give the newest change of each of these batches, by the batch's id."""
+    is_last = and_(Batch.id == _audit.c.batch_id, Batch.version == _audit.c.version)
+    statement = select(_audit).join(Batch, is_last).where(Batch.id.in_(batch_ids))
+    return {row.batch_id: audit_view(row) for row in connection.execute(statement)} if batch_ids else {}
 
 
 class AuditTrail:
@@ -84,12 +161,17 @@ class AuditTrail:
         return walk()
 
     def path(self, batch_id: int) -> tuple[str, list[tuple[str, str]]]:
-        """Give a batch's state, and the pairs of states of its last changes, newest first. Raises NotFound."""
-        statement = select(_audit.c.from_state, _audit.c.to_state).where(_audit.c.batch_id == batch_id)
+        """Give a batch's state, and the pairs of states of its last actions and events, newest first. Raises NotFound.
+
+        An edit is no step: a batch of which documents were added was not reset.
+        """
+        statement = select(_audit.c.from_state, _audit.c.to_state).where(
+            _audit.c.batch_id == batch_id, _audit.c.kind != Kind.EDIT
+        )
         with reading(self._engine) as connection:
             state = look(connection, batch_id)[0].state
             rows = connection.execute(statement.order_by(_audit.c.version.desc()).limit(MOST_STEPS)).all()
-        return state, [(row.from_state, row.to_state) for row in rows if row.from_state is not None]
+        return state, [(row.from_state, row.to_state) for row in rows]
 
     def breaker_reason(self, batch_id: int) -> str | None:
         """Give the reason of the batch's last change of state if the breaker made it, else None."""
@@ -102,6 +184,24 @@ class AuditTrail:
         with reading(self._engine) as connection:
             row = connection.execute(statement).one_or_none()
         return row.reason if row and row.actor == BREAKER else None
+
+    def activity(
+        self, wanted: ActivityFilter, before: Place | None = None, limit: int = PAGE
+    ) -> tuple[list[dict[str, Any]], Place | None]:
+        """Give a page of the changes of all batches, newest first, and the place where the next page begins, or None.
+
+        A page looks at MOST_SCANNED changes: where few of them match, it is short, and the next page goes on.
+        """
+        newest = _activity(wanted, before)
+        with reading(self._engine) as connection:
+            rows = connection.execute(_wanted(newest, wanted).limit(limit + 1)).all()
+            last: Any = rows[limit - 1] if len(rows) > limit else None
+            if last is None:
+                in_order = select(newest.c.at, newest.c.batch_id, newest.c.version)
+                in_order = in_order.order_by(newest.c.at.desc(), newest.c.batch_id.desc(), newest.c.version.desc())
+                last = connection.execute(in_order.offset(MOST_SCANNED - 1).limit(1)).one_or_none()
+        found = [{"batch_id": row.batch_id, "batch_name": row.name, **audit_view(row)} for row in rows[:limit]]
+        return found, last and Place(last.at, last.batch_id, last.version)
 
     def newest(self) -> tuple[Any, ...] | None:
         """Name the newest audit row of all by time, batch and version; another answer means a new change."""

@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Select, select
 
 from app import db
 from app.db import reading
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.domain.leases import TaskKind
-from app.domain.transitions import ACTIONS
+from app.domain.transitions import ACTIONS, Kind
 from app.models import Model, Prompt
 from app.services.batch.batch_rows import BatchRecord, look
-from app.services.batch.batch_view import BatchView
+from app.services.batch.batch_view import BatchView, batch_view
 from app.services.connection.waiting import waiting_for
-from app.services.reads import progress, requests
+from app.services.estimate.rest import cost_of_rest
+from app.services.reads import audit, progress, requests
 from app.services.reads.batches import whole_view
-from app.services.reads.failed_tasks import Cause, by_cause
+from app.services.reads.failed_tasks import FailedTogether, by_cause
 from app.services.reads.progress import Moment
 from app.services.reads.workers import PresentWorker, workers_on
 
@@ -27,17 +28,43 @@ LEAST_SECONDS = 5.0  # between the last two moments of a chart: a rate over less
 
 
 @dataclass(frozen=True)
-class Present:
-    """A batch now: the batch, its actions, its progress, its failures, its workers and the requests that wait."""
+class Head:
+    """A batch, and whether each action is allowed now."""
 
     batch: BatchView
     actions: list[dict[str, Any]]
-    rate: float | None  # tasks a second
+
+
+@dataclass(frozen=True)
+class Present(Head):
+    """A batch now: its progress, its failures, its workers, its changes, its cost and the requests that wait."""
+
+    now: datetime
+    is_at_work: bool  # tasks that call models are leased
+    rate: float | None  # tasks a second; of a batch that is not at work: those before its last change of state
     seconds_left: float | None
-    causes: list[Cause]
+    open_calls: int  # calls that the run has still to make, or that it would make
+    rest: dict[str, Any]  # their estimated cost
+    causes: list[FailedTogether]
     workers: list[PresentWorker]
+    changes: list[dict[str, Any]]  # the newest, newest first
+    moments: list[Moment]
     waiting: list[dict[str, Any]]
     waiting_count: int
+
+    @property
+    def last_change(self) -> dict[str, Any] | None:
+        """The newest change of state."""
+        return next((each for each in self.changes if each["kind"] != Kind.EDIT), None)
+
+    @property
+    def still_seconds(self) -> float:
+        """For how long no call of the run was answered, as far as its samples tell."""
+        if not self.moments:
+            return 0.0
+        last = self.moments[-1]
+        same = (each for each in self.moments if (each.finished, each.attempts) == (last.finished, last.attempts))
+        return (self.now - next(same).at).total_seconds()
 
 
 class Pulse(NamedTuple):
@@ -55,28 +82,53 @@ class Names:
     models: list[str]
 
 
+@dataclass(frozen=True)
+class MadeOf:
+    """A batch's prompts and models, in their order."""
+
+    prompts: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+
+
 class BatchPage:
-    """Reads one batch for its page. Each method raises NotFound, `names` excepted."""
+    """Reads one batch for its page. Each method raises NotFound, `made_of` and `names` excepted."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def head(self, batch_id: int) -> Head:
+        """Read what the head of each page of the batch shows."""
+        with reading(self._engine) as connection:
+            batch, facts = look(connection, batch_id)
+            return Head(batch_view(batch, facts), _judged(batch, facts))
 
     def present(self, batch_id: int) -> Present:
         """Read what the page shows of the batch now."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
+            now = db.now(connection)
             view = whole_view(connection, batch, facts)
-            taken = progress.moments(connection, batch_id, batch.run)
+            calls_made = Calls.of(view)
             at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
-            rate = progress.rate(taken, _moment(connection, batch, facts)) if at_work else None
+            changes = audit.latest(connection, batch_id)
+            until = batch.finished_at or (now if at_work else _last_change_at(changes))
+            taken = _moments(connection, batch, facts, calls_made, until)
+            rate = progress.rate_at(taken, until)
             waiting, amount = requests.first_waiting(connection, batch_id)
+            calls = _open_calls(batch, facts)
             return Present(
                 batch=view,
                 actions=_judged(batch, facts),
+                now=now,
+                is_at_work=at_work,
                 rate=rate,
-                seconds_left=facts.analysis.open / rate if rate else None,
+                seconds_left=facts.analysis.open / rate if rate and at_work else None,
+                open_calls=calls,
+                rest=cost_of_rest(connection, batch_id, calls, batch.model_count, facts.usage, calls_made.priced),
                 causes=_causes(connection, batch, facts),
-                workers=workers_on(connection, batch_id, batch.run),
+                workers=workers_on(connection, batch_id, batch.run, batch.lease_seconds, now),
+                changes=changes,
+                moments=taken,
                 waiting=waiting,
                 waiting_count=amount,
             )
@@ -90,6 +142,16 @@ class BatchPage:
         what_for = tuple(tuple(each.values()) for each in waits)
         return Pulse((batch.version, waiting, what_for), (facts.staging, facts.analysis, facts.usage))
 
+    def made_of(self, batch_id: int) -> MadeOf:
+        """List a batch's prompts and models."""
+        prompts = select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema)
+        models = select(Model.number, Model.connection, Model.model, Model.params)
+        with reading(self._engine) as connection:
+            return MadeOf(
+                [dict(row) for row in connection.execute(_of(prompts, Prompt, batch_id)).mappings()],
+                [dict(row) for row in connection.execute(_of(models, Model, batch_id)).mappings()],
+            )
+
     def names(self, batch_id: int) -> Names:
         """List a batch's prompts and models by the names that `redo` takes."""
         prompts = select(Prompt.name).where(Prompt.batch_id == batch_id).order_by(Prompt.number)
@@ -100,25 +162,50 @@ class BatchPage:
                 [f"{row.connection}/{row.model}" for row in connection.execute(models)],
             )
 
-    def moments(self, batch_id: int) -> list[Moment]:
-        """Read how the present run went: its samples, from its start until now or until its end."""
-        with reading(self._engine) as connection:
-            batch, facts = look(connection, batch_id)
-            if batch.started_at is None:
-                return []
-            taken = progress.moments(connection, batch_id, batch.run)
-            last = _moment(connection, batch, facts)
-            sums = progress.sums_of(connection, [batch_id])[batch_id]
-        # Answers of earlier runs that are reused count as finished before the first call.
-        first = Moment(batch.started_at, finished=max(0, sums["finished"] - sums["attempts"]))
-        ended = Moment(last.at, **sums)
-        between = (each for each in taken if each.at > first.at)
-        return [first, *(each for each in between if (ended.at - each.at).total_seconds() > LEAST_SECONDS), ended]
+
+def _of(statement: Select[Any], table: Any, batch_id: int) -> Select[Any]:
+    return statement.where(table.batch_id == batch_id).order_by(table.number)
 
 
-def _moment(connection: Connection, batch: BatchRecord, facts: Facts) -> Moment:
-    at: datetime = batch.finished_at or db.now(connection)
-    return Moment(at, finished=facts.analysis.completed + facts.analysis.failed)
+class Calls(NamedTuple):
+    """The calls of a run that were reported: all, those that failed, and those with a known cost."""
+
+    reported: int
+    failed: int
+    priced: int
+
+    @classmethod
+    def of(cls, batch: BatchView) -> "Calls":
+        """Add up the calls of a batch's models."""
+        shares = batch["usage"].get("by_model", [])
+        reported, failed, unpriced = (sum(s[name] for s in shares) for name in ("calls", "failures", "unpriced_calls"))
+        return cls(reported, failed, reported - unpriced)
+
+
+def _moments(connection: Connection, batch: BatchRecord, facts: Facts, calls: Calls, until: datetime) -> list[Moment]:
+    """Read how the present run went: its samples, from its start until a time at which it stands as it does now."""
+    if batch.started_at is None:
+        return []
+    taken = progress.moments(connection, batch.id, batch.run)
+    finished = facts.analysis.completed + facts.analysis.failed
+    # Answers of earlier runs that are reused count as finished before the first call.
+    first = Moment(batch.started_at, finished=max(0, finished - calls.reported))
+    last = taken[-1] if taken else first
+    ended = Moment(until, finished, calls.reported, calls.failed, last.timed, last.latency_ms, last.cost_nanos)
+    between = (each for each in taken if each.at > first.at)
+    return [first, *(each for each in between if (ended.at - each.at).total_seconds() > LEAST_SECONDS), ended]
+
+
+def _last_change_at(changes: list[dict[str, Any]]) -> datetime:
+    """Find when the batch's state last changed, among its newest changes."""
+    change = next((each for each in changes if each["kind"] != Kind.EDIT), changes[-1])
+    return datetime.fromisoformat(change["at"])
+
+
+def _open_calls(batch: BatchRecord, facts: Facts) -> int:
+    if facts.analysis.total:
+        return facts.analysis.open
+    return batch.ready_task_count or batch.document_count * batch.prompt_count * batch.model_count
 
 
 def _judged(batch: BatchRecord, facts: Facts) -> list[dict[str, Any]]:
@@ -129,7 +216,7 @@ def _judged(batch: BatchRecord, facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
-def _causes(connection: Connection, batch: BatchRecord, facts: Facts) -> list[Cause]:
+def _causes(connection: Connection, batch: BatchRecord, facts: Facts) -> list[FailedTogether]:
     failed = {TaskKind.STAGE: facts.staging.failed, TaskKind.ANALYZE: facts.analysis.failed}
     kind = next((kind for kind, amount in failed.items() if amount), None)
     return by_cause(connection, batch.id, batch.run, kind) if kind else []

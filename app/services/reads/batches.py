@@ -14,6 +14,7 @@ from app import db
 from app.db import reading
 from app.domain import transitions
 from app.domain.facts import Facts
+from app.domain.ids import plain_number
 from app.domain.transitions import UNFINISHED, BatchState
 from app.models import Batch
 from app.services.batch.batch_rows import BatchRecord, look, look_at
@@ -36,10 +37,11 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which batches; None means each state, and `name` is a part of the name, in any case."""
+    """Which batches; None or no state means each state. `name` is a part of the name, in any case, or the id."""
 
     state: BatchState | None = None
     name: str = ""
+    states: tuple[BatchState, ...] = ()
 
 
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
@@ -72,18 +74,15 @@ class Batches:
         self, wanted: Filter, sort: Sort = Sort.NEWEST, after: int | None = None, limit: int = PAGE
     ) -> tuple[list[BatchView], int | None]:
         """Give a page of batches after the batch `after`, and the cursor of the next page, or None."""
-        statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
         with reading(self._engine) as connection:
-            ids: list[int] = list(connection.execute(statement).scalars())
-            found = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, ids[:limit])}
-        rows = [found[batch_id] for batch_id in ids[:limit] if batch_id in found]
-        return rows, ids[limit - 1] if len(ids) > limit else None
+            ids, further = ids_of(connection, wanted, sort, after, limit)
+            found = {batch.id: batch_view(batch, facts) for batch, facts in look_at(connection, ids)}
+        return [found[batch_id] for batch_id in ids if batch_id in found], further
 
     def ids(self, wanted: Filter, limit: int = MOST_AT_ONCE) -> list[int]:
         """List the ids of the batches that match a filter, newest first."""
-        statement = _sorted(_matching(wanted, _batches.c.id), Sort.NEWEST, None).limit(limit)
         with reading(self._engine) as connection:
-            return list(connection.execute(statement).scalars())
+            return ids_of(connection, wanted, Sort.NEWEST, None, limit)[0]
 
     def judged(self, batch_ids: Sequence[int], action: str) -> list[dict[str, Any]]:
         """Show each batch, whether an action is allowed now, why not, and what it would do to the tasks."""
@@ -98,12 +97,25 @@ class Batches:
         return judged
 
 
+def ids_of(
+    connection: Connection, wanted: Filter, sort: Sort, after: int | None, limit: int
+) -> tuple[list[int], int | None]:
+    """List the ids of a page of batches after the batch `after`, and the cursor of the next page, or None."""
+    statement = _sorted(_matching(wanted, _batches.c.id), sort, after).limit(limit + 1)
+    ids: list[int] = list(connection.execute(statement).scalars())
+    return ids[:limit], ids[limit - 1] if len(ids) > limit else None
+
+
 def _matching(wanted: Filter, *columns: Any) -> Select[Any]:
     statement = select(*columns).where(_batches.c.archived_at.is_(None))
     if wanted.state is not None:
         statement = statement.where(_batches.c.state == wanted.state)
+    if wanted.states:
+        statement = statement.where(_batches.c.state.in_(wanted.states))
     if wanted.name:
-        statement = statement.where(_batches.c.name.icontains(wanted.name, autoescape=True))
+        is_named = _batches.c.name.icontains(wanted.name, autoescape=True)
+        number = plain_number(wanted.name.removeprefix("#"))
+        statement = statement.where(is_named if number is None else or_(is_named, _batches.c.id == number))
     return statement
 
 

@@ -1,6 +1,6 @@
 """Failed tasks grouped by cause: those of a run for its page, and the newest of all for the page of workers.
 
-A cause is the code of an error. Each read is bounded, and errors are read in portions: each may be large.
+Causes are those of app.domain.causes. Each read is bounded, and errors are read in portions: each may be large.
 """
 
 from collections import Counter
@@ -10,14 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from app import portions
+from app.domain.causes import LONGEST_MESSAGE, UNKNOWN, Cause, cause_of
 from app.domain.leases import TaskKind
 from app.models import IS_FAILED, Model, Task
 from app.services.task.named_tasks import OF_MODEL
 
 LOOKED_AT = 500
 MOST_FAILURES = 500
-LONGEST_MESSAGE = 300
-UNKNOWN = "unknown"
 _SIZES = select(Task.id, portions.size_of(Task.error))
 # A literal: a partial index is chosen only when its condition stands in the statement.
 _OF_RUN = (
@@ -42,10 +41,13 @@ _ERRORS = select(Task.id, Task.batch_id, Task.leased_by, Task.error, Model.conne
 
 
 @dataclass
-class Cause:
-    """Why tasks failed; `message` and `task_id` are those of the first one."""
+class FailedTogether:
+    """The failed tasks of one cause; `message` is theirs, or the pattern of their messages if these differ.
 
-    code: str
+    `task_id` is the first of them.
+    """
+
+    cause: Cause
     message: str
     task_id: str
     kind: str
@@ -53,19 +55,20 @@ class Cause:
     models: Counter[str] = field(default_factory=Counter)
 
 
-def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> list[Cause]:
-    """Group a run's first failed tasks of a kind, the largest group first."""
-    causes: dict[str, Cause] = {}
+def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> list[FailedTogether]:
+    """Group a run's first failed tasks of a kind by their causes, the largest group first."""
+    groups: dict[str, FailedTogether] = {}
     sized = connection.execute(_OF_RUN, {"batch_id": batch_id, "run": run, "kind": kind}).all()
     for row in portions.read_on(connection, sized, _ERRORS):
-        error: Any = row.error or {}
-        code = str(error.get("code") or UNKNOWN)
-        message = str(error.get("message") or "")[:LONGEST_MESSAGE]
-        cause = causes.setdefault(code, Cause(code, message, str(row.id), kind))
-        cause.tasks += 1
+        cause = cause_of(row.connection, row.error)
+        message = str((row.error or {}).get("message") or "")[:LONGEST_MESSAGE]
+        group = groups.setdefault(cause.key, FailedTogether(cause, message, str(row.id), kind))
+        group.tasks += 1
+        if message != group.message:
+            group.message = cause.message
         if row.model is not None:
-            cause.models[f"{row.connection}/{row.model}"] += 1
-    return sorted(causes.values(), key=lambda cause: -cause.tasks)
+            group.models[f"{row.connection}/{row.model}"] += 1
+    return sorted(groups.values(), key=lambda group: -group.tasks)
 
 
 def by_worker(connection: Connection) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Tasks: those of a run in pages, and one of them whole."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +43,12 @@ _IS_BEING_STAGED = select(
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 _listed_result = case((_may_be_left_out, _tasks.c.result))
 LISTED_TASKS = named_tasks(*_but_result, _listed_result.label("result"))
-_LISTED_SIZES = select(_tasks.c.id, portions.size_of(_tasks.c.error, _listed_result))
+_last_outcome = (
+    select(_late.c.outcome).where(_late.c.task_id == _tasks.c.id).order_by(_late.c.id.desc()).limit(1).scalar_subquery()
+)
+_LISTED_SIZES = select(
+    _tasks.c.id, portions.size_of(_tasks.c.error, _listed_result), _last_outcome.label("late_outcome")
+)
 
 
 def task_names(row: Any) -> dict[str, Any]:
@@ -105,14 +109,15 @@ class TaskPage:
     batch: BatchView
     run: int
     tasks: list[dict[str, Any]]
+    late_outcomes: dict[str, str]  # of the last report of a task that came too late, by the task's id
     next_cursor: str | None
 
 
-def _in_order(connection: Connection, places: list[Place]) -> Iterator[Any]:
-    """Read the sizes of the tasks in a list, in its order."""
+def _in_order(connection: Connection, places: list[Place]) -> list[Any]:
+    """Read the sizes of the tasks in a list, and the outcomes of their last late reports, in its order."""
     ids = [place.task_id for place in places]
     sizes = {row.id: row for row in connection.execute(_LISTED_SIZES.where(_tasks.c.id.in_(ids)))} if ids else {}
-    return (sizes[each] for each in ids if each in sizes)
+    return [sizes[each] for each in ids if each in sizes]
 
 
 def is_being_staged(connection: Connection, document_id: int) -> bool:
@@ -132,10 +137,12 @@ class Tasks:
             batch, facts = look(connection, batch_id)
             run = batch.run if wanted.run is None else wanted.run
             places, further = TaskWalk(connection, batch_id, run, wanted, limit).places(after)
-            rows = portions.first(connection, _in_order(connection, places), LISTED_TASKS)
+            sized = _in_order(connection, places)
+            rows = portions.first(connection, sized, LISTED_TASKS)
         if rows and rows[-1].id != places[-1].task_id:
             further = next(place.cursor for place in places if place.task_id == rows[-1].id)
-        return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], further)
+        outcomes = {str(row.id): row.late_outcome for row in sized if row.late_outcome}
+        return TaskPage(batch_view(batch, facts), run, [task_view(row) for row in rows], outcomes, further)
 
     def counts(self, batch_id: int, run: int) -> dict[str, dict[str, int]]:
         """Count a run's tasks by kind and status."""

@@ -4,6 +4,7 @@ Every read is bounded. A worker is known by the name in its leases.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from app import db
 from app.db import reading
+from app.domain.leases import is_silent
 from app.domain.times import rfc3339
 from app.models import IS_LEASED, Task, WorkerSighting
 from app.services.queue.worker_sightings import minute_of
@@ -20,6 +22,7 @@ MOST_WORKERS = 200
 MOST_LEASES = 10_000
 MOST_PRESENT = 50  # workers of one batch
 MOST_LEASES_OF_BATCH = 5_000
+LEASE_SECONDS = 60  # of a lease, unless its batch has another length
 
 _seen = db.table_of(WorkerSighting)
 _tasks = db.table_of(Task)
@@ -46,26 +49,51 @@ _LEASES_OF_BATCH = (
     .limit(MOST_LEASES_OF_BATCH)
     .subquery()
 )
+_holder = _LEASES_OF_BATCH.c.leased_by
 _PRESENT = (
-    select(_LEASES_OF_BATCH.c.leased_by, func.count(), func.max(_LEASES_OF_BATCH.c.lease_expires_at))
-    .group_by(_LEASES_OF_BATCH.c.leased_by)
-    .order_by(func.count().desc(), _LEASES_OF_BATCH.c.leased_by)
+    select(
+        _holder.label("name"),
+        func.count().label("tasks"),
+        func.max(_LEASES_OF_BATCH.c.lease_expires_at).label("until"),
+        _seen.c.last_seen_at,
+    )
+    .join(_seen, _seen.c.worker == _holder, isouter=True)
+    .group_by(_holder, _seen.c.last_seen_at)
+    .order_by(func.count().desc(), _holder)
     .limit(MOST_PRESENT)
+)
+# Those that hold leases and have missed a heartbeat: the number in the bar of every page.
+_HOLDING = select(_seen.c.worker, _seen.c.last_seen_at).where(
+    _seen.c.worker.in_(select(_tasks.c.leased_by).where(IS_LEASED).limit(MOST_LEASES))
 )
 
 
 class PresentWorker(NamedTuple):
-    """A worker that holds tasks of a batch, and when its last lease expires."""
+    """A worker that holds tasks of a batch, when its last lease expires, and for how long it was not heard of."""
 
     name: str | None
     tasks: int
     until: datetime | None
+    quiet_seconds: float | None  # some seconds too many, since sightings are written seldom; None if it is not known
+    is_silent: bool
 
 
-def workers_on(connection: Connection, batch_id: int, run: int) -> list[PresentWorker]:
+def silent_seconds(worker: Mapping[str, Any], at: str) -> float | None:
+    """Say for how long a worker of `seen` was not heard of at a time, if it holds leases and missed a heartbeat."""
+    quiet = (datetime.fromisoformat(at) - datetime.fromisoformat(worker["last_seen_at"])).total_seconds()
+    return quiet if worker["held"] and is_silent(quiet, LEASE_SECONDS) else None
+
+
+def workers_on(
+    connection: Connection, batch_id: int, run: int, lease_seconds: int, now: datetime
+) -> list[PresentWorker]:
     """List the workers that hold leases of a run, the one with the most leases first."""
-    rows: Any = connection.execute(_PRESENT, {"batch_id": batch_id, "run": run})
-    return [PresentWorker(*row) for row in rows]
+    found = []
+    for row in connection.execute(_PRESENT, {"batch_id": batch_id, "run": run}):
+        quiet = None if row.last_seen_at is None else max(0.0, (now - row.last_seen_at).total_seconds())
+        silent = quiet is not None and is_silent(quiet, lease_seconds)
+        found.append(PresentWorker(row.name, row.tasks, row.until, quiet, silent))
+    return found
 
 
 class Workers:
@@ -92,6 +120,13 @@ class Workers:
                 held[row.leased_by].append(lease)
         workers = [{**_view(row, minute_of(now)), "held": held[row.worker]} for row in rows]
         return {"workers": workers, "total": rows[0].total if rows else 0, "at": rfc3339(now)}
+
+    def silent(self) -> int:
+        """Count the workers that hold leases and were not heard of for too long."""
+        with reading(self._engine) as connection:
+            now = db.now(connection)
+            rows = connection.execute(_HOLDING).all()
+        return sum(is_silent((now - row.last_seen_at).total_seconds(), LEASE_SECONDS) for row in rows)
 
     def failures(self) -> list[dict[str, Any]]:
         """Group the newest failed tasks by worker and error code, the largest group first."""

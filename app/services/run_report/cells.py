@@ -4,7 +4,7 @@ Answers are read in portions, since each may be large. A row is a document. In a
 is a row, and the model is the one that the line names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +56,10 @@ _TO_PROMPT = (
     .order_by(Task.model_number)
     .limit(MOST_COMPARED)
 )
-_OF_DOCUMENTS = (
-    _SIZES.where(
-        Task.document_id.in_(bindparam("documents", expanding=True)),
-        Task.prompt_number.is_not(None),  # so that the partial index of these tasks is used
-    )
-    .order_by(*_cell)
-    .limit(CELLS_PAGE)
-)
+_OF_DOCUMENTS = _SIZES.where(
+    Task.document_id.in_(bindparam("documents", expanding=True)),
+    Task.prompt_number.is_not(None),  # so that the partial index of these tasks is used
+).order_by(*_cell)
 _DOCUMENTS = (
     select(Document.id, Document.number, Document.name)
     .where(
@@ -109,19 +105,17 @@ def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput
     )
 
 
-def rows(
-    engine: Engine, made: RunInput, limit: int, after: int, columns: Sequence[Column] | None = None
-) -> dict[str, Any]:
-    """Show a page of rows after a cursor, as `documents` and `next_cursor`; with `columns`, only those columns."""
+def rows(engine: Engine, made: RunInput, limit: int, after: int) -> dict[str, Any]:
+    """Show a page of rows after a cursor, as `documents` and `next_cursor`."""
     if made.of_lines:
         return _rows_of_lines(engine, made, limit, after)
-    of_each = len(made.prompts) * len(made.models) if columns is None else len(columns)
+    of_each = len(made.prompts) * len(made.models)
     most = max(1, min(limit, MOST_ANSWERS // max(1, of_each)))
     with reading(engine) as connection:
         found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": most + 1}).all()
     shown = found[:most]
     answers: dict[int, list[dict[str, Any]]] = {row.id: [] for row in shown}
-    for cell in _cells_of(engine, made, list(answers), columns):
+    for cell in _walk_cells(engine, made, list(answers)):
         answers[cell.document_id].append(_answer_view(cell, made.schema(cell)))
     documents = [{"document": {"id": row.id, "name": row.name}, "answers": answers[row.id]} for row in shown]
     return {"documents": documents, "next_cursor": str(shown[-1].number) if len(found) > most else None}
@@ -167,12 +161,17 @@ def _rows_of_lines(engine: Engine, made: RunInput, limit: int, after: int) -> di
     return {"documents": documents, "next_cursor": str(found[limit - 1].id) if len(found) > limit else None}
 
 
-def _cells_of(
-    engine: Engine, made: RunInput, documents: Sequence[int], columns: Sequence[Column] | None
+def cells_of(
+    connection: Connection, made: RunInput, documents: Sequence[int], columns: Collection[Column]
 ) -> Iterator[Any]:
-    statement = _OF_DOCUMENTS
-    if columns is not None:
-        statement = statement.where(tuple_(Task.prompt_number, Task.model_number).in_(columns))
+    """Walk the cells of some documents and columns, in order, a portion in memory at a time."""
+    statement = _OF_DOCUMENTS.where(tuple_(Task.prompt_number, Task.model_number).in_(sorted(columns)))
+    sized = connection.execute(statement, {**made.values, "documents": documents}).all()
+    return portions.read_on(connection, sized, _CELLS)
+
+
+def _walk_cells(engine: Engine, made: RunInput, documents: Sequence[int]) -> Iterator[Any]:
+    statement = _OF_DOCUMENTS.limit(CELLS_PAGE)
     values = {**made.values, "documents": documents}
     after: tuple[int, int, int] | None = (0, 0, 0) if documents else None
     while after is not None:

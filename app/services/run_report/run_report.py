@@ -4,7 +4,8 @@ The agreement needs every answer of the run to be read, so only the first page h
 """
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -14,9 +15,10 @@ from app.db import reading
 from app.domain.leases import TaskKind
 from app.errors import Busy, NotFound
 from app.models import Task
-from app.services.run_report import cells
+from app.services.run_report import cells, matrix
 from app.services.run_report.agreement import Agreement
 from app.services.run_report.cells import LINES, Column, RunInput, input_of
+from app.services.run_report.matrix import MOST_SORTED, Page, Sort, Wanted
 from app.services.run_report.sums import LINE_MODEL, NOTHING, tally
 from app.services.task import usage_counts
 from app.services.task.task_counts import counts_of
@@ -24,6 +26,22 @@ from app.services.task.task_counts import counts_of
 WALK_WAIT_SECONDS = 5
 _walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run and occupies a thread
 _tasks = db.table_of(Task)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A page of a run's matrix: its input, what was wanted of it, its columns with their sums, and its rows."""
+
+    made: RunInput
+    wanted: Wanted  # with the columns that are shown
+    columns: list[dict[str, Any]]  # all of them
+    tasks: dict[str, int]  # of the run, by status
+    page: Page
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether the run is small enough to be sorted by a column."""
+        return sum(self.tasks.values()) <= MOST_SORTED
 
 
 class RunReport:
@@ -79,27 +97,29 @@ class RunReport:
             made = input_of(connection, batch_id, run)
         return {"batch_id": batch_id, "run": made.run, **cells.rows(self._engine, made, limit, after)}
 
-    def matrix(
-        self, batch_id: int, run: int | None, limit: int, after: int, wanted: Collection[Column], at_first: int
-    ) -> dict[str, Any]:
-        """Show a page of rows as `further_page` does, with the wanted columns, or with the first ones if none is known.
-
-        A column is a prompt and a model. `columns` lists all of them, `chosen` those that are shown.
-        """
+    def matrix(self, batch_id: int, run: int | None, limit: int, after: int, wanted: Wanted, at_first: int) -> Matrix:
+        """Find a page of rows, with the wanted columns, or with the first ones if the run has none of them."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
+            used = usage_counts.by_column(connection, batch_id, made.run)
+            tasks = counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE]
         columns = [(prompt, model) for prompt in made.prompts for model in made.models]
-        chosen = [column for column in columns if column in wanted] or columns[:at_first]
-        return {
-            "run": made.run,
-            "of_lines": made.of_lines,
-            "chosen": chosen,
-            "columns": [
-                {"numbers": column, "prompt": made.prompts[column[0]].name, **_named(made.models[column[1]])}
-                for column in columns
-            ],
-            **cells.rows(self._engine, made, limit, after, chosen),
-        }
+        chosen = [column for column in columns if column in wanted.columns] or columns[:at_first]
+        sortable = sum(tasks.values()) <= MOST_SORTED and wanted.sorted_column in columns
+        wanted = replace(wanted, columns=chosen, sort=wanted.sort if sortable else Sort.NUMBER)
+        return Matrix(
+            made,
+            wanted,
+            [{**_column_view(made, column), **used.get(column, {})} for column in columns],
+            tasks,
+            matrix.page(self._engine, made, wanted, limit, after),
+        )
+
+    def lines_page(self, batch_id: int, run: int | None, limit: int, after: int) -> dict[str, Any]:
+        """Show a page of the rows of a batch of ready-made lines."""
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+        return {"run": made.run, **cells.rows(self._engine, made, limit, after)}
 
     def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
         """Show the models' whole answers to a prompt (None: the first prompt) about a document. Raises NotFound.
@@ -138,6 +158,11 @@ def _models(connection: Connection, made: RunInput) -> list[dict[str, Any]]:
 def _prompts(connection: Connection, made: RunInput) -> list[dict[str, Any]]:
     sums = tally(connection, made.batch_id, made.run, _tasks.c.prompt_number) if made.prompts else {}
     return [{"number": number, "prompt": row.name, **sums.get(number, NOTHING)} for number, row in made.prompts.items()]
+
+
+def _column_view(made: RunInput, column: Column) -> dict[str, Any]:
+    prompt, model = made.prompts[column[0]], made.models[column[1]]
+    return {"numbers": column, "prompt": prompt.name, **_named(model)}
 
 
 def _named(row: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Writes a run's analysis tasks: QUEUED, or COMPLETED at once where an earlier run has the answer."""
+"""Writes a run's analysis tasks: QUEUED, or at once as in an earlier run whose answer or failure is kept."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -18,19 +19,21 @@ _QUESTION = {
     "content_key": "text", "document_id": "bigint", "staging_task_id": "bigint", "prompt_number": "int",
     "model_number": "int", "ready_number": "int", "target": "int",
 }  # fmt: skip
-_FOUND = {"reused_from": "bigint", "task_id": "bigint", "late_id": "bigint"}
+_FOUND = {"reused_from": "bigint", "task_id": "bigint", "late_id": "bigint", "failed_id": "bigint"}
 _VALUES = {**_QUESTION, **_FOUND}
 # The answers themselves never leave the database.
 _INSERT = f"""
 INSERT INTO tasks (
     batch_id, run, kind, status, attempt, critical, past_leases, input_tokens, output_tokens, cost_nanos, available_at,
-    {", ".join(_QUESTION)}, reused_from, finished_at, result)
+    {", ".join(_QUESTION)}, reused_from, finished_at, result, error)
 SELECT :batch_id, :run, '{TaskKind.ANALYZE}',
-    CASE WHEN w.reused_from IS NULL THEN '{TaskStatus.QUEUED}' ELSE '{TaskStatus.COMPLETED}' END,
+    CASE WHEN w.failed_id IS NOT NULL THEN '{TaskStatus.FAILED}'
+        WHEN w.reused_from IS NULL THEN '{TaskStatus.QUEUED}' ELSE '{TaskStatus.COMPLETED}' END,
     0, false, '', 0, 0, 0, :now,
     {", ".join(f"w.{name}" for name in _QUESTION)}, w.reused_from,
     CASE WHEN w.reused_from IS NOT NULL THEN :now END,
-    coalesce((SELECT result FROM tasks WHERE id = w.task_id), (SELECT result FROM late_results WHERE id = w.late_id))
+    coalesce((SELECT result FROM tasks WHERE id = w.task_id), (SELECT result FROM late_results WHERE id = w.late_id)),
+    (SELECT error FROM tasks WHERE id = w.failed_id)
 """
 _now = bindparam("now", type_=db.UtcTime)
 _POSTGRESQL = text(f"""
@@ -56,6 +59,11 @@ def write(
             connection.execute(_POSTGRESQL, {**same, **{name: [row[name] for row in rows] for name in _VALUES}})
         else:
             connection.execute(_SQLITE, [{**same, **row} for row in rows])
-        reused = sum(earlier is not None for earlier in found)
-        for status, amount in ((TaskStatus.COMPLETED, reused), (TaskStatus.QUEUED, len(chunk) - reused)):
+        for status, amount in Counter(map(_status, found)).items():
             counts.add((run.batch_id, run.run, TaskKind.ANALYZE), status, amount)
+
+
+def _status(earlier: Earlier | None) -> TaskStatus:
+    if earlier is None:
+        return TaskStatus.QUEUED
+    return TaskStatus.COMPLETED if earlier.failed_id is None else TaskStatus.FAILED

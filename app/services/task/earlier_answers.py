@@ -1,10 +1,10 @@
 """Finds the answers that earlier runs of a batch have to the questions of a new run, by content key.
 
 An answer is the result of a COMPLETED task, or else one that came too late to count. The newest of several is taken.
-An answer that was cut off is not used.
+An answer that was cut off is not used. A run that repeats certain causes of failures keeps the other failures.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, TextClause, text
 from app import db
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.reuse import Redo
+from app.services.task import failed_causes
 
 Place = tuple[int | None, ...]
 Question = tuple[str, Place]  # a content key, and the place of the task in the batch
@@ -46,11 +47,12 @@ class NewTask(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """Where an answer is kept: with a task, or as a late result."""
+    """Where an answer is kept: with a task, or as a late result; or the failed task whose failure is kept."""
 
     reused_from: int | None = None  # the task for which a worker gave it
     task_id: int | None = None
     late_id: int | None = None
+    failed_id: int | None = None
 
 
 _PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number"
@@ -63,7 +65,7 @@ class _Statements:
 
     own: tuple[TextClause, TextClause]  # the answer of the same place in the batch
     any: tuple[TextClause, TextClause]  # the answer of any place with the same content key
-    statuses: TextClause  # which status each place had, run by run
+    endings: TextClause  # how the task of each place ended, run by run
 
 
 def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
@@ -95,11 +97,11 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
         FROM {keys} JOIN late_results a ON a.id = (
             SELECT max(l.id) FROM tasks t {_LATE} WHERE t.batch_id = :batch_id AND t.content_key = w.key)
     """
-    statuses = f"""
-        SELECT t.content_key, {_PLACE}, t.status
+    endings = f"""
+        SELECT t.content_key, {_PLACE}, t.status, coalesce(t.reused_from, t.id) AS reused_from, t.id
         FROM {tasks} WHERE {is_place} AND t.run < :run ORDER BY t.id
     """
-    return _Statements((text(own), text(own_late)), (text(any_place), text(any_late)), text(statuses))
+    return _Statements((text(own), text(own_late)), (text(any_place), text(any_late)), text(endings))
 
 
 _POSTGRESQL = _statements(
@@ -121,12 +123,17 @@ _SQLITE = _statements(
 def find(connection: Connection, run: NewRun, new_tasks: Sequence[NewTask]) -> list[Earlier | None]:
     """Find for each task of a run the answer to reuse; None where there is none, or where the task is done again.
 
-    A task whose question another task has too takes its own earlier answer first.
+    A task whose question another task has too takes its own earlier answer first. If the run repeats certain causes, a
+    task without an answer that failed for another cause keeps its failure.
     """
     if run.run == 1:
         return [None] * len(new_tasks)
     statements = _POSTGRESQL if db.is_postgresql(connection) else _SQLITE
-    again = _again(connection, statements, run, new_tasks)
+    latest = _latest(connection, statements, run, new_tasks)
+    failed = [row.id for row in latest.values() if row.status == TaskStatus.FAILED]
+    causes = failed_causes.causes_of(connection, failed) if run.redo and run.redo.causes is not None else {}
+    again = [task.redo and _is_named(run.redo, latest.get(task.question), causes) for task in new_tasks]
+    failures = _kept_failures(run.redo, latest)
     wanted = {task.question for task, is_again in zip(new_tasks, again, strict=True) if not is_again}
     own: dict[Question, Earlier] = {}
     for statement in statements.own:
@@ -137,18 +144,35 @@ def find(connection: Connection, run: NewRun, new_tasks: Sequence[NewTask]) -> l
         missing = {question for question in wanted - own.keys() if question[0] not in others}
         others |= {row[0]: Earlier(*row[1:]) for row in _look(connection, statement, run, missing)}
     return [
-        None if is_again else own.get(task.question) or others.get(task.content_key)
+        None if is_again else own.get(task.question) or others.get(task.content_key) or failures.get(task.question)
         for task, is_again in zip(new_tasks, again, strict=True)
     ]
 
 
-def _again(connection: Connection, statements: _Statements, run: NewRun, new_tasks: Sequence[NewTask]) -> list[bool]:
-    status = run.redo.status if run.redo else None
-    if status is None:
-        return [task.redo for task in new_tasks]
-    rows = _look(connection, statements.statuses, run, {task.question for task in new_tasks if task.redo})
-    latest = {(row[0], tuple(row[1:4])): row[4] for row in rows}
-    return [task.redo and latest.get(task.question) in status for task in new_tasks]
+def _latest(
+    connection: Connection, statements: _Statements, run: NewRun, new_tasks: Sequence[NewTask]
+) -> dict[Question, Any]:
+    """Read how each task ended in the latest run, if the run's redo names statuses or causes."""
+    if run.redo is None or (run.redo.status is None and run.redo.causes is None):
+        return {}
+    wanted = {task.question for task in new_tasks if task.redo or run.redo.causes is not None}
+    return {(row[0], tuple(row[1:4])): row for row in _look(connection, statements.endings, run, wanted)}
+
+
+def _is_named(redo: Redo | None, ended: Any, causes: Mapping[int, str]) -> bool:
+    """Whether a redo names the way in which a task ended in the latest run (None: it had no such task)."""
+    if redo is None or (redo.status is None and redo.causes is None):
+        return True
+    if ended is None or (redo.status is not None and ended.status not in redo.status):
+        return False
+    return redo.causes is None or causes.get(ended.id) in redo.causes
+
+
+def _kept_failures(redo: Redo | None, latest: dict[Question, Any]) -> dict[Question, Earlier]:
+    if redo is None or redo.causes is None:
+        return {}
+    failed = {question: row for question, row in latest.items() if row.status == TaskStatus.FAILED}
+    return {question: Earlier(row.reused_from, failed_id=row.id) for question, row in failed.items()}
 
 
 def _look(connection: Connection, statement: TextClause, run: NewRun, questions: Collection[Question]) -> Any:

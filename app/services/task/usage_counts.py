@@ -52,6 +52,10 @@ LEFT JOIN prompts p ON p.batch_id = u.batch_id AND p.number = u.prompt_number
 ORDER BY 1, 2
 """)
 
+_BY_COLUMN = text(f"""
+SELECT u.prompt_number, u.model_number, {_SUMS} FROM usage_counts u {_OF_RUN} GROUP BY u.prompt_number, u.model_number
+""")
+
 
 class UsageChanges:
     """What one transaction adds to the usage; `write` adds it in the database."""
@@ -93,6 +97,12 @@ def by_model_and_prompt(connection: Connection, batch_id: int, run: int) -> dict
         ],
         "by_prompt": [{"prompt": row.name, **_shown(row)} for row in rows if row.of == "prompt"],
     }
+
+
+def by_column(connection: Connection, batch_id: int, run: int) -> dict[tuple[int, int], dict[str, Any]]:
+    """Sum up what a run used by prompt and model, by their numbers."""
+    rows = connection.execute(_BY_COLUMN, {"batch_id": batch_id, "run": run})
+    return {(row.prompt_number, row.model_number): _shown(row) for row in rows}
 
 
 def _shown(row: Any) -> dict[str, Any]:

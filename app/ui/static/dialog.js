@@ -4,13 +4,14 @@
   const dialog = document.getElementById("dialog");
 
   // The service showed it already, or the answer of an action: this is the page of the batch all the same.
-  if (location.pathname !== dialog.dataset.page) history.replaceState(null, "", dialog.dataset.page);
+  if (/\/act(\/|$)/.test(location.pathname)) history.replaceState(null, "", dialog.dataset.page);
   if (dialog.open) {
     dialog.close();
     dialog.showModal();
   }
   document.body.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+    if (event.detail.target.id === "answer") event.detail.target.querySelector(".notice")?.focus();
   });
   // The outcome of a request that waited in line reaches the page as well: it must not close another dialog.
   document.body.addEventListener("acted", (event) => {

@@ -1,23 +1,21 @@
-// A page that changes by itself asks every five seconds where no stream of changes is to be had (a process keeps only so
-// many open), and tells its other parts when the batch has another version.
+// A page that changes by itself asks every five seconds where no stream of changes is to be had: a process keeps only so
+// many open, and the newest page of a session takes the place of its oldest.
 "use strict";
 (() => {
   const EVERY_MS = 5000;
-  const say = (word) => document.body.dispatchEvent(new CustomEvent(word));
-  const shown = () => document.querySelector("#now [data-version]")?.dataset.version;
+  const poll = () => document.body.dispatchEvent(new CustomEvent("poll"));
   let timer = 0;
-  let version = shown();
 
-  document.body.addEventListener("htmx:sseError", () => {
-    timer ||= setInterval(() => say("poll"), EVERY_MS);
-  });
+  function fall() {
+    timer ||= setInterval(poll, EVERY_MS);
+    document.body.dispatchEvent(new CustomEvent("connection", { detail: "every 5 s" }));
+  }
+
+  document.body.addEventListener("htmx:sseError", fall);
+  document.body.addEventListener("htmx:sseClose", fall);
   document.body.addEventListener("htmx:sseOpen", () => {
     clearInterval(timer);
     timer = 0;
-  });
-  document.body.addEventListener("htmx:afterSwap", () => {
-    if (shown() === version) return;
-    version = shown();
-    say("changed");
+    document.body.dispatchEvent(new CustomEvent("connection", { detail: "live" }));
   });
 })();

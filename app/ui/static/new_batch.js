@@ -9,37 +9,10 @@
 
   // --- parts: prompts and models
 
-  function renumber(noun) {
-    [...field(`${noun}s`).children].forEach((part, at) => {
-      const number = at + 1;
-      part.querySelector("[data-number]").textContent = number;
-      for (const name of ["id", "for", "aria-describedby"]) {
-        for (const each of part.querySelectorAll(`[${name}]`)) {
-          each.setAttribute(name, each.getAttribute(name).replace(/_\d+(-error)?$/, `_${number}$1`));
-        }
-      }
-      part.querySelector("[data-remove]").hidden = field(`${noun}s`).children.length === 1;
-    });
-  }
-
-  function add(noun) {
-    const part = field(`new-${noun}`).content.querySelector("fieldset").cloneNode(true);
-    field(`${noun}s`).append(part);
-    renumber(noun);
-    return part;
-  }
-
+  const add = window.interlockParts(form);
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.add) add(button.dataset.add).querySelector("input").focus();
-    if ("remove" in button.dataset) {
-      const part = button.closest("[data-part]");
-      const noun = part.dataset.part;
-      part.remove();
-      renumber(noun);
-      form.querySelector(`[data-add=${noun}]`).focus();
-    }
     if (button.dataset.connection) {
       const free = [...field("models").children].find((part) => !part.querySelector("[name=model_connection]").value);
       const part = free ?? add("model");
@@ -48,7 +21,6 @@
     }
     lookSoon();
   });
-  ["prompt", "model"].forEach(renumber);
 
   // --- what it would make
 
@@ -70,6 +42,7 @@
     const files = [...picker.files];
     const plain = files.filter((file) => file.type.startsWith("text/") || /\.(txt|md|csv|jsonl?|html?)$/i.test(file.name));
     field("files-picked").textContent = files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} picked.` : "";
+    field("create-and-run").hidden = files.length > 0; // files are sent once the batch is there
     field("files_count").value = files.length;
     field("files_texts").value = plain.length;
     field("files_characters").value = plain.reduce((sum, file) => sum + file.size, 0);
@@ -93,8 +66,8 @@
     }
   }
 
-  async function create() {
-    const values = new URLSearchParams(new FormData(form));
+  async function create(button) {
+    const values = new URLSearchParams(new FormData(form, button));
     const { ok, answer } = await send(form.action, values.toString(), "application/x-www-form-urlencoded", () => {});
     show(answer.errors ?? {});
     if (!ok) return problem([answer.message, ...Object.values(answer.errors ?? {})].join(" "));
@@ -131,10 +104,10 @@
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = field("create");
-    button.disabled = true;
+    const buttons = [field("create"), field("create-and-run")];
+    for (const each of buttons) each.disabled = true;
     problem("");
-    await (field("of-lines").checked ? createOfLines() : create());
-    button.disabled = false;
+    await (field("of-lines").checked ? createOfLines() : create(event.submitter));
+    for (const each of buttons) each.disabled = false;
   });
 })();

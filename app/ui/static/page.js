@@ -1,29 +1,86 @@
-// On every page: times in the reader's zone, with the exact one on hover, and refusals shown where they are read.
+// On every page: how long ago a time was, with the exact one on hover, the time zone, and whether the service answers.
 "use strict";
 (() => {
-  const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const root = document.documentElement.dataset.root;
+  const zone = document.getElementById("zone");
+  const place = document.getElementById("connection");
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const stored = { read: () => localStorage.getItem("interlock-utc") === "1", write: (utc) => localStorage.setItem("interlock-utc", utc ? "1" : "0") };
+  let isUtc = false;
+  let lostAt = null;
+  try {
+    isUtc = stored.read();
+  } catch {
+    // A browser without storage shows its own zone.
+  }
 
-  function localise(root) {
-    for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
+  const format = (options) => new Intl.DateTimeFormat(undefined, { ...options, timeZone: isUtc ? "UTC" : undefined });
+  const exactly = (at) => format({ dateStyle: "medium", timeStyle: "long" }).format(at);
+
+  function ago(at) {
+    const seconds = (Date.now() - at) / 1000;
+    if (seconds < 1) return "now";
+    const [size, unit] = UNITS.find(([each]) => seconds >= each) ?? [1, "s"];
+    return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+
+  function tell(node) {
+    for (const time of node.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.valueOf())) continue;
-      time.title = time.dateTime;
-      time.textContent = FORMAT.format(at);
-      time.dataset.local = "";
+      time.title = exactly(at);
+      const words = "coming" in time.dataset || at > Date.now() + 60000 ? format({ dateStyle: "medium", timeStyle: "medium" }).format(at) : ago(at);
+      if (time.textContent !== words) time.textContent = words;
     }
+    if (!zone) return;
+    const part = format({ timeZoneName: "short" }).formatToParts(new Date()).find((each) => each.type === "timeZoneName");
+    zone.textContent = part.value;
+    zone.title = isUtc ? "Show times in your zone" : "Show times in UTC";
+    zone.hidden = false;
   }
 
-  function say(words) {
-    document.getElementById("notice").textContent = words;
+  function connection(words, isOn = true) {
+    if (!place) return;
+    place.hidden = false;
+    const dot = document.createElement("span");
+    dot.className = isOn ? "dot on" : "dot off";
+    if (place.textContent !== words || !place.querySelector(`.${isOn ? "on" : "off"}`)) place.replaceChildren(dot, words);
   }
 
-  localise(document);
-  document.body.addEventListener("htmx:afterSwap", () => localise(document));
-  document.body.addEventListener("htmx:beforeRequest", () => say(""));
+  const say = (words) => (document.getElementById("notice").textContent = words);
+  const isLive = (event) => event.detail.elt?.hasAttribute?.("data-live");
+
+  // A menu that is open stays open when what it stands in is refreshed.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
+
+  tell(document);
+  setInterval(() => tell(document), 15000);
+  zone?.addEventListener("click", () => {
+    isUtc = !isUtc;
+    try {
+      stored.write(isUtc);
+    } catch {
+      // Not kept: it holds until the page is left.
+    }
+    tell(document);
+  });
+  document.body.addEventListener("htmx:afterSettle", () => tell(document));
+  document.body.addEventListener("connection", (event) => {
+    if (!lostAt) connection(event.detail);
+  });
+  document.body.addEventListener("htmx:beforeRequest", (event) => isLive(event) || say(""));
+  document.body.addEventListener("htmx:afterOnLoad", () => {
+    if (lostAt) connection("every 5 s");
+    lostAt = null;
+  });
   document.body.addEventListener("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;
-    if (status === 401) location.assign(`${document.documentElement.dataset.root}/sign-in`);
-    else say(responseText);
+    if (status === 401) location.assign(`${root}/sign-in`);
+    else if (status === 404 || !isLive(event)) say(responseText);
   });
-  document.body.addEventListener("htmx:sendError", () => say("The service does not answer. Your request was not carried out, or not yet."));
+  document.body.addEventListener("htmx:sendError", (event) => {
+    lostAt ??= new Date();
+    connection(`not connected since ${format({ timeStyle: "medium" }).format(lostAt)}`, false);
+    if (!isLive(event)) say("The service does not answer. Your request was not carried out, or not yet.");
+  });
 })();

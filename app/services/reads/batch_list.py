@@ -1,0 +1,101 @@
+"""The list of batches for operators: those that need somebody, those at work, the others; each with its last change.
+
+The number of statements does not depend on the number of batches.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from app import db
+from app.db import reading
+from app.domain.transitions import AT_WORK, NEEDS_AN_OPERATOR, BatchState
+from app.services.batch.batch_rows import look_at
+from app.services.batch.batch_view import BatchView, batch_view
+from app.services.reads import audit, progress
+from app.services.reads.batches import PAGE, Filter, Sort, ids_of
+
+STILL_SECONDS = 60.0  # without a lease or a report, until a batch at work counts as stuck
+OTHERS = tuple(state for state in BatchState if state not in (*AT_WORK, *NEEDS_AN_OPERATOR))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A batch in the list."""
+
+    batch: BatchView
+    change: dict[str, Any] | None  # the newest
+    rate: float | None  # tasks a second; None if it is not at work
+    seconds_left: float | None
+    still_seconds: float | None  # of a batch that is stuck: for how long no task was leased or reported
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The first page of the list. The first two sections have the newest batches of theirs."""
+
+    needs_you: list[Listed]  # those that are stuck are among them
+    running: list[Listed]
+    others: list[Listed]
+    next_cursor: int | None  # of the others
+
+
+class BatchList:
+    """Reads the list of batches."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def sections(self) -> Sections:
+        """Give the first page, in sections, each newest first."""
+        with reading(self._engine) as connection:
+            needs, _ = ids_of(connection, Filter(states=NEEDS_AN_OPERATOR), Sort.NEWEST, None, PAGE)
+            at_work, _ = ids_of(connection, Filter(states=AT_WORK), Sort.NEWEST, None, PAGE)
+            others, further = ids_of(connection, Filter(states=OTHERS), Sort.NEWEST, None, PAGE)
+            found = _listed(connection, [*needs, *at_work, *others])
+        running = _in_order(found, at_work)
+        stuck = [each for each in running if each.still_seconds is not None]
+        return Sections(
+            [*stuck, *_in_order(found, needs)],
+            [each for each in running if each.still_seconds is None],
+            _in_order(found, others),
+            further,
+        )
+
+    def page(
+        self, wanted: Filter, sort: Sort = Sort.NEWEST, after: int | None = None, limit: int = PAGE
+    ) -> tuple[list[Listed], int | None]:
+        """Give a page of the batches that match a filter, and the cursor of the next page, or None."""
+        with reading(self._engine) as connection:
+            ids, further = ids_of(connection, wanted, sort, after, limit)
+            return _in_order(_listed(connection, ids), ids), further
+
+
+def _in_order(found: dict[int, Listed], ids: Iterable[int]) -> list[Listed]:
+    return [found[batch_id] for batch_id in ids if batch_id in found]
+
+
+def _listed(connection: Connection, ids: Sequence[int]) -> dict[int, Listed]:
+    now = db.now(connection)
+    changes = audit.last_of(connection, ids)
+    batches = look_at(connection, ids)
+    finished = {
+        (batch.id, batch.run): facts.analysis.completed + facts.analysis.failed
+        for batch, facts in batches
+        if batch.state in AT_WORK
+    }
+    rates = progress.rates_of(connection, finished, now)
+    listed = {}
+    for batch, facts in batches:
+        rate = rates.get((batch.id, batch.run))
+        is_stuck = batch.state in AT_WORK and facts.idle_seconds >= STILL_SECONDS
+        listed[batch.id] = Listed(
+            batch_view(batch, facts),
+            changes.get(batch.id),
+            rate,
+            facts.analysis.open / rate if rate else None,
+            facts.idle_seconds if is_stuck else None,
+        )
+    return listed

@@ -1,0 +1,1 @@
+"""The pages of one batch: overview, failures, tasks, input, audit trail, and its actions."""

@@ -1,0 +1,114 @@
+"""The page of one batch: how it stands, its figures, its failures by cause, its chart, its workers and its states."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+
+from app.domain import diagram
+from app.domain.leases import TaskStatus
+from app.domain.roles import READERS
+from app.domain.transitions import ADD_DOCUMENTS, main_way
+from app.services.reads.batch_page import Head, Present
+from app.ui.access import may_operate, page
+from app.ui.batch.action_words import offers
+from app.ui.batch.chart import chart_of, samples_of
+from app.ui.batch.standing import standing_of
+from app.ui.fragments import fragments
+from app.web.services import services
+
+routes = Blueprint("ui_batch", __name__)
+MOST_CAUSES = 4  # on the overview; the page of failures has all
+MOST_WORKERS = 6
+MOST_TAB = 20  # characters
+
+
+def head_facts(head: Head, tab: str) -> dict[str, Any]:
+    """Give what the head of a batch's pages shows; `tab` is the page that is open."""
+    return {
+        "batch": head.batch,
+        "batch_id": head.batch["id"],
+        "offers": offers(head.actions),
+        "tab": tab,
+        "addable": head.batch["state"] in ADD_DOCUMENTS.sources and not head.batch["input"]["ready_tasks"],
+    }
+
+
+def of_batch(batch_id: int, tab: str) -> dict[str, Any]:
+    """Read what the head of a batch's pages shows. Raises NotFound."""
+    return head_facts(services().reads.batch_page.head(batch_id), tab)
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>", roles=READERS)
+def show(batch_id: int) -> str:
+    """Show a batch."""
+    return whole_page(batch_id)
+
+
+def whole_page(batch_id: int, **more: Any) -> str:
+    """Render a batch's page; `more` is the dialog of an action, or its answer. Raises NotFound."""
+    return render_template("batch/page.html", **{**_present(batch_id), **more})
+
+
+def _present(batch_id: int) -> dict[str, Any]:
+    now = services().reads.batch_page.present(batch_id)
+    chart = chart_of(samples_of(now.moments), [_seconds(each) for each in now.changes])
+    return {
+        **head_facts(now, "overview"),
+        "now": now,
+        "standing": standing_of(now),
+        "chart": chart,
+        "marked": [each for each in now.changes if chart and chart.starts_at <= _seconds(each) <= chart.ends_at],
+        "way": main_way(now.batch["state"]),
+        "most_causes": MOST_CAUSES,
+        "most_workers": MOST_WORKERS,
+    }
+
+
+def _seconds(change: dict[str, Any]) -> float:
+    return datetime.fromisoformat(change["at"]).timestamp()
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
+def now(batch_id: int) -> str:
+    """Show the part of a batch's page that changes, and its head."""
+    pulse = services().reads.batch_page.pulse(batch_id)
+    key = ("now", request.script_root, batch_id, pulse.changed, may_operate())
+    return fragments().shared(
+        key, pulse.moved, lambda: render_template("batch/_now_fragment.html", **_present(batch_id))
+    )
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/head", roles=READERS)
+def head(batch_id: int) -> str:
+    """Show the head of a batch's pages, as it is now."""
+    pulse = services().reads.batch_page.pulse(batch_id)
+    tab = request.args.get("tab", "")[:MOST_TAB]
+    key = ("head", request.script_root, batch_id, tab, pulse.changed, may_operate())
+    return fragments().shared(
+        key, pulse.moved, lambda: render_template("batch/_head_fragment.html", **of_batch(batch_id, tab))
+    )
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/failures", roles=READERS)
+def failures(batch_id: int) -> str:
+    """Show why tasks of the present run failed, by cause."""
+    now: Present = services().reads.batch_page.present(batch_id)
+    return render_template(
+        "batch/failures.html",
+        **head_facts(now, "failures"),
+        causes=now.causes,
+        failed_status=str(TaskStatus.FAILED),
+    )
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/picture.svg", roles=READERS)
+def picture(batch_id: int) -> Response:
+    """Draw the states, with the path of a batch through them and its present state."""
+    state, path = services().reads.audit.path(batch_id)
+    response = Response(diagram.as_svg(state, path), content_type="image/svg+xml; charset=utf-8")
+    # Opened as a page of its own, the picture needs its own styles; as an image in a page it does not.
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    if "version" in request.args:  # the address changes with the batch
+        response.headers["Cache-Control"] = "private, max-age=3600"
+    return response

@@ -1,0 +1,105 @@
+"""The pages of tasks: the list of a batch, filtered and in pages, and one task whole."""
+
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import orjson
+from flask import Blueprint, render_template, request
+
+from app.domain.answer.answers import answer_of
+from app.domain.leases import TaskKind, TaskStatus
+from app.domain.roles import READERS
+from app.errors import Invalid
+from app.services.batch.batch_view import BatchView
+from app.services.reads.task_walk import Wanted
+from app.ui.access import page
+from app.ui.batch.overview import of_batch
+from app.ui.query import number
+from app.web.services import services
+
+routes = Blueprint("ui_tasks", __name__)
+A_PAGE = 50
+RUNS_OFFERED = 50  # the newest; an older run is named by its number in the address
+LONGEST_SHOWN = 100_000  # characters of a text on a page; the download and the API have the whole text
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/tasks", roles=READERS)
+def tasks(batch_id: int) -> str:
+    """List the tasks of a run, by kind, status and error code. Without a kind, those that call a model."""
+    code = request.args.get("code") or None
+    wanted = Wanted(
+        run=run_in_query(),
+        kind=_choice(TaskKind, "kind") if "kind" in request.args else TaskKind.ANALYZE,
+        status=TaskStatus.FAILED if code else _choice(TaskStatus, "status"),
+        code=code,
+    )
+    cursor = request.args.get("cursor") or None
+    reads = services().reads.tasks
+    found = reads.page(batch_id, wanted, A_PAGE, cursor)
+    counts = reads.counts(batch_id, found.run)
+    kinds = [wanted.kind] if wanted.kind else list(TaskKind)
+    return render_template(
+        "tasks/list.html",
+        **of_batch(batch_id, "tasks"),
+        run=found.run,
+        runs=runs_of(found.batch),
+        wanted=wanted,
+        kinds=list(TaskKind),
+        counts={status: sum(counts[kind][status] for kind in kinds) for status in TaskStatus},
+        tasks=found.tasks,
+        late_outcomes=found.late_outcomes,
+        next_cursor=found.next_cursor,
+        is_first=cursor is None,
+    )
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/tasks/<string(maxlength=64):task_id>", roles=READERS)
+def task(batch_id: int, task_id: str) -> str:
+    """Show one task: what is sent, the answer, what the call used, and the late results."""
+    found = services().reads.tasks.with_payload(batch_id, task_id)
+    payload, task = found["payload"], found["task"]
+    answer = answer_of(task["result"], in_json="schema" in payload)
+    return render_template(
+        "tasks/task.html",
+        **of_batch(batch_id, "tasks"),
+        run=task["run"],
+        task=task,
+        answer=answer,
+        messages=messages_of(payload),
+        payload={name: value for name, value in payload.items() if name not in ("messages", "text", "schema")},
+        schema=payload.get("schema"),
+        text=payload.get("text"),
+        shown=shown,
+    )
+
+
+def run_in_query() -> int | None:
+    """Read the run in the address; None is the present one. Raises Invalid."""
+    return number("run", most_digits=8)
+
+
+def runs_of(batch: BatchView) -> list[int]:
+    """List the runs to choose from, newest first."""
+    return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
+
+
+def messages_of(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find the chat messages in a payload: its own, or those in the body of a ready-made line."""
+    body = payload.get("body")
+    found = payload.get("messages") or (body.get("messages") if isinstance(body, dict) else None)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def shown(value: Any) -> str:
+    """Write a value for reading: text as it is, anything else as indented JSON. A very long one is cut, and says so."""
+    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    more = len(text) - LONGEST_SHOWN
+    return f"{text[:LONGEST_SHOWN]}\n... and {more:,} characters more" if more > 0 else text
+
+
+def _choice(of: type[Choice], name: str) -> Choice | None:
+    value = request.args.get(name) or None
+    if value is not None and value not in list(of):
+        raise Invalid(f"{name} is one of: {', '.join(of)}.", errors={name: ["is unknown"]})
+    return of(value) if value is not None else None

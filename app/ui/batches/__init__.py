@@ -1,0 +1,1 @@
+"""The list of batches, and one action for many of them."""

@@ -1,0 +1,1 @@
+"""The page on which a batch is created: the form, its preview, and what it makes."""

@@ -1,0 +1,27 @@
+"""What the templates of a form of prompts, models and options need: its rows, its errors and what is offered."""
+
+from typing import Any
+
+from app.domain import new_batch as rules
+from app.domain.answer.server_answers import OnTruncated
+from app.domain.documents import OnUnreadable
+from app.ui.new_batch.form import OFFERED, Form
+
+
+def form_facts(filled: Form, errors: dict[str, str]) -> dict[str, Any]:
+    """Give what the templates show of a form that is filled in."""
+    return {
+        "filled": filled,
+        "errors": errors,
+        "prompts": _rows(filled, "prompt", ("name", "text", "system", "schema")),
+        "models": _rows(filled, "model", ("connection", "model", "params")),
+        "amounts": {name: rules.AMOUNTS[name] for name in OFFERED},
+        "on_unreadable": list(OnUnreadable),
+        "on_truncated": list(OnTruncated),
+    }
+
+
+def _rows(filled: Form, noun: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Give the filled-in rows of a repeated part of the form; one empty row if there is none."""
+    values = zip(*(filled.getlist(f"{noun}_{column}") for column in columns), strict=False)
+    return [dict(zip(columns, row, strict=True)) for row in values] or [dict.fromkeys(columns, "")]

@@ -1,0 +1,3 @@
+// The form in which the input of a batch is changed.
+"use strict";
+window.interlockParts(document.getElementById("edit-input"));
