@@ -48,7 +48,7 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "queue": {"task", "connection"},
     "batch": {"queue", "task", "connection"},
     "reads": {"batch", "queue", "task", "connection"},
-    "input": {"batch", "queue", "task"},
+    "input": {"batch", "queue", "task", "access"},
     "run_report": {"batch", "queue", "task"},
     "file_batch": {"file", "input", "batch", "connection"},
     "upkeep": {"reads", "file_batch", "batch", "queue", "task", "access", "connection", "file"},
@@ -62,7 +62,7 @@ MAX_MODULES_OF_A_SERVICE = 13
 # then those that only need it for another noun
 READERS: dict[str, tuple[str, ...]] = {
     "AuditRow": ("audit",),
-    "Batch": ("batches", "audit", "requests", "known_models", "progress"),
+    "Batch": ("batches", "audit", "requests", "known_models", "progress", "failed_tasks"),
     "Document": ("documents",),
     "LateResult": ("tasks",),
     "Model": ("known_models", "batch_page", "failed_tasks"),

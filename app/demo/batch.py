@@ -9,7 +9,7 @@ from rich.text import Text
 
 from app.demo.client import Client, DemoFailed, detail_of
 from app.demo.progress_display import ProgressDisplay
-from app.demo.waiting import STARTS_A_WORKER, sentences
+from app.demo.waiting import sentences
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAME = "Interlock demo: letters, minutes and clauses"
@@ -94,10 +94,10 @@ def complete(client: Client, batch: dict[str, Any], console: Console) -> dict[st
 def why_unchanged(client: Client, batch: dict[str, Any]) -> str:
     """Explain why nothing changes, as far as a client can know."""
     problem = f"Batch {batch['id']} is {batch['state']}, and nothing has changed for too long."
-    if waits := sentences(batch, client.url):
-        return " ".join([problem, *waits])
+    waits = sentences(batch, client.url)
     if "resume" in batch["allowed_actions"]:
-        return f"{problem} Somebody has paused it: start the demo again to resume it."
+        why = " ".join(waits) if any(each["class"] for each in batch["waiting_for"]) else "Somebody has paused it."
+        return f"{problem} {why} Start the demo again to resume it."
     if batch["progress"]["analysis"].get("leased"):
         return f"{problem} A worker holds tasks of it and does not report; its log may say why."
-    return f"{problem} No worker seems to be running: {STARTS_A_WORKER.format(url=client.url)}."
+    return " ".join([problem, *(waits or ["A log of the service may say why."])])

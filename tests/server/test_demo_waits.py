@@ -33,7 +33,9 @@ def post(http: requests.Session, url: str, body: dict[str, Any]) -> dict[str, An
 def test_the_demo_says_what_its_tasks_wait_for(live_server: LiveServer) -> None:
     url, printed = live_server.url, StringIO()
     console = Console(file=printed, width=1_000)
-    nobody = f"Staging: no present worker can do it; start one with `python -m app.worker --url {url}`."
+    nobody = (
+        f"No worker seems to be running that can stage documents: start one with `python -m app.worker --url {url}`."
+    )
     with Client(url, live_server.tokens["operator"]) as client, live_server.session("worker") as worker:
         batch = demo.find_or_create(client, console)
         with pytest.raises(DemoFailed) as gave_up:
@@ -49,6 +51,17 @@ def test_the_demo_says_what_its_tasks_wait_for(live_server: LiveServer) -> None:
         post(worker, f"{url}/api/connections", {"worker": "w", "connections": [call]})
         with pytest.raises(DemoFailed) as gave_up:
             demo.complete(client, batch, console)
-    assert "Connection local is closed (outage) since 20" in str(gave_up.value)
+    assert "The connection local is closed (outage) since 20" in str(gave_up.value)
     assert "nobody answers. Its tasks wait until 20" in str(gave_up.value)
     assert str(gave_up.value).partition("too long. ")[2] in printed.getvalue()
+
+
+def test_a_demo_that_its_connection_has_paused_says_so(live_server: LiveServer) -> None:
+    closed = {"kind": "ANALYZE", "connection": "local", "model": None, "endpoint": None, "class": "access"}
+    when = {"reason": "a wrong key", "since": "2026-01-01T00:00:00Z", "next_try_at": "2026-01-01T00:01:00Z"}
+    batch = {"id": 1, "state": "PAUSED", "allowed_actions": ["resume"], "waiting_for": [{**closed, **when}]}
+    with Client(live_server.url, "") as client:
+        assert demo.why_unchanged(client, batch).endswith(
+            "The connection local is closed (access) since 2026-01-01T00:00:00Z: a wrong key. "
+            "Its tasks wait until 2026-01-01T00:01:00Z. Start the demo again to resume it."
+        )

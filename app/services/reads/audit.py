@@ -1,19 +1,21 @@
 """The audit trail: the changes of one batch in pages, and the feed of all changes. Archived batches keep theirs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, select, tuple_
+from sqlalchemy import Connection, Engine, Row, select, tuple_
 
 from app import db
 from app.db import reading
+from app.domain.failures import with_words
 from app.domain.times import rfc3339
 from app.domain.transitions import Kind
 from app.errors import NotFound
 from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import look
 from app.services.batch.breaker import ACTOR as BREAKER
+from app.services.reads.failed_tasks import errors_of
 
 PAGE = 50
 FEED_PAGE = 500
@@ -30,9 +32,20 @@ _FEED = (
 )
 
 
-def audit_view(row: Row[Any]) -> dict[str, Any]:
-    """Show an audit row."""
-    return {**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)}
+def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Show audit rows. A failure is shown with what the worker reported of its task, unless that is erased."""
+    failed = {row.version: int(row.context["task_id"]) for row in rows if _names_a_task(row)}
+    errors = errors_of(connection, set(failed.values()))
+    views = [{**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)} for row in rows]
+    for view in views:
+        if task_id := failed.get(view["version"]):
+            view["reason"] = with_words(view["reason"], errors.get(task_id))
+    return views
+
+
+def _names_a_task(row: Row[Any]) -> bool:
+    """Whether the service itself wrote the id of a failed task into the context; a caller may write anything there."""
+    return row.kind == Kind.EVENT and "task_id" in row.context
 
 
 class AuditTrail:
@@ -68,7 +81,8 @@ class AuditTrail:
             rows = connection.execute(statement).all()
             if not rows and connection.execute(select(Batch.id).where(Batch.id == batch_id)).first() is None:
                 raise NotFound("batch", batch_id)
-        return [audit_view(row) for row in rows[:limit]], rows[limit - 1].version if len(rows) > limit else None
+            views = _views(connection, rows[:limit])
+        return views, rows[limit - 1].version if len(rows) > limit else None
 
     def lines(self, batch_id: int, kind: Kind | None = None, actor: str = "") -> Iterator[dict[str, Any]]:
         """Walk a batch's changes, newest first, a page in memory at a time. Raises NotFound before the walk begins."""
