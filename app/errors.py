@@ -118,6 +118,10 @@ class KeyReused(Refusal):
     code, status, title = "idempotency_key_reused", 422, "This Idempotency-Key came with another request"
 
 
+class AnswerErased(Refusal):
+    code, title = "idempotency_answer_erased", "The answer to this Idempotency-Key had content that was erased"
+
+
 class Busy(Refusal):
     """Somebody else holds what is needed; nothing was changed."""
 

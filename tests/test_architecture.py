@@ -49,7 +49,7 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "estimate": {"task"},
     "batch": {"queue", "task", "connection", "estimate"},
     "reads": {"batch", "queue", "task", "connection", "estimate"},
-    "input": {"batch", "queue", "task"},
+    "input": {"batch", "queue", "task", "access"},
     "run_report": {"batch", "queue", "task"},
     "file_batch": {"file", "input", "batch", "connection"},
     "upkeep": {"reads", "file_batch", "batch", "queue", "task", "access", "connection", "file"},
@@ -63,7 +63,7 @@ MAX_MODULES_OF_A_SERVICE = 13
 # then those that only need it for another noun
 READERS: dict[str, tuple[str, ...]] = {
     "AuditRow": ("audit",),
-    "Batch": ("batches", "audit", "requests", "progress"),
+    "Batch": ("batches", "audit", "requests", "progress", "failed_tasks"),
     "Document": ("documents",),
     "LateResult": ("tasks",),
     "Model": ("batch_page", "failed_tasks"),

@@ -85,7 +85,7 @@ def _shown(batch: Mapping[str, Any]) -> Response:
 @routes.response(201, BatchSchema, headers={**LOCATION, **ETAG})
 def create() -> Response:
     """Create a batch, in state SAVED and at version 1."""
-    new = order(recorder(_created))
+    new = order(recorder(_created, lambda batch: [batch["id"]]))
     if has_lines():
         query = load(LinesQuery(), request.args)
         name, options = query["name"], {"on_truncated": query["on_truncated"]}

@@ -1,7 +1,7 @@
 """Idempotency-Key: a POST that is repeated with the same key gets the answer of the first one."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flask import Response, current_app, g, request
@@ -16,14 +16,20 @@ KEY = "Idempotency-Key"
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
 
 
-def recorder(render: Callable[[Any], Response]) -> Callable[[Any, Any], None] | None:
-    """Make the function that stores the rendered answer in the transaction of its effect; None without a key."""
+def recorder(
+    render: Callable[[Any], Response], batches_of: Callable[[Any], Collection[int]] | None = None
+) -> Callable[[Any, Any], None] | None:
+    """Make the function that stores the rendered answer in the transaction of its effect; None without a key.
+
+    `batches_of` finds the ids of the batches whose content the answer has; by default it is the one in the path.
+    """
     claimed: Claim | None = g.get("claim")
     if claimed is None:
         return None
 
     def record(connection: Any, answer: Any) -> None:
-        claimed.store(connection, _stored(render(answer)))
+        batch_ids = batches_of(answer) if batches_of else _batch_of_path()
+        claimed.store(connection, _stored(render(answer)), batch_ids)
         g.answer_stored = True
 
     return record
@@ -32,7 +38,7 @@ def recorder(render: Callable[[Any], Response]) -> Callable[[Any, Any], None] | 
 def once(view: Callable[[], Response]) -> Response:
     """Answer a POST; if its Idempotency-Key was used before, repeat the first answer.
 
-    Raises KeyInUse, KeyReused, Invalid.
+    Raises KeyInUse, KeyReused, AnswerErased, Invalid.
     """
     key = request.headers.get(KEY)
     if key is None:
@@ -59,7 +65,12 @@ def _keep(claimed: Claim, response: Response) -> None:
     if response.status_code >= 500:  # nothing was decided: the same key may try again
         claimed.drop(services().engine)
     elif not g.get("answer_stored"):
-        claimed.store_alone(services().engine, _stored(response))
+        claimed.store_alone(services().engine, _stored(response), _batch_of_path())
+
+
+def _batch_of_path() -> list[int]:
+    batch_id = (request.view_args or {}).get("batch_id")
+    return [] if batch_id is None else [batch_id]
 
 
 def _stored(response: Response) -> StoredAnswer:

@@ -55,7 +55,8 @@ def add_time(response: Response) -> Response:
 @routes.response(200, GrantedSchema, headers=DATABASE_TIME)
 def lease(body: Mapping[str, Any]) -> Response:
     """Lease tasks; with `wait_seconds`, wait for the first one. The list is empty when there is nothing to do."""
-    return _leased(services().queue.lease(**body, record=recorder(_leased), is_allowed=token_is_valid()))
+    record = recorder(_leased, lambda granted: {task["batch_id"] for task in granted.tasks})
+    return _leased(services().queue.lease(**body, record=record, is_allowed=token_is_valid()))
 
 
 @routes.call("POST", "/heartbeat", WORKERS, refuses=[503], body=True)

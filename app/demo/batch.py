@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.demo.client import Client, DemoFailed, detail_of
 from app.demo.progress_display import ProgressDisplay
+from app.demo.waiting import sentences
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAME = "Interlock demo: letters, minutes and clauses"
@@ -21,6 +22,7 @@ MEDIA_TYPES = {".md": "text/markdown", ".txt": "text/plain"}
 ACTIONS = ("stage", "run")  # requested as soon as the batch allows them
 POLL_SECONDS = 0.2
 OPTIONS = {"lease_seconds": 20}  # short, so that the tasks of a killed worker are queued again soon
+SHOWN_AFTER_SECONDS = 3.0  # without any change: then it prints what the tasks wait for
 UNCHANGED_SECONDS = 60.0  # without any change the demo gives up; longer than a lease
 TOTAL_SECONDS = 15 * 60.0
 
@@ -75,6 +77,8 @@ def complete(client: Client, batch: dict[str, Any], console: Console) -> dict[st
             now, seen = time.monotonic(), (batch["version"], batch["progress"])
             if seen != last_seen:
                 last_seen, changed_at = seen, now
+            if now - changed_at > SHOWN_AFTER_SECONDS:
+                display.show_waiting(sentences(batch, client.url))
             action = next((action for action in ACTIONS if action in batch["allowed_actions"]), None)
             if action and batch["version"] != requested_at_version:
                 requested_at_version = batch["version"]
@@ -90,8 +94,10 @@ def complete(client: Client, batch: dict[str, Any], console: Console) -> dict[st
 def why_unchanged(client: Client, batch: dict[str, Any]) -> str:
     """Explain why nothing changes, as far as a client can know."""
     problem = f"Batch {batch['id']} is {batch['state']}, and nothing has changed for too long."
+    waits = sentences(batch, client.url)
     if "resume" in batch["allowed_actions"]:
-        return f"{problem} Somebody has paused it: start the demo again to resume it."
+        why = " ".join(waits) if any(each["class"] for each in batch["waiting_for"]) else "Somebody has paused it."
+        return f"{problem} {why} Start the demo again to resume it."
     if batch["progress"]["analysis"].get("leased"):
         return f"{problem} A worker holds tasks of it and does not report; its log may say why."
-    return f"{problem} No worker seems to be running: start one with `python -m app.worker --url {client.url}`."
+    return " ".join([problem, *(waits or ["A log of the service may say why."])])

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 LINE_SECONDS = 5.0  # between two lines where there is no terminal
 
@@ -19,6 +20,7 @@ class ProgressDisplay:
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._bars: dict[str, TaskID] = {}
         self._printed_state, self._printed_at = "", 0.0
+        self._printed_waiting: list[str] = []
 
     def __enter__(self) -> "ProgressDisplay":
         self._progress.start()
@@ -39,6 +41,13 @@ class ProgressDisplay:
             self._progress.update(self._bars[phase], completed=done, total=total)
         if not self._console.is_terminal:
             self._print_now_and_then(batch["state"], counts)
+
+    def show_waiting(self, sentences: list[str]) -> None:
+        """Print what the tasks wait for, once as long as it stays the same."""
+        if sentences != self._printed_waiting:
+            self._printed_waiting = sentences
+            for sentence in sentences:
+                self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
 
     def _print_now_and_then(self, state: str, counts: dict[str, tuple[int, int]]) -> None:
         now = time.monotonic()

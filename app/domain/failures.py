@@ -3,7 +3,9 @@
 The order of the checks is the order of precedence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.domain.facts import Facts
 
@@ -32,6 +34,13 @@ MESSAGES = {
     CANCELLED: "Cancelled on request.",
 }
 CAUSED_BY_TASK = {"staging_failed": "STAGE", "critical_error": "ANALYZE"}  # code -> kind of the task that caused it
+
+
+def with_words(message: str, error: Mapping[str, Any] | None) -> str:
+    """Add to the message of a failure what the worker reported of the task that caused it."""
+    # A worker's message may contain U+0000, which PostgreSQL's text cannot hold: the batch has to fail anyway.
+    words = str((error or {}).get("message") or "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return f"{message} {words}" if words else message
 
 
 def _failure(code: str, facts: Facts) -> Failure:

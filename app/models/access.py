@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, String, text
+from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -66,7 +66,8 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))  # of method, path, query, media type and body
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)  # null beside a status: erased with content of a batch
+    batch_ids: Mapped[str | None] = mapped_column(Text)  # whose content it may have, each between commas: ",7,9,"
     claimed_at: Mapped[datetime] = mapped_column(UtcTime)
 
     __table_args__ = (Index("ix_idempotency_keys_claimed_at", "claimed_at"),)  # the sweeper drops old ones

@@ -62,16 +62,17 @@ class Edge:
 
 
 @contextmanager
-def worker(service: LiveServer, models: ScriptedServer, folder: Path) -> Iterator[None]:
+def worker(service: LiveServer, models: ScriptedServer, folder: Path, *more: str) -> Iterator[PythonProcess]:
+    """Run a worker with connections to the model server; `more` are further options of its command line."""
     prices = "input = 1, output = 2, cached_input = 0.1"
     tables = [f'[{name}]\nbase_url = "{models.url}"\nmodels = {{ "*" = {{ {prices} }} }}\n' for name in CONNECTIONS]
     tables.append(f'[unpriced]\nbase_url = "{models.url}"\n')
     (folder / "connections.toml").write_text('jsonl = "lab"\n' + "".join(tables))
     settings = {"INTERLOCK_URL": service.url, "INTERLOCK_TOKEN": service.tokens["worker"]}
-    options, log = ("--connections", str(folder / "connections.toml")), folder / "worker.log"
+    options, log = ("--connections", str(folder / "connections.toml"), *more), folder / "worker.log"
     process = PythonProcess("-m", "app.worker", *options, env={**os.environ, **settings}, output=log)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(LIMIT_SECONDS)

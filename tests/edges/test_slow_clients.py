@@ -16,6 +16,7 @@ from app.server.connection import (
     READER_SECONDS,
     Connection,
 )
+from config import Config
 from tests.support.server import LiveServer, StartServer
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
@@ -88,6 +89,19 @@ def test_a_slow_body_that_comes_whole_is_answered(server: LiveServer, connect: A
         client.sendall(bytes([each]))
     client.settimeout(LIMIT_SECONDS)
     assert client.recv(100).startswith(b"HTTP/1.1 201 ")
+
+
+def test_a_connection_without_a_request_stays_as_long_as_the_setting_says(
+    start_server: StartServer, sqlite_url: str
+) -> None:
+    """A load balancer keeps connections for 60 s, so that the service has to keep them longer: 75 s by default."""
+    assert Config(database_url=sqlite_url).keepalive_seconds == 75
+    server = start_server(sqlite_url, KEEPALIVE_SECONDS="1")
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), LIMIT_SECONDS) as client:
+        client.sendall(head("GET", "/healthz", server, ""))
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: is_closed(client), "the end of the idle connection")
 
 
 def connection(kept_bytes: int = 0, requests: Any = (), **reading: Any) -> SimpleNamespace:

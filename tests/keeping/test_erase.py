@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from app import db
 from app.db import reading
@@ -71,7 +71,11 @@ def erase(client: ApiClient, batch_id: int, document_id: int, query: str = "") -
 
 def everything(services: Services) -> str:
     """All that the database holds, as text."""
-    with services.engine.connect() as connection:
+    return everything_in(services.engine)
+
+
+def everything_in(engine: Engine) -> str:
+    with engine.connect() as connection:
         tables = Base.metadata.sorted_tables
         return "\n".join(str(tuple(row)) for table in tables for row in connection.execute(select(table)))
 

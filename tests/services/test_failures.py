@@ -138,7 +138,7 @@ def test_a_failure_has_its_code_and_its_task(
     if row["kind"] == "event":
         assert (row["actor"], row["context"], row["reason"]) == (
             "system",
-            {"failure": code},
+            {"failure": code, **({"task_id": task_id} if task_id else {})},
             batch["failure"]["message"],
         )
     services.sweeper.sweep()

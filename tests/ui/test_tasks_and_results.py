@@ -332,6 +332,28 @@ def test_answers_beside_each_other(client: ApiClient, viewer: FlaskClient) -> No
     assert "<del>grey" not in text
 
 
+def test_an_answer_that_was_cut_off_is_marked_on_every_page(client: ApiClient, viewer: FlaskClient) -> None:
+    batch_id = bring(client, "ANALYZING", documents=2)["id"]
+    cut, whole = lease(client, batch_id)
+    complete(client, cut, {"text": "Two and", "finish_reason": "length"})
+    complete(client, whole, {"text": "Four.", "finish_reason": "stop"})
+    assert "1 answer cut off" in seen(viewer, f"/batches/{batch_id}")
+    assert seen(viewer, f"/batches/{batch_id}/results").count("cut off") == 1
+    for task, is_cut in ((cut, True), (whole, False)):
+        assert ("completed, cut off" in seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")) == is_cut
+
+
+def test_answers_with_too_many_differences_are_not_compared(client: ApiClient, viewer: FlaskClient) -> None:
+    """Repetitive answers took minutes; now the work is bounded, and the page says that it has not compared them."""
+    batch_id = int(bring(client, "ANALYZING", documents=1, models=TWO_MODELS)["id"])
+    for number, task in enumerate(lease(client, batch_id)):
+        complete(client, task, {"text": ("a b ", "c,d,")[number] * 5_000})
+        document_id = task["payload"]["document"]["id"]
+    text = seen(viewer, f"/batches/{batch_id}/results/{document_id}")
+    assert "too long or too different to compare" in text
+    assert "<del>a b" not in text
+
+
 def test_downloads_are_those_of_the_api(client: ApiClient, viewer: FlaskClient) -> None:
     batch_id, _ = answered_differently(client)
     lines = viewer.get(f"/batches/{batch_id}/results.jsonl?run=1")

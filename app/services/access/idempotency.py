@@ -4,12 +4,13 @@
 2. The answer is stored in the transaction of its effect: there is no effect without its answer.
 3. If the process died before that, its claim had no effect. Another call takes it over once it is old.
 
-Stored answers are encrypted with the caller's token, which is stored nowhere: the table reveals no secret.
+Stored answers are encrypted with the caller's token, which is stored nowhere: the table reveals no secret. An answer
+with content of a batch is erased when a document of the batch is, or the whole batch.
 """
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import db
 from app.db import transaction
-from app.errors import KeyInUse, KeyReused
+from app.errors import AnswerErased, KeyInUse, KeyReused
 from app.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
@@ -44,16 +45,24 @@ class Claim:
     claimed_at: datetime
     secret: str
 
-    def store(self, connection: Connection, answer: StoredAnswer) -> None:
-        """Store the answer in the transaction of its effect. Raises KeyInUse if another request took over the claim."""
-        values = {"status": answer.status, "headers": dict(answer.headers), "body": self._seal(answer.body)}
+    def store(self, connection: Connection, answer: StoredAnswer, batch_ids: Collection[int] = ()) -> None:
+        """Store the answer in the transaction of its effect. Raises KeyInUse if another request took over the claim.
+
+        `batch_ids` are the batches whose content the answer may have: it is erased with that content.
+        """
+        values = {
+            "status": answer.status,
+            "headers": dict(answer.headers),
+            "body": self._seal(answer.body),
+            "batch_ids": "".join(f",{each}" for each in sorted(set(batch_ids))) + "," if batch_ids else None,
+        }
         if connection.execute(self._mine(update(_keys)).values(values)).rowcount != 1:
             raise KeyInUse("Another request took over this Idempotency-Key.")
 
-    def store_alone(self, engine: Engine, answer: StoredAnswer) -> None:
+    def store_alone(self, engine: Engine, answer: StoredAnswer, batch_ids: Collection[int] = ()) -> None:
         """Store the answer of a request that had no effect, in a transaction of its own."""
         with transaction(engine) as connection:
-            self.store(connection, answer)
+            self.store(connection, answer, batch_ids)
 
     def drop(self, engine: Engine) -> None:
         """Release the key, because nothing was decided."""
@@ -76,7 +85,7 @@ class Claim:
 def claim(engine: Engine, caller: str, key: str, fingerprint: str, secret: str) -> Claim | StoredAnswer:
     """Claim a key, or return the answer that is stored for it.
 
-    Raises KeyReused if it came with another request, KeyInUse while the first request is being decided.
+    Raises KeyReused if it came with another request, KeyInUse while the first request is being decided, AnswerErased.
     """
     with transaction(engine) as connection:
         now = db.now(connection)
@@ -94,6 +103,8 @@ def claim(engine: Engine, caller: str, key: str, fingerprint: str, secret: str) 
             raise KeyReused("This Idempotency-Key was used with another request. Use a new key for a new request.")
         if row.status is None:
             raise KeyInUse("The first request with this Idempotency-Key is still being decided.")
+        if row.body is None:
+            raise AnswerErased("The first answer to this Idempotency-Key is not repeated: its content was erased.")
         return StoredAnswer(row.status, row.headers, _mask(row.body[_SALT:], secret, key, row.body[:_SALT]))
 
 
@@ -117,6 +128,12 @@ def _insert(connection: Connection, new: Claim, fingerprint: str) -> None:
 def forget_old(connection: Connection) -> None:
     """Delete the answers older than 24 h."""
     connection.execute(delete(_keys).where(_keys.c.claimed_at < db.now(connection) - KEPT))
+
+
+def erase_answers(connection: Connection, batch_id: int) -> None:
+    """Erase the answers that may have content of a batch. Their requests are not carried out again."""
+    of_batch = _keys.c.batch_ids.contains(f",{batch_id},")
+    connection.execute(update(_keys).where(of_batch).values(body=None))
 
 
 def _mask(body: bytes, secret: str, key: str, salt: bytes) -> bytes:

@@ -84,10 +84,14 @@ class LockedBatch:
     def raise_due_events(self, order: Order) -> None:
         """Raise events until none is due; then pause the batch if it crossed a limit."""
         while due := transitions.due(self.batch.state, self.facts):
-            failure = self._with_failed_task(_failure(due, self.facts))
-            context = {"failure": failure.code} if failure else {}
+            failure = _failure(due, self.facts)
+            reason = failure.message if failure else None
+            failure = self._with_failed_task(failure)
+            # The audit row is for ever, so it names the task instead of quoting it.
+            named = {"task_id": str(failure.task_id)} if failure and failure.task_id else {}
+            context = {"failure": failure.code, **named} if failure else {}
             system = replace(order, actor=SYSTEM, role=SYSTEM, context=context)
-            self._enter(due, system, failure, failure.message if failure else None)
+            self._enter(due, system, failure, reason)
             self._run_if_requested()
         if crossing := breaker.crossed(self._connection, self.batch, self.facts):
             figures = {**crossing.context, "leases_in_flight": self.facts.analysis.leased}
@@ -191,9 +195,7 @@ class LockedBatch:
             return failure
         where = {"batch_id": self.batch.id, "run": self.batch.run, "kind": kind}
         task: Any = self._connection.execute(_FAILED_TASK, where).one()
-        # A worker's message may contain U+0000, which PostgreSQL's text cannot hold: the batch has to fail anyway.
-        detail = str((task.error or {}).get("message") or "").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return replace(failure, task_id=task.id, message=f"{failure.message} {detail}" if detail else failure.message)
+        return replace(failure, task_id=task.id, message=failures.with_words(failure.message, task.error))
 
 
 def _failure(event: Transition, facts: Facts) -> Failure | None:

@@ -14,6 +14,7 @@ from app.domain.documents import ERASED_NAME
 from app.domain.transitions import ERASE_DOCUMENT
 from app.errors import Invalid, NotFound
 from app.models import Document, Task
+from app.services.access import idempotency
 from app.services.batch.batch_service import BatchService
 from app.services.batch.locked_batch import LockedBatch
 from app.services.batch.orders import Answer, Order
@@ -62,17 +63,18 @@ def _erase(connection: Connection, locked: LockedBatch, sha256: str, audited: Or
     batch = locked.batch
     same = connection.execute(_SAME, {"of": batch.id, "content": sha256}).all()
     ids = [row.id for row in same]
-    locked.edit(ERASE_DOCUMENT, audited, _failure_without_content(connection, batch.failure_task_id, ids))
+    folders = {row.parent_id for row in same} - {None}
+    locked.edit(ERASE_DOCUMENT, audited, _failure_without_content(connection, batch.failure_task_id, {*ids, *folders}))
     connection.execute(_ERASE, {"ids": ids, "now": locked.now})
     erasure.erase_documents(connection, batch.id, batch.run, ids, Endings(locked.now))
-    folders = {row.parent_id for row in same} - {None}
     erasure.forget_file(connection, batch.id, folders, sha256, {row.name for row in same})
+    idempotency.erase_answers(connection, batch.id)
     locked.recount()
     locked.raise_due_events(Order())
 
 
 def _failure_without_content(connection: Connection, task_id: int | None, ids: Collection[int]) -> dict[str, Any]:
-    """Replace the message of the batch's failure if it quotes a task of these documents."""
+    """Replace the message of the batch's failure if it quotes a task of these documents and folders."""
     if task_id is None or connection.execute(_OF_TASK, {"task_id": task_id}).scalar() not in ids:
         return {}
     return {"failure_message": ERASED_MESSAGE}

@@ -10,12 +10,14 @@ from sqlalchemy import Connection, Engine, Row, Select, and_, select, tuple_
 
 from app import db
 from app.db import reading
+from app.domain.failures import with_words
 from app.domain.times import rfc3339
 from app.domain.transitions import BatchState, Kind
 from app.errors import NotFound
 from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import look
 from app.services.batch.breaker import ACTOR as BREAKER
+from app.services.reads.failed_tasks import errors_of
 
 PAGE = 50
 FEED_PAGE = 500
@@ -36,15 +38,26 @@ _FEED = (
 )
 
 
-def audit_view(row: Row[Any]) -> dict[str, Any]:
-    """Show an audit row."""
-    return {**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)}
+def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Show audit rows. A failure is shown with what the worker reported of its task, unless that is erased."""
+    failed = [int(row.context["task_id"]) if _names_a_task(row) else None for row in rows]
+    errors = errors_of(connection, {task_id for task_id in failed if task_id is not None})
+    views = [{**{name: getattr(row, name) for name in _COLUMNS}, "at": rfc3339(row.at)} for row in rows]
+    for view, task_id in zip(views, failed, strict=True):
+        if task_id is not None:
+            view["reason"] = with_words(view["reason"], errors.get(task_id))
+    return views
+
+
+def _names_a_task(row: Row[Any]) -> bool:
+    """Whether the service itself wrote the id of a failed task into the context; a caller may write anything there."""
+    return row.kind == Kind.EVENT and "task_id" in row.context
 
 
 def latest(connection: Connection, batch_id: int) -> list[dict[str, Any]]:
     """List the newest changes of a batch, newest first."""
     statement = select(_audit).where(_audit.c.batch_id == batch_id).order_by(_audit.c.version.desc()).limit(LATEST)
-    return [audit_view(row) for row in connection.execute(statement)]
+    return _views(connection, connection.execute(statement).all())
 
 
 class Place(NamedTuple):
@@ -109,7 +122,8 @@ def last_of(connection: Connection, batch_ids: Sequence[int]) -> dict[int, dict[
     """Give the newest change of each of these batches, by the batch's id."""
     is_last = and_(Batch.id == _audit.c.batch_id, Batch.version == _audit.c.version)
     statement = select(_audit).join(Batch, is_last).where(Batch.id.in_(batch_ids))
-    return {row.batch_id: audit_view(row) for row in connection.execute(statement)} if batch_ids else {}
+    rows = connection.execute(statement).all() if batch_ids else []
+    return {row.batch_id: view for row, view in zip(rows, _views(connection, rows), strict=True)}
 
 
 class AuditTrail:
@@ -145,7 +159,8 @@ class AuditTrail:
             rows = connection.execute(statement).all()
             if not rows and connection.execute(select(Batch.id).where(Batch.id == batch_id)).first() is None:
                 raise NotFound("batch", batch_id)
-        return [audit_view(row) for row in rows[:limit]], rows[limit - 1].version if len(rows) > limit else None
+            views = _views(connection, rows[:limit])
+        return views, rows[limit - 1].version if len(rows) > limit else None
 
     def lines(self, batch_id: int, kind: Kind | None = None, actor: str = "") -> Iterator[dict[str, Any]]:
         """Walk a batch's changes, newest first, a page in memory at a time. Raises NotFound before the walk begins."""
@@ -200,7 +215,11 @@ class AuditTrail:
                 in_order = select(newest.c.at, newest.c.batch_id, newest.c.version)
                 in_order = in_order.order_by(newest.c.at.desc(), newest.c.batch_id.desc(), newest.c.version.desc())
                 last = connection.execute(in_order.offset(MOST_SCANNED - 1).limit(1)).one_or_none()
-        found = [{"batch_id": row.batch_id, "batch_name": row.name, **audit_view(row)} for row in rows[:limit]]
+            views = _views(connection, rows[:limit])
+        found = [
+            {"batch_id": row.batch_id, "batch_name": row.name, **view}
+            for row, view in zip(rows[:limit], views, strict=True)
+        ]
         return found, last and Place(last.at, last.batch_id, last.version)
 
     def newest(self) -> tuple[Any, ...] | None:

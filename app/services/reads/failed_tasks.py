@@ -4,15 +4,16 @@ Causes are those of app.domain.causes. Each read is bounded, and errors are read
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BigInteger, Connection, bindparam, select
 
 from app import portions
 from app.domain.causes import LONGEST_MESSAGE, UNKNOWN, Cause, cause_of
 from app.domain.leases import TaskKind
-from app.models import IS_FAILED, Model, Task
+from app.models import IS_FAILED, Batch, Model, Task
 from app.services.task.named_tasks import OF_MODEL
 
 LOOKED_AT = 500
@@ -38,6 +39,12 @@ _NEWEST = (
 _ERRORS = select(Task.id, Task.batch_id, Task.leased_by, Task.error, Model.connection, Model.model).join(
     Model, OF_MODEL, isouter=True
 )
+_OF_IDS = (
+    _SIZES.join(Batch, Batch.id == Task.batch_id)
+    .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)), Batch.purged_at.is_(None))
+    .order_by(Task.id)
+)
+_ONLY_ERRORS = select(Task.id, Task.error)
 
 
 @dataclass
@@ -87,3 +94,11 @@ def by_worker(connection: Connection) -> list[dict[str, Any]]:
         }
         groups.setdefault((row.leased_by or "", code), newest)["amount"] += 1
     return sorted(groups.values(), key=lambda group: -int(group["amount"]))
+
+
+def errors_of(connection: Connection, task_ids: Collection[int]) -> dict[int, Any]:
+    """Read the errors of some tasks, by task; a task of a purged batch has none."""
+    if not task_ids:
+        return {}
+    sized = connection.execute(_OF_IDS, {"ids": sorted(task_ids)}).all()
+    return {row.id: row.error for row in portions.read_on(connection, sized, _ONLY_ERRORS)}

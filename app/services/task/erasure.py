@@ -4,7 +4,7 @@ A task that is erased keeps its status, its usage and its count. It has no resul
 reuses its answer; its late results keep only what they used.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from app.services.task.endings import Endings
 
 OF_DOCUMENT = {"code": ERASED, "message": "The document was erased on request."}
 OF_RUN = {"code": ERASED, "message": "The answers of this run were erased: the batch keeps those of newer runs."}
+OF_FOLDER = "The message was erased with a document of the folder."
 _AT_ONCE = 1_000  # ids in one statement
 
 _tasks = db.table_of(Task)
@@ -125,8 +126,12 @@ _COPIES = select(_tasks.c.id, _tasks.c.reused_from).where(
     _tasks.c.batch_id == bindparam("of_batch"), _tasks.c.content_key.in_(bindparam("keys", expanding=True))
 )
 _ERASE = update(_tasks).where(_tasks.c.id.in_(_ids)).values({**_NO_CONTENT, "error": OF_DOCUMENT})
-_RESULTS = select(_tasks.c.id, _tasks.c.result).where(_tasks.c.id.in_(_ids))
-_SET_RESULT = update(_tasks).where(_tasks.c.id == bindparam("of_task")).values(result=bindparam("without"))
+_CONTENTS = select(_tasks.c.id, _tasks.c.result, _tasks.c.error).where(_tasks.c.id.in_(_ids))
+_SET_CONTENT = (
+    update(_tasks)
+    .where(_tasks.c.id == bindparam("of_task"))
+    .values(result=bindparam("new_result"), error=bindparam("new_error"))
+)
 _ERASE_LATE_OF = update(_late).where(_late.c.task_id.in_(_ids)).values(result=None, error=None)
 
 
@@ -161,19 +166,25 @@ def _copies(connection: Connection, batch_id: int, own: Set[int], keys: Set[str 
 
 
 def forget_file(connection: Connection, batch_id: int, folders: Collection[int], sha256: str, names: Set[str]) -> None:
-    """Remove a file from the results of the staging tasks of the folders in which it was found."""
+    """Remove a file from what was reported of the folders in which it was found: results, errors, late results."""
     if not folders:
         return
     ids: Sequence[int] = (
         connection.execute(_STAGING, {"of_batch": batch_id, "documents": sorted(folders)}).scalars().all()
     )
-    for row in connection.execute(_RESULTS, {"ids": ids}).all():
-        if row.result is not None:
-            kept = {
-                "documents": [each for each in row.result.get("documents", ()) if each.get("sha256") != sha256],
-                "duplicates": [each for each in row.result.get("duplicates", ()) if names.isdisjoint(each.values())],
-            }
-            connection.execute(_SET_RESULT, {"of_task": row.id, "without": {**row.result, **kept}})
+    for row in connection.execute(_CONTENTS, {"ids": ids}).all():
+        result = row.result and _without_file(row.result, sha256, names)
+        error = row.error and {"code": row.error.get("code"), "message": OF_FOLDER}
+        connection.execute(_SET_CONTENT, {"of_task": row.id, "new_result": result, "new_error": error})
+    connection.execute(_ERASE_LATE_OF, {"ids": ids})
+
+
+def _without_file(result: Mapping[str, Any], sha256: str, names: Set[str]) -> dict[str, Any]:
+    kept = {
+        "documents": [each for each in result.get("documents", ()) if each.get("sha256") != sha256],
+        "duplicates": [each for each in result.get("duplicates", ()) if names.isdisjoint(each.values())],
+    }
+    return {**result, **kept}
 
 
 def _end_open(connection: Connection, ids: Iterable[int], endings: Endings) -> None:

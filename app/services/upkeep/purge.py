@@ -18,6 +18,7 @@ from app.db import reading
 from app.domain.roles import SYSTEM
 from app.domain.transitions import PURGE
 from app.models import AuditRow, Batch, Document, Prompt, ReadyTask, TaskCounts
+from app.services.access import idempotency
 from app.services.batch.batch_service import BatchService
 from app.services.batch.orders import Order
 from app.services.upkeep import deletions
@@ -103,6 +104,7 @@ class Purge:
                 return False
             locked.edit(PURGE, audited, {"purged_at": locked.now})
             deletions.begin(decision.connection, batch_id)
+            idempotency.erase_answers(decision.connection, batch_id)
         return True
 
 

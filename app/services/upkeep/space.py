@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.db import reading, transaction
+from app.db import SQLITE_WAIT_SECONDS, reading, transaction
 
 PAGES = 500  # in one transaction, of 4 KiB each
 _INCREMENTAL = 2
@@ -28,6 +28,21 @@ def give_back(engine: Engine) -> int:
             cursor.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()  # each row fetched is a page given back
             cursor.close()
         return before - int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def empty_log(engine: Engine) -> None:
+    """Move the write-ahead log of SQLite into the file and empty it: it has copies of what was deleted since.
+
+    It waits for nobody: if others read or write, most is moved, and the next call empties it.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with reading(engine) as connection:
+        try:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT_SECONDS * 1000:.0f}")
 
 
 def _pragma(engine: Engine, name: str) -> int:

@@ -191,10 +191,14 @@ class Sweeper:
                 self._attempt(partial(self._forget, forget))
             self._attempt(self._begin_deletions)
             self._attempt(self._delete_files)
+            self._attempt(self._empty_log)
 
     def _forget(self, forget: Callable[[Connection], object]) -> None:
         with transaction(self._engine) as connection:
             forget(connection)
+
+    def _empty_log(self) -> None:
+        space.empty_log(self._engine)
 
     def _begin_deletions(self) -> None:
         for batch_id in old_runs.due(self._engine):

@@ -16,6 +16,7 @@ from app.worker.connections.evidence import LONGEST_PAUSE_SECONDS, Call
 from app.worker.connections.failures import of_status, without_key
 from app.worker.connections.model_request import ModelRequest, request_of
 from app.worker.connections.model_server import ModelServer, Reply
+from app.worker.connections.quotes import without_quotes
 from app.worker.connections.rate_limiter import RateLimiter
 from app.worker.connections.settings import Connection
 from app.worker.connections.tokens import Tokens, tokens_of
@@ -114,6 +115,7 @@ class ConnectionHandler:
         """Pause the connection if the failure requires it, decide about an unknown model, and add the usage."""
         message = without_key(self._key, failure.message)
         if isinstance(failure, CallFailed):
+            message = without_quotes(message, request.body)
             if failure.error_class == ErrorClass.MODEL and self._calls.has_succeeded(request.model):
                 failure = TaskFailed(failure.code, message, failure.retryable)
             else:
