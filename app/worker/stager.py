@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.worker.documents_root import DocumentsRoot
-from app.worker.extraction import Extracted, Limits, Unreadable, extract
+from app.worker.extraction import Found, Limits, Unreadable, read
 from app.worker.extraction.kinds import BY_ENDING, MEDIA_TYPES
 from app.worker.pattern_search import NotFoundThere, PathRefused, TooManyFiles
 from app.worker.service.client import Address
@@ -57,14 +57,14 @@ class Stager:
         else:
             message = f"The task for document {name!r} has neither text nor content_url, path or folder."
             raise TaskFailed("bad_payload", message, retryable=False)
-        return _result(extract(content, media_type, name, self.limits), bytes=len(content))
+        return _result(read(content, name, media_type, self.limits), bytes=len(content))
 
     def _read_inline(self, text: str, media_type: str, name: str) -> dict[str, Any]:
         """Read a text of the payload. It is decoded already, so its encoding is not part of the metadata."""
         declared = media_type.partition(";")[0]
-        extracted = extract(text.encode("utf-8", "replace"), f"{declared}; charset=utf-8", name, self.limits)
-        metadata = {key: value for key, value in extracted.metadata.items() if key != "encoding"}
-        return _result(Extracted(extracted.text, metadata))
+        found = read(text.encode("utf-8", "replace"), name, f"{declared}; charset=utf-8", self.limits)
+        metadata = {key: value for key, value in found.metadata.items() if key != "encoding"}
+        return _result(Found(found.text, metadata))
 
     def _allowed_root(self, name: str) -> DocumentsRoot:
         if self.root is None:
@@ -114,5 +114,5 @@ def media_type_of(path: str) -> str:
     return MEDIA_TYPES[kind] if kind else mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
-def _result(extracted: Extracted, **more: Any) -> dict[str, Any]:
-    return {"text": extracted.text, "metadata": {**extracted.metadata, **more, "characters": len(extracted.text)}}
+def _result(found: Found, **more: Any) -> dict[str, Any]:
+    return {"text": found.text, "metadata": {**found.metadata, **more, "characters": len(found.text)}}

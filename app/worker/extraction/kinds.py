@@ -8,7 +8,8 @@ import zipfile
 from enum import StrEnum
 from io import BytesIO
 
-from app.worker.extraction.extracted import EMPTY, ENCRYPTED, Unreadable, broken
+from app.worker.extraction.encodings import SAMPLE_BYTES, decode_text, wide_encoding
+from app.worker.extraction.found import EMPTY, ENCRYPTED, Unreadable, broken
 
 
 class Kind(StrEnum):
@@ -23,19 +24,24 @@ class Kind(StrEnum):
 
 
 READABLE = "plain text, Markdown, HTML, CSV, JSON, PDF, Word (.docx), Excel (.xlsx) and e-mail (.eml)"
+_OPEN = "application/vnd.openxmlformats-officedocument"
 BY_TYPE = {
     "text/plain": Kind.TEXT, "application/json": Kind.TEXT, "application/jsonl": Kind.TEXT,
     "application/x-ndjson": Kind.TEXT, "text/markdown": Kind.MARKDOWN, "text/x-markdown": Kind.MARKDOWN,
     "text/csv": Kind.TABLE, "application/csv": Kind.TABLE, "text/tab-separated-values": Kind.TABLE,
     "text/html": Kind.HTML, "application/xhtml+xml": Kind.HTML, "message/rfc822": Kind.MAIL,
     "application/pdf": Kind.PDF, "application/x-pdf": Kind.PDF,
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Kind.WORD,
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Kind.EXCEL,
+    f"{_OPEN}.wordprocessingml.document": Kind.WORD, f"{_OPEN}.wordprocessingml.template": Kind.WORD,
+    "application/vnd.ms-word.document.macroenabled.12": Kind.WORD,
+    f"{_OPEN}.spreadsheetml.sheet": Kind.EXCEL, f"{_OPEN}.spreadsheetml.template": Kind.EXCEL,
+    "application/vnd.ms-excel.sheet.macroenabled.12": Kind.EXCEL,
 }  # fmt: skip
 BY_ENDING = {
     "txt": Kind.TEXT, "text": Kind.TEXT, "log": Kind.TEXT, "json": Kind.TEXT, "jsonl": Kind.TEXT,
     "md": Kind.MARKDOWN, "markdown": Kind.MARKDOWN, "csv": Kind.TABLE, "tsv": Kind.TABLE, "html": Kind.HTML,
-    "htm": Kind.HTML, "xhtml": Kind.HTML, "eml": Kind.MAIL, "pdf": Kind.PDF, "docx": Kind.WORD, "xlsx": Kind.EXCEL,
+    "htm": Kind.HTML, "xhtml": Kind.HTML, "eml": Kind.MAIL, "mht": Kind.MAIL, "mhtml": Kind.MAIL, "pdf": Kind.PDF,
+    "docx": Kind.WORD, "docm": Kind.WORD, "dotx": Kind.WORD, "dotm": Kind.WORD, "xlsx": Kind.EXCEL,
+    "xlsm": Kind.EXCEL, "xltx": Kind.EXCEL, "xltm": Kind.EXCEL,
 }  # fmt: skip
 MEDIA_TYPES = {kind: media_type for media_type, kind in reversed(BY_TYPE.items())}
 TEXT_KINDS = {Kind.TEXT, Kind.MARKDOWN, Kind.TABLE, Kind.HTML, Kind.MAIL}  # the other kinds are binary
@@ -45,10 +51,17 @@ _UNSUPPORTED = {
     b"\x7fELF": "a program", b"MZ": "a program",
 }  # fmt: skip
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Office before 2007, and encrypted files of later versions
-_MAIL = re.compile(rb"\A(?:[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){3}")
+_OFFICE_PARTS = {b"word/": Kind.WORD, b"xl/": Kind.EXCEL}
+_MAIN_PART = re.compile(
+    rb"Target\s*=\s*[\"']/?((?:word|xl|ppt)/)[^\"']*[\"'][^>]*/officeDocument[\"']|"
+    rb"/officeDocument[\"'][^>]*Target\s*=\s*[\"']/?((?:word|xl|ppt)/)"
+)
+_MAIL = re.compile(
+    rb"\A\s*(?:From [^\r\n]*\r?\n)?(?:[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){3}"
+)
 _MAIL_SIGNS = re.compile(rb"^(?:From|Received|Message-ID|MIME-Version):", re.I | re.M)
+_HTML = re.compile(rb"\A\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype html|html)\b", re.I | re.S)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
-SAMPLE_BYTES = 64 * 1024
 
 
 def kind_of(content: bytes, media_type: str, name: str) -> Kind:
@@ -87,22 +100,17 @@ def is_binary(sample: bytes) -> bool:
     return b"\0" in sample or len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) * 0.02
 
 
-def wide_encoding(sample: bytes) -> str | None:
-    """Recognise UTF-16 without a byte order mark: every second byte of Latin text is zero."""
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    half = max(len(sample) // 2, 1)
-    for encoding, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
-        if len(sample) > 3 and zeros > half * 0.4 and others < half * 0.02:
-            return encoding
-    return None
-
-
 def _kind_of_zip(content: bytes) -> Kind:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             names = set(archive.namelist()[:10_000])
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+            relations = archive.read("_rels/.rels")[:SAMPLE_BYTES] if "_rels/.rels" in names else b""
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError, EOFError) as error:
         raise broken("Office file", error) from error
+    main = _MAIN_PART.search(relations)
+    folder = (main[1] or main[2]) if main else b""
+    if kind := _OFFICE_PARTS.get(folder):
+        return kind
     if "word/document.xml" in names:
         return Kind.WORD
     if "xl/workbook.xml" in names:
@@ -111,7 +119,8 @@ def _kind_of_zip(content: bytes) -> Kind:
 
 
 def _kind_by_content(head: bytes) -> Kind:
-    begin = head.lstrip().lower()
-    if begin.startswith((b"<!doctype html", b"<html")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or wide_encoding(head):
+        head = decode_text(head)[0].encode("utf-8", "replace")
+    if _HTML.match(head):
         return Kind.HTML
     return Kind.MAIL if _MAIL.match(head) and _MAIL_SIGNS.search(head) else Kind.TEXT

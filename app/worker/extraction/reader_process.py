@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from app.worker.extraction import frames
-from app.worker.extraction.extracted import Extracted, Unreadable
+from app.worker.extraction.found import Found, Unreadable
 from app.worker.extraction.limits import Limits
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +42,7 @@ class ReaderProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def read(self, reader: str, content: bytes, charset: str | None) -> Extracted:
+    def read(self, reader: str, content: bytes, charset: str | None) -> Found:
         """Read a document with the function `module:function`.
 
         Raises Unreadable, MemoryError beyond the limit, and PipeBroken when the process died.
@@ -67,7 +67,7 @@ class ReaderProcess:
             raise MemoryError
         if "why" in answer:
             raise Unreadable(str(answer["why"]), bool(answer.get("too_large")))
-        return Extracted(text.decode("utf-8", "replace"), dict(answer.get("metadata") or {}))
+        return Found(text.decode("utf-8", "replace"), dict(answer.get("metadata") or {}))
 
     def end(self) -> int:
         """End the process and return its exit code: minus the signal that ended it."""
