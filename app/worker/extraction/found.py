@@ -1,7 +1,10 @@
 """The outcome of reading a document: its text, or the reason why there is none."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+_NOUN = re.compile(r"(?=,? (?:without|of|that|whose) )|\Z")  # the place after the noun of a phrase
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Unreadable(Exception):
 
 ENCRYPTED = "is encrypted: it opens only with a password"
 EMPTY = "is empty"
+NO_TEXT_BY_OCR = "holds no text, and no pictures in which text was recognised"
 NO_TEXT = "holds no text; it may hold pictures of text"
 
 
@@ -35,11 +39,11 @@ def left_out(*omissions: list[dict[str, Any]]) -> dict[str, Any]:
 def omitted(count: int, one: str, many: str = "", **facts: Any) -> list[dict[str, Any]]:
     """Say that so many things of a document are not in its text: `{"what": "3 pages without text", "pages": [...]}`.
 
-    `many` is the plural of `one`; by default, its first word gets an s. No entry for a count of 0.
+    `many` is the plural of `one`; by default, its noun gets an s. No entry for a count of 0.
     """
-    first, _, rest = one.partition(" ")
-    plural = many or f"{first}s {rest}".strip()
-    return [{"what": f"{count} {one if count == 1 else plural}", **facts}] if count else []
+    return (
+        [{"what": f"{count} {one if count == 1 else many or _NOUN.sub('s', one, count=1)}", **facts}] if count else []
+    )
 
 
 def broken(kind: str, error: object) -> Unreadable:
@@ -49,10 +53,15 @@ def broken(kind: str, error: object) -> Unreadable:
 
 
 class TextLimit:
-    """Counts characters while they are read, so that a reader stops before it runs out of memory."""
+    """Counts characters while they are read, so that a reader stops before it runs out of memory.
 
-    def __init__(self, characters: int) -> None:
+    `ocr_languages` are those in which pictures are read ('' for none), within the `seconds` of the document.
+    """
+
+    def __init__(self, characters: int, ocr_languages: str = "", seconds: float = 30) -> None:
         self._left = self._most = characters
+        self.ocr_languages = ocr_languages
+        self.seconds = seconds
 
     def take(self, text: str) -> str:
         """Count a piece of text and return it. Raises Unreadable beyond the limit."""

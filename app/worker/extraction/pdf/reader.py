@@ -6,8 +6,10 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from app.worker.extraction.found import ENCRYPTED, Found, TextLimit, Unreadable, broken, left_out, omitted
+from app.worker.extraction.ocr.pages import OcrPages
 from app.worker.extraction.pdf.forms import notes_of
 from app.worker.extraction.pdf.page_text import text_of_page
+from app.worker.extraction.pdf.pictures import picture_of
 
 MAX_PAGES_NAMED = 1000
 
@@ -19,9 +21,9 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     if not pages:
         raise broken("PDF", "it has no page")
     document.init_forms()
-    texts, empty = [], []
+    ocr, texts, empty = OcrPages(limit), [], []
     for number in range(pages):
-        text = limit.take(_text_of(document, number))
+        text = limit.take(_text_of(document, number, ocr))
         texts.append(text)
         if not text:
             empty.append(number + 1)
@@ -29,6 +31,7 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
         "pages": pages,
         "title": _title_of(document),
         "pages_without_text": empty[:MAX_PAGES_NAMED] or None,
+        **ocr.metadata(),
         **left_out(omitted(len(empty), "page without text", "pages without text", pages=empty[:MAX_PAGES_NAMED])),
     }
     return Found("\n\n".join(filter(None, texts)), metadata)
@@ -44,13 +47,16 @@ def opened(content: bytes) -> Any:
         raise broken("PDF", error) from error
 
 
-def _text_of(document: Any, number: int) -> str:
+def _text_of(document: Any, number: int, ocr: OcrPages) -> str:
     try:
         page = document[number]
     except pdfium.PdfiumError as error:
         raise broken("PDF", f"page {number + 1} of {len(document)}: {error}") from error
     try:
-        lines = [text_of_page(page), *notes_of(document, page)]
+        text = text_of_page(page)
+        if not text and ocr.is_possible and pdfium_c.FPDFPage_CountObjects(page):
+            text = ocr.text_of(picture_of(page), number + 1)
+        lines = [text, *notes_of(document, page)]
         return "\n".join(filter(None, lines))
     finally:
         page.close()  # this frees its text, too: ten thousand open pages take gigabytes

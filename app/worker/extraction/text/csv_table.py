@@ -11,7 +11,7 @@ from app.worker.extraction.rows import row
 
 SAMPLE = 16 * 1024
 MAX_CELL = 10_000_000
-MAX_REPAIRS = 1000  # rows with a quotation mark too many, before quotation marks no longer join lines
+MAX_REPAIRS = 100  # rows with a quotation mark too many, before quotation marks no longer join lines
 DELIMITERS = ",;\t|"
 csv.field_size_limit(MAX_CELL)
 _SEP_LINE = re.compile(r"\A\"?sep=(.)\"?\r?\n", re.I)  # Excel writes the delimiter there

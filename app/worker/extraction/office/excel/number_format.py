@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 
@@ -11,6 +11,8 @@ from app.worker.extraction.office.excel.format_code import Section, sections_of
 
 MAX_WHOLE = 1e15  # the digits of larger integers are not exact
 MAX_PLACES = 30
+MAX_ROUNDED = Decimal(10) ** 20
+EXACT = Context(prec=60)  # the usual precision of 28 digits is too little for the largest numbers with 30 places
 CACHED = 8192  # numbers of each format: dates and prices repeat
 
 
@@ -90,7 +92,7 @@ def _exact(value: float) -> Decimal:
 
 def _decimal(section: Section, value: Decimal) -> str:
     places = min(len(section.decimals), MAX_PLACES)
-    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) if value < Decimal(10) ** 20 else value
+    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, EXACT) if value < MAX_ROUNDED else value
     whole, _, digits = f"{rounded:f}".partition(".")
     digits = digits[:places].ljust(places, "0")
     while digits and section.decimals[len(digits) - 1] != "0" and digits[-1] == "0":
