@@ -29,7 +29,7 @@ def show(batch_id: int) -> str:
 
 def whole_page(batch_id: int, **more: Any) -> str:
     """Render a batch's page; `more` is the dialog of an action, or its answer. Raises NotFound."""
-    left_out = services().reads.documents.left_out(batch_id)
+    left_out = services().reads.tasks.left_out(batch_id)
     facts = {
         "batch_id": batch_id,
         "left_out": left_out,

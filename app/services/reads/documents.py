@@ -8,33 +8,16 @@ from sqlalchemy import Engine, bindparam, func, literal, select
 
 from app import db
 from app.db import reading
-from app.domain.leases import TaskKind, TaskStatus
 from app.domain.times import rfc3339
 from app.errors import Busy, Forbidden, NotFound
-from app.models import Document, Task
+from app.models import Document
 from app.services.batch.batch_rows import look
 from app.services.reads.tasks import is_being_staged
 
 MOST_NAMES = 500
-MOST_LOOKED_AT = 500  # texts of a batch, of which the page says what was left out
-LONGEST_TEXT_BYTES = 1024 * 1024  # that are looked at: the database parses the whole result for one field of it
 PIECE = 2 * 1024 * 1024  # bytes of a file, or characters of a text, that are in memory at once
 
 _documents = db.table_of(Document)
-_tasks = db.table_of(Task)
-_STAGED = (
-    select(_tasks.c.id, _documents.c.name, _tasks.c.result["metadata"]["left_out"].label("left_out"))
-    .join(_documents, _documents.c.id == _tasks.c.document_id)
-    .where(
-        _tasks.c.batch_id == bindparam("of_batch"),
-        _tasks.c.run == bindparam("of_run"),
-        _tasks.c.kind == TaskKind.STAGE,
-        _tasks.c.status == TaskStatus.COMPLETED,
-        db.stored_bytes(_tasks.c.result) <= LONGEST_TEXT_BYTES,
-    )
-    .order_by(_tasks.c.id)
-    .limit(MOST_LOOKED_AT)
-)
 _LISTED = select(*(_documents.c[name] for name in ("id", "number", "name", "media_type", "size_bytes", "sha256")))
 _KEPT = ("content", "text")  # where what was uploaded is; the file of a path is with the workers
 _ABOUT = select(
@@ -80,20 +63,6 @@ class Documents:
             look(connection, batch_id)
             rows = connection.execute(statement).mappings().all()
         return [dict(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else None
-
-    def left_out(self, batch_id: int) -> list[dict[str, Any]]:
-        """List what is not in the texts of the present run's first documents: `{"task_id", "name", "what": [...]}`.
-
-        Raises NotFound.
-        """
-        with reading(self._engine) as connection:
-            batch, _ = look(connection, batch_id)
-            rows = connection.execute(_STAGED, {"of_batch": batch_id, "of_run": batch.run}).all()
-        return [
-            {"task_id": row.id, "name": row.name, "what": [str(each.get("what")) for each in row.left_out]}
-            for row in rows
-            if isinstance(row.left_out, list) and all(isinstance(each, dict) for each in row.left_out) and row.left_out
-        ]
 
     def content(self, document_id: int, for_worker: bool = False) -> Content:
         """Read an uploaded document. A worker reads it only while a task to stage it is leased.

@@ -64,14 +64,14 @@ def decode_text(content: bytes, charset: str | None = None) -> tuple[str, str]:
     return content.decode(detected, "replace"), detected
 
 
-def is_utf8(content: bytes) -> bool:
+def is_utf8(content: bytes, sound_for_each_wrong: int = SOUND_FOR_EACH_WRONG) -> bool:
     """Whether it is UTF-8, perhaps with a few damaged characters."""
     try:
         content.decode("utf-8")
         return True
     except UnicodeDecodeError:
         sound = len(_SOUND.findall(content))
-        return sound > 0 and content.decode("utf-8", "replace").count("\ufffd") * SOUND_FOR_EACH_WRONG <= sound
+        return sound > 0 and content.decode("utf-8", "replace").count("\ufffd") * sound_for_each_wrong <= sound
 
 
 def wide_encoding(sample: bytes) -> str | None:
@@ -108,7 +108,7 @@ def _declared(content: bytes, charset: str | None) -> str | None:
     except UnicodeError:
         beyond_ascii = len(content) - len(content.translate(None, bytes(range(128, 256))))
         wrong = content.decode(charset, "replace").count("\ufffd")
-    sound = is_utf8(content) if charset == "utf-8" else wrong <= max(1, beyond_ascii * WRONG_SHARE)
+    sound = is_utf8(content, 1) if charset == "utf-8" else wrong <= max(1, beyond_ascii * WRONG_SHARE)
     return charset if sound else None
 
 

@@ -44,7 +44,7 @@ TEXTS = {
         "Merged\n1E+16 | 1E-07 | TRUE |  | #N/A\n1.23457E+19\nComment A2 (Bob): Ask Ann first\n\nSecret\nhidden value"
     ),
     "short.txt": "Größe: 5 m²; Preis: 10 € – für Müller",
-    "utf16le_nobom.txt": "Größe und Übergabe, Kosten 10 € ",
+    "utf16le_nobom.txt": "Größe und Übergabe, Kosten 10 €",
 }
 BEGINNINGS = {
     "french.txt": f"{FRENCH}. Où êtes-vous allé ? Les élèves très âgés, à côté de la forêt, ont été reçus.",

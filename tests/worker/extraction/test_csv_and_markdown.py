@@ -46,7 +46,7 @@ def test_the_delimiter_is_found_among_cells_that_contain_the_others(delimiter: s
     ("raw", "text", "title"),
     [
         ("---\ntitle: 'T'\nlist:\n  - a\n---\n# H\n\nText", "H\n\nText", "T"),
-        ("---\nnot a field\n---\n\nText", None, None),
+        ("---\nnot a field\n---\n\nText", "not a field\n\nText", "not a field"),
         ("Text\n\n---\n\nmore", "Text\n\nmore", None),
         ("[a](b.pdf) <https://x.example> [https://y.example](https://y.example) [m](#)", None, None),
     ],

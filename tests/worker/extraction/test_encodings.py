@@ -212,6 +212,6 @@ def test_a_label_that_is_no_encoding_of_text_is_unknown() -> None:
 
 
 def test_control_characters_are_no_text() -> None:
-    log = b"\x1b[31mred\x1b[0m\r\nbell\x07 back\x08space\x7f\x0b\x1b]0;title\x07end"
-    assert read(log).text == "red\nbell backspace\nend"
+    log = b"\x1b[31mred\x1b[0m\r\nbell\x07 back\x08space\x7f\x0b\x1b]0;title\x07end" + b" of the line" * 30
+    assert read(log).text == "red\nbell backspace\nend" + " of the line" * 30
     assert read("a\u0085b\u009fc\ufeff\ufffed\u2028e".encode()).text == "a\nbcd\ne"

@@ -35,7 +35,7 @@ def lines(*texts: str) -> Callable[[Canvas], None]:
     [
         (["The pur-", "chase of goods"], "The purchase of goods"),
         (["a non-", "Linear map"], "a non-Linear map"),
-        (["2019-", "20 and more"], "2019-20 and more"),
+        (["2019-", "20 and more"], "2019-\n20 and more"),
         (["400.01", "3"], "400.01\n3"),
         (["one", "two"], "one\ntwo"),
     ],

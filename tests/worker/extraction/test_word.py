@@ -23,7 +23,7 @@ CHECK_BOX = (
 )
 OLD_BOX = (
     '<w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox><w:default w:val="{}"/></w:checkBox></w:ffData>'
-    "</w:fldChar></w:r>"
+    '</w:fldChar></w:r><w:r><w:instrText>FORMCHECKBOX</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
 )
 SUPERSCRIPT = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r>'
 FORMULA = "<m:oMath><m:sSup><m:e><m:r><m:t>c</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:oMath>"
@@ -161,6 +161,8 @@ def test_a_document_type_is_refused() -> None:
     from tests.worker.extraction.hostile import LAUGHS, WORD_XML, repacked
 
     content = repacked(word(""), word__document_xml=LAUGHS + WORD_XML % b"<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>")
+    assert why(content).startswith("is broken: it cannot be read as Word")
+    content = repacked(word(""), word__document_xml=b"<!DOCTYPE w>" + WORD_XML % b"")
     assert "has a document type" in why(content)
 
 

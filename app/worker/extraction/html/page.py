@@ -31,6 +31,7 @@ class Page:
         self._lists: list[int | None] = []  # of each open list: its next number, or None
         self._tables: list[_Table] = []
         self._pre = 0
+        self._pre_begins = False
 
     def text(self) -> str:
         """Return the whole text."""
@@ -47,7 +48,10 @@ class Page:
         if not self._pre:
             self._pieces.append(_SPACES.sub(" ", text))
             return
-        first, *others = text.replace("\r\n", "\n").split("\n")
+        text = text.replace("\r\n", "\n")
+        if self._pre_begins:  # a browser drops a line end that follows the element directly
+            text, self._pre_begins = text.removeprefix("\n"), False
+        first, *others = text.split("\n")
         self._pieces.append(first)
         for line in others:
             self.end_line()
@@ -93,6 +97,7 @@ class Page:
     def open_pre(self) -> None:
         self.end_line()
         self._pre += 1
+        self._pre_begins = True
 
     def close_pre(self) -> None:
         if self._pre:

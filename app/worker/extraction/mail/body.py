@@ -8,6 +8,7 @@ from app.worker.extraction.found import TextLimit
 from app.worker.extraction.html.reader import own_charset, text_of_html
 from app.worker.extraction.mail.headers import decoded, shown_headers
 
+HEADER_LISTS = {"message/delivery-status", "message/disposition-notification"}  # parsed as messages without bodies
 _ADDRESS = re.compile(r"<?https?://\S+|\[cid:\S+|\[image:[^\]]*\]")
 
 
@@ -31,6 +32,8 @@ class Body:
             self._add_forwarded(part)
         elif kind == "multipart/alternative":
             self._add_fuller(part)
+        elif kind in HEADER_LISTS:
+            self._add_text(self._text_of(part))
         elif part.is_multipart():
             for inner in _parts(part):
                 self.add(inner)

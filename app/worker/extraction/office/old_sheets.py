@@ -11,7 +11,16 @@ from app.worker.extraction.office.excel.number_format import general
 from app.worker.extraction.rows import row
 
 MAX_NAMES = 1000
-ERRORS = (python_calamine.CalamineError, ValueError, OSError, KeyError, IndexError, OverflowError)
+ERRORS = (
+    python_calamine.CalamineError,
+    python_calamine.XmlError,
+    python_calamine.ZipError,
+    ValueError,
+    OSError,
+    KeyError,
+    IndexError,
+    OverflowError,
+)
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:

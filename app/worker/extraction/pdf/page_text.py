@@ -26,7 +26,7 @@ def text_of_page(page: Any) -> str:
 
 
 def _join(match: "re.Match[str]") -> str:
-    """Join the halves of a word: `pur-chase` is purchase, but `non-Linear` and `2019-20` keep their hyphen."""
+    """Join the halves of a word: `pur-chase` is purchase, but `non-Linear` keeps its hyphen."""
     before, after = match[1], match[2]
     return before + ("" if before.islower() and after.islower() else "-") + after
 

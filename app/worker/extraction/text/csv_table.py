@@ -58,9 +58,9 @@ def _delimiter(sample: str) -> str:
     lines = [line for line in _QUOTED.sub("", sample).splitlines()[:50] if line.strip()]
     if sum(";" in line or "\t" in line for line in lines) * 2 > len(lines):
         lines = [_DECIMAL_COMMA.sub("", line) for line in lines]
-    agreed: dict[str, int] = {}
+    agreed: dict[str, tuple[int, int]] = {}  # how many lines have the same number of it, and which number
     for mark in DELIMITERS:
         counts = Counter(count for line in lines if (count := line.count(mark)))
-        agreed[mark] = max(counts.values(), default=0)
+        agreed[mark] = max(((times, count) for count, times in counts.items()), default=(0, 0))
     best = max(DELIMITERS, key=lambda mark: agreed[mark])
-    return best if agreed[best] else ","
+    return best if agreed[best][0] else ","
