@@ -8,10 +8,9 @@ import pytest
 from app.worker.extraction import Limits
 from tests.support.documents import WORDS
 from tests.worker.extraction.reading import left_out, read, why
-from tests.worker.extraction.word_files import macro, onedrive, paragraph, run, strict, word
+from tests.worker.extraction.word_files import DELETED, macro, onedrive, paragraph, run, strict, word
 
 INSERTED = '<w:ins w:id="2" w:author="a">{}</w:ins>'
-DELETED = '<w:del w:id="1" w:author="a"><w:r><w:delText>gone</w:delText></w:r></w:del>'
 BOX = "<w:r><w:pict><v:shape><v:textbox><w:txbxContent>{}</w:txbxContent></v:textbox></v:shape></w:pict></w:r>"
 FIELD = (
     '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>HYPERLINK "x"</w:instrText></w:r>'

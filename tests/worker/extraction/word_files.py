@@ -21,6 +21,9 @@ NAMESPACES = (
 )
 
 
+DELETED = '<w:del w:id="1" w:author="a"><w:r><w:delText>gone</w:delText></w:r></w:del>'
+
+
 def elements(xml: str) -> list[Any]:
     """Parse elements with the prefixes w, w14, m, v, mc and wps."""
     return list(etree.fromstring(f"<x {NAMESPACES}>{xml}</x>"))
