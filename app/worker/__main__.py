@@ -10,7 +10,14 @@ import click
 import stamina
 
 from app.logging import configure
-from app.worker.arguments import checked_function, checked_handlers, checked_url, connection_handlers, read_token
+from app.worker.arguments import (
+    checked_function,
+    checked_handlers,
+    checked_languages,
+    checked_url,
+    connection_handlers,
+    read_token,
+)
 from app.worker.documents_root import DocumentsRoot
 from app.worker.executors import make_executor
 from app.worker.exit import exit_process, stop_on_signals
@@ -80,6 +87,10 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_e
     "--document-mib", type=click.IntRange(1, 512), default=LIMITS.bytes // MIB, show_default=True,
     help="Largest file of one document.",
 )  # fmt: skip
+@click.option(
+    "--ocr-languages", metavar="eng+deu",
+    help="Languages in which pictures of text are read, or `none`. Default: all that Tesseract has here.",
+)  # fmt: skip
 @click.option("--no-stage", is_flag=True, help="Read no documents: other workers do it.")
 @click.option(
     "--only", multiple=True, metavar="CONNECTION",
@@ -115,7 +126,8 @@ def main(
     url: str, token: str | None, token_file: Path | None, name: str | None, executor: str, scheduler: str | None,
     handlers: dict[str, Handler], connections: Path | None, stage_handler: str | None, log_level: str,
     documents_root: Path | None, document_seconds: int, document_memory_mib: int, document_characters: int,
-    document_mib: int, spool: Path | None, no_stage: bool, only: tuple[str, ...], **options: Any,
+    document_mib: int, ocr_languages: str | None, spool: Path | None, no_stage: bool, only: tuple[str, ...],
+    **options: Any,
 ) -> None:  # fmt: skip
     """Lease tasks of Interlock, run them and report their results, until SIGTERM or Ctrl-C.
 
@@ -127,7 +139,8 @@ def main(
     stamina.instrumentation.set_on_retry_hooks([])  # app/worker/service/outage.py logs an outage, with fewer lines
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
-    limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB)
+    found = checked_languages(ocr_languages) if not no_stage else ""
+    limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB, found)
     root = DocumentsRoot(documents_root.resolve()) if documents_root else None
     stager = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
     if (executor == "dask") != bool(scheduler):

@@ -5,11 +5,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import structlog
 
 from app.worker.connections import settings
+from app.worker.extraction.ocr import tesseract
 from app.worker.named_functions import import_function
 from app.worker.task import Handler
 
+log = structlog.get_logger(__name__)
+MAX_LANGUAGES = 8  # that are used if none are chosen: each one takes time
 DEFAULT_CONNECTIONS = Path("connections.toml")
 
 
@@ -53,6 +57,22 @@ def read_token(token: str | None, token_file: Path | None) -> str:
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise click.UsageError("The token contains characters that no token has.")
     return token
+
+
+def checked_languages(wanted: str | None) -> str:
+    """Choose the languages of OCR among those that Tesseract has, and log them; '' for none."""
+    if wanted == "none":
+        return ""
+    found = tesseract.languages()
+    if wanted is None and not found:
+        log.info("ocr_not_found", hint=tesseract.INSTALL)
+        return ""
+    if missing := sorted(set((wanted or "").split("+")) - {*found, ""}):
+        message = f"Tesseract does not have {', '.join(missing)} here; it has {', '.join(found) or 'no language'}."
+        raise click.BadParameter(message, param_hint="--ocr-languages")
+    chosen = wanted or "+".join(found[:MAX_LANGUAGES])
+    log.info("ocr_found", languages=chosen)
+    return chosen
 
 
 def connection_handlers(path: Path | None, executor: str) -> dict[str, Handler]:

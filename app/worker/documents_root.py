@@ -5,9 +5,11 @@ A path is resolved first, with all its links, and then compared with the root. T
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from app.worker.pattern_search import NotFoundThere, PathRefused, PatternSearch, TooManyFiles
 
@@ -48,8 +50,18 @@ class DocumentsRoot:
             raise PathRefused(f"{path!r} leads out of the worker's root")
         return found
 
+    def is_folder(self, path: str) -> bool:
+        """Whether a path below the root is a folder. Raises PathRefused and NotFoundThere."""
+        return self.locate(path).is_dir()
+
     def read(self, path: str, max_bytes: int) -> bytes:
         """Read at most `max_bytes` + 1 bytes of a file. Raises PathRefused and NotFoundThere."""
+        with self.opened(path) as file:
+            return file.read(max_bytes + 1)
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[BinaryIO]:
+        """Open a file to read it. Raises PathRefused and NotFoundThere."""
         found = self.locate(path)
         try:
             # NONBLOCK: do not wait for the writer of a pipe. NOFOLLOW: fail if a link has replaced the file since.
@@ -59,7 +71,7 @@ class DocumentsRoot:
                     raise NotFoundThere(f"{path!r} is not a regular file")
                 if not _path_of(descriptor, found).is_relative_to(self._resolved_root()):
                     raise PathRefused(f"{path!r} leads out of the worker's root")
-                return file.read(max_bytes + 1)
+                yield file
         except OSError as error:
             raise NotFoundThere(f"{path!r} cannot be opened: {error.strerror}") from error
 

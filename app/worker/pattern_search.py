@@ -38,9 +38,11 @@ class PatternSearch:
                 if is_folder and not name.startswith("."):
                     yield from self.walk(folder / name, parts)
             return
-        wanted = re.compile(translate(first))
+        # The ending of a file matches in any case: `*.pdf` finds SCAN.PDF.
+        wanted = re.compile(translate(first if rest else _with_small_ending(first)))
         for name, _ in self._entries(folder):
-            if wanted.match(name) and (first.startswith(".") or not name.startswith(".")):
+            shown = name if rest else _with_small_ending(name)
+            if wanted.match(shown) and (first.startswith(".") or not name.startswith(".")):
                 if not rest:
                     yield folder / name
                 elif (inner := folder / name).is_dir():
@@ -58,3 +60,8 @@ class PatternSearch:
         if self._entries_seen > MAX_ENTRIES or self._stopped():
             raise TooManyFiles(f"it holds more than {MAX_ENTRIES} files and folders")
         return found
+
+
+def _with_small_ending(name: str) -> str:
+    begin, dot, ending = name.rpartition(".")
+    return begin + dot + ending.lower() if dot else name

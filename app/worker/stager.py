@@ -4,20 +4,17 @@ A document comes from its payload, from the service, or from a file below this w
 be read fails for good, with a sentence that names it and says why.
 """
 
-import hashlib
-import mimetypes
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.worker import containers
 from app.worker.documents_root import DocumentsRoot
-from app.worker.extraction import Extracted, Limits, Unreadable, extract
-from app.worker.extraction.kinds import BY_ENDING, MEDIA_TYPES
+from app.worker.extraction import Found, Limits, Unreadable, read
+from app.worker.folder import Folder, Stopped
 from app.worker.pattern_search import NotFoundThere, PathRefused, TooManyFiles
 from app.worker.service.client import Address
 from app.worker.service.download import Download
 from app.worker.task import Task, TaskFailed
-
-MAX_SIZE = 2**53  # the largest integer that every JSON parser reads exactly
 
 
 @dataclass(frozen=True)
@@ -51,20 +48,20 @@ class Stager:
         if "text" in payload:
             return self._read_inline(str(payload["text"]), media_type, name)
         if "path" in payload:
-            content = self._allowed_root(name).read(str(payload["path"]), self.limits.bytes)
+            content = self._read_path(str(payload["path"]), name)
         elif "content_url" in payload:
             content = Download(self.address, self.limits.bytes).fetch(task, name, str(payload["content_url"]))
         else:
             message = f"The task for document {name!r} has neither text nor content_url, path or folder."
             raise TaskFailed("bad_payload", message, retryable=False)
-        return _result(extract(content, media_type, name, self.limits), bytes=len(content))
+        return _result(read(content, name, media_type, self.limits), bytes=len(content))
 
     def _read_inline(self, text: str, media_type: str, name: str) -> dict[str, Any]:
         """Read a text of the payload. It is decoded already, so its encoding is not part of the metadata."""
         declared = media_type.partition(";")[0]
-        extracted = extract(text.encode("utf-8", "replace"), f"{declared}; charset=utf-8", name, self.limits)
-        metadata = {key: value for key, value in extracted.metadata.items() if key != "encoding"}
-        return _result(Extracted(extracted.text, metadata))
+        found = read(text.encode("utf-8", "replace"), name, f"{declared}; charset=utf-8", self.limits)
+        metadata = {key: value for key, value in found.metadata.items() if key != "encoding"}
+        return _result(Found(found.text, metadata))
 
     def _allowed_root(self, name: str) -> DocumentsRoot:
         if self.root is None:
@@ -75,44 +72,29 @@ class Stager:
             raise TaskFailed("no_documents_root", message, retryable=False)
         return self.root
 
+    def _read_path(self, path: str, name: str) -> bytes:
+        """Read a file below the root, or a document of an archive or a mailbox there."""
+        root = self._allowed_root(name)
+        container, member = containers.split(path)
+        if not container or root.is_folder(container):
+            return root.read(path, self.limits.bytes)
+        with root.opened(container) as file:
+            return containers.read(container, file, member, self.limits.bytes)
+
     def _list_folder(self, task: Task, pattern: str) -> dict[str, Any]:
-        """List the files that match, with a hash by which equal files are recognised."""
-        root = self._allowed_root(pattern)
+        """List the documents that match, with a hash by which equal ones are recognised."""
+        folder = Folder(self._allowed_root(pattern), self.limits.bytes, lambda: task.stopped)
         try:
-            paths = root.matches(pattern, lambda: task.stopped)
+            result = folder.result(pattern)
         except TooManyFiles as error:
             message = f"The folder {pattern!r} is too large: {error}."
             raise TaskFailed("too_large", message, retryable=False) from error
-        if not paths:
+        except Stopped as error:
+            raise TaskFailed("stopped", "The list of this folder is no longer needed.") from error
+        if not result["documents"]:
             raise Unreadable("is a folder without a file: nothing below the worker's root matches it")
-        documents = []
-        for path in paths:
-            if task.stopped:
-                raise TaskFailed("stopped", "The list of this folder is no longer needed.")
-            documents.append(self._document_of(root, path))
-        return {"documents": documents}
-
-    def _document_of(self, root: DocumentsRoot, path: str) -> dict[str, Any]:
-        size = min(root.locate(path).stat().st_size, MAX_SIZE)
-        try:
-            # A file that is too large is not read: its size and path stand for its content.
-            content = root.read(path, self.limits.bytes) if size <= self.limits.bytes else f"{size} {path}".encode()
-        except NotFoundThere:
-            content = path.encode("utf-8", "replace")  # the task of this document will report the problem
-        return {
-            "name": path[-500:],
-            "path": path,
-            "media_type": media_type_of(path),
-            "size_bytes": size,
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+        return result
 
 
-def media_type_of(path: str) -> str:
-    """Guess the media type from the ending of a name."""
-    kind = BY_ENDING.get(path.rpartition(".")[2].lower())
-    return MEDIA_TYPES[kind] if kind else mimetypes.guess_type(path)[0] or "application/octet-stream"
-
-
-def _result(extracted: Extracted, **more: Any) -> dict[str, Any]:
-    return {"text": extracted.text, "metadata": {**extracted.metadata, **more, "characters": len(extracted.text)}}
+def _result(found: Found, **more: Any) -> dict[str, Any]:
+    return {"text": found.text, "metadata": {**found.metadata, **more, "characters": len(found.text)}}

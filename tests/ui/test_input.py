@@ -39,7 +39,7 @@ def test_prompts_models_and_limits_are_changed_as_one_edit(operator: FlaskClient
     assert [each["model"] for each in made_of.models] == ["another"]
     row = stories.audit(service, batch_id)[-1]
     assert (row["trigger"], row["reason"]) == ("replace_input", "a better question")
-    stories.follow(service, batch_id, "COMPLETED")
+    stories.follow(service, batch_id, "ANALYZING")
 
 
 def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_changed(

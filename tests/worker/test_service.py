@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 import requests
+from lxml import html
 from rich.console import Console
 
 from app.demo import batch as demo_batch
 from app.demo import client as demo_client
 from app.demo.run import run_demo
+from app.worker.extraction.ocr import tesseract
+from tests.support import signing_in
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
 from tests.support.postgres import free_port
 from tests.support.process import PythonProcess
 from tests.support.server import LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
+from tests.worker.extraction.all_kinds import write_all_kinds
 
 Start = Callable[..., PythonProcess]
 DEMO = (
@@ -168,6 +172,49 @@ def test_a_folder_of_all_kinds_is_seen_through(server: LiveServer, start: Start,
     skipped = {task["document"]["name"]: task["skipped"] for task in tasks if task["skipped"]}
     assert all(name in reason for name, reason in skipped.items())
     assert skipped.keys() <= unreadable
+
+
+@pytest.mark.skipif(not tesseract.languages(), reason="Tesseract is not installed")
+@one_database
+def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
+    server: LiveServer, start: Start, tmp_path: Path
+) -> None:
+    """Ten of them are scans. The page of the batch shows what was left out of which document."""
+    written = write_all_kinds(tmp_path / "root" / "in", 100, scans=10)
+    start(
+        server, "-m", "app.worker", "--document-seconds", "600", "--ocr-languages", "eng",
+        INTERLOCK_DOCUMENTS_ROOT=str(tmp_path / "root"),
+    )  # fmt: skip
+    with server.session() as http:
+        prompts = [{"name": "p", "text": "{document}"}]
+        batch = Batch(server, http, documents=[{"folder": "in/*"}], prompts=prompts, models=LOCAL)
+        batch.ask("stage")
+        assert batch.reach("STAGED")["progress"]["staging"]["total"] == 101
+        batch.ask("run")
+        assert batch.reach("COMPLETED")["progress"]["analysis"]["completed"] == 100
+        tasks = http.get(f"{batch.url}/tasks?limit=200&kind=STAGE", timeout=LIMIT_SECONDS).json()["tasks"]
+        texts = {
+            task["document"]["name"]: http.get(f"{server.url}/api/tasks/{task['id']}", timeout=LIMIT_SECONDS).json()
+            for task in tasks
+        }
+        missing = [name for name, (mark, _) in written.items() if mark not in texts[name]["result"]["text"]]
+        assert missing == []
+        assert texts["in/scan0.pdf"]["result"]["metadata"]["ocr"]["pages"] == [1]
+    shown = rows_of_left_out(server, batch)
+    assert shown == {name: left_out for name, (_, left_out) in written.items() if left_out}
+
+
+def rows_of_left_out(server: LiveServer, batch: Batch) -> dict[str, str]:
+    """Read the table of what was left out in the page of a batch, as a person who signed in sees it."""
+    with requests.Session() as browser:
+        browser.trust_env = False
+        form = browser.get(server.url + signing_in.PATH, timeout=LIMIT_SECONDS).text
+        data = signing_in.form_of(form, server.tokens["viewer"])
+        browser.post(server.url + signing_in.PATH, data=data, timeout=LIMIT_SECONDS)
+        page = browser.get(batch.url.replace("/api/", "/"), timeout=LIMIT_SECONDS).text
+    rows = html.fromstring(page).xpath("//section[@aria-labelledby='left-out-title']//tbody/tr")
+    cells = [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
+    return dict(cells)
 
 
 @one_database

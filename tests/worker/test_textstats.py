@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.worker import Task, TaskFailed
-from app.worker.extraction.markdown import text_of_markdown
+from app.worker.extraction.text.markdown import text_of_markdown
 from app.worker.textstats.analysis import analyse
 from app.worker.textstats.handler import last_user_message, textstats
 from app.worker.textstats.words import sentence_count, syllable_count, words

@@ -83,7 +83,8 @@ class _ReportTransaction:
         self._endings = endings
         self._late: list[tuple[HeldTask, Report]] = []
         self._staged: dict[int, dict[str, Any]] = {}  # the results of staging tasks, from which analysis tasks are made
-        self._folders: list[tuple[HeldTask, list[dict[str, Any]]]] = []  # and the files found in each
+        # With the files found in each, and what the worker says about those that it left out.
+        self._folders: list[tuple[HeldTask, list[dict[str, Any]], dict[str, Any]]] = []
 
     def judge(self, report: Report) -> Verdict:
         task = self._held.get(task_number(report.task_id))
@@ -122,7 +123,9 @@ class _ReportTransaction:
             return _failure(task, report)
         if task.id in self._folder_tasks:
             try:
-                self._folders.append((task, found_files.files_of(report.result or {})))
+                result = report.result or {}
+                about = {"metadata": result["metadata"]} if isinstance(result.get("metadata"), dict) else {}
+                self._folders.append((task, found_files.files_of(result), about))
             except found_files.BadFolder as error:
                 return LeaseEvent.BAD_RESULT, None, {"code": "bad_result", "message": str(error)}
         if task.on_truncated == OnTruncated.FAIL and _is_cut_off(task, report):
@@ -131,9 +134,9 @@ class _ReportTransaction:
 
     def write(self, connection: Connection) -> None:
         counts, now = self._endings.counts, self._endings.now
-        for task, files in self._folders:
+        for task, files, about in self._folders:
             duplicates = found_files.add(connection, task, files, counts, now)
-            self._endings.keep(task, result={"documents": files, "duplicates": duplicates})
+            self._endings.keep(task, result={"documents": files, "duplicates": duplicates, **about})
         self._keep_late_results(connection)  # before analysis tasks are made: it may be the answer to one of them
         if self._staged:
             run_tasks.write_analysis_tasks(connection, self._staged, counts, now)

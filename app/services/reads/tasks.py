@@ -9,7 +9,7 @@ from app import db, portions
 from app.db import reading
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
-from app.domain.leases import TaskKind
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import IS_LEASED, LateResult, Task
@@ -42,6 +42,20 @@ _IS_BEING_STAGED = select(
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 _listed_result = case((_may_be_left_out, _tasks.c.result))
+MOST_LOOKED_AT = 500  # staged texts of a batch, of which its page says what was left out
+LONGEST_TEXT_BYTES = 1024 * 1024  # that are looked at: the database parses the whole result for one field of it
+_STAGED = (
+    named_tasks(_tasks.c.id, _tasks.c.result["metadata"]["left_out"].label("left_out"))
+    .where(
+        _tasks.c.batch_id == bindparam("of_batch"),
+        _tasks.c.run == bindparam("of_run"),
+        _tasks.c.kind == TaskKind.STAGE,
+        _tasks.c.status == TaskStatus.COMPLETED,
+        db.stored_bytes(_tasks.c.result) <= LONGEST_TEXT_BYTES,
+    )
+    .order_by(_tasks.c.id)
+    .limit(MOST_LOOKED_AT)
+)
 LISTED_TASKS = named_tasks(*_but_result, _listed_result.label("result"))
 _last_outcome = (
     select(_late.c.outcome).where(_late.c.task_id == _tasks.c.id).order_by(_late.c.id.desc()).limit(1).scalar_subquery()
@@ -148,6 +162,20 @@ class Tasks:
         """Count a run's tasks by kind and status."""
         with reading(self._engine) as connection:
             return counts_of(connection, batch_id, run)
+
+    def left_out(self, batch_id: int) -> list[dict[str, Any]]:
+        """List what is not in the texts of the present run's first documents: `{"task_id", "name", "what": [...]}`.
+
+        Raises NotFound.
+        """
+        with reading(self._engine) as connection:
+            batch, _ = look(connection, batch_id)
+            rows = connection.execute(_STAGED, {"of_batch": batch_id, "of_run": batch.run}).all()
+        return [
+            {"task_id": row.id, "name": row.document_name, "what": [str(each.get("what")) for each in row.left_out]}
+            for row in rows
+            if isinstance(row.left_out, list) and row.left_out and all(isinstance(each, dict) for each in row.left_out)
+        ]
 
     def show(self, task_id: str) -> dict[str, Any]:
         """Show a task whole, with its result, its error and its late results. Raises NotFound."""

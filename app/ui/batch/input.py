@@ -51,6 +51,7 @@ def show(batch_id: int) -> str:
         documents=documents,
         further=further,
         is_first="after" not in request.args,
+        left_out=services().reads.tasks.left_out(batch_id),
     )
 
 

@@ -13,7 +13,7 @@ from jsonschema.validators import Draft202012Validator, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from app.worker.extraction.extracted import Extracted, TextLimit, Unreadable
+from app.worker.extraction.found import Found, TextLimit, Unreadable
 from app.worker.extraction.limits import Limits
 from app.worker.extraction.reader_pool import pool_for
 
@@ -39,7 +39,7 @@ def mismatch(value: Any, schema: Any) -> str | None:
     return found.text or None
 
 
-def check(content: bytes, _: str | None, __: TextLimit) -> Extracted:
+def check(content: bytes, _: str | None, __: TextLimit) -> Found:
     """Check a value in the child process: the text is the mismatch, or empty."""
     given = json.loads(content)
     try:
@@ -47,10 +47,10 @@ def check(content: bytes, _: str | None, __: TextLimit) -> Extracted:
         kind.check_schema(given["schema"])
         error = best_match(kind(given["schema"], registry=_NO_SCHEMAS).iter_errors(given["value"]))
     except (SchemaError, Unresolvable) as bad:
-        return Extracted("", {"bad_schema": str(bad)})
+        return Found("", {"bad_schema": str(bad)})
     if error is None:
-        return Extracted("")
-    return Extracted(f"The answer does not match the schema at {error.json_path}: {_cut(error.message)}")
+        return Found("")
+    return Found(f"The answer does not match the schema at {error.json_path}: {_cut(error.message)}")
 
 
 def _cut(message: str) -> str:

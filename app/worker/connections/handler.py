@@ -11,6 +11,7 @@ from app.worker.connections.answer import Answer, objection
 from app.worker.connections.call_failed import CallFailed, ErrorClass
 from app.worker.connections.calls import Calls
 from app.worker.connections.circuit import Circuit
+from app.worker.connections.context import check_context
 from app.worker.connections.endpoints import EMBEDDINGS, READERS
 from app.worker.connections.evidence import LONGEST_PAUSE_SECONDS, Call
 from app.worker.connections.failures import of_status, without_key
@@ -40,6 +41,7 @@ class ConnectionHandler:
 
     def __call__(self, task: Task) -> dict[str, Any]:
         request = request_of(task.payload, self._settings)
+        check_context(self._name, request, self._settings)
         estimate = self._limiter.estimate(request.input_tokens, request.max_output_tokens)
         most_calls = partial(self._calls.most, task, request.model)
         is_repeat = False

@@ -28,10 +28,14 @@ class ModelRequest:
         return str(self.body.get("model", ""))
 
     @property
+    def input(self) -> Any:
+        """What the model is asked: messages, texts or tokens."""
+        return next((self.body[name] for name in _INPUTS if self.body.get(name)), None)
+
+    @property
     def input_tokens(self) -> float:
         """An estimate from the size of the input."""
-        value = next((self.body[name] for name in _INPUTS if self.body.get(name)), None)
-        return len(orjson.dumps(value)) / BYTES_PER_TOKEN
+        return len(orjson.dumps(self.input)) / BYTES_PER_TOKEN
 
     @property
     def max_output_tokens(self) -> float | None:

@@ -32,12 +32,13 @@ class Table(BaseModel):
 
 
 class Model(Table):
-    """The prices of a model, per million tokens. A model with `embeddings` returns vectors."""
+    """The prices of a model, per million tokens, and its limit. A model with `embeddings` returns vectors."""
 
     input: Price
     output: Price = 0.0
     cached_input: Price | None = None  # of input tokens that the server had cached; None means the price of input
     embeddings: bool = False
+    context_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None  # of request and answer together
 
     def cost(self, tokens: Tokens) -> float:
         cached = tokens.cached or 0

@@ -4,7 +4,7 @@ A broken or hostile file may crash its reader, make it hang, or use up its memor
 the document is reported as unreadable, with the reason. Nothing here knows what a task is.
 """
 
-from app.worker.extraction.extract import extract as extract
-from app.worker.extraction.extracted import Extracted as Extracted
-from app.worker.extraction.extracted import Unreadable as Unreadable
+from app.worker.extraction.found import Found as Found
+from app.worker.extraction.found import Unreadable as Unreadable
 from app.worker.extraction.limits import Limits as Limits
+from app.worker.extraction.read import read as read

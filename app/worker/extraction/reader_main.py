@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from app.worker.extraction import frames
-from app.worker.extraction.extracted import Extracted, TextLimit, Unreadable
+from app.worker.extraction.found import Found, TextLimit, Unreadable
 from app.worker.extraction.limits import MIB
 
 MAX_INPUT_BYTES = 1024 * MIB
@@ -67,8 +67,9 @@ def read_document(head: dict[str, Any], content: bytes) -> tuple[dict[str, Any],
     try:
         module, _, function = str(head["reader"]).partition(":")
         read = getattr(import_module(module), function)
-        extracted: Extracted = read(content, head["charset"], TextLimit(int(head["characters"])))
-        return {"metadata": extracted.metadata}, extracted.text.encode("utf-8", "replace")
+        limit = TextLimit(int(head["characters"]), str(head["ocr_languages"]), int(head["seconds"]))
+        found: Found = read(content, head["charset"], limit)
+        return {"metadata": found.metadata}, found.text.encode("utf-8", "replace")
     except Unreadable as error:
         return {"why": error.why, "too_large": error.too_large}, b""
     except MemoryError:

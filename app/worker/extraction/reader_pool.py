@@ -1,5 +1,6 @@
-"""The reader processes of a worker: at most one for each processor, started when needed and used again.
+"""The reader processes of a worker: one for each processor, or fewer if the memory is small.
 
+They are started when needed and used again.
 A process that dies, hangs or has read many documents is replaced.
 """
 
@@ -9,9 +10,10 @@ import signal
 import threading
 from functools import cache
 
-from app.worker.extraction.extracted import Extracted, Unreadable
+from app.worker.extraction.found import Found, Unreadable
 from app.worker.extraction.frames import PipeBroken
 from app.worker.extraction.limits import Limits
+from app.worker.extraction.machine import most_children
 from app.worker.extraction.reader_process import ReaderProcess
 
 MAX_DOCUMENTS = 500  # of one process: libraries leak memory
@@ -28,9 +30,9 @@ class ReaderPool:
         """Start without processes. Also called in a forked process, since the processes belong to its parent."""
         self._lock = threading.Lock()
         self._idle: list[ReaderProcess] = []
-        self._free = threading.Semaphore(os.cpu_count() or 1)
+        self._free = threading.Semaphore(most_children(self._limits.memory_mib))
 
-    def read(self, reader: str, content: bytes, charset: str | None) -> Extracted:
+    def read(self, reader: str, content: bytes, charset: str | None) -> Found:
         """Read a document. Raises Unreadable.
 
         If the process dies for another reason than a limit, the document is read once more in a new process: the
@@ -44,7 +46,7 @@ class ReaderPool:
             try:
                 return self._read(ReaderProcess(self._limits), reader, content, charset)
             except PipeBroken as death:
-                raise Unreadable(f"is hostile or broken: its reader died of it ({death})") from death
+                raise Unreadable(f"cannot be read: its reader died of it ({death})") from death
 
     def close(self) -> None:
         """End the idle processes."""
@@ -57,7 +59,7 @@ class ReaderPool:
         with self._lock:
             return self._idle.pop() if self._idle else ReaderProcess(self._limits)
 
-    def _read(self, process: ReaderProcess, reader: str, content: bytes, charset: str | None) -> Extracted:
+    def _read(self, process: ReaderProcess, reader: str, content: bytes, charset: str | None) -> Found:
         healthy = False
         try:
             extracted = process.read(reader, content, charset)
@@ -68,7 +70,10 @@ class ReaderPool:
             raise
         except MemoryError:
             limit = self._limits.memory_mib
-            raise Unreadable(f"is hostile or broken: reading it took more than {limit} MiB of memory") from None
+            raise Unreadable(
+                f"cannot be read within the limits: it took more than {limit} MiB of memory. "
+                "Split it, or raise --document-memory-mib of the worker"
+            ) from None
         except PipeBroken as death:
             raise self._cause_of(process.end(), death) from death
         finally:
@@ -81,7 +86,10 @@ class ReaderPool:
     def _cause_of(self, code: int, death: PipeBroken) -> Exception:
         """Find out from the exit code whether a limit or something else ended a process."""
         if code in (-signal.SIGALRM, -signal.SIGXCPU):
-            return Unreadable(f"is hostile or broken: reading it took more than {self._limits.seconds} s")
+            return Unreadable(
+                f"cannot be read within the limits: it took more than {self._limits.seconds} s. "
+                "Split it, or raise --document-seconds of the worker"
+            )
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return PipeBroken(f"{death}: {name}")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO, cast
 
 from app.worker.extraction import frames
-from app.worker.extraction.extracted import Extracted, Unreadable
+from app.worker.extraction.found import Found, Unreadable
 from app.worker.extraction.limits import Limits
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 30.0  # for the interpreter and its libraries, in addition to the document's own time
 MAX_HEAD_BYTES = 1024 * 1024
-ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT")
+ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "TESSDATA_PREFIX")
 
 
 class ReaderProcess:
@@ -42,14 +42,17 @@ class ReaderProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def read(self, reader: str, content: bytes, charset: str | None) -> Extracted:
+    def read(self, reader: str, content: bytes, charset: str | None) -> Found:
         """Read a document with the function `module:function`.
 
         Raises Unreadable, MemoryError beyond the limit, and PipeBroken when the process died.
         """
         limits = self._limits
         self.documents += 1
-        job = {"reader": reader, "charset": charset, "seconds": limits.seconds, "characters": limits.characters}
+        job = {
+            "reader": reader, "charset": charset, "seconds": limits.seconds, "characters": limits.characters,
+            "ocr_languages": limits.ocr_languages,
+        }  # fmt: skip
         # The process's own timers end it earlier. This one is for a process that does not even begin to read.
         timer = threading.Timer(limits.seconds + START_SECONDS, self._process.kill)
         timer.daemon = True
@@ -67,7 +70,7 @@ class ReaderProcess:
             raise MemoryError
         if "why" in answer:
             raise Unreadable(str(answer["why"]), bool(answer.get("too_large")))
-        return Extracted(text.decode("utf-8", "replace"), dict(answer.get("metadata") or {}))
+        return Found(text.decode("utf-8", "replace"), dict(answer.get("metadata") or {}))
 
     def end(self) -> int:
         """End the process and return its exit code: minus the signal that ended it."""

@@ -5,51 +5,51 @@ import os
 import signal
 import zipfile
 
-from app.worker.extraction import Extracted
-from app.worker.extraction.extracted import TextLimit
+from app.worker.extraction import Found
+from app.worker.extraction.found import TextLimit
 
 HERE = "tests.worker.extraction.hostile"
 
 
-def hang(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def hang(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     """Wait for ever."""
     signal.pause()
-    return Extracted("")
+    return Found("")
 
 
-def spin(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def spin(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     while True:
         pass
 
 
-def hog(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def hog(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     """Take memory until there is no more."""
     held = []
     while True:
         held.append(bytearray(16 * 1024 * 1024))
 
 
-def crash(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def crash(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     os.kill(os.getpid(), signal.SIGSEGV)
-    return Extracted("")
+    return Found("")
 
 
-def crash_once(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def crash_once(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     """Die the first time. The content is the path of a file that marks the first time."""
     if not os.path.exists(content):
         with open(content, "wb"):
             os._exit(3)
-    return Extracted("survived")
+    return Found("survived")
 
 
-def deep(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def deep(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     return deep(content, charset, limit)
 
 
-def chatter(content: bytes, charset: str | None, limit: TextLimit) -> Extracted:
+def chatter(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     """Write to the pipe of the answers, and return the process id and the environment."""
     os.write(1, b"")
-    return Extracted(f"{os.getpid()} {sorted(os.environ)}")
+    return Found(f"{os.getpid()} {sorted(os.environ)}")
 
 
 def pack(**files: bytes) -> bytes:

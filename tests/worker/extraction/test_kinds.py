@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.worker.extraction import Extracted, Limits, Unreadable, extract
+from app.worker.extraction import Found, Limits, Unreadable
+from app.worker.extraction import read as read_file
 from app.worker.extraction.kinds import BY_TYPE
 from tests.support import documents
 from tests.support.documents import DOCX, KINDS, WORDS, XLSX, write_documents
@@ -15,8 +16,8 @@ SAID = [*WORDS[:12], "Größe"]
 LIMITS = Limits()
 
 
-def read(content: bytes, media_type: str = "", name: str = "a", limits: Limits = LIMITS) -> Extracted:
-    return extract(content, media_type, name, limits)
+def read(content: bytes, media_type: str = "", name: str = "a", limits: Limits = LIMITS) -> Found:
+    return read_file(content, name, media_type, limits)
 
 
 def why(content: bytes, media_type: str = "", name: str = "a", limits: Limits = LIMITS) -> str:

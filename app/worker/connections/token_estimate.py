@@ -1,0 +1,51 @@
+"""Estimates how many tokens a text has, from its letters alone: tokenizers differ from model to model.
+
+The weights lie between those of cl100k_base and o200k_base. tests/worker/connections/test_context.py compares the
+estimates with what these two count, in 30 languages.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MESSAGE_TOKENS = 4  # around the content of each message
+_CLASSES: tuple[tuple[float, str], ...] = (  # tokens of each match
+    (0.27, "[A-Za-z]"),
+    (1.0, "[\u00c0-\u00ff]"),
+    (1.9, "[\u0100-\u024f]"),
+    (0.5, "[0-9]"),
+    (0.9, "[!-/:-@\\[-`{-~]+"),
+    (0.8, "\n+"),
+    (0.45, "[\u0400-\u04ff]"),
+    (0.75, "[\u0370-\u03ff]"),
+    (0.75, "[\u0590-\u05ff]"),
+    (0.62, "[\u0600-\u06ff]"),
+    (0.7, "[\u0900-\u0fff]"),
+    (0.95, "[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]"),
+    (0.95, "[\uac00-\ud7af]"),
+)
+_PATTERNS = [(weight, re.compile(pattern)) for weight, pattern in _CLASSES]
+
+
+def tokens_of_text(text: str) -> int:
+    """Estimate the tokens of a text."""
+    return round(sum(weight * len(pattern.findall(text)) for weight, pattern in _PATTERNS))
+
+
+def tokens_of_input(value: Any) -> int:
+    """Estimate the tokens of messages, or of any other input: all texts in it, and what surrounds messages."""
+    if isinstance(value, str):
+        return tokens_of_text(value)
+    messages = len(value) if isinstance(value, list) and all(isinstance(each, Mapping) for each in value) else 0
+    return MESSAGE_TOKENS * messages + sum(map(tokens_of_text, _texts(value)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in messages: their contents and the text parts of contents, not the pictures."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, Mapping):
+        yield from _texts(value.get("content") or value.get("text"))

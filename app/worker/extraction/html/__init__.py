@@ -1,0 +1,1 @@
+"""Reads HTML as a reader of the page sees it."""

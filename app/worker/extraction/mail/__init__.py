@@ -1,0 +1,1 @@
+"""Reads e-mail: headers, every text part in its order, forwarded messages."""

@@ -1,0 +1,1 @@
+"""Reads pictures of text with Tesseract, where the machine has it."""

@@ -1,0 +1,1 @@
+"""Reads Excel workbooks: values as the sheets show them."""

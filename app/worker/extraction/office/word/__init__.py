@@ -1,0 +1,1 @@
+"""Reads Word documents: one walk over their XML."""

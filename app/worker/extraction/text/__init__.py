@@ -1,0 +1,1 @@
+"""Reads files that are text already: plain text, Markdown, CSV."""

@@ -1,0 +1,70 @@
+"""A request that does not fit into its model's context is not sent; the estimate, beside what real tokenizers count."""
+
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from app.worker import TaskFailed
+from app.worker.connections.token_estimate import tokens_of_input, tokens_of_text
+from tests.worker.connections.conftest import Connect, asking, line
+from tests.worker.connections.model_server import MisbehavingServer
+from tests.worker.extraction.test_encodings import TEXTS
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+# What tiktoken counts with cl100k_base and o200k_base; it loads these from the network, so the counts are kept here.
+SENTENCES = {
+    "fr": (43, 32), "da": (50, 40), "sv": (48, 43), "no": (46, 39), "fi": (55, 43), "de": (40, 32), "es": (31, 27),
+    "pt": (32, 25), "it": (37, 33), "nl": (47, 28), "is": (53, 38), "pl": (48, 42), "cs": (66, 51), "sk": (57, 44),
+    "hu": (63, 52), "ro": (50, 42), "hr": (51, 44), "tr": (58, 41), "lt": (65, 49), "lv": (58, 47), "ru": (41, 22),
+    "uk": (66, 41), "bg": (53, 31), "el": (88, 39), "he": (71, 27), "ar": (59, 26), "th": (71, 32), "ja": (42, 33),
+    "zh": (32, 24), "zh-t": (40, 30), "ko": (47, 28),
+}  # fmt: skip
+PAGES = {
+    "acta-comunidad.md": 329, "beschwerde-lieferung.txt": 242, "compte-rendu-association.md": 366,
+    "contract-termination-clause.md": 292, "interview-beekeeper.txt": 895, "minutes-warehouse-move.md": 682,
+    "procedure-descaling.md": 376, "protokoll-elternabend.md": 442, "release-notes-4.2.md": 377,
+    "support-router-drops.txt": 395,
+}  # fmt: skip
+
+
+def test_the_error_of_the_estimate_is_as_stated() -> None:
+    pages = [tokens_of_text((SAMPLES / name).read_text("utf-8")) / count for name, count in PAGES.items()]
+    assert min(pages) >= 0.85
+    assert max(pages) <= 1.2
+    assert 0.9 < median(pages) < 1.1
+    estimates = {language: tokens_of_text(TEXTS[language][0]) for language in SENTENCES}
+    first = [estimates[language] / counts[0] for language, counts in SENTENCES.items()]
+    second = [estimates[language] / counts[1] for language, counts in SENTENCES.items()]
+    assert min(first) >= 0.55
+    assert max(first) <= 1.2
+    assert min(second) >= 0.85
+    assert max(second) <= 1.7
+
+
+def test_what_is_estimated_is_text_and_not_pictures() -> None:
+    parts = [{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "data:" + "x" * 10_000}}]
+    assert tokens_of_input([{"role": "user", "content": parts}]) == tokens_of_text("hello") + 4
+    assert tokens_of_input(["hello", "hello"]) == 2 * tokens_of_text("hello")
+    assert tokens_of_input(None) == tokens_of_input([]) == 0
+
+
+def failure_of(handler: object, task: object) -> TaskFailed:
+    with pytest.raises(TaskFailed) as caught:
+        handler(task)  # type: ignore[operator]
+    return caught.value
+
+
+def test_a_request_that_is_too_long_is_not_sent(connect: Connect, model_server: MisbehavingServer) -> None:
+    models = {"m": {"input": 1.0, "context_tokens": 100}, "*": {"input": 1.0}}
+    handler = connect(models=models)
+    failure = failure_of(handler, asking("word " * 200))
+    assert (failure.code, failure.retryable, failure.usage) == ("context_exceeded", False, None)
+    assert failure.message.startswith("The request has about 220 tokens; lab/m takes 100")
+    failure = failure_of(handler, asking("word " * 50, params={"max_tokens": 60}))
+    assert "and up to 60 of the answer" in failure.message
+    assert failure_of(handler, line({"model": "m", "messages": [{"role": "user", "content": "word " * 200}]})).code
+    assert model_server.calls == []
+    handler(asking("word " * 50))
+    handler(asking("word " * 200, model="other"))
+    assert len(model_server.calls) == 2
