@@ -8,6 +8,7 @@ from unicodedata import category
 from markupsafe import Markup
 
 from app.domain.picture.style import tone
+from app.ui.waiting import what_follows
 from app.web.services import services
 
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
@@ -149,5 +150,5 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
 
 FILTERS = (
     age, ago, amount, at_time, counted, counts_of, estimated, latency, money, percent, plainly, price, rate, segments,
-    share, span, spent, tone, visible,
+    share, span, spent, tone, visible, what_follows,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy import insert, update
 from app import db
 from app.db import transaction
 from app.domain import transitions
+from app.domain.connection.circuits import ErrorClass
 from app.domain.leases import TaskStatus
 from app.domain.transitions import ACTIONS, BatchState
 from app.models import ProgressSample, WorkerSighting
@@ -282,3 +283,27 @@ def test_what_the_tasks_wait_for_is_said(operator: FlaskClient, service: Service
     service.queue.lease("w", batch_id=4711)
     service.sightings.write()
     assert "Tasks wait" not in operator.get(f"/batches/{batch_id}/now", headers=FRAGMENT).text
+
+
+def follows(page: Any) -> list[str]:
+    return [words(each) for each in page.xpath("//section[@aria-labelledby='waits-title']/p")]
+
+
+@pytest.mark.parametrize("error_class", list(ErrorClass))
+def test_each_class_of_a_closed_connection_says_what_follows(
+    operator: FlaskClient, service: Services, error_class: ErrorClass
+) -> None:
+    """What a person has to do, or that the tasks go on by themselves."""
+    batch_id = stories.bring(service, "ANALYZING")
+    service.sightings.write()
+    stories.report_calls(service, "failed", error_class=error_class, model="m0")
+    (sentence,) = follows(read(operator, f"/batches/{batch_id}"))
+    is_for_a_person = error_class in (ErrorClass.ACCESS, ErrorClass.MODEL)
+    assert ("correct that" in sentence, "by themselves" in sentence) == (is_for_a_person, not is_for_a_person)
+
+
+def test_what_no_worker_can_do_says_what_follows(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING")
+    stories.forget_workers(service)
+    expected = "These tasks go on as soon as there is a worker that can do them."
+    assert follows(read(operator, f"/batches/{batch_id}")) == [expected]
