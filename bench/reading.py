@@ -1,0 +1,89 @@
+"""Measures how fast documents are read, with the children that a worker has: `python -m bench.reading`.
+
+The files have about 200 KB each: text, CSV, HTML, Markdown, PDF, Word, Excel and e-mail, in equal shares.
+"""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import click
+
+from app.worker.extraction import Limits, read
+from app.worker.extraction.machine import most_children
+from tests.support import documents
+from tests.worker.extraction.word_files import paragraph, run, word
+
+LINE = "The seller shall deliver the goods to the harbour of destination within thirty days of the order"
+LIMITS = Limits()
+LARGE_ROWS, LARGE_TABLE_ROWS = 200_000, 30_000
+SHEET_XMLNS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET = f"<worksheet xmlns='{SHEET_XMLNS}'><sheetData>{{}}</sheetData></worksheet>"
+
+
+def files() -> dict[str, bytes]:
+    """Make one file of each kind."""
+    words = [*LINE.split()] * 2_000
+    page = f"<p>{LINE} and <b>pays</b>.</p>\n<table><tr><td><p>Item</p></td>\n<td>12.50</td></tr></table>\n"
+    return {
+        "a.txt": f"{LINE}.\n".encode() * 2_000,
+        "a.csv": f"{LINE};12,50;2024-05-06\n".encode() * 1_700,
+        "a.html": f"<html><body>{page * 1_000}</body></html>".encode(),
+        "a.md": f"## Clause\n\n{LINE} [here](terms.md).\n\n- one\n- two\n\n".encode() * 1_300,
+        "a.pdf": documents.pdf(words[:700], pages=60),
+        "a.docx": word("".join(paragraph(run(f"{number} {LINE}")) for number in range(2_000))),
+        "a.xlsx": documents.excel(words[:20_000]),
+        "a.eml": documents.mail(words[:20_000]),
+    }
+
+
+def rate(count: int) -> tuple[float, Counter[str]]:
+    """Read `count` files with one thread for each child; return files a second, and the characters of each kind."""
+    made = files()
+    names = [name for _, name in zip(range(count), list(made) * (count // len(made) + 1), strict=False)]
+    characters: Counter[str] = Counter()
+    with ThreadPoolExecutor(most_children(LIMITS.memory_mib)) as threads:
+        list(threads.map(lambda name: read(made[name], name, "", LIMITS), list(made) * 2))  # the children start
+        began = time.monotonic()
+        for name, found in zip(names, threads.map(lambda name: read(made[name], name, "", LIMITS), names), strict=True):
+            characters[name] += len(found.text)
+        return count / (time.monotonic() - began), characters
+
+
+def large() -> dict[str, float]:
+    """Return the seconds that a workbook of 200,000 rows and a Word table of 30,000 rows take."""
+    from tests.worker.extraction.hostile import repacked
+
+    cells = (
+        '<row><c><v>{0}</v></c><c t="inlineStr"><is><t>item {0}</t></is></c><c><v>{0}.5</v></c><c><v>7</v></c></row>'
+    )
+    rows = "".join(map(cells.format, range(LARGE_ROWS)))
+    row = "<w:tr>" + "".join(f"<w:tc>{paragraph(run(text))}</w:tc>" for text in ("item", "open", "1.50")) + "</w:tr>"
+    made = {
+        f"{LARGE_ROWS:,} rows of Excel": repacked(
+            documents.excel(["a"]), xl__worksheets__sheet1_xml=SHEET.format(rows).encode()
+        ),
+        f"a Word table of {LARGE_TABLE_ROWS:,} rows": word(f"<w:tbl>{row * LARGE_TABLE_ROWS}</w:tbl>"),
+    }
+    seconds = {}
+    for name, content in made.items():
+        timed = partial(read, content, "a", "", LIMITS)
+        began = time.monotonic()
+        timed()
+        seconds[name] = time.monotonic() - began
+    return seconds
+
+
+@click.command()
+@click.option("--files", "count", default=2_000, show_default=True, help="How many files are read.")
+def main(count: int) -> None:
+    """Print how fast documents are read on this machine."""
+    found, characters = rate(count)
+    print(f"{found:.0f} files a second, {len(characters)} kinds, with {most_children(LIMITS.memory_mib)} children")
+    for name, seconds in large().items():
+        print(f"{name}: {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
