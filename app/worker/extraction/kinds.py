@@ -197,8 +197,10 @@ def _kind_of_ole(content: bytes, ending: str) -> Kind:
         return Kind.OUTLOOK
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise Unreadable(ENCRYPTED)
-    is_sheet = ending in ("xls", "xlt")
-    if (is_sheet and not found) or (Kind.OLD_EXCEL in found and (is_sheet or found[0] is Kind.OLD_EXCEL)):
+    by_ending = BY_ENDING.get(ending)
+    if not found and by_ending in (Kind.OLD_EXCEL, Kind.OUTLOOK):
+        return by_ending  # it is damaged, and its reader says how
+    if Kind.OLD_EXCEL in found and (by_ending is Kind.OLD_EXCEL or found[0] is Kind.OLD_EXCEL):
         return Kind.OLD_EXCEL
     program, new = _OLD.get(str(found[0]) if found else "", ("Office", "a newer format"))
     raise Unreadable(

@@ -22,10 +22,10 @@ def paragraph(*parts: Any) -> Any:
     return made
 
 
-def cell(value: str, **attributes: Any) -> Any:
+def cell(shown: str, **attributes: Any) -> Any:
     made = table.TableCell(**attributes)
-    if value:
-        made.addElement(paragraph(value))
+    if shown:
+        made.addElement(paragraph(shown))
     return made
 
 

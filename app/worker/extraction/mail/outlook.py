@@ -104,7 +104,7 @@ class _Message:
         found = {
             tuple(entry[: depth + 1])
             for entry in self._file.listdir(streams=True, storages=True)
-            if entry[:depth] == self._folder and entry[depth].startswith("__attach_version1.0_")
+            if len(entry) > depth and entry[:depth] == self._folder and entry[depth].startswith("__attach_version1.0_")
         }
         return [list(each) for each in sorted(found)]
 

@@ -7,8 +7,8 @@ from striprtf.striprtf import rtf_to_text
 from app.worker.extraction.found import Found, TextLimit, broken, left_out, omitted
 
 # striprtf leaves out notes and margins; as ordinary paragraphs it reads them.
-_MARGINS = re.compile(r"\\(header|footer)[lrf]?(?![a-z])")
-_NOTES = re.compile(r"\\footnote(?![a-z])")
+_MARGINS = re.compile(r"\\(header|footer)[lrf]?(?![a-z]) ?")
+_NOTES = re.compile(r"\\footnote(?![a-z]) ?")
 _PICTURES = re.compile(r"\{\s*\\pict(?![a-z])|\{\s*\\\*\s*\\shppict(?![a-z])")
 _TITLE = re.compile(r"\{\\title ([^{}\\]{1,300})\}")
 _PAGE = re.compile(r"\\ansicpg(\d+)")
