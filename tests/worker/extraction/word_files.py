@@ -24,11 +24,6 @@ NAMESPACES = (
 DELETED = '<w:del w:id="1" w:author="a"><w:r><w:delText>gone</w:delText></w:r></w:del>'
 
 
-def elements(xml: str) -> list[Any]:
-    """Parse elements with the prefixes w, w14, m, v, mc and wps."""
-    return list(etree.fromstring(f"<x {NAMESPACES}>{xml}</x>"))
-
-
 def run(text: str) -> str:
     return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
 
@@ -38,10 +33,8 @@ def paragraph(*runs: str, properties: str = "") -> str:
 
 
 def word(body: str, write: Callable[[Any], None] = lambda document: None, **parts: str) -> bytes:
-    """Write a document with this XML in its body; `parts` are the XML of notes and so on."""
+    """Write a document that begins with this XML, with the prefixes of NAMESPACES; `parts` are notes and so on."""
     document, file = docx.Document(), io.BytesIO()
-    for place, element in enumerate(elements(body)):
-        document.element.body.insert(place, element)
     for kind, xml in parts.items():
         content = f"<w:{kind} {NAMESPACES}>{xml}</w:{kind}>".encode()
         if kind == "numbering":
@@ -52,7 +45,9 @@ def word(body: str, write: Callable[[Any], None] = lambda document: None, **part
         document.part.relate_to(part, f"{RELATIONSHIP_TYPE.STYLES.rpartition('/')[0]}/{kind}")
     write(document)
     document.save(file)
-    return file.getvalue()
+    # As text: lxml takes a time by the square of its size to move a table into another document.
+    begin, new = b"<w:body>", f"<w:body {NAMESPACES}>{body}".encode()
+    return renamed(file.getvalue(), lambda name, part: (name, part.replace(begin, new, 1)))
 
 
 def renamed(content: bytes, change: Callable[[str, bytes], tuple[str, bytes]]) -> bytes:

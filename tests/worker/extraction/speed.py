@@ -1,4 +1,4 @@
-"""Measures how fast documents are read, with the children that a worker has: `python -m bench.reading`.
+"""Measures how fast documents are read, with the children that a worker has: `python -m tests.worker.extraction.speed`.
 
 The files have about 200 KB each: text, CSV, HTML, Markdown, PDF, Word, Excel and e-mail, in equal shares.
 """
