@@ -179,7 +179,7 @@ def test_a_folder_of_all_kinds_is_seen_through(server: LiveServer, start: Start,
 def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
     server: LiveServer, start: Start, tmp_path: Path
 ) -> None:
-    """Ten of them are scans. The page of the batch shows what was left out of which document."""
+    """Ten of them are scans. The page of the input shows what was left out of which document."""
     written = write_all_kinds(tmp_path / "root" / "in", 100, scans=10)
     start(
         server, "-m", "app.worker", "--document-seconds", "600", "--ocr-languages", "eng",
@@ -205,13 +205,13 @@ def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
 
 
 def rows_of_left_out(server: LiveServer, batch: Batch) -> dict[str, str]:
-    """Read the table of what was left out in the page of a batch, as a person who signed in sees it."""
+    """Read the table of what was left out on the page of a batch's input, as a person who signed in sees it."""
     with requests.Session() as browser:
         browser.trust_env = False
         form = browser.get(server.url + signing_in.PATH, timeout=LIMIT_SECONDS).text
         data = signing_in.form_of(form, server.tokens["viewer"])
         browser.post(server.url + signing_in.PATH, data=data, timeout=LIMIT_SECONDS)
-        page = browser.get(batch.url.replace("/api/", "/"), timeout=LIMIT_SECONDS).text
+        page = browser.get(batch.url.replace("/api/", "/") + "/input", timeout=LIMIT_SECONDS).text
     rows = html.fromstring(page).xpath("//section[@aria-labelledby='left-out-title']//tbody/tr")
     cells = [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
     return dict(cells)

@@ -22,7 +22,7 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     pictures = len(_PICTURES.findall(raw))
     marked = _NOTES.sub(r"\\par Note: ", _MARGINS.sub(lambda match: rf"\par {match[1].title()}: ", raw))
     try:
-        text = rtf_to_text(marked, errors="replace")  # type: ignore[no-untyped-call]
+        text: str = rtf_to_text(marked, errors="replace")  # type: ignore[no-untyped-call]
     except (ValueError, IndexError, KeyError, LookupError) as error:
         raise broken("RTF", error) from error
     lines = (_row(line) for line in text.replace("\xa0", " ").split("\n"))
