@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
+from app.services.input import edits
 from tests.services import stories
 from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
@@ -144,8 +145,8 @@ def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, s
     operator.goto("/")
     operator.get_by_label(f"Choose batch {chosen}").hover()
     operator.mouse.down()
-    stories.act(services, batch_id, "stage")
-    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
+    edits.rename(services.batches, batch_id, {"name": "another name"}, stories.OPERATOR)
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("another name")
     operator.mouse.up()
     expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
 

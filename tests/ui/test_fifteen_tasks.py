@@ -12,7 +12,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.server import LiveServer
 from tests.ui.conftest import on_one_database, sign_in
 
-pytestmark = on_one_database
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pages.md"
 BUSY = {"code": "server_error", "message": "local answers 503: the engine is overloaded"}
 MODELS = [{"connection": "local", "model": "one"}, {"connection": "local", "model": "other"}]
@@ -235,6 +234,7 @@ def test_the_page_names_these_tasks() -> None:
     assert list(documented()) == list(TASKS)
 
 
+@on_one_database
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_and_its_clicks(operator: Operator, task: str) -> None:
     TASKS[task](operator)

@@ -123,7 +123,8 @@ def test_a_word_in_braces_that_is_no_placeholder_is_warned_of(operator: FlaskCli
     texts = ['Sum up {documnet} as {"a": {"b": 1}}', "{document} and {{name}} and {metadata.author}"]
     page = operator.post("/batches/new/look", data={**FORM, "prompt_text": texts}).text
     assert re.findall(r'class="warning">([^<]+)', page) == [
-        "sum: {documnet} is no placeholder and goes to the model as it is. Is {document} meant?"
+        "sum has no {document}: the text of the document follows the prompt.",
+        "sum: {documnet} is no placeholder and goes to the model as it is. Is {document} meant?",
     ]
 
 

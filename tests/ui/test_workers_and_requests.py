@@ -69,7 +69,7 @@ def test_a_worker_that_is_silent_comes_first(
     client.acting_as("worker").post("/api/tasks/lease", json={"worker": "w-2", "can": ["stage"]})
     monkeypatch.setattr(workers, "LEASE_SECONDS", -1_000)  # every heartbeat is late
     first, second = read(viewer, "/workers").xpath("//div[@aria-label='Workers']//tbody/tr")
-    assert "w-1silent for" in words(first)
+    assert "w-1 silent for" in words(first)
     assert "w-2heard" in words(second)
 
 

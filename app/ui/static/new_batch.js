@@ -66,8 +66,7 @@
     }
   }
 
-  async function create(button) {
-    const values = new URLSearchParams(new FormData(form, button));
+  async function create(values) {
     const { ok, answer } = await send(form.action, values.toString(), "application/x-www-form-urlencoded", () => {});
     show(answer.errors ?? {});
     if (!ok) return problem([answer.message, ...Object.values(answer.errors ?? {})].join(" "));
@@ -104,10 +103,11 @@
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const values = new URLSearchParams(new FormData(form, event.submitter)); // a button that is disabled is no part of it
     const buttons = [field("create"), field("create-and-run")];
     for (const each of buttons) each.disabled = true;
     problem("");
-    await (field("of-lines").checked ? createOfLines() : create(event.submitter));
+    await (field("of-lines").checked ? createOfLines() : create(values));
     for (const each of buttons) each.disabled = false;
   });
 })();
