@@ -96,7 +96,7 @@ def test_a_lost_answer_is_not_paid_for_twice(
     proxy = LossyProxy(served.server.url)
     file_id, before = input_file(client, line(f"paid {calls} times")), len(models.lines())
     try:
-        with client.with_options(base_url=f"{proxy.url}/v1", max_retries=2) as through:
+        with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=client.api_key, max_retries=2) as through:
             for _ in range(calls):
                 proxy.lose["/v1/batches"] = 1
                 through.batches.create(input_file_id=file_id, endpoint=CHAT, completion_window="24h")
