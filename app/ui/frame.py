@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, redirect, request, url_for
 
 from app.domain.ids import plain_number
 from app.domain.roles import READERS
+from app.domain.times import rfc3339
 from app.errors import NotFound, Refusal
 from app.ui.access import page
 from app.web.services import services
@@ -38,9 +39,18 @@ class SilentWorkers:
         return self._amount
 
 
+def time_now() -> str:
+    """The time of the database's clock, by which scripts write ages; empty while the database is away."""
+    try:
+        return rfc3339(services().clock.now())
+    except Refusal:
+        return ""
+
+
 def prepare_frame(app: Flask) -> None:
-    """Give the templates of an application the number of silent workers."""
+    """Give the templates of an application the number of silent workers, and the time."""
     app.jinja_env.globals["silent_workers"] = SilentWorkers()
+    app.jinja_env.globals["time_now"] = time_now
 
 
 @page(routes, "GET", "/find", roles=READERS)

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
+from app.services.reads.batch_list import BatchList
 from app.services.reads.batches import Batches
 from tests.api.lives import act, bring, fail, lease, refused
 from tests.support import signing_in
@@ -96,7 +97,7 @@ def test_a_fault_gives_nothing_away(app: Flask, client: ApiClient, monkeypatch: 
     with capture_logs() as logged:
         problem = refused(client.get("/api/batches/1"), 500)
         page = viewer.get("/batches/1/files", headers={"Accept": "text/html"})
-        monkeypatch.setattr(Batches, "page", fail_with_a_secret)
+        monkeypatch.setattr(BatchList, "sections", fail_with_a_secret)
         listed = viewer.get("/", headers={"Accept": "text/html"})
     assert problem["code"] == "internal_error"
     for text in (str(problem), page.text, listed.text):

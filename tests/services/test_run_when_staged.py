@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from app.errors import Invalid
 from app.services import Services
 from tests.services.stories import ask, audit, bring, create, finish_all, lease, state_of
 from tests.services.stories import complete as done
@@ -50,6 +49,6 @@ def test_it_is_for_one_run_only(services: Services) -> None:
 
 def test_it_is_true_or_false(services: Services) -> None:
     batch_id = create(services)
-    with pytest.raises(Invalid, match="run_when_staged"):
-        ask(services, batch_id, "stage", run_when_staged="yes")
+    answer = ask(services, batch_id, "stage", run_when_staged="yes")
+    assert (answer["success"], answer["reason"]) == (False, "context.run_when_staged has to be true or false.")
     assert state_of(services, batch_id) == "SAVED"

@@ -70,7 +70,7 @@ def test_a_worker_that_is_silent_comes_first(
     monkeypatch.setattr(workers, "LEASE_SECONDS", -1_000)  # every heartbeat is late
     first, second = read(viewer, "/workers").xpath("//div[@aria-label='Workers']//tbody/tr")
     assert "w-1 silent for" in words(first)
-    assert "w-2heard" in words(second)
+    assert "w-2 heard" in words(second)
 
 
 def test_sightings_are_written_seldom_and_add_up(

@@ -5,20 +5,16 @@
   const zone = document.getElementById("zone");
   const place = document.getElementById("connection");
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const stored = { read: () => localStorage.getItem("interlock-utc") === "1", write: (utc) => localStorage.setItem("interlock-utc", utc ? "1" : "0") };
-  let isUtc = false;
+  const ahead = Date.parse(document.documentElement.dataset.now) - Date.now() || 0; // ages follow the database's clock
+  const now = () => Date.now() + ahead;
+  let isUtc = document.cookie.includes("interlock_utc=1");
   let lostAt = null;
-  try {
-    isUtc = stored.read();
-  } catch {
-    // A browser without storage shows its own zone.
-  }
 
   const format = (options) => new Intl.DateTimeFormat(undefined, { ...options, timeZone: isUtc ? "UTC" : undefined });
   const exactly = (at) => format({ dateStyle: "medium", timeStyle: "long" }).format(at);
 
   function ago(at) {
-    const seconds = (Date.now() - at) / 1000;
+    const seconds = (now() - at) / 1000;
     if (seconds < 1) return "now";
     const [size, unit] = UNITS.find(([each]) => seconds >= each) ?? [1, "s"];
     return `${Math.floor(seconds / size)} ${unit} ago`;
@@ -29,7 +25,7 @@
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.valueOf())) continue;
       time.title = exactly(at);
-      const words = "coming" in time.dataset || at > Date.now() + 60000 ? format({ dateStyle: "medium", timeStyle: "medium" }).format(at) : ago(at);
+      const words = "coming" in time.dataset || at > now() + 60000 ? format({ dateStyle: "medium", timeStyle: "medium" }).format(at) : ago(at);
       if (time.textContent !== words) time.textContent = words;
     }
     if (!zone) return;
