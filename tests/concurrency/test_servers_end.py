@@ -75,12 +75,14 @@ def test_sigterm_loses_nothing_that_was_answered(
 
     def traffic(number: int) -> tuple[list[int], list[str]]:
         client, created, reported = call(server), [], []
+        mine = iter(tasks[number::CLIENTS])
         barrier.wait()
         with suppress(requests.ConnectionError):
-            for task in tasks[number::CLIENTS]:
-                answer = client.complete(task)
-                assert answer.status_code == 200, answer.text
-                reported.append(task["id"])
+            while True:  # to the end of the server, however fast it is
+                if task := next(mine, None):
+                    answer = client.complete(task)
+                    assert answer.status_code == 200, answer.text
+                    reported.append(task["id"])
                 answer = client.post("/batches", {"name": "under traffic"})
                 assert answer.status_code == 201, answer.text
                 created.append(int(answer.json()["id"]))
@@ -95,7 +97,6 @@ def test_sigterm_loses_nothing_that_was_answered(
     made = [batch for created, _ in told for batch in created]
     reported = [task for _, tasks_reported in told for task in tasks_reported]
     assert len(reported) > 40
-    assert len(reported) < len(tasks)  # it was stopped in the midst of them
     assert all(stories.state_of(services, batch) == "SAVED" for batch in made)
     assert all(services.reads.tasks.show(task)["status"] == "COMPLETED" for task in reported)
 
