@@ -1,7 +1,7 @@
 """Batches for the pictures of the pages: documents, answers, failures and costs as they look in real work.
 
 Acts as operators and workers of a running service, over its API. Answers are made from the documents, so that two
-models agree on some and differ on others.
+models agree on some and differ on others. Longer than 300 lines: a third of them are texts.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Server-sent events: answers that stay open. Each occupies a thread, so they are few, and each ends after a while.
 
 A stream ends as soon as its reader has gone. When no place is free, the newest stream of an owner takes the place of
-that owner's oldest, which is told so by the event `replaced`.
+that owner's oldest, which gets the event `replaced`.
 """
 
 import math
