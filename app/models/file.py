@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
-from app.domain.files import Purpose, UploadStatus
+from app.domain.file.files import Purpose, UploadStatus
 from app.models.batch import one_of
 
 

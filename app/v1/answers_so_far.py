@@ -6,8 +6,8 @@ from typing import IO, Any
 
 from flask import Response
 
-from app.domain.file_batches import BATCH
-from app.domain.files import RESULTS, Purpose
+from app.domain.file.batches import BATCH
+from app.domain.file.files import RESULTS, Purpose
 from app.errors import NotFound
 from app.services.file_batch.file_batches import ShownFileBatch
 from app.v1.objects import seconds

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from app.domain import failures, transitions
-from app.domain.file_batches import BATCH, Status
-from app.domain.files import FILE, RESULTS
+from app.domain.file.batches import BATCH, Status
+from app.domain.file.files import FILE, RESULTS
 from app.domain.money import cost
 from app.services.file_batch.file_batches import ShownFileBatch
 from app.v1.objects import seconds

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from app.domain.answer.endpoints import ENDPOINTS, endpoint_of
-from app.domain.file_batches import FINAL, Status, number_of, window_seconds
+from app.domain.file.batches import FINAL, Status, number_of, window_seconds
 from app.domain.roles import OPERATORS, READERS
 from app.errors import NotFound
 from app.services.batch.orders import Answer, Order

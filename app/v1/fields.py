@@ -8,7 +8,7 @@ import orjson
 from flask import request
 
 from app.domain.answer.json_text import writable_json
-from app.domain.files import LEAST_LIFETIME_SECONDS, MOST_LIFETIME_SECONDS, Purpose
+from app.domain.file.files import LEAST_LIFETIME_SECONDS, MOST_LIFETIME_SECONDS, Purpose
 from app.domain.ids import plain_number
 from app.v1.errors import ApiError, missing, wrong
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from flask import Blueprint, Response, current_app, request
 
 from app.domain.documents import usable_name
-from app.domain.files import FILE, RESULTS, number_of
+from app.domain.file.files import FILE, RESULTS, number_of
 from app.domain.roles import OPERATORS, READERS
 from app.services.file.files import NewFile
 from app.v1.access import current_caller

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.file_batches import LONGEST_KEY, LONGEST_VALUE, MOST_PAIRS
+from app.domain.file.batches import LONGEST_KEY, LONGEST_VALUE, MOST_PAIRS
 from app.domain.money import MOST_COST
 from app.v1.errors import ApiError, wrong
 

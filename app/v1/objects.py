@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.domain.files import FILE, PART, UPLOAD
+from app.domain.file.files import FILE, PART, UPLOAD
 from app.services.file.files import StoredFile
 from app.services.file.uploads import Part, Upload
 

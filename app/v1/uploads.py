@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, current_app
 
-from app.domain.files import LONGEST_FILENAME, LONGEST_MIME_TYPE, MOST_PART_BYTES, MOST_PARTS
+from app.domain.file.files import LONGEST_FILENAME, LONGEST_MIME_TYPE, MOST_PART_BYTES, MOST_PARTS
 from app.domain.roles import OPERATORS
 from app.services.file.files import NewFile
 from app.services.file.uploads import NewUpload

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import BigId, UtcTime
-from app.domain.files import Purpose, UploadStatus
+from app.domain.file.files import Purpose, UploadStatus
 from app.models.batch import one_of
 
 revision = "0011"

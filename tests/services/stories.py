@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from app import db
 from app.db import transaction
 from app.domain.connection.circuits import CallOutcome, ErrorClass
-from app.domain.files import Purpose
+from app.domain.file.files import Purpose
 from app.domain.leases import Outcome, TaskStatus
 from app.models import Base, Batch, Circuit, Deletion, Task, WorkerSighting, defences
 from app.services import Services

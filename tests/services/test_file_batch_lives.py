@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.domain.file_batches import FINAL, Status
+from app.domain.file.batches import FINAL, Status
 from app.errors import Refusal
 from app.services import Services
 from app.services.batch.orders import Order

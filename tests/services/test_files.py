@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from app import db
 from app.db import reading, transaction
-from app.domain.files import Purpose, UploadStatus
+from app.domain.file.files import Purpose, UploadStatus
 from app.errors import Invalid, NotFound, TooLarge
 from app.models import File, FileChunk, FilePart, Upload
 from app.services import Services

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, and_, bindparam, insert, or_,
 
 from app import db
 from app.db import reading, transaction
-from app.domain.files import FILE, Purpose, number_of
+from app.domain.file.files import FILE, Purpose, number_of
 from app.domain.roles import SYSTEM
 from app.errors import NotFound
 from app.models import File, FilePart

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from app import db
 from app.db import reading, transaction
-from app.domain.files import FILE, MOST_PART_BYTES, PART, UPLOAD, UPLOAD_SECONDS, Purpose, UploadStatus, number_of
+from app.domain.file.files import FILE, MOST_PART_BYTES, PART, UPLOAD, UPLOAD_SECONDS, Purpose, UploadStatus, number_of
 from app.domain.roles import SYSTEM
 from app.errors import Invalid, NotFound
 from app.models import FilePart

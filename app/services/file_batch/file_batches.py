@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, case, or_, select, update
 
 from app import db
 from app.db import reading, transaction
 from app.domain import failures
 from app.domain.answer.token_sums import usage_of
 from app.domain.facts import Facts
-from app.domain.file_batches import BATCH, Status, number_of, status_of, window_seconds
+from app.domain.file.batches import BATCH, Status, number_of, status_of, window_seconds
 from app.domain.times import rfc3339
 from app.domain.transitions import ENDS_OF_RUN, REPORTS_IN
 from app.errors import NotFound
@@ -58,9 +58,15 @@ class ShownFileBatch:
         return self.row.settled_at is not None and self.row.settled_run == self.batch.run
 
     @property
+    def cancel_is_wanted(self) -> bool:
+        """Whether the present run is to be cancelled; it may end by itself before that is decided."""
+        is_of_this_run = self.row.settled_at is None or self.is_settled
+        return bool(self.row.cancel_wanted) and is_of_this_run
+
+    @property
     def status(self) -> Status:
-        batch, cancel = self.batch, bool(self.row.cancel_wanted)
-        return status_of(batch.state, batch.failure_code, self.is_settled, self.facts.analysis.open, cancel)
+        batch, open_tasks = self.batch, self.facts.analysis.open
+        return status_of(batch.state, batch.failure_code, self.is_settled, open_tasks, self.cancel_is_wanted)
 
     @property
     def has_run(self) -> bool:
@@ -118,15 +124,15 @@ class FileBatches:
         Raises NotFound.
         """
         shown = self.show(ident)
-        if shown.batch.state in ENDS_OF_RUN or shown.row.cancel_wanted:
+        if shown.batch.state in ENDS_OF_RUN or shown.cancel_is_wanted:
             return shown
         answer: Answer = {"success": None}
         if shown.batch.state in REPORTS_IN["ANALYZE"]:
             answer = self._batches.decide(shown.batch.id, "cancel", order)
         if answer["success"]:
-            self._note_cancel(shown.batch.id, order, wanted=False)
+            self._note_cancel(shown.batch, order, wanted=False)
         elif answer["success"] is None:
-            self._note_cancel(shown.batch.id, order, wanted=True)
+            self._note_cancel(shown.batch, order, wanted=True)
         return self._one(shown.batch.id)
 
     def act(self, ident: str, action: str, order: Order) -> tuple[Answer, ShownFileBatch]:
@@ -149,13 +155,18 @@ class FileBatches:
                 decision.connection.execute(mine.values({**again, **none}))
         return answer, self._one(shown.batch.id)
 
-    def _note_cancel(self, number: int, order: Order, wanted: bool) -> None:
+    def _note_cancel(self, batch: BatchRecord, order: Order, wanted: bool) -> None:
+        """Keep who cancelled the present run, once; what is known of an earlier run is replaced."""
         who = {"cancel_actor": order.actor, "cancel_role": order.role, "cancel_request_id": order.request_id}
+        is_of_earlier_run = and_(_file_batches.c.settled_at.is_not(None), _file_batches.c.settled_run < batch.run)
+        mine = update(_file_batches).where(
+            _file_batches.c.batch_id == batch.id, or_(_file_batches.c.cancelled_at.is_(None), is_of_earlier_run)
+        )
         with transaction(self._engine) as connection:
-            mine = update(_file_batches).where(
-                _file_batches.c.batch_id == number, _file_batches.c.cancelled_at.is_(None)
-            )
-            connection.execute(mine.values({**who, "cancel_wanted": wanted, "cancelled_at": db.now(connection)}))
+            now = db.now(connection)
+            settled_at = case((is_of_earlier_run, None), else_=_file_batches.c.settled_at)
+            values = {**who, "cancel_wanted": wanted, "cancelled_at": now, "settled_at": settled_at}
+            connection.execute(mine.values(values))
 
     def _one(self, number: int) -> ShownFileBatch:
         with reading(self._engine) as connection:

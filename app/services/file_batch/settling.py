@@ -15,8 +15,8 @@ from app.db import reading, transaction
 from app.domain import failures
 from app.domain.answer.openai_lines import error_line, output_line, unfinished_line
 from app.domain.answer.token_sums import TokenSums
-from app.domain.file_batches import BATCH, UNFINISHED, has_files
-from app.domain.files import Purpose
+from app.domain.file.batches import BATCH, UNFINISHED, has_files
+from app.domain.file.files import Purpose
 from app.domain.leases import TaskStatus
 from app.domain.transitions import ENDS_OF_RUN
 from app.errors import NotFound
@@ -112,6 +112,5 @@ def _record(connection: Connection, batch: BatchRecord, made: dict[str, Any]) ->
     """Keep which files belong to the run, if it has none yet. Raises Superseded."""
     values = {**made, "settled_run": batch.run, "settled_at": db.now(connection)}
     mine = (_file_batches.c.batch_id == batch.id, _file_batches.c.settled_run < batch.run)
-    done = {"run_wanted": False, "cancel_wanted": False}
-    if connection.execute(update(_file_batches).where(*mine).values({**values, **done})).rowcount != 1:
+    if connection.execute(update(_file_batches).where(*mine).values({**values, "run_wanted": False})).rowcount != 1:
         raise Superseded

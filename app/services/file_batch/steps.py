@@ -48,7 +48,7 @@ _newer_run = select(_batches.c.id).where(
 )
 _is_outdated = (_file_batches.c.settled_at.is_not(None), _newer_run.exists())
 _OUTDATED = select(_file_batches.c.batch_id).where(*_is_outdated).limit(1)
-_REOPEN = update(_file_batches).where(*_is_outdated).values(settled_at=None)
+_REOPEN = update(_file_batches).where(*_is_outdated).values(settled_at=None, cancel_wanted=False, cancelled_at=None)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Status(StrEnum):
 _STAGING_FAILURES = frozenset({failures.INVALID_INPUT, "staging_failed", "nothing_to_analyse", "staging_timeout"})
 # failure code -> the status when the files are made, and until then; every other failure of a run is FAILED
 _ENDS = {
+    None: (Status.COMPLETED, Status.FINALIZING),
     failures.CANCELLED: (Status.CANCELLED, Status.CANCELLING),
     failures.EXPIRED: (Status.EXPIRED, Status.FINALIZING),
     "all_tasks_failed": (Status.COMPLETED, Status.FINALIZING),
@@ -60,16 +61,19 @@ def has_files(state: BatchState, failure_code: str | None) -> bool:
 def status_of(
     state: BatchState, failure_code: str | None, is_settled: bool, open_tasks: int, cancel_is_wanted: bool
 ) -> Status:
-    """Find the status of a batch. `is_settled` says whether the files of its run are made."""
+    """Find the status of a batch. `is_settled` says whether the files of its run are made.
+
+    A caller whose cancel was accepted sees CANCELLING, then CANCELLED, even if the run ends before it is decided.
+    """
     if state in REPORTS_IN["ANALYZE"]:
         if cancel_is_wanted:
             return Status.CANCELLING
         return Status.IN_PROGRESS if open_tasks or state is BatchState.PAUSED else Status.FINALIZING
     if state not in ENDS_OF_RUN:
         return Status.CANCELLING if cancel_is_wanted else Status.VALIDATING
-    if failure_code is None:
-        return Status.COMPLETED if is_settled else Status.FINALIZING
     if failure_code in _STAGING_FAILURES:
         return Status.FAILED
     settled, until_then = _ENDS.get(failure_code, (Status.FAILED, Status.FINALIZING))
+    if cancel_is_wanted and settled is not Status.FAILED:
+        settled, until_then = _ENDS[failures.CANCELLED]  # the run ended by itself before the cancel was decided
     return settled if is_settled else until_then
