@@ -1,4 +1,4 @@
-"""How the memory of a process is allocated: what is freed is given back to the machine, and not kept for each thread."""
+"""How the memory of a process is allocated: what is freed is given back, and not kept for each thread."""
 
 import ctypes
 import sys
