@@ -26,8 +26,9 @@ demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a
 test: $(NODE_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
 	@exec $(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
+# A test that tries so much may take long on a busy machine: `timeout` of pyproject.toml is for the others.
 soak: $(NODE_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
-	@SOAK=1 exec $(PY) -m pytest -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
+	@SOAK=1 exec $(PY) -m pytest -o timeout=3600 -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
 
 edges: $(DEV_STAMP) ## try outages, full disks and hostile callers at full length (ARGS="--help")
 	@exec $(PY) -m bench.edges $(ARGS)

@@ -11,11 +11,11 @@ import structlog
 
 from app.server.http_request import Request
 from app.server.outgoing import ClientGone, Outgoing
+from app.server.own_answer import own_answer
 
 Application = Callable[..., Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
-_PLAIN = "text/plain; charset=utf-8"
 
 log = structlog.get_logger()
 
@@ -90,13 +90,13 @@ def answer(application: Application, request: Request, outgoing: Outgoing) -> bo
     made = Answer(request, outgoing)
     try:
         if request.refused:
-            return _answer_by_itself(made, request.refused.status, request.refused.sentence)
+            return _answer_by_itself(made, request, request.refused.status, request.refused.sentence)
         _run(application, request, made)
     except ClientGone:
         return False
     except Exception:
-        log.exception("answer_failed", path=request.environ.get("PATH_INFO"))
-        return not made.begun and _answer_by_itself(made, "500 Internal Server Error", "The service failed.")
+        log.exception("answer_failed", path=request.environ["PATH_INFO"])
+        return not made.begun and _answer_by_itself(made, request, "500 Internal Server Error", "The service failed.")
     finally:
         request.close()
     return made.keeps_connection
@@ -114,12 +114,12 @@ def _run(application: Application, request: Request, made: Answer) -> None:
             close()
 
 
-def _answer_by_itself(made: Answer, status: str, sentence: str) -> bool:
+def _answer_by_itself(made: Answer, request: Request, status: str, sentence: str) -> bool:
     """Answer without the application, and close the connection."""
-    body = f"{sentence}\n".encode()
+    headers, body = own_answer(request.environ["PATH_INFO"], status, sentence)
     made.keeps_connection = False
     try:
-        made.start(status, [("Content-Type", _PLAIN), ("Content-Length", str(len(body)))])
+        made.start(status, headers)
         made.write(body)
         made.finish()
     except ClientGone:

@@ -1,6 +1,7 @@
 """Parses what arrives on a connection into requests. The syntax of HTTP/1.1 is llhttp's: see httptools."""
 
 import time
+from contextlib import suppress
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -97,6 +98,9 @@ class RequestReader:
     def _refuse(self, refused: Refused) -> None:
         if self.began_at is None:  # not even the first line of a request
             self._arriving = Request(dict(self._environ))
+        elif not self._has_head:
+            with suppress(Refused):  # the answer has the form of the address, if that is known
+                self._arriving.set_target(self._target)
         self._arriving.refused = refused
         self._end_request()
         self.has_ended = True

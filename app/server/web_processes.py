@@ -16,7 +16,7 @@ from prometheus_client import multiprocess
 from app import create_app
 from app.server.address import base_url
 from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
-from app.server.allocator import give_large_values_back
+from app.server.allocator import keep_little
 from app.server.buffered_worker import BufferedWorker
 from app.server.embedded_worker import EmbeddedWorker
 from app.services import Services
@@ -116,7 +116,7 @@ def _services(worker: Any) -> Services:
 
 def start_web_process(worker: Any) -> None:
     """Install the signal handlers of a web process and start its sweeper."""
-    give_large_values_back()
+    keep_little()
     # Ctrl-C on a terminal reaches every process of the group. Only the arbiter handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     services = _services(worker)

@@ -1,4 +1,4 @@
-"""Error answers in the form that OpenAI's clients read: `{"error": {"message", "type", "param", "code"}}`."""
+"""Error answers in the form that OpenAI's clients read."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,6 +8,7 @@ import structlog
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.domain.answer.openai_error import openai_error
 from app.errors import Invalid, NotJson, Refusal
 
 log = structlog.get_logger()
@@ -51,9 +52,8 @@ def answer_errors(routes: Blueprint) -> None:
 
 
 def _answer(error: ApiError) -> Response:
-    kind = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    body = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
-    response = Response(orjson.dumps({"error": body}), status=error.status, content_type="application/json")
+    body = openai_error(error.status, error.message, error.param, error.code)
+    response = Response(orjson.dumps(body), status=error.status, content_type="application/json")
     response.headers.update(error.headers)
     return response
 

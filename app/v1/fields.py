@@ -14,10 +14,15 @@ from app.v1.errors import ApiError, missing, wrong
 
 Fields = Mapping[str, Any]
 ANCHOR = "created_at"
+MOST_BODY_BYTES = 1024 * 1024  # as JSON, a body takes several times as much memory
 
 
 def body() -> Fields:
-    """Read a JSON object from the body; an empty body is an empty object. Raises ApiError, Invalid."""
+    """Read a JSON object from the body; an empty body is an empty object.
+
+    Raises ApiError, Invalid, RequestEntityTooLarge.
+    """
+    request.max_content_length = MOST_BODY_BYTES
     data = request.get_data()
     if not data.strip():
         return {}

@@ -11,7 +11,7 @@ from app.v1.errors import ApiError, missing
 from app.web import large_bodies
 
 READ_BYTES = 256 * 1024
-MOST_FIELD_BYTES = 1024 * 1024
+MOST_FIELD_BYTES = 256 * 1024  # of all fields together
 MOST_FIELDS = 100
 OVERHEAD_BYTES = 64 * 1024  # of a multipart body, beside its file
 
@@ -63,6 +63,7 @@ class _Reader:
         self._writer: Writer | None = None  # of the part that is read, if it is the file
         self._name: str | None = None  # of the part that is read, if it is a field
         self._value = bytearray()
+        self._field_bytes = 0
 
     def take(self, event: object) -> None:
         if isinstance(event, File):
@@ -81,8 +82,9 @@ class _Reader:
             self._writer.write(event.data)
         elif self._name is not None:
             self._value += event.data
-            if len(self._value) > MOST_FIELD_BYTES:
-                raise ValueError(f"the field {self._name!r} is too large")
+            self._field_bytes += len(event.data)
+            if self._field_bytes > MOST_FIELD_BYTES:
+                raise ValueError("its fields are too large")
             if not event.more_data:
                 self.form.fields[self._name] = self._value.decode(errors="replace")
 

@@ -11,7 +11,8 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 routes = Blueprint("v1_unknown", __name__)
 
 
+@routes.route("/v1", methods=METHODS, strict_slashes=False)
 @routes.route("/v1/<path:_rest>", methods=METHODS)
-def unknown(_rest: str) -> Response:
+def unknown(_rest: str = "") -> Response:
     """Refuse an address or a method that is not there."""
     raise ApiError(HTTPStatus.NOT_FOUND, f"Invalid URL ({request.method} {request.path})", code="unknown_url")

@@ -4,7 +4,7 @@ from typing import Any
 
 import requests
 
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 READY_LINE = b'{"custom_id": "%d", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 
@@ -38,8 +38,28 @@ class Caller:
         return self.post(f"/batches/{batch_id}/action", {"action": action}, **headers)
 
     def act(self, batch_id: int, action: str) -> None:
-        """Ask for an action that is done at once."""
-        answered(self.ask(batch_id, action))
+        """Ask for an action that is done: at once, or after a while in the queue."""
+        asked = self.ask(batch_id, action)
+        assert self.versions_won([asked]), asked.text
+
+    def versions_won(self, answers: list[requests.Response]) -> list[int]:
+        """Wait until actions that were asked for are decided; return the versions that they made, in order.
+
+        Where the lock of the batch is not free in time, the answer is 202: the request is decided in its turn.
+        """
+        assert {answer.status_code for answer in answers} <= {200, 202, 409, 412}
+        won = [answer.json()["version"] for answer in answers if answer.status_code == 200]
+        for answer in answers:
+            if answer.status_code == 202:
+                request = self.decided(answer.json()["request_id"])
+                won += [request["version"]] if request["status"] == "APPLIED" else []
+        return sorted(won)
+
+    def decided(self, request_id: str) -> Any:
+        """Wait until a request is out of the queue, and return it."""
+        path = f"/requests/{request_id}"
+        wait_until(lambda: self.get(path)["status"] != "QUEUED", "the end of a queued request")
+        return self.get(path)
 
     def create_ready(self, tasks: int) -> int:
         """Create a batch of ready-made tasks; return its id."""

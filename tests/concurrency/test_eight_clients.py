@@ -12,7 +12,7 @@ import requests
 from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller
 from tests.support.server import LiveServer, Shared
-from tests.support.waiting import LIMIT_SECONDS, wait_until
+from tests.support.waiting import LIMIT_SECONDS
 
 CLIENTS, ROUNDS = 8, 12
 FLIP = {"ANALYZING": "pause", "PAUSED": "resume"}
@@ -32,19 +32,6 @@ def eight(call: Call, server: LiveServer) -> Iterator[Any]:
         yield lambda *args, **kwargs: [f.result() for f in [pool.submit(ask, c, *args, **kwargs) for c in clients]]
 
 
-def what_became_of(client: Caller, answers: list[requests.Response]) -> list[int]:
-    """The versions that were won, by those answered at once and by those who had to wait in line (202)."""
-    assert {answer.status_code for answer in answers} <= {200, 202, 409, 412}
-    won = [answer.json()["version"] for answer in answers if answer.status_code == 200]
-    for answer in answers:
-        if answer.status_code == 202:
-            path = f"/requests/{answer.json()['request_id']}"
-            wait_until(lambda path=path: client.get(path)["status"] != "QUEUED", "the end of a queued request")
-            request = client.get(path)
-            won += [request["version"]] if request["status"] == "APPLIED" else []
-    return sorted(won)
-
-
 @pytest.mark.soak(rounds=50)
 def test_one_of_eight_wins_each_version(shared: Shared, call: Call) -> None:
     """Contract 4: If-Match is judged before the table, and every change adds 1 to the version: one winner each."""
@@ -54,7 +41,7 @@ def test_one_of_eight_wins_each_version(shared: Shared, call: Call) -> None:
         for _ in range(ROUNDS):
             before = client.batch(batch_id)
             answers = all_ask(batch_id, FLIP[before["state"]], If_Match=f'"{before["version"]}"')
-            assert what_became_of(client, answers) == [before["version"] + 1]
+            assert client.versions_won(answers) == [before["version"] + 1]
             assert client.batch(batch_id)["version"] == before["version"] + 1
 
 
@@ -66,7 +53,7 @@ def test_without_a_version_the_table_decides(shared: Shared, call: Call) -> None
     won = [1, 2, 3, 4]
     with eight(call, shared.server) as all_ask:
         for turn in range(ROUNDS):
-            won += what_became_of(client, all_ask(batch_id, ("pause", "resume")[turn % 2]))
+            won += client.versions_won(all_ask(batch_id, ("pause", "resume")[turn % 2]))
     rows = client.audit(batch_id)
     assert [row["version"] for row in rows] == won == list(range(1, 5 + ROUNDS))
     assert [row["from_state"] for row in rows[1:]] == [row["to_state"] for row in rows[:-1]]

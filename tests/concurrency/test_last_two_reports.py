@@ -20,7 +20,7 @@ from tests.support.effort import effort
 # With the look after the commit taken away, so that each reporter sees the other's task open, 30 to 37 of 100 rounds on
 # PostgreSQL left their batch open, on one core too: 200 rounds miss it with a chance below 10 ** -30. SQLite has one
 # writer, so that it cannot happen there; its rounds are for the event that comes once, and a quarter of them overlap.
-ROUNDS = {"postgresql": effort(test=200, soak=4_000), "sqlite": effort(test=150, soak=1_000)}
+ROUNDS = {"postgresql": effort(test=200, soak=1_000), "sqlite": effort(test=150, soak=500)}
 Round = tuple[int, str, str]  # batch, task, lease token
 
 

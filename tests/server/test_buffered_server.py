@@ -1,6 +1,7 @@
 """HTTP as the server speaks it, on a small application in this process. See app/server/buffered_server.py."""
 
 import http.client
+import json
 import socket
 import sys
 import threading
@@ -33,7 +34,8 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        given: Callable[[dict[str, Any], Start], Iterable[bytes]] = getattr(self, path.strip("/") or "echo", self.echo)
+        name = path.rpartition("/")[2] or "echo"
+        given: Callable[[dict[str, Any], Start], Iterable[bytes]] = getattr(self, name, self.echo)
         return given(environ, start)
 
     def echo(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -320,6 +322,37 @@ def test_what_is_no_request_is_refused_and_the_connection_closed(running: Runnin
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert b"Connection: close" in answer
     assert get(running, "/").status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (request("/v1/files", f"Content-Length: {MOST_BODY_BYTES + 1}", method="POST"), 413),
+        (request("/v1/files", "Transfer-Encoding: chunked", method="POST") + b"no length\r\n", 400),
+        (request("/v1/batches?limit=1", "X-Name : value"), 400),
+        (request("/v1/batches", "X-Long: " + "x" * 2 * HEAD_BYTES), 431),
+        (request("/%76%31/batches", "Content-Length: many"), 400),
+        (request("/v1/fails"), 500),
+    ],
+)
+def test_clients_of_openai_read_its_form_of_an_error(running: Running, sent: bytes, status: int) -> None:
+    client = running.connect()
+    sender = threading.Thread(target=_send_what_is_taken, args=(client, sent))
+    sender.start()
+    head, _, body = _answer_of(client).partition(b"\r\n\r\n")
+    sender.join()
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Content-Type: application/json" in head
+    assert b"X-Request-Id: " in head
+    error = json.loads(body)["error"]
+    assert error.pop("message").endswith(".")
+    kind = "server_error" if status == 500 else "invalid_request_error"
+    assert error == {"type": kind, "param": None, "code": None}
+
+
+def test_a_refusal_before_any_address_has_no_form_of_the_address_before(running: Running) -> None:
+    answers = whole_answer(running.connect(request("/v1/batches") + b"nonsense\r\n\r\n"))
+    assert b"text/plain" in answers.partition(b"HTTP/1.1 400 ")[2]
 
 
 def _send_what_is_taken(client: socket.socket, data: bytes) -> None:

@@ -163,6 +163,7 @@ class Life:
         self._services.file_batches.retry(self.ident, OPERATOR)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("life", range(LIVES))
 def test_a_life(services: Services, life: int) -> None:
     chance = random.Random(life)

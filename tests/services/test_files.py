@@ -11,7 +11,7 @@ from app.domain.file.files import Purpose, UploadStatus
 from app.errors import Invalid, NotFound, TooLarge
 from app.models import File, FileChunk, FilePart, Upload
 from app.services import Services
-from app.services.file import purge
+from app.services.file import purge, uploads
 from app.services.file.chunks import CHUNK_BYTES
 from app.services.file.files import NewFile, StoredFile
 from app.services.file.uploads import NewUpload
@@ -75,6 +75,14 @@ def test_a_file_that_was_given_up_is_deleted(services: Services) -> None:
     assert left(services) == (1, 1)
     purge.purge(services.engine)
     assert left(services) == (0, 0)
+
+
+def test_an_upload_takes_so_many_parts(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_PARTS", 2)
+    shown, parts = upload(services, b"a", b"b")
+    with pytest.raises(Invalid, match="2 parts"), services.uploads.draft(f"upload_{shown.id}"):
+        pass
+    assert services.uploads.complete(f"upload_{shown.id}", parts, None).status is UploadStatus.COMPLETED
 
 
 def test_the_bytes_of_a_deleted_file_go_and_no_others(services: Services) -> None:

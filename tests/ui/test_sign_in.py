@@ -1,6 +1,7 @@
 """Sign-in: by token, by a link that is good once; what a session is worth, and to whom."""
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.errors import Busy
 from app.services import Services
 from app.services.access.sessions import Sessions
 from app.services.access.tokens import TokenStore
 from config import Config
 from tests.support.client import ApiClient
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.ui.visits import forge_proof, visitor
 
 PAGE = {"Accept": "text/html"}
@@ -80,6 +82,18 @@ def test_a_link_works_once(app: Flask, services: Services) -> None:
     assert second.get("/", headers=PAGE).status_code == 303
 
 
+def used(services: Services, code: str) -> bool:
+    """Use a link; again, as a visitor does, if the service was busy: SQLite's one lock was held for too long."""
+
+    def tried() -> tuple[bool] | None:
+        with suppress(Busy):
+            return (services.sign_in_links.use(code),)
+        return None
+
+    (was_valid,) = wait_until(tried, "a service that is not busy") or (False,)
+    return was_valid
+
+
 @pytest.mark.soak(rounds=50)
 def test_two_visitors_use_a_link_at_once_and_one_is_signed_in(services: Services) -> None:
     for _ in range(10):
@@ -87,7 +101,7 @@ def test_two_visitors_use_a_link_at_once_and_one_is_signed_in(services: Services
 
         def use(code: str = code, at_once: threading.Barrier = at_once, told: list[bool] = told) -> None:
             at_once.wait(LIMIT_SECONDS)
-            told.append(services.sign_in_links.use(code))
+            told.append(used(services, code))
 
         threads = [threading.Thread(target=use) for _ in range(4)]
         for thread in threads:

@@ -3,10 +3,14 @@
 import hashlib
 import random
 import time
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import openai
+import orjson
 import pytest
 import requests
 
@@ -193,3 +197,16 @@ def test_a_file_that_is_too_large(services: Services, config: Config) -> None:
         if status == 413:
             assert answer.json["error"]["type"] == "invalid_request_error"
     app.extensions["interlock"].engine.dispose()
+
+
+def test_a_body_that_no_call_takes(shared: Shared) -> None:
+    """The server refuses it by its Content-Length, before the application sees it."""
+    address = urlsplit(shared.server.url)
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=LIMIT_SECONDS)) as connection:
+        connection.putrequest("POST", "/v1/files")
+        connection.putheader("Content-Length", str(10**12))
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Content-Type")) == (413, "application/json")
+        assert answer.getheader("x-request-id")
+        assert orjson.loads(answer.read())["error"]["type"] == "invalid_request_error"

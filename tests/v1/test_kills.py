@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import openai
+import pytest
 from openai.types import Batch
 
 from app.services import build
@@ -75,6 +76,7 @@ def finish(server: LiveServer, client: openai.OpenAI, batch: Batch) -> Batch:
     return found
 
 
+@pytest.mark.soak
 def test_no_line_is_lost_or_doubled(database_url: str) -> None:
     chance, admin = random.Random(database_url), secrets.token_urlsafe(32)
     disturbed = []

@@ -5,13 +5,17 @@ from typing import Any
 
 import openai
 import pytest
+from flask import Flask
 from openai.types import Batch
 
+from app.services import Services
+from app.web.downloads import MOST_DOWNLOADS, Place
+from tests.services.stories import create_of_file
 from tests.support.server import Shared
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.v1.conftest import Sdk
 from tests.v1.hands import Hands, reach
-from tests.v1.lines import create, input_file, line, read
+from tests.v1.lines import content_of, create, input_file, line, read
 
 MakeHands = Callable[[Batch], Hands]
 TIMES = (
@@ -350,3 +354,23 @@ def test_the_answers_so_far(client: openai.OpenAI, hands: MakeHands) -> None:
     assert file.bytes == len(client.files.content(file_id).content)
     with pytest.raises(openai.NotFoundError):
         client.files.content("file-results-999999")
+
+
+def test_few_read_the_answers_so_far_at_once(services: Services, app: Flask) -> None:
+    """Each reader has a file of its own on the disk."""
+    path = f"/v1/files/file-results-{create_of_file(services, content_of(line('a')))}"
+    headers = {"Authorization": f"Bearer {services.tokens.create('v', 'viewer')['token']}"}
+    with app.test_client() as http:
+        places = [Place() for _ in range(MOST_DOWNLOADS)]
+        try:
+            for each in (path, f"{path}/content"):
+                busy = http.get(each, headers=headers)
+                assert (busy.status_code, busy.json["error"]["type"]) == (503, "server_error")
+                assert int(busy.headers["Retry-After"]) >= 1
+        finally:
+            for place in places:
+                place.release()
+        for _ in range(MOST_DOWNLOADS + 1):  # each gives its place back
+            assert http.get(path, headers=headers).json["bytes"] == 0
+            with http.get(f"{path}/content", headers=headers) as content:
+                assert (content.status_code, content.data) == (200, b"")

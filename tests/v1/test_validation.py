@@ -5,8 +5,10 @@ from typing import Any
 import openai
 import orjson
 import pytest
+import requests
 
 from app.domain.answer.endpoints import ENDPOINTS
+from app.v1.fields import MOST_BODY_BYTES
 from tests.support.server import Shared
 from tests.support.waiting import LIMIT_SECONDS
 from tests.v1.hands import reach
@@ -168,3 +170,27 @@ def test_the_endpoints(client: openai.OpenAI, endpoint: Any) -> None:
     file_id = input_file(client, {"custom_id": "a", "method": "POST", "url": endpoint, "body": {**CHAT, **body}})
     made = client.batches.create(input_file_id=file_id, endpoint=endpoint, completion_window="24h")
     assert reach(client, made, "in_progress").endpoint == endpoint
+
+
+@pytest.mark.parametrize("path", ["/batches", "/uploads"])
+def test_a_call_is_no_large_body(client: openai.OpenAI, path: str) -> None:
+    """Its JSON would take several times as much memory."""
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.post(path, cast_to=object, body={"metadata": {"a": "x" * MOST_BODY_BYTES}})
+    assert (refused.value.status_code, refused.value.type) == (413, "invalid_request_error")
+
+
+def test_fields_beside_a_file_are_small(shared: Shared) -> None:
+    form = {"purpose": "batch", **{str(number): "x" * 100_000 for number in range(4)}}
+    with shared.server.session("operator") as http:
+        answer = http.post(f"{shared.server.url}/v1/files", data=form, files={"file": b"a"}, timeout=LIMIT_SECONDS)
+    assert answer.status_code == 400
+    assert "fields are too large" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/files/1/2"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_unknown_addresses(shared: Shared, method: str, path: str) -> None:
+    answer = requests.request(method, f"{shared.server.url}/v1{path}", timeout=LIMIT_SECONDS)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "unknown_url"

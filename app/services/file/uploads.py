@@ -8,11 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from app import db
 from app.db import reading, transaction
-from app.domain.file.files import FILE, MOST_PART_BYTES, PART, UPLOAD, UPLOAD_SECONDS, Purpose, UploadStatus, number_of
+from app.domain.file.files import (
+    FILE,
+    MOST_PART_BYTES,
+    MOST_PARTS,
+    PART,
+    UPLOAD,
+    UPLOAD_SECONDS,
+    Purpose,
+    UploadStatus,
+    number_of,
+)
 from app.domain.roles import SYSTEM
 from app.errors import Invalid, NotFound
 from app.models import FilePart
@@ -25,6 +35,7 @@ log = structlog.get_logger()
 
 _uploads = db.table_of(UploadRow)
 _parts = db.table_of(FilePart)
+_PART_COUNT = select(func.count()).where(_parts.c.upload_id == bindparam("of_upload"))
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,8 @@ class Uploads:
         """Begin a part of an upload. Raises NotFound, Invalid."""
         with transaction(self._engine) as connection:
             row, now = _pending(connection, ident)
+            if connection.execute(_PART_COUNT, {"of_upload": row.id}).scalar_one() >= MOST_PARTS:
+                raise Invalid(f"The upload has {MOST_PARTS:,} parts already.")
             values = {"upload_id": row.id, "created_at": now}
             part_id: int = connection.execute(insert(_parts).returning(_parts.c.id), values).scalar_one()
         yield PartDraft(self._engine, PartWriter(self._engine, part_id, MOST_PART_BYTES), now)

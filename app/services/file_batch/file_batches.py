@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, case, or_, select, update
 
-from app import db
+from app import db, portions
 from app.db import reading, transaction
 from app.domain import failures
 from app.domain.answer.token_sums import usage_of
@@ -36,8 +36,8 @@ _SHOWN: Any = (
     .where(_file_batches.c.batch_id.in_(bindparam("numbers", expanding=True)))
     .group_by(_file_batches.c.batch_id, _audit.c.batch_id, _audit.c.version)
 )
-_NUMBERS = (
-    select(_file_batches.c.batch_id)
+_SIZED = (
+    select(_file_batches.c.batch_id, portions.size_of(_file_batches.c.errors))
     .join(_batches, _batches.c.id == _file_batches.c.batch_id)
     .where(_batches.c.archived_at.is_(None))
     .order_by(_file_batches.c.batch_id.desc())
@@ -106,13 +106,17 @@ class FileBatches:
         return self._one(number_of(ident))
 
     def page(self, limit: int, after: int = 0) -> tuple[list[ShownFileBatch], bool]:
-        """Give a page of batches, newest first, after the number `after` (0: all); and whether there are more."""
-        statement = _NUMBERS.limit(limit + 1)
+        """Give a page of batches, newest first, after the number `after` (0: all); and whether there are more.
+
+        A page with many errors has fewer batches than `limit`.
+        """
+        statement = _SIZED.limit(limit + 1)
         if after:
             statement = statement.where(_file_batches.c.batch_id < after)
         with reading(self._engine) as connection:
-            numbers: list[int] = list(connection.execute(statement).scalars())
-            return _shown(connection, numbers[:limit]), len(numbers) > limit
+            sized: Any = connection.execute(statement).all()
+            page = next(portions.divide(sized[:limit], lambda row: int(row.size)), [])
+            return _shown(connection, [row.batch_id for row in page]), len(sized) > len(page)
 
     def answers_so_far(self, shown: ShownFileBatch) -> Iterator[bytes]:
         """Walk over the lines that are answered, as an output file has them."""

@@ -4,17 +4,18 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Engine, and_, select
+from sqlalchemy import Engine, and_, case, select
 
 from app import portions
 from app.db import reading
-from app.domain.leases import TaskKind
+from app.domain.leases import TaskKind, TaskStatus
 from app.models import ReadyTask, Task
 
 PAGE = 200
 _of_line = and_(ReadyTask.batch_id == Task.batch_id, ReadyTask.number == Task.ready_number)
+_body = case((Task.status == TaskStatus.COMPLETED, ReadyTask.body))  # only the line of an answer may name its model
 _SIZES = (
-    select(Task.id, portions.size_of(Task.result, Task.error, ReadyTask.body))
+    select(Task.id, portions.size_of(Task.result, Task.error, _body))
     .join(ReadyTask, _of_line)
     .where(Task.kind == TaskKind.ANALYZE)
     .order_by(Task.id)  # tasks are written in the order of the input
@@ -22,7 +23,7 @@ _SIZES = (
 )
 _LINES = select(
     Task.id, Task.status, Task.attempt, Task.result, Task.error, Task.erased, Task.finished_at,
-    ReadyTask.custom_id, ReadyTask.body,
+    ReadyTask.custom_id, _body.label("body"),
 ).join(ReadyTask, _of_line)  # fmt: skip
 
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, or_, select, update
+from sqlalchemy import Connection, Engine, and_, case, func, or_, select, update
 
 from app import db
 from app.db import reading, transaction
 from app.domain.transitions import BEGINS_RUN, BY_TRIGGER, ENDS_OF_RUN
-from app.models import Batch, FileBatch
+from app.models import Batch, File, FileBatch
 from app.services.batch.batch_service import BatchService
 from app.services.batch.orders import Order
 
 RUN, CANCEL = BY_TRIGGER["run"], BY_TRIGGER["cancel"]
-_file_batches, _batches = db.table_of(FileBatch), db.table_of(Batch)
+LARGE_LINES, LARGE_BYTES = 50_000, 64 * 1024 * 1024  # OpenAI's API has no more lines in a batch
+_file_batches, _batches, _files = db.table_of(FileBatch), db.table_of(Batch), db.table_of(File)
 
 
 class Step(StrEnum):
@@ -38,8 +39,10 @@ _DUE = (
     select(
         _file_batches.c.batch_id,
         case((_is_unread, Step.READ), (_has_ended, Step.SETTLE), else_=Step.ADVANCE).label("step"),
+        or_(_batches.c.ready_task_count > LARGE_LINES, func.coalesce(_files.c.size_bytes, 0) > LARGE_BYTES),
     )
     .join(_batches, _batches.c.id == _file_batches.c.batch_id)
+    .outerjoin(_files, _files.c.id == _file_batches.c.file_id)
     .where(_file_batches.c.settled_at.is_(None), _batches.c.archived_at.is_(None), or_(_is_unread, _wants, _has_ended))
     .order_by(_file_batches.c.batch_id)
 )
@@ -53,16 +56,17 @@ _REOPEN = update(_file_batches).where(*_is_outdated).values(settled_at=None, can
 
 @dataclass(frozen=True)
 class DueStep:
-    """A step, and the batch that it is for."""
+    """A step, and the batch that it is for. It may take minutes if the batch is large."""
 
     batch_id: int
     step: Step
+    is_large: bool
 
 
 def due(connection: Connection) -> list[DueStep]:
     """List the steps that are due, oldest batch first."""
     rows: Any = connection.execute(_DUE)
-    return [DueStep(batch_id, Step(step)) for batch_id, step in rows]
+    return [DueStep(batch_id, Step(step), bool(is_large)) for batch_id, step, is_large in rows]
 
 
 def reopen(engine: Engine) -> None:

@@ -19,13 +19,16 @@ Attempt = Callable[[Callable[[], object]], None]  # does a step and logs its fai
 
 
 class FileBatchSteps:
-    """Takes due steps: short ones at once, long ones beside the caller, or at once too with `inline`."""
+    """Takes due steps: short ones at once, long ones beside the caller, or at once too with `inline`.
+
+    Large batches have threads of their own, so that the others do not wait for them.
+    """
 
     def __init__(self, engine: Engine, batches: BatchService, stopping: threading.Event) -> None:
         self._engine = engine
         self._batches = batches
         self._stopping = stopping
-        self._long = LongSteps()
+        self._long, self._longest = LongSteps(), LongSteps()
         self._reopened_at = 0.0
 
     def take(self, attempt: Attempt, inline: bool) -> None:
@@ -40,11 +43,12 @@ class FileBatchSteps:
             if inline or each.step is Step.ADVANCE:
                 step()
             else:
-                self._long.begin(each, step)
+                (self._longest if each.is_large else self._long).begin(each, step)
 
     def close(self) -> None:
         """Begin no other step."""
         self._long.close()
+        self._longest.close()
 
     def _take(self, due: DueStep) -> None:
         try:

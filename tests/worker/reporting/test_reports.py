@@ -4,11 +4,12 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.worker import Task, TaskFailed
 from app.worker.reporting.reports import completed, failed, of_exception, sendable
+from tests.support.effort import effort
 
 TASK = Task("5", 1, 1, "ANALYZE", 1, {}, "t.5.1")
 # All of Unicode, and lone surrogates, which JSON in UTF-8 cannot contain.
@@ -18,6 +19,9 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner),
     max_leaves=10,
 )
+
+
+EXAMPLES = effort(test=100, soak=1_000)  # a dictionary of such values takes Hypothesis a tenth of a second
 
 
 def body(report) -> dict:
@@ -43,6 +47,7 @@ def test_numbers_that_json_cannot_carry() -> None:
     assert sent == {"big": str(2**70), "nan": None, "inf": None}
 
 
+@settings(max_examples=EXAMPLES)
 @given(st.dictionaries(ANY_TEXT, ANY_JSON))
 def test_any_json_like_result_is_sent(result: dict) -> None:
     assert body(completed(TASK, result))["outcome"] == "completed"
