@@ -1,16 +1,58 @@
 """The settings: their environment variables, defaults and limits. See docs/operating.md."""
 
+import os
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from environs import Env, ValidationError, validate
+from platformdirs import user_data_path
+
+from app.shipped import IS_CHECKOUT
 
 MOST_PROXIES = 10
 MOST_DAYS = 36_500
-VAR = Path(__file__).parent / "var"
+LONGEST_SECRET = 64 * 1024  # bytes of the file of a secret
 SHORTEST_ADMIN_TOKEN = 16
+
+
+def _data_folder() -> Path:
+    """Return the folder of everything that the service writes: database, admin token and unsent answers."""
+    env = Env()
+    if given := env.str("INTERLOCK_HOME", ""):
+        return Path(given).expanduser().absolute()
+    return Path(__file__).parent / "var" if IS_CHECKOUT else user_data_path("interlock", appauthor=False)
+
+
+DATA_FOLDER = _data_folder()
+
+
+def _read_secret(path: str | None, instead_of: str) -> str | None:
+    """Read the file of a secret, without the line break at its end. The setting `instead_of` may not be set, too."""
+    if path is None:
+        return None
+    if os.environ.get(instead_of):
+        raise ValidationError(f"{instead_of} is set, too: set one of the two.")
+    try:
+        with open(path, "rb") as file:
+            secret = file.read(LONGEST_SECRET + 1)
+        text = secret.decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValidationError(f"The file {path} cannot be read: {reason}.") from error
+    if not text or len(secret) > LONGEST_SECRET:
+        raise ValidationError(f"The file {path} has to have 1 to {LONGEST_SECRET} bytes.")
+    if instead_of == "ADMIN_TOKEN":
+        _long_enough(text)
+    return text
+
+
+def _reader() -> Env:
+    """Make what reads the environment, and collects all wrong values; `secret` reads the file that a setting names."""
+    made = Env(eager=False)
+    made.add_parser("secret", _read_secret)
+    return made
 
 
 def _long_enough(admin_token: str) -> None:
@@ -54,12 +96,14 @@ class Config:
     @classmethod
     def from_environment(cls) -> "Config":
         """Read and check all settings. Raises environs.EnvValidationError, which names every wrong one."""
-        env = Env(eager=False)
+        env = _reader()
+        url_of_file = env.secret("DATABASE_URL_FILE", None, instead_of="DATABASE_URL")
+        token_of_file = env.secret("ADMIN_TOKEN_FILE", None, instead_of="ADMIN_TOKEN")
         values: dict[str, Any] = {
-            "database_url": env.str("DATABASE_URL", f"sqlite:///{VAR / 'interlock.db'}"),
+            "database_url": env.str("DATABASE_URL", url_of_file or f"sqlite:///{DATA_FOLDER / 'interlock.db'}"),
             "host": env.str("HOST", cls.host),
             "port": env.int("PORT", cls.port, validate=validate.Range(1, 65535)),
-            "admin_token": env.str("ADMIN_TOKEN", None, validate=_long_enough),
+            "admin_token": env.str("ADMIN_TOKEN", None, validate=_long_enough) or token_of_file,
             "lock_timeout_ms": env.int("LOCK_TIMEOUT_MS", cls.lock_timeout_ms, validate=validate.Range(1, 60_000)),
             "request_ttl_s": env.int("REQUEST_TTL_S", cls.request_ttl_s, validate=validate.Range(1, 86_400)),
             "workers": env.int("WORKERS", cls.workers, validate=validate.Range(1, 64)),

@@ -1,7 +1,5 @@
 """Migrates the schema of the database and checks whether it is up to date. No other module knows the migrations."""
 
-from pathlib import Path
-
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
@@ -13,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from app.db import reading, translated_errors
 from app.errors import Unavailable
 from app.read_only import require_writable
+from app.shipped import shipped
 
-_ROOT = Path(__file__).parent.parent
 _CURRENT = text("SELECT version_num FROM alembic_version")
 _NO_TABLES = "The database has no tables yet: run the migrations."
 
@@ -67,6 +65,6 @@ class Readiness:
 
 
 def _settings() -> AlembicConfig:
-    settings = AlembicConfig(_ROOT / "alembic.ini")
-    settings.set_main_option("script_location", str(_ROOT / "migrations"))
+    settings = AlembicConfig(shipped("alembic.ini"))
+    settings.set_main_option("script_location", str(shipped("migrations")))
     return settings

@@ -245,6 +245,16 @@ def module_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
         yield servers_once(new_database, running)
 
 
+@pytest.fixture(scope="session")
+def service_with_worker(new_database: NewDatabase) -> Iterator[LiveServer]:
+    """A server with its embedded worker, for tests of what operators use: each works on batches of its own."""
+    with (
+        new_database("sqlite") as url,
+        running_server(url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5") as server,
+    ):
+        yield server
+
+
 @pytest.fixture
 def live_server(request: pytest.FixtureRequest, start_server: Any, database_url: str) -> LiveServer:
     """A server process on a fresh database of each kind, without an embedded worker.

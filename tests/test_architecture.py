@@ -21,11 +21,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "domain": {"errors"},
     "logging": set(),
     "poolers": {"errors"},
+    "shipped": set(),
     "prepared_statements": {"poolers"},
     "read_only": {"errors"},
     "db": {"poolers", "prepared_statements", "read_only", "errors", "config"},
     "metrics": set(),
-    "schema": {"db", "errors", "read_only"},
+    "schema": {"db", "errors", "read_only", "shipped"},
     "models": {"db", "domain"},
     "portions": {"db"},
     "services": {"domain", "models", "errors", "db", "portions", "schema", "metrics", "read_only", "config"},
@@ -33,10 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": EDGES | {"metrics", "web"},
     "ui": EDGES | {"web"},
     "v1": EDGES | {"web"},
-    "server": EDGES | {"", "db", "schema", "logging", "config"},
+    "server": EDGES | {"", "db", "schema", "logging", "shipped", "config"},
     "cli": EDGES | {"server", "demo", "db", "schema", "logging", "config"},
     "worker": {"logging"},
-    "demo": set(),
+    "demo": {"shipped"},
     "": EDGES | {"api", "ui", "v1", "web", "config"},  # app/__init__.py wires the parts
 }
 # folder of app/services -> the other folders of it that it may import

@@ -1,7 +1,6 @@
 """The demo's batch: finds or creates it, and requests its actions until it has ended."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +9,9 @@ from rich.text import Text
 from app.demo.client import Client, DemoFailed, detail_of
 from app.demo.progress_display import ProgressDisplay
 from app.demo.waiting import sentences
+from app.shipped import shipped
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = shipped("samples")
 NAME = "Interlock demo: letters, minutes and clauses"
 PROMPTS = [
     {"name": "summary", "text": "{document}\n\nSummarise this in one sentence."},

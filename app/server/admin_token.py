@@ -6,9 +6,9 @@ import tempfile
 from contextlib import suppress
 from dataclasses import replace
 
-from config import VAR, Config
+from config import DATA_FOLDER, Config
 
-ADMIN_TOKEN_FILE = VAR / "admin-token"
+KEPT_TOKEN = DATA_FOLDER / "admin-token"
 
 
 def with_admin_token(config: Config) -> Config:
@@ -19,18 +19,18 @@ def with_admin_token(config: Config) -> Config:
 
 
 def read_admin_token() -> str | None:
-    """Read the admin token that an earlier start wrote to ./var; None if there is none."""
+    """Read the admin token that an earlier start wrote to the data folder; None if there is none."""
     try:
-        return ADMIN_TOKEN_FILE.read_text().strip() or None
+        return KEPT_TOKEN.read_text().strip() or None
     except FileNotFoundError:
         return None
 
 
 def _make_admin_token() -> str:
-    ADMIN_TOKEN_FILE.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=ADMIN_TOKEN_FILE.parent, prefix=".admin-token-") as draft:
+    KEPT_TOKEN.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=KEPT_TOKEN.parent, prefix=".admin-token-") as draft:
         draft.write(f"{secrets.token_urlsafe(32)}\n")  # a temporary file has mode 0600 from the start
         draft.flush()
         with suppress(FileExistsError):  # another server started at the same time and was faster
-            os.link(draft.name, ADMIN_TOKEN_FILE)  # atomic: a half-written file is never read
-    return ADMIN_TOKEN_FILE.read_text().strip()
+            os.link(draft.name, KEPT_TOKEN)  # atomic: a half-written file is never read
+    return KEPT_TOKEN.read_text().strip()

@@ -13,14 +13,17 @@ import structlog
 
 from app.server.address import no_proxy_for
 from app.server.cleanup import die_with_parent
+from app.shipped import IS_CHECKOUT
+from config import DATA_FOLDER
 
 log = structlog.get_logger(__name__)
 
-ROOT = Path(__file__).parent.parent.parent
+# Where it runs, and finds connections.toml: the checkout, or the data folder of an installed service.
+ROOT = Path(__file__).parent.parent.parent if IS_CHECKOUT else DATA_FOLDER
 FIRST_RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 60.0
 HEALTHY_AFTER_SECONDS = 60.0  # a process that ran this long is restarted quickly
-SPOOL = ROOT / "var" / "spool"  # of answers that cannot be sent
-WITHHELD = {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
+SPOOL = DATA_FOLDER / "spool"  # of answers that cannot be sent
+WITHHELD = {"ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "DATABASE_URL", "DATABASE_URL_FILE", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 class EmbeddedWorker:
@@ -69,6 +72,7 @@ class EmbeddedWorker:
         self._wait_seconds = min(self._wait_seconds * 2, RESTART_LIMIT_SECONDS)
 
     def _start(self, now: float) -> None:
+        ROOT.mkdir(parents=True, exist_ok=True)
         # In its own session: Ctrl-C on a terminal reaches only the server, which then stops the worker in order.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app.worker"],

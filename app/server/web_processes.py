@@ -15,7 +15,7 @@ from prometheus_client import multiprocess
 
 from app import create_app
 from app.server.address import base_url
-from app.server.admin_token import ADMIN_TOKEN_FILE, read_admin_token
+from app.server.admin_token import KEPT_TOKEN, read_admin_token
 from app.server.allocator import keep_little
 from app.server.buffered_worker import BufferedWorker
 from app.server.embedded_worker import EmbeddedWorker
@@ -75,8 +75,8 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
         click.echo(f"Interlock is at {url}")
         click.echo(f"Sign in, once and within an hour: {self._sign_in_url}")
         click.echo(f"API documentation: {url}/api/docs")
-        click.echo(f"token: see {shown_path(ADMIN_TOKEN_FILE)}" if from_file else "token: the value of ADMIN_TOKEN")
-        secret = f"$(cat {shown_path(ADMIN_TOKEN_FILE)})" if from_file else "$ADMIN_TOKEN"
+        click.echo(f"token: see {shown_path(KEPT_TOKEN)}" if from_file else "token: the value of ADMIN_TOKEN")
+        secret = f"$(cat {shown_path(KEPT_TOKEN)})" if from_file else "$ADMIN_TOKEN"
         click.echo(f'  curl -H "Authorization: Bearer {secret}" {url}/api/batches')
         click.echo("Ctrl-C stops it.")
 

@@ -16,7 +16,7 @@ from app.server.worker_token import each_token, revoke_worker_token, worker_toke
 @pytest.fixture
 def token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "var" / "admin-token"
-    monkeypatch.setattr(admin_token, "ADMIN_TOKEN_FILE", path)
+    monkeypatch.setattr(admin_token, "KEPT_TOKEN", path)
     return path
 
 

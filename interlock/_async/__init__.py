@@ -1,0 +1,1 @@
+"""The client on asyncio. `interlock/_sync` is written from this folder: `python interlock/generate.py`."""

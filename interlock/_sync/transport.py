@@ -1,0 +1,106 @@
+# Written by `python interlock/generate.py` from interlock/_async: change it there.
+"""Makes the calls: signs them, repeats what may be repeated, and raises what is no success."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from interlock.answers import checked_token, checked_url, failure_of, is_local, may_repeat, no_answer, pause_seconds
+
+CONNECT_SECONDS = 5.0
+PIECE_BYTES = 1024 * 1024
+
+
+class Transport:
+    """Makes calls to one service with one token. A POST gets an Idempotency-Key, so its repeats count once."""
+
+    def __init__(self, url: str, token: str | None, timeout_seconds: float, retry_seconds: float) -> None:
+        self.url = checked_url(url)
+        self._retry_seconds = retry_seconds
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {checked_token(token)}"} if token else {},
+            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            trust_env=not is_local(self.url),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        file: Path | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> httpx.Response:
+        """Make a call and return its answer. `file` is sent in pieces. Raises InterlockError."""
+        given = dict(headers or {})
+        if method == "POST":
+            given.setdefault("Idempotency-Key", str(uuid.uuid4()))
+        if body is not None:
+            more["json"] = body
+        ends_at, attempt = time.monotonic() + self._retry_seconds, 0
+        while True:
+            content: dict[str, Any] = {"content": _pieces(file)} if file else {}
+            response: httpx.Response | None = None
+            was_sent = True
+            try:
+                response = self._http.request(method, path, params=_asked(query), headers=given, **content, **more)
+                if response.is_success:
+                    return response
+                failure = failure_of(response)
+            except httpx.RequestError as error:
+                was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                failure = no_answer(self.url, error)
+            pause = pause_seconds(response, attempt)
+            if not may_repeat(method, failure, was_sent) or time.monotonic() + pause > ends_at:
+                raise failure
+            time.sleep(pause)
+            attempt += 1
+
+    def lines(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """Stream the lines of an answer; one line is in memory at a time. Raises InterlockError."""
+        with self.stream(path, query) as pieces:
+            rest = bytearray()
+            for piece in pieces:
+                *whole, last = piece.split(b"\n")
+                for line in whole:
+                    rest += line
+                    yield bytes(rest)
+                    rest.clear()
+                rest += last
+            if rest:
+                yield bytes(rest)
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
+        """Open an answer that may be of any size, as pieces of its body. Raises InterlockError."""
+        try:
+            with self._http.stream("GET", path, params=_asked(query)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise failure_of(response)
+                yield response.iter_bytes()
+        except httpx.RequestError as error:
+            raise no_answer(self.url, error) from error
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE_BYTES):
+            yield piece
+
+
+def _asked(query: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (query or {}).items() if value is not None}
