@@ -19,6 +19,7 @@ from app.services import Services, build
 from app.services.batch.batch_service import BatchService
 from app.services.queue.task_queue import TaskQueue
 from app.ui.fragments import prepare_fragments
+from app.worker.extraction.ocr import tesseract
 from config import Config
 from tests.support import databases
 from tests.support.client import ApiClient, api_client
@@ -89,6 +90,13 @@ def pooler_urls(postgres_server: str) -> Iterator[Callable[[str], str]]:
                 pytest.fail(str(error), pytrace=False)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def tesseract_installed() -> None:
+    """Fail where no Tesseract reads English: tests of scans do not skip."""
+    if "eng" not in tesseract.languages():
+        pytest.fail("These tests need Tesseract: `apt-get install tesseract-ocr`.", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,13 @@ class OnUnreadable(StrEnum):
     SKIP = "skip"
 
 
+class OnTooLong(StrEnum):
+    """What happens to a document that is too long for a model: its task fails, or only its beginning is sent."""
+
+    FAIL = "fail"
+    TRUNCATE = "truncate"
+
+
 def leaves_out(on_unreadable: str, code: object) -> bool:
     """Whether a document that failed permanently with this error code is skipped instead of failing the staging."""
     return on_unreadable == OnUnreadable.SKIP and code in UNREADABLE

@@ -8,7 +8,7 @@ they are, because prompts may contain JSON. Double braces are an escape: `{{docu
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -62,15 +62,22 @@ def value_of(metadata: Any, placeholder: str) -> str:
 
 def render(template: str, text: str, name: str, metadata: Any = None) -> str:
     """Fill in the placeholders of `template` with the document's `text`, `name` and `metadata`."""
-    values = {"document": text, "name": name}
+    return "".join(piece for piece, _ in _pieces(template, text, name, metadata))
 
-    def fill(found: re.Match[str]) -> str:
+
+def _pieces(template: str, text: str, name: str, metadata: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the pieces of a filled-in template, and of each whether it is the text of the document."""
+    values, end = {"document": text, "name": name}, 0
+    for found in PLACEHOLDER.finditer(template):
+        yield template[end : found.start()], False
         escaped, placeholder = found.groups()
         if escaped:
-            return f"{{{escaped}}}"
-        return values[placeholder] if placeholder in values else value_of(metadata, placeholder)
-
-    return PLACEHOLDER.sub(fill, template)
+            yield f"{{{escaped}}}", False
+        else:
+            value = values[placeholder] if placeholder in values else value_of(metadata, placeholder)
+            yield value, placeholder == "document"
+        end = found.end()
+    yield template[end:], False
 
 
 def messages(
@@ -87,6 +94,25 @@ def messages(
         content = f"{content.rstrip()}\n\n{text}" if content.strip() else text
     first = [] if system is None else [{"role": "system", "content": render(system, text, name, metadata)}]
     return [*first, {"role": "user", "content": content}]
+
+
+def places_of_document(
+    rendered: list[dict[str, str]], template: str, text: str, name: str, metadata: Any = None, system: str | None = None
+) -> list[dict[str, int]]:
+    """Find the document's text in its rendered messages: `[{"message": 1, "start": 20, "end": 950}]`, in characters."""
+    places = []
+    for number, each in enumerate(filter(None, [system, template])):
+        position = 0
+        for piece, is_document in _pieces(each, text, name, metadata):
+            end = position + len(piece)
+            if is_document and piece:
+                places.append({"message": number, "start": position, "end": end})
+            position = end
+    if places or not text:
+        return places
+    last = len(rendered) - 1
+    end = len(rendered[last]["content"])
+    return [{"message": last, "start": end - len(text), "end": end}]
 
 
 def _check_length(templates: list[str], text: str, name: str, metadata: Any) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnUnreadable
+from app.domain.documents import OnTooLong, OnUnreadable
 from app.domain.transitions import INITIAL, BatchState
 
 
@@ -77,6 +77,9 @@ class Batch(Base):
     on_truncated: Mapped[str] = mapped_column(
         String(4), default=OnTruncated.KEEP, server_default=str(OnTruncated.KEEP), info=OF_INPUT
     )
+    on_too_long: Mapped[str] = mapped_column(
+        String(8), default=OnTooLong.FAIL, server_default=str(OnTooLong.FAIL), info=OF_INPUT
+    )
     # How long a run goes on without a call before it is paused (None: for ever), and whether it goes on by itself.
     pause_after_outage_seconds: Mapped[int | None] = mapped_column(default=600, server_default="600", info=OF_INPUT)
     auto_resume: Mapped[bool] = mapped_column(default=True, server_default=true(), info=OF_INPUT)
@@ -109,6 +112,7 @@ class Batch(Base):
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         CheckConstraint(one_of("on_unreadable", OnUnreadable), name="on_unreadable"),
         CheckConstraint(one_of("on_truncated", OnTruncated), name="on_truncated"),
+        CheckConstraint(one_of("on_too_long", OnTooLong), name="on_too_long"),
         # Lists "batches in this state, newest first", and finds the active batches for leases and the sweeper.
         Index("ix_batches_by_state", "state", "id"),
     )

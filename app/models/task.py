@@ -60,6 +60,7 @@ class Task(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     truncated: Mapped[bool] = mapped_column(default=False, server_default=false())  # the answer was cut off
+    document_cut: Mapped[bool] = mapped_column(default=False, server_default=false())  # only its beginning was sent
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
     # Its content was erased: it has no result and no content key, its late results have none, and no report adds any.
     erased: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -161,6 +162,7 @@ class LateResult(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     truncated: Mapped[bool] = mapped_column(default=False, server_default=false())
+    document_cut: Mapped[bool] = mapped_column(default=False, server_default=false())
     # What it added to the run's usage; a second result of one lease adds nothing.
     input_tokens: Mapped[int] = mapped_column(BigId)
     output_tokens: Mapped[int] = mapped_column(BigId)

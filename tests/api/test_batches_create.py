@@ -15,6 +15,7 @@ NO_LIMITS = {
     "max_failure_rate": None,
     "on_unreadable": "fail",
     "on_truncated": "keep",
+    "on_too_long": "fail",
     "pause_after_outage_seconds": 600,
     "auto_resume": True,
     "keep_runs": None,

@@ -16,8 +16,8 @@ FIXED = {"id", "created_at", "input_file_id"}
 # Written by an edit of the input alone.
 OF_INPUT = {
     "prompt_count", "model_count", "max_attempts", "lease_seconds", "max_failed_tasks", "priority",
-    "staging_timeout_seconds", "on_unreadable", "on_truncated", "pause_after_outage_seconds", "auto_resume",
-    "keep_runs",
+    "staging_timeout_seconds", "on_unreadable", "on_truncated", "on_too_long", "pause_after_outage_seconds",
+    "auto_resume", "keep_runs",
 }  # fmt: skip
 HIDDEN = {"archived_at", "purged_at", "answers_from_run", "reuse", "bad_line_count", "paused_at"}  # no caller sees them
 # Where the answer has a column under another name.
@@ -64,8 +64,8 @@ def test_an_edit_of_the_input_writes_what_it_changes(services: Services) -> None
     """Contract 5: what was edited is read again as it was sent."""
     options = {
         "max_attempts": 7, "lease_seconds": 61, "max_failed_tasks": 8, "priority": 9, "staging_timeout_seconds": 62,
-        "on_unreadable": "skip", "on_truncated": "fail", "pause_after_outage_seconds": 63, "auto_resume": False,
-        "keep_runs": 64,
+        "on_unreadable": "skip", "on_truncated": "fail", "on_too_long": "truncate", "pause_after_outage_seconds": 63,
+        "auto_resume": False, "keep_runs": 64,
     }  # fmt: skip
     assert set(options) == OF_INPUT - {"prompt_count", "model_count"}
     batch_id = create(services)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.prompts import PLACEHOLDER, messages, placeholders, render
+from app.domain.prompts import PLACEHOLDER, messages, placeholders, places_of_document, render
 
 METADATA: dict[str, Any] = {
     "author": "Ann",
@@ -104,3 +104,27 @@ def test_a_system_text_goes_first(system: str, template: str, contents: list[str
 def test_what_is_filled_in() -> None:
     found = placeholders("{name} {{document}} {metadata.a.b} {other}", None, "{metadata.c}")
     assert found == {"name", "metadata.a.b", "metadata.c"}
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "found"),
+    [
+        ("Read {document}!", None, [(0, 5)]),
+        ("{{document}} {document}{name}{document}", None, [(0, 11), (0, 22)]),
+        ("Read it.", None, [(0, 10)]),
+        ("", None, [(0, 0)]),
+        ("Read it.  ", "Be brief.", [(1, 10)]),
+        ("Read it.", "{name}: {document}", [(0, 7)]),
+        ("{document}", "{document}", [(0, 0), (1, 0)]),
+    ],
+)
+def test_where_the_document_is_in_its_messages(template: str, system: str | None, found: list[tuple[int, int]]) -> None:
+    given = (template, "TEXT é", "a.txt", METADATA, system)
+    rendered = messages(*given)
+    places = places_of_document(rendered, *given)
+    assert [(each["message"], each["start"]) for each in places] == found
+    assert {rendered[each["message"]]["content"][each["start"] : each["end"]] for each in places} == {"TEXT é"}
+
+
+def test_a_document_without_text_is_nowhere() -> None:
+    assert places_of_document(messages("{document}", "", "a.txt"), "{document}", "", "a.txt") == []

@@ -405,3 +405,35 @@ def test_the_request_is_kept_in_the_audit_trail(services: Services, batch_id: in
     context = {"redo": {"status": [status]}} if status else {"reuse": "none"}
     act(services, batch_id, "restage", **context)
     assert stories.audit(services, batch_id)[-1]["context"] == context
+
+
+def test_an_answer_to_a_cut_document_is_reused_while_the_batch_cuts(services: Services) -> None:
+    """Contract 5: with `on_too_long: fail` the document is asked about again, also after a run that reused it."""
+    batch_id = create(services, on_too_long="truncate")
+    act(services, batch_id, "stage")
+    read_all(services, batch_id)
+    act(services, batch_id, "run")
+    cut, whole = lease(services, batch_id)
+    assert cut["payload"]["document_at"]
+    complete(services, cut, {"text": "cut", "document_cut": {"characters": 9, "sent": 4}})
+    complete(services, whole, {"text": "whole"})
+    assert again(services, batch_id) == set()
+    act(services, batch_id, "reset")
+    edits.replace_input(services.batches, batch_id, {"options": {"on_too_long": "fail"}}, OPERATOR)
+    assert again(services, batch_id, "stage") == {place(cut)}
+
+
+def test_a_late_answer_to_a_cut_document_is_kept_as_such(services: Services) -> None:
+    batch_id = create(services, documents=1, on_too_long="truncate", max_attempts=2)
+    act(services, batch_id, "stage")
+    read_all(services, batch_id)
+    act(services, batch_id, "run")
+    late = stories.lease_one(services, batch_id)
+    act(services, batch_id, "cancel")
+    with pytest.raises(ReportRefused):
+        complete(services, late, {"text": "cut", "document_cut": {"characters": 9, "sent": 4}})
+    act(services, batch_id, "reset")
+    assert again(services, batch_id, "stage") == set()
+    act(services, batch_id, "reset")
+    edits.replace_input(services.batches, batch_id, {"options": {"on_too_long": "fail"}}, OPERATOR)
+    assert again(services, batch_id, "stage") == {place(late)}

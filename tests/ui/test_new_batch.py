@@ -52,6 +52,7 @@ def test_a_batch_is_made_as_the_api_makes_it(client: ApiClient, operator: FlaskC
         "max_cost": 2.5,
         "on_unreadable": "fail",
         "on_truncated": "keep",
+        "on_too_long": "fail",
         "auto_resume": True,
         "deadline_at": None,
     }
@@ -85,6 +86,7 @@ def test_without_the_script_the_page_of_the_files_follows(operator: FlaskClient)
         ({"priority": "10"}, "priority", "0 to 9"),
         ({"on_unreadable": "ignore"}, "on_unreadable", "fail or skip"),
         ({"on_truncated": "ignore"}, "on_truncated", "keep or fail"),
+        ({"on_too_long": "ignore"}, "on_too_long", "fail or truncate"),
         ({"text": "a\0b"}, "text", "NUL"),
     ],
 )

@@ -16,7 +16,6 @@ from rich.console import Console
 from app.demo import batch as demo_batch
 from app.demo import client as demo_client
 from app.demo.run import run_demo
-from app.worker.extraction.ocr import tesseract
 from tests.support import signing_in
 from tests.support.batches import Batch
 from tests.support.documents import write_documents
@@ -174,8 +173,7 @@ def test_a_folder_of_all_kinds_is_seen_through(server: LiveServer, start: Start,
     assert skipped.keys() <= unreadable
 
 
-@pytest.mark.skipif(not tesseract.languages(), reason="Tesseract is not installed")
-@one_database
+@pytest.mark.usefixtures("tesseract_installed")
 def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
     server: LiveServer, start: Start, tmp_path: Path
 ) -> None:

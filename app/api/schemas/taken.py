@@ -24,7 +24,7 @@ from app.api.schemas.fields import (
 from app.domain import documents
 from app.domain import new_batch as rules
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnUnreadable, objection_to_pattern
+from app.domain.documents import OnTooLong, OnUnreadable, objection_to_pattern
 from app.domain.leases import TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT
 from app.domain.roles import Role
@@ -107,6 +107,7 @@ class OptionsBody(Taken):
     keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = _on_truncated()
+    on_too_long = fields.String(load_default=str(OnTooLong.FAIL), validate=validate.OneOf(list(OnTooLong)))
     deadline_at = Time(load_default=None, allow_none=True)
 
 

@@ -74,6 +74,7 @@ class Options(TypedDict):
     keep_runs: int | None
     on_unreadable: str
     on_truncated: str
+    on_too_long: str
     pause_after_outage_seconds: int | None
     auto_resume: bool
     deadline_at: Time | None  # as it is now: a pause moves it
@@ -138,6 +139,7 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "keep_runs": batch.keep_runs,
             "on_unreadable": batch.on_unreadable,
             "on_truncated": batch.on_truncated,
+            "on_too_long": batch.on_too_long,
             "pause_after_outage_seconds": batch.pause_after_outage_seconds,
             "auto_resume": batch.auto_resume,
             "deadline_at": rfc3339(facts.deadline_at),

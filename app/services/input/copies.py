@@ -20,8 +20,8 @@ _documents = db.table_of(Document)
 _COPIED = ("name", "media_type", "text", "content", "folder", "size_bytes", "sha256")
 _OPTIONS = (
     "max_attempts", "lease_seconds", "max_failed_tasks", "priority", "staging_timeout_seconds", "max_cost_nanos",
-    "max_tokens", "max_failure_rate", "keep_runs", "on_unreadable", "on_truncated", "pause_after_outage_seconds",
-    "auto_resume",
+    "max_tokens", "max_failure_rate", "keep_runs", "on_unreadable", "on_truncated", "on_too_long",
+    "pause_after_outage_seconds", "auto_resume",
 )  # fmt: skip
 
 

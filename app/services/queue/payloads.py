@@ -10,9 +10,10 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, case, cast, func
 
 from app import db
 from app.domain import prompts
+from app.domain.documents import OnTooLong
 from app.domain.leases import TaskKind
 from app.domain.prompts import PromptTooLarge
-from app.models import Document, Model, Prompt, ReadyTask, Task
+from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
 
 NO_LIMIT = 2**62
 
@@ -41,7 +42,11 @@ _DOCUMENTS = select(
 ).where(Document.id.in_(_ids))
 _NAMES = select(Document.id, Document.name).where(Document.id.in_(_ids))
 _STAGED = select(Task.id, *_read(Task.result, Task.id)).where(Task.id.in_(_ids))
-_PROMPTS = select(db.table_of(Prompt)).where(Prompt.batch_id.in_(_of_batches))
+_PROMPTS = (
+    select(db.table_of(Prompt), Batch.on_too_long)
+    .join(Batch, Batch.id == Prompt.batch_id)
+    .where(Prompt.batch_id.in_(_of_batches))
+)
 _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Model.params).where(
     Model.batch_id.in_(_of_batches)
 )
@@ -132,8 +137,9 @@ class _Analysis:
             self._prompts[row.prompt_number],
             self._models[row.model_number],
         )
+        given = (prompt.text, staged["text"], name, staged.get("metadata"), prompt.system)
         try:
-            messages = prompts.messages(prompt.text, staged["text"], name, staged.get("metadata"), prompt.system)
+            messages = prompts.messages(*given)
         except PromptTooLarge as error:
             return error
         payload = {
@@ -144,4 +150,6 @@ class _Analysis:
             "params": model.params,
             "messages": messages,
         }
+        if prompt.on_too_long == OnTooLong.TRUNCATE:
+            payload["document_at"] = prompts.places_of_document(messages, *given)
         return payload if prompt.schema is None else {**payload, "schema": prompt.schema}

@@ -60,6 +60,11 @@ class Report:
         """Whether the result is an answer that was cut off."""
         return self.outcome is Outcome.COMPLETED and is_truncated(self.result or {})
 
+    @property
+    def document_cut(self) -> bool:
+        """Whether the result is an answer to a document of which only the beginning was sent."""
+        return self.outcome is Outcome.COMPLETED and isinstance((self.result or {}).get("document_cut"), Mapping)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -109,7 +114,14 @@ class _ReportTransaction:
 
     def _accept(self, task: HeldTask, report: Report) -> None:
         event, result, error = self._ending(task, report)
-        kept = Kept(report.usage, result, error, event is LeaseEvent.COMPLETED and _is_cut_off(task, report))
+        is_answer = event is LeaseEvent.COMPLETED and task.kind == TaskKind.ANALYZE
+        kept = Kept(
+            report.usage,
+            result,
+            error,
+            truncated=is_answer and report.truncated,
+            document_cut=is_answer and report.document_cut,
+        )
         self._endings.end(task, event, kept, report.retry_after_seconds)
         self._endings.spend(task, kept.usage, report.outcome is Outcome.FAILED)
         if task.kind == TaskKind.STAGE and task.id not in self._folder_tasks and result and _has_text(result):
@@ -195,6 +207,7 @@ def _late_row(report: Report, usage: CallUsage) -> dict[str, Any]:
         "result": report.result,
         "error": report.error,
         "truncated": report.truncated,
+        "document_cut": report.document_cut,
         **usage.amounts,
     }
 

@@ -39,6 +39,7 @@ _CELLS = named_tasks(
     Task.result,
     Task.error,
     Task.truncated,
+    Task.document_cut,
     *_cell,
     Task.reused_from,
     Task.input_tokens,

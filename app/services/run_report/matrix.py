@@ -81,6 +81,7 @@ class Cell(NamedTuple):
     task_id: str
     status: str
     truncated: bool
+    document_cut: bool
     error: dict[str, str] | None
     fingerprint: bytes | None  # of the whole answer; None without one
     text: str
@@ -190,6 +191,7 @@ def _cell(made: RunInput, row: Any) -> Cell:
         str(row.id),
         row.status,
         row.truncated,
+        row.document_cut,
         error,
         None if answer is None else fingerprint(answer, in_json),
         "" if answer is None else _written(answer)[:MOST_SHOWN],

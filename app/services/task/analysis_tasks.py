@@ -25,7 +25,7 @@ _VALUES = {**_QUESTION, **_FOUND}
 _INSERT = f"""
 INSERT INTO tasks (
     batch_id, run, kind, status, attempt, critical, past_leases, input_tokens, output_tokens, cost_nanos, available_at,
-    {", ".join(_QUESTION)}, reused_from, finished_at, result, error)
+    {", ".join(_QUESTION)}, reused_from, finished_at, result, error, document_cut)
 SELECT :batch_id, :run, '{TaskKind.ANALYZE}',
     CASE WHEN w.failed_id IS NOT NULL THEN '{TaskStatus.FAILED}'
         WHEN w.reused_from IS NULL THEN '{TaskStatus.QUEUED}' ELSE '{TaskStatus.COMPLETED}' END,
@@ -33,7 +33,9 @@ SELECT :batch_id, :run, '{TaskKind.ANALYZE}',
     {", ".join(f"w.{name}" for name in _QUESTION)}, w.reused_from,
     CASE WHEN w.reused_from IS NOT NULL THEN :now END,
     coalesce((SELECT result FROM tasks WHERE id = w.task_id), (SELECT result FROM late_results WHERE id = w.late_id)),
-    (SELECT error FROM tasks WHERE id = w.failed_id)
+    (SELECT error FROM tasks WHERE id = w.failed_id),
+    coalesce((SELECT document_cut FROM tasks WHERE id = w.task_id),
+        (SELECT document_cut FROM late_results WHERE id = w.late_id), false)
 """
 _now = bindparam("now", type_=db.UtcTime)
 _POSTGRESQL = text(f"""

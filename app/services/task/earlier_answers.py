@@ -1,7 +1,8 @@
 """Finds the answers that earlier runs of a batch have to the questions of a new run, by content key.
 
 An answer is the result of a COMPLETED task, or else one that came too late to count. The newest of several is taken.
-An answer that was cut off is not used. A run that repeats certain causes of failures keeps the other failures.
+An answer that was cut off is not used, nor one to a document that was cut unless the batch still cuts documents.
+A run that repeats certain causes of failures keeps the other failures.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +13,7 @@ import orjson
 from sqlalchemy import Connection, TextClause, text
 
 from app import db
+from app.domain.documents import OnTooLong
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.reuse import Redo
 from app.services.task import failed_causes
@@ -26,6 +28,7 @@ class NewRun(NamedTuple):
     batch_id: int
     run: int
     redo: Redo | None
+    on_too_long: str = OnTooLong.FAIL
 
 
 class NewTask(NamedTuple):
@@ -56,7 +59,8 @@ class Earlier(NamedTuple):
 
 
 _PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number"
-_LATE = f"JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}' AND NOT l.truncated"
+_LATE = f"""JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}'
+            AND NOT l.truncated AND (:with_cut OR NOT l.document_cut)"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
     own = f"""
         SELECT t.content_key, {_PLACE}, coalesce(t.reused_from, t.id), t.id, NULL
         FROM {tasks} WHERE {is_place} AND t.status = '{TaskStatus.COMPLETED}'
-            AND NOT t.truncated ORDER BY t.id
+            AND NOT t.truncated AND (:with_cut OR NOT t.document_cut) ORDER BY t.id
     """
     own_late = f"""
         SELECT t.content_key, {_PLACE}, t.id, NULL, max(l.id)
@@ -89,7 +93,7 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
         FROM {keys} JOIN tasks a ON a.id = (
             SELECT t.id FROM tasks t
             WHERE t.batch_id = :batch_id AND t.content_key = w.key AND t.status = '{TaskStatus.COMPLETED}'
-                AND NOT t.truncated
+                AND NOT t.truncated AND (:with_cut OR NOT t.document_cut)
             ORDER BY t.id DESC LIMIT 1)
     """
     any_late = f"""
@@ -180,4 +184,5 @@ def _look(connection: Connection, statement: TextClause, run: NewRun, questions:
         return []
     lists = {"keys": [*{key for key, _ in questions}], "inputs": [*{place[0] for _, place in questions}]}
     values = lists if db.is_postgresql(connection) else {name: orjson.dumps(v).decode() for name, v in lists.items()}
-    return connection.execute(statement, {**values, "batch_id": run.batch_id, "run": run.run})
+    with_cut = run.on_too_long != OnTooLong.FAIL
+    return connection.execute(statement, {**values, "batch_id": run.batch_id, "run": run.run, "with_cut": with_cut})

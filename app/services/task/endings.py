@@ -26,12 +26,13 @@ _VALUES = {
     "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
     "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "unpriced": "int", "latency_ms": "int", "truncated": "boolean",
+    "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean",
 }  # fmt: skip
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
     available_at = coalesce(w.available_at, tasks.available_at), lease_expires_at = w.lease_expires_at,
     lease_outcome = w.lease_outcome, lease_answer = w.lease_answer, result = w.result, truncated = w.truncated,
+    document_cut = w.document_cut,
     error = CASE WHEN w.status = '{TaskStatus.COMPLETED}' THEN NULL ELSE coalesce(w.error, tasks.error) END,
     finished_at = w.finished_at,
     input_tokens = tasks.input_tokens + w.input_tokens, output_tokens = tasks.output_tokens + w.output_tokens,
@@ -60,6 +61,7 @@ class Kept:
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     truncated: bool = False  # the result is an answer that was cut off
+    document_cut: bool = False  # the result is an answer to the beginning of a document
 
 
 _NOTHING = Kept(CallUsage())
@@ -113,6 +115,7 @@ class Endings:
             "unpriced": _unpriced(task, kept.usage),
             "latency_ms": kept.usage.latency_ms,
             "truncated": kept.truncated,
+            "document_cut": kept.document_cut,
         }
         return change.status
 

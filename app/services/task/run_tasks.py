@@ -87,7 +87,7 @@ _READY = (
     .order_by(ReadyTask.number)
 )
 _STAGED: Any = (
-    select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse)
+    select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse, Batch.on_too_long)
     .join(Document, Document.id == Task.document_id)
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
@@ -147,7 +147,7 @@ def write_analysis_tasks(
     staged = connection.execute(_STAGED, {"ids": list(results)}).all()
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
         documents = list(of_batch)
-        run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse))
+        run = NewRun(batch_id, documents[0].run, redo_of(documents[0].reuse), documents[0].on_too_long)
         questions = _questions(connection, run)
         new_tasks = (
             NewTask(

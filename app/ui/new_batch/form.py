@@ -11,7 +11,7 @@ from app.domain import new_batch as rules
 from app.domain.answer.answer_schemas import objection_to_schema, objection_together
 from app.domain.answer.json_text import writable_json
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnUnreadable, objection_to_pattern, usable_name
+from app.domain.documents import OnTooLong, OnUnreadable, objection_to_pattern, usable_name
 from app.domain.ids import plain_number
 from app.errors import Invalid
 
@@ -26,7 +26,11 @@ OFFERED = (
     "max_failure_rate",
     "pause_after_outage_seconds",
 )
-DEFAULTS = {"on_unreadable": OnUnreadable.FAIL, "on_truncated": OnTruncated.KEEP}
+DEFAULTS = {
+    "on_unreadable": OnUnreadable.FAIL,
+    "on_truncated": OnTruncated.KEEP,
+    "on_too_long": OnTooLong.FAIL,
+}
 Form = MultiDict[str, str]
 
 
@@ -142,9 +146,9 @@ def options(form: Form, errors: dict[str, str]) -> dict[str, Any]:
             found[name] = rules.AMOUNTS[name].read(form.get(name, ""))
         except ValueError as error:
             errors[name] = f"{name} {error}." if str(error).startswith("has") else f"{name}: {error}."
-    for name, words in (("on_unreadable", OnUnreadable), ("on_truncated", OnTruncated)):
-        found[name] = form.get(name) or str(DEFAULTS[name])
-        if found[name] not in list(words):
+    for name, default in DEFAULTS.items():
+        found[name] = form.get(name) or str(default)
+        if found[name] not in (words := list(type(default))):
             errors[name] = f"{name} has to be {' or '.join(words)}."
     return found | {"auto_resume": True}
 

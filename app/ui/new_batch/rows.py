@@ -4,7 +4,7 @@ from typing import Any
 
 from app.domain import new_batch as rules
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnUnreadable
+from app.domain.documents import OnTooLong, OnUnreadable
 from app.ui.new_batch.form import OFFERED, Form
 
 
@@ -18,6 +18,7 @@ def form_facts(filled: Form, errors: dict[str, str]) -> dict[str, Any]:
         "amounts": {name: rules.AMOUNTS[name] for name in OFFERED},
         "on_unreadable": list(OnUnreadable),
         "on_truncated": list(OnTruncated),
+        "on_too_long": list(OnTooLong),
     }
 
 

@@ -31,6 +31,7 @@ class ShownCell(NamedTuple):
     fields: list[ShownField]
     error: Mapping[str, str] | None
     is_truncated: bool
+    is_document_cut: bool
 
 
 def cells_of(row: Row, characters: int) -> dict[Column, ShownCell]:
@@ -54,6 +55,7 @@ def _shown(cell: Cell, base: Cell | None, characters: int) -> ShownCell:
         _fields(cell, held),
         cell.error,
         cell.truncated,
+        cell.document_cut,
     )
 
 

@@ -11,11 +11,11 @@ from app.worker.connections.answer import Answer, objection
 from app.worker.connections.call_failed import CallFailed, ErrorClass
 from app.worker.connections.calls import Calls
 from app.worker.connections.circuit import Circuit
-from app.worker.connections.context import check_context
+from app.worker.connections.context import fitting_request
 from app.worker.connections.endpoints import EMBEDDINGS, READERS
 from app.worker.connections.evidence import LONGEST_PAUSE_SECONDS, Call
 from app.worker.connections.failures import of_status, without_key
-from app.worker.connections.model_request import ModelRequest, request_of
+from app.worker.connections.model_request import ModelRequest
 from app.worker.connections.model_server import ModelServer, Reply
 from app.worker.connections.quotes import without_quotes
 from app.worker.connections.rate_limiter import RateLimiter
@@ -40,8 +40,7 @@ class ConnectionHandler:
         self.endpoints = [f"/v1{path}" for path in READERS]  # of ready-made tasks
 
     def __call__(self, task: Task) -> dict[str, Any]:
-        request = request_of(task.payload, self._settings)
-        check_context(self._name, request, self._settings)
+        request, cut = fitting_request(self._name, task.payload, self._settings)
         estimate = self._limiter.estimate(request.input_tokens, request.max_output_tokens)
         most_calls = partial(self._calls.most, task, request.model)
         is_repeat = False
@@ -49,7 +48,8 @@ class ConnectionHandler:
             with self._limiter.slot(task, estimate, most_calls):
                 call = self._calls.begin(task, request.model, is_repeat)
                 try:
-                    return self._answer(task, request, call, estimate)
+                    answer = self._answer(task, request, call, estimate)
+                    return answer if cut is None else {**answer, "document_cut": cut}
                 except CallFailed as caught:
                     failure = caught
                 finally:

@@ -24,12 +24,30 @@ _CLASSES: tuple[tuple[float, str], ...] = (  # tokens of each match
     (0.95, "[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]"),
     (0.95, "[\uac00-\ud7af]"),
 )
+_STEP = 4_096  # characters
+_LONGEST_WORD = 200
 _PATTERNS = [(weight, re.compile(pattern)) for weight, pattern in _CLASSES]
 
 
 def tokens_of_text(text: str) -> int:
     """Estimate the tokens of a text."""
     return round(sum(weight * len(pattern.findall(text)) for weight, pattern in _PATTERNS))
+
+
+def beginning(text: str, most_tokens: int) -> str:
+    """Return as much of the beginning of a text as has at most so many tokens. It ends where a word or a line ends."""
+    if most_tokens < 1 or tokens_of_text(text) <= most_tokens:
+        return text if most_tokens > 0 else ""
+    end, left = 0, float(most_tokens)
+    while end < len(text) and (tokens := tokens_of_text(text[end : end + _STEP])) <= left:
+        end, left = end + _STEP, left - tokens
+    low, high = 0, _STEP
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if tokens_of_text(text[end : end + middle]) <= left else (low, middle)
+    end += low
+    border = max(text.rfind(mark, max(0, end - _LONGEST_WORD), end) for mark in (" ", "\n"))
+    return text[: border if border > 0 else end].rstrip()
 
 
 def tokens_of_input(value: Any) -> int:

@@ -9,7 +9,7 @@ from app.worker.extraction.ocr.tesseract import INSTALL
 from app.worker.extraction.reader_pool import pool_for
 from app.worker.extraction.text import plain
 
-# Read in this process, up to this many bytes. Markdown has a low limit: parsing brackets takes quadratic time.
+# Read in this process, up to this many bytes. Markdown has a low limit: its parser is native code.
 IN_THIS_PROCESS = {
     Kind.TEXT: (plain.read, MIB),
     Kind.TABLE: (plain.read_table, MIB),

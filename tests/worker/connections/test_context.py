@@ -2,11 +2,12 @@
 
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
-from app.worker import TaskFailed
-from app.worker.connections.token_estimate import tokens_of_input, tokens_of_text
+from app.worker import Task, TaskFailed
+from app.worker.connections.token_estimate import beginning, tokens_of_input, tokens_of_text
 from tests.worker.connections.conftest import Connect, asking, line
 from tests.worker.connections.model_server import MisbehavingServer
 from tests.worker.extraction.test_encodings import TEXTS
@@ -68,3 +69,59 @@ def test_a_request_that_is_too_long_is_not_sent(connect: Connect, model_server: 
     handler(asking("word " * 50))
     handler(asking("word " * 200, model="other"))
     assert len(model_server.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["word " * 20_000, "価格は二百五十ユーロです。" * 3_000, "a" * 50_000, "word " * 5_000 + "値" * 9_000]
+)
+def test_a_beginning_has_as_many_tokens_as_were_asked_for(text: str) -> None:
+    for most in (1, 50, 3_000, 6_000):
+        found = beginning(text, most)
+        assert text.startswith(found)
+        assert most * 0.85 - 60 <= tokens_of_text(found) <= most + 2
+    assert beginning(text, 10**6) == text
+    assert beginning(text, 0) == beginning(text, -5) == ""
+
+
+def of_long_document(before: str, document: str, after: str = "", **payload: Any) -> Task:
+    """A task of a batch that cuts documents. The document is in the prompt twice."""
+    content, second = before + document + after, len(before + document + after)
+    places = [
+        {"message": 0, "start": len(before), "end": len(before + document)},
+        {"message": 0, "start": second, "end": second + len(document)},
+    ]
+    return asking(content + document + after, document_at=places, **payload)
+
+
+def test_a_document_that_is_too_long_is_cut(connect: Connect, model_server: MisbehavingServer) -> None:
+    document = "".join(f"Paragraph {number} of the contract.\n" for number in range(500))
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 2_000}})
+    result = handler(of_long_document("Begin. ", document, " End."))
+    (sent,) = (body["messages"][0]["content"] for _, _, body in model_server.calls)
+    cut = result["document_cut"]
+    assert cut["characters"] == len(document)
+    beginning_of_it = document[: cut["sent"]]
+    assert sent == f"Begin. {beginning_of_it} End.{beginning_of_it} End."
+    assert beginning_of_it.endswith((".", "contract", "the", "of")) or beginning_of_it[-1].isdigit()
+    assert 1_000 < tokens_of_text(sent) < 1_500 * 0.85 + 20
+    assert result["text"] == "Four."
+
+
+def test_a_limit_of_the_answer_leaves_more_or_less_room(connect: Connect, model_server: MisbehavingServer) -> None:
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 2_000}})
+    sent = [
+        handler(of_long_document("", "word " * 3_000, params={"max_tokens": limit}))["document_cut"]["sent"]
+        for limit in (10, 1_000)
+    ]
+    assert sent[0] > 1.5 * sent[1]
+
+
+def test_a_document_that_fits_is_sent_whole(connect: Connect) -> None:
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 2_000}})
+    assert "document_cut" not in handler(of_long_document("Begin. ", "word " * 100))
+
+
+def test_a_prompt_without_room_for_a_document_is_not_sent(connect: Connect, model_server: MisbehavingServer) -> None:
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 100}})
+    assert failure_of(handler, of_long_document("word " * 200, "text " * 9)).code == "context_exceeded"
+    assert model_server.calls == []

@@ -14,5 +14,5 @@ HOSTILE_FILES: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
         documents.excel(["a"]), xl__worksheets__sheet1_xml=LAUGHS + SHEET_XML % b"<row>&a9;</row>"
     )),
     ("ring.pdf", "application/pdf", cyclic_pdf),
-    ("brackets.md", "text/markdown", lambda: b"[" * 1_000_000),  # parsing takes quadratic time
+    ("deep.html", "text/html", lambda: b"<html>begin" + b"<div>" * 100_000 + b"word"),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from app.worker.extraction.ocr import tesseract
 from tests.support import documents
 from tests.worker.extraction.reading import left_out, read, why
 
-needs_tesseract = pytest.mark.skipif(not tesseract.languages(), reason="Tesseract is not installed")
+needs_tesseract = pytest.mark.usefixtures("tesseract_installed")
 WITH_OCR = Limits(seconds=600, ocr_languages="eng")
 
 
@@ -85,14 +85,6 @@ def test_a_scan_without_any_word_says_so() -> None:
     assert why(scan([]), "a.pdf", limits=WITH_OCR).startswith("holds no text, and no pictures in which text")
 
 
-def test_without_tesseract_the_refusal_says_how_to_get_it() -> None:
-    for content, name in ((scan(["Text"]), "a.pdf"), (saved(picture("Text")), "a.png")):
-        assert "apt-get install tesseract-ocr" in why(content, name)
-    found = read(scan("One", ["Text"]), "a.pdf")
-    assert found.metadata["pages_without_text"] == [2]
-    assert "ocr" not in found.metadata
-
-
 def test_a_picture_of_100_megapixels_is_refused_and_the_next_file_read() -> None:
     limits = Limits(seconds=120, memory_mib=400, ocr_languages="eng")
     huge = saved(Image.new("1", (10_000, 10_000)))
@@ -111,6 +103,15 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
         os.chmod(tmp_path / "tesseract", 0o755)
 
     return write
+
+
+def test_without_tesseract_the_refusal_says_how_to_get_it(path: Callable[[str], None]) -> None:
+    limits = Limits(ocr_languages=arguments.checked_languages(None))
+    for content, name in ((scan(["Text"]), "a.pdf"), (saved(picture("Text")), "a.png")):
+        assert "apt-get install tesseract-ocr" in why(content, name, limits=limits)
+    found = read(scan("One", ["Text"]), "a.pdf", limits=limits)
+    assert found.metadata["pages_without_text"] == [2]
+    assert "ocr" not in found.metadata
 
 
 def test_the_worker_finds_the_languages_at_its_start(path: Callable[[str], None]) -> None:

@@ -44,7 +44,7 @@ class Page:
         """Add text to the current line."""
         if not text:
             return
-        text = self._limit.take(text.translate(_DROPPED))
+        text = self._limit.take(text if text.isascii() else text.translate(_DROPPED))
         if not self._pre:
             self._pieces.append(_SPACES.sub(" ", text))
             return

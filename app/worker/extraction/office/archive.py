@@ -113,7 +113,7 @@ def local(tag: Any) -> str:
 def child(element: Any, *path: str) -> Any:
     """Return the first element below, by local names; None if there is none."""
     for name in path:
-        element = element.find("{*}" + name)
+        element = next(element.iterchildren("{*}" + name), None)  # half the time of `find`
         if element is None:
             return None
     return element

@@ -1,14 +1,13 @@
-"""Reads the text of a Markdown document without its markup, with a complete parser (markdown-it)."""
+"""Reads the text of a Markdown document without its markup, with a complete parser (pulldown-cmark)."""
 
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+import pyromark
 
-PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+OPTIONS = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_STRIKETHROUGH
 MAX_FIELDS = 100
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 _FIELD = re.compile(r"^([A-Za-z][\w -]{0,60}):[ \t]*(.*(?:\r?\n(?:[ \t]+|- ).*)*)", re.M)
@@ -24,8 +23,9 @@ def text_of_markdown(raw: str) -> tuple[str, dict[str, Any]]:
         fields = {name: " ".join(value.split()).strip("\"'") for name, value in _FIELD.findall(front[1])[:MAX_FIELDS]}
         raw = raw[front.end() :]
     collector = _BlockCollector()
-    for token in PARSER.parse(raw):
-        collector.take(token)
+    for event in pyromark.events(raw, options=OPTIONS):
+        collector.take(event)
+    collector.end_block()
     text = "\n\n".join(block for block in collector.blocks if block.strip())
     title = fields.get("title") or (collector.headings[0] if collector.headings else None)
     found = {"title": title, "headings": len(collector.headings), "language": fields.get("lang") or None}
@@ -33,76 +33,103 @@ def text_of_markdown(raw: str) -> tuple[str, dict[str, Any]]:
 
 
 class _BlockCollector:
-    """Collects blocks of text from the tokens of the parser."""
+    """Collects blocks of text from the events of the parser: `"SoftBreak"`, or a pair of a name and its content."""
 
     def __init__(self) -> None:
         self.blocks: list[str] = []
         self.headings: list[str] = []
-        self._in_heading = False
+        self._pieces: list[str] = []  # of the current block
         self._bullet = ""  # goes before the next block
+        self._lists: list[int | None] = []  # of each open list: the number of its next item, or None
+        self._links: list[tuple[int, str]] = []  # of each open link: its first piece, and its address
         self._row: list[str] | None = None
-        self._by_type: dict[str, Callable[[Token], None]] = {
-            "inline": self._inline,
-            "heading_open": self._heading,
-            "list_item_open": self._item,
-            "tr_open": self._begin_row,
-            "tr_close": self._end_row,
-            "fence": self._code,
-            "code_block": self._code,
-            "html_block": self._html,
-        }
+        self._html: list[str] = []
+        self._starts: dict[str, Callable[[Any], None]] = {
+            "Heading": self._begin_block, "Paragraph": self._begin_block, "CodeBlock": self._begin_block,
+            "List": self._begin_list, "Item": self._begin_item, "TableHead": self._begin_row,
+            "TableRow": self._begin_row, "Link": self._begin_link,
+        }  # fmt: skip
+        self._ends: dict[str, Callable[[], None]] = {
+            "Heading": self._end_heading, "Paragraph": self.end_block, "CodeBlock": self._end_code,
+            "List": self._end_list, "Item": self.end_block, "TableCell": self._end_cell, "TableHead": self._end_row,
+            "TableRow": self._end_row, "Link": self._end_link, "HtmlBlock": self._end_html,
+        }  # fmt: skip
 
-    def take(self, token: Token) -> None:
-        if token.type in self._by_type:
-            self._by_type[token.type](token)
-
-    def _inline(self, token: Token) -> None:
-        text = _text_of(token)
-        if self._row is not None:
-            self._row.append(text)
+    def take(self, event: Any) -> None:
+        """Take one event."""
+        if isinstance(event, str):
+            self._pieces += ["\n"] if event.endswith("Break") else []
             return
-        if self._in_heading:
-            self.headings.append(text)
-        self.blocks.append(self._bullet + text if text else "")
-        self._in_heading, self._bullet = False, ""
+        ((kind, content),) = event.items()
+        if kind in ("Text", "Code"):
+            self._pieces.append(content)
+        elif kind == "InlineHtml":
+            self._pieces += ["\n"] if content.lower().startswith("<br") else []
+        elif kind == "Html":
+            self._html.append(content)
+        elif kind in ("Start", "End"):
+            name, value = (content, None) if isinstance(content, str) else next(iter(content.items()))
+            if kind == "Start" and name in self._starts:
+                self._starts[name](value)
+            elif kind == "End" and name in self._ends:
+                self._ends[name]()
 
-    def _heading(self, _: Token) -> None:
-        self._in_heading = True
+    def end_block(self) -> None:
+        """Add the current block. An item of a list is a block, too, if there is no paragraph in it."""
+        text = "".join(self._pieces).strip()
+        self._pieces = []
+        if text:
+            self.blocks.append(self._bullet + text)
+            self._bullet = ""
 
-    def _item(self, token: Token) -> None:
-        self._bullet = f"{token.info}{token.markup} " if token.info else "- "
+    def _begin_block(self, _: Any) -> None:
+        self.end_block()
 
-    def _begin_row(self, _: Token) -> None:
+    def _end_heading(self) -> None:
+        self.headings.append("".join(self._pieces).strip())
+        self.end_block()
+
+    def _end_code(self) -> None:
+        self.blocks.append("".join(self._pieces).rstrip("\n"))
+        self._pieces = []
+
+    def _begin_list(self, first: int | None) -> None:
+        self.end_block()
+        self._lists.append(first)
+
+    def _end_list(self) -> None:
+        self._lists.pop()
+
+    def _begin_item(self, _: Any) -> None:
+        number = self._lists[-1]
+        self._bullet = "- " if number is None else f"{number}. "
+        self._lists[-1] = None if number is None else number + 1
+
+    def _begin_row(self, _: Any) -> None:
         self._row = []
 
-    def _end_row(self, _: Token) -> None:
+    def _end_cell(self) -> None:
+        if self._row is not None:
+            self._row.append("".join(self._pieces).strip())
+        self._pieces = []
+
+    def _end_row(self) -> None:
         self.blocks.append(" | ".join(self._row or []))
         self._row = None
 
-    def _code(self, token: Token) -> None:
-        self.blocks.append(token.content.rstrip("\n"))
+    def _begin_link(self, link: Any) -> None:
+        self._links.append((len(self._pieces), link["dest_url"]))
 
-    def _html(self, token: Token) -> None:
-        self.blocks.append(_Html.text_of(token.content))
+    def _end_link(self) -> None:
+        begin, address = self._links.pop()
+        shown = "".join(self._pieces[begin:])
+        if address not in ("", shown, f"mailto:{shown}"):
+            self._pieces.append(f" ({address})")
 
-
-def _text_of(token: Token) -> str:
-    parts: list[str] = []
-    begin, address = 0, ""  # of the current link
-    for child in token.children or []:
-        if child.type in ("text", "code_inline"):
-            parts.append(child.content)
-        elif child.type in ("softbreak", "hardbreak"):
-            parts.append("\n")
-        elif child.type == "image":
-            parts.append(_text_of(child))  # an image is replaced by its alternative text
-        elif child.type == "html_inline" and child.content.lower().startswith("<br"):
-            parts.append("\n")
-        elif child.type == "link_open":
-            begin, address = len(parts), str(child.attrs.get("href") or "")
-        elif child.type == "link_close" and address not in ("", shown := "".join(parts[begin:]), f"mailto:{shown}"):
-            parts.append(f" ({address})")
-    return "".join(parts).strip()
+    def _end_html(self) -> None:
+        self.end_block()
+        self.blocks.append(_Html.text_of("".join(self._html)))
+        self._html = []
 
 
 class _Html(HTMLParser):

@@ -70,8 +70,9 @@ class SheetParser:
 
     def parse(self, archive: Archive, part: str) -> None:
         """Read the sheet that is in a part of the file."""
-        parser = self._parser = _expat()
+        parser = _expat()
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = self._pieces.append
         _parse(parser, archive.read(part))
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -79,9 +80,8 @@ class SheetParser:
         if name == "c":
             self._cell = attributes
             self._value = self._formula = ""
-        elif name in ("v", "f", "t") and not self._hidden:
-            self._pieces = []
-            self._parser.CharacterDataHandler = self._pieces.append
+        elif name in ("v", "f", "t"):
+            self._pieces.clear()
         elif name == "row":
             self._row = []
         elif name == "rPh":
@@ -90,7 +90,6 @@ class SheetParser:
     def _end(self, tag: str) -> None:
         name = tag if ":" not in tag else tag.rpartition(":")[2]
         if name == "v" and not self._hidden:
-            self._parser.CharacterDataHandler = None
             self._value = "".join(self._pieces)
         elif name == "c":
             self._end_cell()
@@ -100,7 +99,6 @@ class SheetParser:
         elif name == "rPh":
             self._hidden -= 1
         elif name in ("f", "t") and not self._hidden:
-            self._parser.CharacterDataHandler = None
             text = "".join(self._pieces)
             if name == "f":
                 self._formula = text

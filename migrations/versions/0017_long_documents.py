@@ -1,0 +1,29 @@
+"""What happens to a document that is too long for a model, and which answers are of a document that was cut.
+
+What was stored before is of whole documents. The release before does not use these columns.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.domain.documents import OnTooLong
+from app.models.batch import one_of
+
+revision = "0017"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    for table in ("tasks", "late_results"):
+        op.add_column(table, sa.Column("document_cut", sa.Boolean(), nullable=False, server_default=sa.false()))
+    # Written out: SQLite can add a column with its CHECK, but cannot add a CHECK to a table.
+    op.execute(
+        f"ALTER TABLE batches ADD COLUMN on_too_long VARCHAR(8) DEFAULT '{OnTooLong.FAIL}' NOT NULL"
+        f" CONSTRAINT ck_batches_on_too_long CHECK ({one_of('on_too_long', OnTooLong)})"
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("batches", "on_too_long")
+    for table in ("tasks", "late_results"):
+        op.drop_column(table, "document_cut")
