@@ -9,7 +9,7 @@ from alembic import op
 from app.domain.documents import OnTooLong
 from app.models.batch import one_of
 
-revision = "0017"
+revision = "0013"
 down_revision = "0012"
 
 
