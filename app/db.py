@@ -21,12 +21,16 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    TextualSelect,
+    column,
     create_engine,
     event,
     func,
     make_url,
     select,
+    text,
 )
+from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
@@ -34,7 +38,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from app import poolers, prepared_statements, read_only
+from app import poolers, prepared_statements, read_only, round_trips
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -143,6 +147,7 @@ def make_engine(config: Config) -> Engine:
         pool_timeout=5,
         pool_use_lifo=True,
         connect_args={
+            "connection_factory": round_trips.OneTripConnection,
             # After a failover the old server may still answer, but it takes no change. The URL may say something else.
             "target_session_attrs": url.query.get("target_session_attrs", "read-write"),
             "connect_timeout": 5,
@@ -160,6 +165,7 @@ def make_engine(config: Config) -> Engine:
         "timezone": "UTC",
         "jit": "off",
     }
+    round_trips.listen(engine)
     prepared_statements.listen(engine)
     poolers.listen(engine, settings)
     read_only.listen(engine)
@@ -236,6 +242,16 @@ def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:
         except Locked:
             if time.monotonic() > deadline:
                 raise
+
+
+def in_turn(first: Any, second: Any) -> TextualSelect:
+    """Make one statement of two for PostgreSQL: one round trip, which gives the rows of the second.
+
+    Unlike two parts of a statement, each has its own snapshot. Both have their parameters by name.
+    """
+    dialect = psycopg2.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    sql = "; ".join(str(each.compile(dialect=dialect)) for each in (first, second))
+    return text(sql).columns(*[column(each.name, each.type) for each in second.selected_columns])
 
 
 _CLOCK = select(func.clock_timestamp(type_=UtcTime))
