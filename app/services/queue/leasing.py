@@ -19,15 +19,16 @@ from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
 from app.services.connection import targets
-from app.services.task.endings import Endings
-from app.services.task.task_counts import Run
+from app.services.queue.positions import Position
+from app.services.task.task_counts import CountChanges, Run
 
 # (state, kind): which kind of task is leased in which state, for SQL.
 _LEASABLE = ", ".join(f"('{state}', '{kind}')" for kind, states in LEASES_IN.items() for state in sorted(states))
 
-_TRY_SHARE = text(
-    "SELECT id, pg_try_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id"
-)
+_TRY_SHARE = text("""
+    SELECT id, pg_try_advisory_xact_lock_shared(id) AS is_shared, clock_timestamp() AS now
+    FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id
+""").execution_options(prepared="try_share")
 _START_LEASE = f"""
 WITH leasable (state, kind) AS (VALUES {_LEASABLE})
 UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_expires_at = :expires_at,
@@ -38,13 +39,15 @@ UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_ex
 """
 _NEXT_TASKS = f"""
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
-        AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+        AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now {{after}}
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
     ORDER BY t.available_at, t.id LIMIT :amount
 """
+_AFTER = "AND (t.available_at, t.id) > (:after_at, :after_id)"
 _LEASED = """
-id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number
+id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number,
+available_at
 """
 
 
@@ -52,15 +55,19 @@ def _timed(sql: str, *names: str) -> TextClause:
     return text(sql).bindparams(*(bindparam(name, type_=db.UtcTime) for name in names))
 
 
-# ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
-# locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
-_LEASE_POSTGRESQL = _timed(
-    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}",
-    "now",
-    "expires_at",
-)
-_LEASE_SQLITE = _timed(
-    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}",
+def _on_postgresql(after: str, *names: str) -> TextClause:
+    # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
+    # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
+    next_tasks = _NEXT_TASKS.format(after=after)
+    where = f"WHERE id = ANY (ARRAY({next_tasks} FOR UPDATE SKIP LOCKED))"
+    return _timed(f"{_START_LEASE} {where} RETURNING {_LEASED}", "now", "expires_at", *names)
+
+
+_FROM_HEAD = _on_postgresql("")
+_FROM_POSITION = _on_postgresql(_AFTER, "after_at")
+_SQLITE = _timed(
+    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS.format(after='')})"
+    f" RETURNING {_LEASED}",
     "now",
     "expires_at",
 )
@@ -97,11 +104,25 @@ def candidates(connection: Connection, now: datetime, batch_id: int | None = Non
     ]
 
 
-def share_locks(connection: Connection, batch_ids: Sequence[int]) -> set[int]:
-    """Share the workers' lock of these batches; return those whose lock was free: no change of state has it."""
+def share_locks(connection: Connection, batch_ids: Sequence[int]) -> tuple[set[int], datetime]:
+    """Share the workers' lock of these batches; return those whose lock was free, and the database's clock.
+
+    The lock of a batch is not free while an action changes its state.
+    """
     if not db.is_postgresql(connection):
-        return set(batch_ids)
-    return {row[0] for row in connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}) if row[1]}
+        return set(batch_ids), db.now(connection)
+    rows = connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}).all()
+    return {row.id for row in rows if row.is_shared}, rows[-1].now
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all leases of a request from one batch have in common. They are counted in `counts`."""
+
+    worker: str
+    now: datetime
+    expires_at: datetime
+    counts: CountChanges
 
 
 def lease(
@@ -109,19 +130,17 @@ def lease(
     candidate: Candidate,
     target: int,
     amount: int,
-    worker: str,
-    expires_at: datetime,
-    endings: Endings,
+    terms: Terms,
+    after: Position | None = None,
 ) -> list[Any]:
-    """Lease up to `amount` tasks of a target until `expires_at`, the longest available first; return them.
+    """Lease up to `amount` tasks of a target, the longest available first; return them.
 
-    They are counted as LEASED in `endings`, in which a task that is not handed out can be released at once.
+    With `after`, on PostgreSQL, those behind that position.
     """
-    statement = _LEASE_POSTGRESQL if db.is_postgresql(connection) else _LEASE_SQLITE
-    values = {
-        "now": endings.now,
-        "expires_at": expires_at,
-        "worker": worker,
+    values: dict[str, Any] = {
+        "now": terms.now,
+        "expires_at": terms.expires_at,
+        "worker": terms.worker,
         "nonce": secrets.token_urlsafe(9),
         "batch_id": candidate.batch_id,
         "run": candidate.run,
@@ -129,7 +148,11 @@ def lease(
         "target": target,
         "amount": amount,
     }
+    statement = _SQLITE
+    if db.is_postgresql(connection):
+        statement = _FROM_POSITION if after else _FROM_HEAD
+        values |= {"after_at": after[0], "after_id": after[1]} if after else {}
     leased = list(connection.execute(statement, values))
     if leased:
-        endings.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
+        terms.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
     return leased
