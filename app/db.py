@@ -244,6 +244,12 @@ def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:
                 raise
 
 
+# Stands before a statement for PostgreSQL that shall take its rows in the order of an index; in force for the rest of
+# the transaction. A planner whose statistics do not know a new batch yet expects one row of it, and would read the
+# whole run by another index and sort it: 36 ms in place of 0.5 for a lease from 30,000 tasks.
+NO_SORT = "SET LOCAL enable_sort = off; "
+
+
 def in_turn(first: Any, second: Any) -> TextualSelect:
     """Make one statement of two for PostgreSQL: one round trip, which gives the rows of the second.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, TextualSelect, bindparam, text
 
 from app import db
 from app.domain.connection.abilities import Target
@@ -19,7 +19,7 @@ from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
 from app.services.connection import targets
-from app.services.queue.positions import Position
+from app.services.queue.positions import HEAD, Position
 from app.services.task.task_counts import CountChanges, Run
 
 # (state, kind): which kind of task is leased in which state, for SQL.
@@ -39,37 +39,30 @@ UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_ex
 """
 _NEXT_TASKS = f"""
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
-        AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now {{after}}
+        AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+        AND (t.available_at, t.id) > (:after_at, :after_id)
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
     ORDER BY t.available_at, t.id LIMIT :amount
 """
-_AFTER = "AND (t.available_at, t.id) > (:after_at, :after_id)"
 _LEASED = """
 id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number,
 available_at
 """
 
 
-def _timed(sql: str, *names: str) -> TextClause:
-    return text(sql).bindparams(*(bindparam(name, type_=db.UtcTime) for name in names))
+def _timed(sql: str) -> TextualSelect:
+    times = (bindparam(name, type_=db.UtcTime) for name in ("now", "expires_at", "after_at"))
+    return text(sql).bindparams(*times).columns(available_at=db.UtcTime)
 
 
-def _on_postgresql(after: str, *names: str) -> TextClause:
-    # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
-    # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
-    next_tasks = _NEXT_TASKS.format(after=after)
-    where = f"WHERE id = ANY (ARRAY({next_tasks} FOR UPDATE SKIP LOCKED))"
-    return _timed(f"{_START_LEASE} {where} RETURNING {_LEASED}", "now", "expires_at", *names)
-
-
-_FROM_HEAD = _on_postgresql("")
-_FROM_POSITION = _on_postgresql(_AFTER, "after_at")
-_SQLITE = _timed(
-    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS.format(after='')})"
-    f" RETURNING {_LEASED}",
-    "now",
-    "expires_at",
+# ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
+# locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
+_LEASE_POSTGRESQL = _timed(
+    f"{db.NO_SORT}{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"
+)
+_LEASE_SQLITE = _timed(
+    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}"
 )
 
 
@@ -131,13 +124,11 @@ def lease(
     target: int,
     amount: int,
     terms: Terms,
-    after: Position | None = None,
+    after: Position = HEAD,
 ) -> list[Any]:
-    """Lease up to `amount` tasks of a target, the longest available first; return them.
-
-    With `after`, on PostgreSQL, those behind that position.
-    """
-    values: dict[str, Any] = {
+    """Lease up to `amount` tasks of a target that lie behind a position, the longest available first; return them."""
+    statement = _LEASE_POSTGRESQL if db.is_postgresql(connection) else _LEASE_SQLITE
+    values = {
         "now": terms.now,
         "expires_at": terms.expires_at,
         "worker": terms.worker,
@@ -146,12 +137,10 @@ def lease(
         "run": candidate.run,
         "kind": candidate.kind,
         "target": target,
+        "after_at": after[0],
+        "after_id": after[1],
         "amount": amount,
     }
-    statement = _SQLITE
-    if db.is_postgresql(connection):
-        statement = _FROM_POSITION if after else _FROM_HEAD
-        values |= {"after_at": after[0], "after_id": after[1]} if after else {}
     leased = list(connection.execute(statement, values))
     if leased:
         terms.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))

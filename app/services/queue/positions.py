@@ -11,10 +11,11 @@ wants behind the position, and one from time to time, so seldom that it takes at
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 Queue = tuple[int, int, str, int]  # batch id, run, kind, target
 Position = tuple[datetime, int]  # available_at and id of the last task that was leased
+HEAD: Position = (datetime(1970, 1, 1, tzinfo=UTC), 0)  # before all tasks
 
 LEAST_SECONDS = 1.0  # between two leases from the head of a queue
 SHARE = 0.02  # of the time, for leases from the head
