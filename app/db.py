@@ -5,7 +5,7 @@ here. Nothing here knows what a batch is.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Connection,
+    CursorResult,
     DateTime,
     Dialect,
     Engine,
@@ -244,10 +245,19 @@ def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:
                 raise
 
 
-# Stands before a statement for PostgreSQL that shall take its rows in the order of an index; in force for the rest of
-# the transaction. A planner whose statistics do not know a new batch yet expects one row of it, and would read the
-# whole run by another index and sort it: 36 ms in place of 0.5 for a lease from 30,000 tasks.
-NO_SORT = "SET LOCAL enable_sort = off; "
+def in_index_order(connection: Connection, statement: Any, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute a statement that takes its rows in the order of an index: PostgreSQL shall not sort them instead.
+
+    A planner whose statistics do not know a new batch yet expects one row of it. It would read the whole run by another
+    index and sort it: 36 ms in place of 0.5 for a lease from 30,000 tasks.
+    """
+    if not is_postgresql(connection):
+        return connection.execute(statement, values)
+    driver: Any = connection.connection.driver_connection  # the settings go along with statements: see round_trips
+    driver.send_later(b"SET LOCAL enable_sort = off")
+    result = connection.execute(statement, values)
+    driver.send_later(b"SET LOCAL enable_sort = on")
+    return result
 
 
 def in_turn(first: Any, second: Any) -> TextualSelect:

@@ -26,7 +26,7 @@ class OneTripConnection(extensions.connection):
         super().__init__(*arguments, **options)
         _driver_autocommit.__set__(self, True)
         self.cursor_factory = _Cursor
-        self.later: list[bytes] = []
+        self._later: list[bytes] = []
         self._begins = True
 
     @property
@@ -41,15 +41,19 @@ class OneTripConnection(extensions.connection):
         """Take READ COMMITTED, or AUTOCOMMIT: no transactions."""
         self._begins = level != extensions.ISOLATION_LEVEL_AUTOCOMMIT
 
+    def send_later(self, statement: bytes) -> None:
+        """Send this along with the next statement."""
+        self._later.append(statement)
+
     def take_unsent(self) -> list[bytes]:
         """What has to be sent before the next statement, as statements; it is taken once."""
         begin = [_BEGIN] if self._begins and self.get_transaction_status() == _IDLE else []
-        later, self.later = self.later, []
+        later, self._later = self._later, []
         return begin + later
 
     def commit(self) -> None:
         """Commit. If what goes along with COMMIT fails, the transaction is rolled back, as after a failed COMMIT."""
-        if not self.later and self.get_transaction_status() == _IDLE:
+        if not self._later and self.get_transaction_status() == _IDLE:
             return
         try:
             self._end("COMMIT")
@@ -59,7 +63,7 @@ class OneTripConnection(extensions.connection):
             raise
 
     def rollback(self) -> None:
-        self.later = []
+        self._later = []
         if self.get_transaction_status() != _IDLE:
             self._end("ROLLBACK")
 
@@ -78,7 +82,7 @@ class _Cursor(extensions.cursor):
         self._send(query, vars)
 
     def execute_later(self, query: Any, vars: Any = None) -> None:
-        self.connection.later.append(self.mogrify(query, vars))
+        self.connection.send_later(self.mogrify(query, vars))
 
     def executemany(self, query: Any, vars_list: Any) -> None:
         self._send_unsent()

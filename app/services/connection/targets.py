@@ -78,7 +78,7 @@ def of_batch(connection: Connection, batch_id: int) -> dict[int, Target]:
 
 def leasable(connection: Connection, now: datetime, batch_id: int | None = None) -> list[QueuedTarget]:
     """List the targets that have a task to lease now, of all batches or of one, by batch and number."""
-    return _read(connection, "leases", batch_id, now)
+    return _read(connection, _statement("leases", batch_id is not None, True), batch_id, now=now)
 
 
 def queued(connection: Connection, batch_id: int | None = None, at_work: bool = False) -> list[QueuedTarget]:
@@ -86,7 +86,7 @@ def queued(connection: Connection, batch_id: int | None = None, at_work: bool = 
 
     They are those of batches that are at work or paused; with `at_work`, not of paused ones.
     """
-    return _read(connection, "leases" if at_work else "reports", batch_id)
+    return _read(connection, _statement("leases" if at_work else "reports", batch_id is not None, False), batch_id)
 
 
 def leased(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> set[int]:
@@ -95,18 +95,16 @@ def leased(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> s
 
 
 @cache
-def _statement(which: str, of_batch: bool, available: bool, on_postgresql: bool) -> TextClause:
+def _statement(which: str, of_batch: bool, available: bool) -> TextClause:
     states: Mapping[str, AbstractSet[BatchState]] = LEASES_IN if which == "leases" else REPORTS_IN
-    where = _WITH_QUEUED.format(available="AND t.available_at <= :now" if available else "")
-    found = f"{_wanted(states, of_batch)} SELECT * FROM wanted w {where} ORDER BY w.batch_id, w.target"
-    statement = text(f"{db.NO_SORT if on_postgresql else ''}{found}")
-    return statement.bindparams(*([bindparam("now", type_=db.UtcTime)] if available else []))
+    sql = f"{_wanted(states, of_batch)} SELECT * FROM wanted w {_WITH_QUEUED} ORDER BY w.batch_id, w.target"
+    sql = sql.format(available="AND t.available_at <= :now" if available else "")
+    return text(sql).bindparams(*([bindparam("now", type_=db.UtcTime)] if available else []))
 
 
-def _read(connection: Connection, which: str, batch_id: int | None, now: datetime | None = None) -> list[QueuedTarget]:
-    given = {name: value for name, value in {"batch_id": batch_id, "now": now}.items() if value is not None}
-    statement = _statement(which, batch_id is not None, now is not None, db.is_postgresql(connection))
-    return [_target(row) for row in connection.execute(statement, given)]
+def _read(connection: Connection, statement: TextClause, batch_id: int | None, **values: Any) -> list[QueuedTarget]:
+    of_batch = {} if batch_id is None else {"batch_id": batch_id}
+    return [_target(row) for row in db.in_index_order(connection, statement, {**values, **of_batch})]
 
 
 def _target(row: Any) -> QueuedTarget:

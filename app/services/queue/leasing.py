@@ -59,7 +59,7 @@ def _timed(sql: str) -> TextualSelect:
 # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
 # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
 _LEASE_POSTGRESQL = _timed(
-    f"{db.NO_SORT}{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"
+    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"
 )
 _LEASE_SQLITE = _timed(
     f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}"
@@ -141,7 +141,7 @@ def lease(
         "after_id": after[1],
         "amount": amount,
     }
-    leased = list(connection.execute(statement, values))
+    leased = list(db.in_index_order(connection, statement, values))
     if leased:
         terms.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
     return leased
