@@ -76,7 +76,7 @@ class Candidate:
     lease_seconds: int
     kind: TaskKind
     targets: Mapping[int, Target]  # by their numbers
-    max_cost_nanos: int | None = None
+    limits_cost: bool = False
 
     @property
     def run_key(self) -> Run:
@@ -92,7 +92,15 @@ def candidates(connection: Connection, now: datetime, batch_id: int | None = Non
     """List the batches that have a task to lease now; with `batch_id`, that batch if it has one."""
     found = targets.leasable(connection, now, batch_id)
     return [
-        Candidate(batch_id, run, priority, seconds, kind, {each.number: each.target for each in of_batch}, max_cost)
+        Candidate(
+            batch_id,
+            run,
+            priority,
+            seconds,
+            kind,
+            {each.number: each.target for each in of_batch},
+            limits_cost=max_cost is not None,
+        )
         for (batch_id, run, priority, seconds, max_cost, kind), of_batch in groupby(found, key=lambda each: each[:6])
     ]
 
