@@ -11,14 +11,13 @@ if TYPE_CHECKING:
 def create_app(config: "Config") -> "Flask":
     """Make the web application on the database of `config`; start no thread."""
     # Imported here: importing app.worker or app.services must not load Flask.
-    from flask import Flask
-
     from app import api, ui, v1, web
     from app.services import build
     from app.web import trusted_proxies
+    from app.web.application import Application
     from app.web.services import EXTENSION
 
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.config["MAX_JSONL_BYTES"] = config.max_jsonl_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes

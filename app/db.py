@@ -5,7 +5,7 @@ here. Nothing here knows what a batch is.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,18 +15,23 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Connection,
+    CursorResult,
     DateTime,
     Dialect,
     Engine,
     Integer,
     MetaData,
     Table,
+    TextualSelect,
+    column,
     create_engine,
     event,
     func,
     make_url,
     select,
+    text,
 )
+from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
@@ -34,7 +39,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from app import poolers, prepared_statements, read_only
+from app import poolers, prepared_statements, read_only, round_trips
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -143,6 +148,7 @@ def make_engine(config: Config) -> Engine:
         pool_timeout=5,
         pool_use_lifo=True,
         connect_args={
+            "connection_factory": round_trips.OneTripConnection,
             # After a failover the old server may still answer, but it takes no change. The URL may say something else.
             "target_session_attrs": url.query.get("target_session_attrs", "read-write"),
             "connect_timeout": 5,
@@ -160,6 +166,7 @@ def make_engine(config: Config) -> Engine:
         "timezone": "UTC",
         "jit": "off",
     }
+    round_trips.listen(engine)
     prepared_statements.listen(engine)
     poolers.listen(engine, settings)
     read_only.listen(engine)
@@ -236,6 +243,31 @@ def retry_while_locked(work: Callable[[], T], seconds: float = 5.0) -> T:
         except Locked:
             if time.monotonic() > deadline:
                 raise
+
+
+def in_index_order(connection: Connection, statement: Any, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute a statement that takes its rows in the order of an index: PostgreSQL shall not sort them instead.
+
+    A planner whose statistics do not know a new batch yet expects one row of it. It would read the whole run by another
+    index and sort it: 36 ms in place of 0.5 for a lease from 30,000 tasks.
+    """
+    if not is_postgresql(connection):
+        return connection.execute(statement, values)
+    driver: Any = connection.connection.driver_connection  # the settings go along with statements: see round_trips
+    driver.send_later(b"SET LOCAL enable_sort = off")
+    result = connection.execute(statement, values)
+    driver.send_later(b"SET LOCAL enable_sort = on")
+    return result
+
+
+def in_turn(first: Any, second: Any) -> TextualSelect:
+    """Make one statement of two for PostgreSQL: one round trip, which gives the rows of the second.
+
+    Unlike two parts of a statement, each has its own snapshot. Both have their parameters by name.
+    """
+    dialect = psycopg2.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    sql = "; ".join(str(each.compile(dialect=dialect)) for each in (first, second))
+    return text(sql).columns(*[column(each.name, each.type) for each in second.selected_columns])
 
 
 _CLOCK = select(func.clock_timestamp(type_=UtcTime))

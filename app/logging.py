@@ -7,6 +7,7 @@ Secrets are never written: see `hide_secrets`.
 import logging
 import re
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 import orjson
@@ -26,6 +27,8 @@ def hide_secrets(_: object, __: str, event: EventDict) -> EventDict:
 
 def _hidden(value: object) -> object:
     if isinstance(value, str):
+        if "://" not in value and "bearer" not in value.lower():  # a look costs less than the pattern
+            return value
         return SECRET_TEXT.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", value)
     if isinstance(value, dict):
         return {key: HIDDEN if key in SECRET_KEYS else _hidden(inner) for key, inner in value.items()}
@@ -49,29 +52,46 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         raise AttributeError("the stream is always sys.stderr")
 
 
+class StderrLogger:
+    """Writes the project's own lines, which are complete when they get here, without a record of `logging`."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self.name = logger.name
+        self.disabled, self.getEffectiveLevel = False, logger.getEffectiveLevel  # for filter_by_level
+
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # a full disk or a closed pipe: what is logged has been done all the same
+            sys.stderr.write(f"{line}\n")  # at once, and as a whole: stderr is flushed at line ends
+
+    debug = info = warning = error = critical = exception = write
+
+
 def configure(level: str) -> None:
     """Send all log lines of this process and its libraries to stderr in one format. May be called again."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.StackInfoRenderer(),
     ]
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if sys.stderr.isatty():
-        last += [hide_secrets, structlog.dev.ConsoleRenderer()]
+        last: list[Processor] = [hide_secrets, structlog.dev.ConsoleRenderer()]
     else:
-        last += [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(_json)]
+        last = [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(_json)]
+    of_libraries = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
     handler = StderrHandler()
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
+    handler.setFormatter(of_libraries)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    named = structlog.stdlib.LoggerFactory(ignore_frame_names=[__name__])
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[structlog.stdlib.filter_by_level, *shared, *last],
+        logger_factory=lambda *names: StderrLogger(named(*names)),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )

@@ -3,6 +3,8 @@
 psycopg2 itself prepares nothing. A statement with the execution option `prepared="a_name"` is sent as PREPARE at its
 first use on a connection, and as EXECUTE afterwards. Several statements in one, separated by `; `, are still one round
 trip. Use it for statements that find rows by primary key: the plan is made for any parameters, not for the given ones.
+Don't use it for statements that read `tasks`: a plan made while the table was small would read all of it when a million
+tasks have been added, until autovacuum has analysed the table.
 Behind a pooler nothing is prepared: the next transaction may get another session.
 """
 

@@ -19,6 +19,7 @@ from bench.progress import Progress
 from bench.results import Result, table, write_markdown
 from bench.rows import (
     actions,
+    bare,
     jsonl,
     leases,
     pace,
@@ -35,6 +36,7 @@ from tests.support.postgres import NoPostgres, private_postgres
 
 INTERRUPTED = 130
 ROWS: dict[str, Callable[[Bench], list[Result]]] = {
+    "bare": bare.beside_bare,
     "action": actions.spread,
     "lease": leases.bulk,
     "report": reports.single,

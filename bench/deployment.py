@@ -32,6 +32,10 @@ class Deployment:
     server: LiveServer
     services: Services
 
+    @property
+    def database_url(self) -> str:
+        return self.services.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
     def caller(self, role: str = "operator") -> Caller:
         return Caller(self.server.url, self.server.tokens[role])
 

@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shipped": set(),
     "prepared_statements": {"poolers"},
     "read_only": {"errors"},
-    "db": {"poolers", "prepared_statements", "read_only", "errors", "config"},
+    "round_trips": set(),
+    "db": {"poolers", "prepared_statements", "read_only", "round_trips", "errors", "config"},
     "metrics": set(),
     "schema": {"db", "errors", "read_only", "shipped"},
     "models": {"db", "domain"},
@@ -82,7 +83,7 @@ CONDITIONS = {"IS_CLOSED": "Circuit", "IS_LEASED": "Task", "IS_FAILED": "Task", 
 OF_A_SESSION = re.compile(r"pg_(try_)?advisory_lock|\b(LISTEN|SET SESSION|CREATE TEMP|WITH HOLD)\b")
 MAY_USE_FLASK = {"", "web", "api", "ui", "v1", "cli", "server"}
 MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "v1", "worker", "demo", "logging", "metrics", ""}
-WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "flask_httpauth", "werkzeug", "marshmallow"}
+WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "werkzeug", "marshmallow"}
 # The one module that inserts and updates a batch's row, each time with its audit row.
 STATE_WRITERS = {"services/batch/changes.py"}
 # What ends or renews a lease, with its count; what starts one; and what inserts new tasks.

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 import structlog
@@ -41,6 +42,17 @@ def test_an_event_is_one_line_of_json_with_what_is_bound(capsys) -> None:
 def test_a_librarys_line_has_the_same_form(capsys) -> None:
     logging.getLogger("some.library").warning("lost %s", "it")
     assert last_line(capsys)["event"] == "lost it"
+
+
+class FullDisk(StringIO):
+    def write(self, _: str) -> int:
+        raise OSError("No space left on device")
+
+
+def test_a_line_that_cannot_be_written_stops_nobody(monkeypatch) -> None:
+    monkeypatch.setattr("sys.stderr", FullDisk())
+    structlog.get_logger("app.x").info("lost")
+    logging.getLogger("some.library").warning("lost, too")
 
 
 def test_lines_below_the_level_are_not_written(capsys) -> None:

@@ -1,42 +1,37 @@
 """Who calls the API: bearer tokens, the caller's role, and the order that is made of the request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
-from flask import Response, g, request
-from flask_httpauth import HTTPTokenAuth
+from flask import g, request
 
-from app.api.problems import REALM, problem_of
+from app.domain.roles import Role
 from app.errors import Forbidden, Unauthenticated
 from app.services.access.tokens import Caller
 from app.services.batch.orders import Order, Record
 from app.web.services import services
 
 log = structlog.get_logger()
-auth = HTTPTokenAuth("Bearer", REALM)
 
 
-@auth.verify_token
-def _caller(token: str) -> Caller | None:
+def bearer_token() -> str:
+    """Return the token of the present request; empty without one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip(" \t") if scheme.lower() == "bearer" else ""
+
+
+def authenticate(roles: Collection[Role]) -> None:
+    """Find the caller of the present request, who has to have one of `roles`. Raises Unauthenticated, Forbidden."""
+    token = bearer_token()
     caller = g.caller = services().tokens.caller(token) if token else None
-    if token and caller is None:
-        log.warning("sign_in_failed", path=request.path, remote=request.remote_addr)
-    return caller
-
-
-@auth.get_user_roles
-def _roles(caller: Caller) -> list[str]:
-    return [caller.role]
-
-
-@auth.error_handler
-def _refuse(status: int) -> Response:
-    if status == Forbidden.status:
-        caller = current_caller()
+    if caller is None:
+        if token:
+            log.warning("sign_in_failed", path=request.path, remote=request.remote_addr)
+        raise Unauthenticated("Send a valid token: Authorization: Bearer <token>.")
+    if caller.role not in roles:
         log.warning("forbidden", path=request.path, actor=caller.name, role=caller.role, remote=request.remote_addr)
-        return problem_of(Forbidden(f"The role {g.caller.role} may not do this."))
-    return problem_of(Unauthenticated("Send a valid token: Authorization: Bearer <token>."))
+        raise Forbidden(f"The role {caller.role} may not do this.")
 
 
 def current_caller() -> Caller:
@@ -47,7 +42,7 @@ def current_caller() -> Caller:
 
 def token_is_valid() -> Callable[[], bool]:
     """Return a function that looks at the token of the present request again, for answers that take long."""
-    tokens, token = services().tokens, auth.get_auth().token
+    tokens, token = services().tokens, bearer_token()
     return lambda: tokens.caller(token) is not None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, current_app, g, request
 
-from app.api.access import auth
+from app.api.access import bearer_token
 from app.api.uploads import body_hash
 from app.errors import Invalid
 from app.services.access.idempotency import Claim, StoredAnswer, claim
@@ -45,7 +45,7 @@ def once(view: Callable[[], Response]) -> Response:
         return view()
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise Invalid(f"{KEY} has to be 1 to 255 characters.", errors={KEY: ["has to be 1 to 255 characters"]})
-    engine, token = services().engine, (auth.get_auth().token or "")
+    engine, token = services().engine, bearer_token()
     # By token, not by name: a later token of the same name could not unseal the answer.
     found = claim(engine, hashlib.sha256(token.encode()).hexdigest(), key, _fingerprint(), token)
     if isinstance(found, StoredAnswer):

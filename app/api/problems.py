@@ -11,7 +11,6 @@ from werkzeug.exceptions import HTTPException
 from app.errors import Forbidden, Invalid, NotJson, Refusal, TooLarge, Unauthenticated, UnsupportedMediaType
 
 PROBLEM_JSON = "application/problem+json"
-REALM = "interlock"  # in which a token is valid
 log = structlog.get_logger()
 
 
@@ -36,7 +35,7 @@ def problem_of(refusal: Refusal) -> Response:
     if refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     if isinstance(refusal, Unauthenticated | Forbidden):
-        response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}"'
+        response.headers["WWW-Authenticate"] = 'Bearer realm="interlock"'
     return response
 
 

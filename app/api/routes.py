@@ -4,15 +4,15 @@ The check of the token, Idempotency-Key on every POST and the operation in the O
 """
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
-from flask import Response, current_app
+from flask import Response
 from werkzeug.routing import Map, UnicodeConverter
 
-from app.api.access import auth
+from app.api.access import authenticate
 from app.api.idempotency import KEY, once
 from app.api.parsing import Parser
 from app.api.replies import reply
@@ -84,17 +84,15 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 def _guard(view: Callable[..., Any], method: str, roles: Sequence[Role] | None) -> Callable[..., Any]:
-    @wraps(view)
-    def guarded(**arguments: Any) -> Response:
-        def answer() -> Response:
-            return current_app.make_response(view(**arguments))
-
-        return once(answer) if method == "POST" else answer()
-
     if roles is None:
         return view
-    checked: Callable[..., Any] = auth.login_required(role=[str(role) for role in roles])(guarded)
-    return checked
+
+    @wraps(view)
+    def guarded(**arguments: Any) -> Any:
+        authenticate(roles)
+        return once(partial(view, **arguments)) if method == "POST" else view(**arguments)
+
+    return guarded
 
 
 def page(noun: str, rows: Sequence[Any], next_cursor: Any) -> Response:

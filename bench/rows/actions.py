@@ -31,7 +31,12 @@ def _path(batch_id: int) -> str:
 def toggles(deployment: Deployment) -> list[str]:
     """List the requests that pause and resume every running batch in turn, starting from its present state."""
     states = deployment.rows("SELECT id, state FROM batches WHERE state IN ('ANALYZING', 'PAUSED') ORDER BY id")
-    return [request_line(_path(batch_id), *_TURN[state]) for batch_id, state in states]
+    return [turn_of(batch_id, state) for batch_id, state in states]
+
+
+def turn_of(batch_id: int, state: str) -> str:
+    """Write the request that pauses and resumes a batch in turn, which now is in `state`."""
+    return request_line(_path(batch_id), *_TURN[state])
 
 
 def resets(batches: Sequence[int]) -> list[str]:

@@ -112,9 +112,10 @@ class TestReplay:
         taken = bring(client, "ANALYZING", documents=1)
         assert len(lease(client)) == 1  # the queue remembers that this batch had work
         bring(client, "STAGING", documents=1, name="fresh")
-        service.queue._read_at = float("inf")
+        lists = service.queue._known._lists
+        lists[None] = lists[None][0], float("inf")
         first = client.post("/api/tasks/lease", json={"worker": "w"}, headers=KEY)
-        service.queue._read_at = 0.0
+        service.queue.forget()
         assert first.status_code == 200
         replayed(client.post("/api/tasks/lease", json={"worker": "w"}, headers=KEY), first)
         assert taken["id"] not in [task["batch_id"] for task in first.json["tasks"]]

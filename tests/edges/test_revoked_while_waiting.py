@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from app.services import Services
+from app.services.queue.known_work import KnownWork
 from app.web import streams
 from tests.services.stories import bring
 from tests.support.client import ApiClient, api_client
@@ -24,13 +25,13 @@ def revoke(client: ApiClient, role: str) -> None:
 def test_a_long_poll_ends(app: Flask, client: ApiClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
     looks: list[bool] = []
-    real = type(app.extensions["interlock"].queue)._find
+    real = KnownWork.find
 
     def find(*args: Any) -> Any:
         looks.append(True)
         return real(*args)
 
-    monkeypatch.setattr(type(app.extensions["interlock"].queue), "_find", find)
+    monkeypatch.setattr(KnownWork, "find", find)
     worker = api_client(app, client.tokens, "worker")
     body = {"worker": "w", "wait_seconds": 30}
     waiting = threading.Thread(target=lambda: found.append(worker.post("/api/tasks/lease", json=body)))

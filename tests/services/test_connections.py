@@ -40,7 +40,7 @@ TWO: Models = [("openai", "gpt-5"), ("local", "m")]
 @pytest.fixture(autouse=True)
 def _fresh_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read which batches have work at every lease: a list that is renewed by the clock makes turns random."""
-    monkeypatch.setattr("app.services.queue.task_queue.CANDIDATES_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.queue.known_work.CANDIDATES_SECONDS", 0.0)
 
 
 def analyzing(services: Services, models: Models, documents: int = 4, **options: Any) -> int:

@@ -30,7 +30,7 @@ OPENAI: dict[str, Any] = {"connection": "openai"}
 
 @pytest.fixture(autouse=True)
 def _fresh_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.queue.task_queue.CANDIDATES_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.queue.known_work.CANDIDATES_SECONDS", 0.0)
 
 
 def last(services: Services, batch_id: int) -> dict[str, Any]:

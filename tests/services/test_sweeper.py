@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from structlog.testing import capture_logs
 
 from app.models import Task
 from app.services import Services, build
@@ -97,21 +98,19 @@ def test_one_step_that_fails_does_not_stop_the_others(services: Services, monkey
     assert view(services, batch_id)["state"] == "COMPLETED"
 
 
-def test_a_lease_that_runs_out_after_its_batch_was_put_away(
-    services: Services, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_lease_that_runs_out_after_its_batch_was_put_away(services: Services) -> None:
     """Contract 5: its task stays as the run left it, and leases of other batches are ended in the same pass."""
     away, other = (bring(services, "ANALYZING", documents=1, max_attempts=1) for _ in range(2))
     leases = [stories.lease_one(services, batch_id) for batch_id in (away, other)]
     act(services, away, "cancel")
     edits.archive(services.batches, away, stories.OPERATOR)
     stories.let_leases_run_out(services, leases)
-    caplog.clear()
-    services.sweeper.sweep()
+    with capture_logs() as logged:
+        services.sweeper.sweep()
     ended = {str(row.id): row.status for row in stories.rows_of(services, Task)}
     assert [ended[each["id"]] for each in leases] == ["QUEUED", "FAILED"]
     assert view(services, other)["failure"]["code"] == "all_tasks_failed"
-    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+    assert [line for line in logged if line["log_level"] in ("warning", "error")] == []
 
 
 @pytest.mark.usefixtures("started")

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from app.services import Services
-from app.services.queue.task_queue import CANDIDATES_SECONDS, MOST_BATCHES
+from app.services.queue.known_work import CANDIDATES_SECONDS
+from app.services.queue.task_queue import MOST_BATCHES
 from tests.services import stories
 from tests.services.stories import bring, lease
 
@@ -14,7 +15,7 @@ from tests.services.stories import bring, lease
 def _fresh_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read which batches have work at every lease: a list that is renewed by the clock makes turns random."""
     assert CANDIDATES_SECONDS > 0
-    monkeypatch.setattr("app.services.queue.task_queue.CANDIDATES_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.queue.known_work.CANDIDATES_SECONDS", 0.0)
 
 
 def big(services: Services, tasks: int = 60, priority: int = 0) -> int:

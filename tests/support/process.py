@@ -18,7 +18,7 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = (
-    "alembic.command", "click", "flask", "flask_httpauth", "flask_smorest", "flask_wtf", "gunicorn.arbiter",
+    "alembic.command", "click", "flask", "flask_smorest", "flask_wtf", "gunicorn.arbiter",
     "jsonschema", "marshmallow", "openai", "orjson", "psycopg2", "rich.console", "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "structlog",
 )  # fmt: skip

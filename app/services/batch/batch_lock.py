@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, column, func, select, text
-from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from app import db
 from app.models import IS_CLOSED, IS_WAITING, Circuit, StateChangeRequest
@@ -26,19 +24,11 @@ _TAKE = (
 )
 _TAKE_IF_FREE = text(_TAKE.format(archived="NULL", if_held=" SKIP LOCKED"))
 _TAKE_ARCHIVED = text(_TAKE.format(archived="NOT NULL", if_held=""))
-
-
-def _taken_and_seen() -> Any:
-    # Two statements in one round trip. One statement would not do: the second has a snapshot of its own, which shows
-    # everything that was committed before the lock was granted. Its clock, too, is later than every lease before it.
-    seen = _IN_LINE.add_columns(CLOCK)
-    sql = str(seen.compile(dialect=psycopg2.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
-    columns = [column(each.name, each.type) for each in seen.selected_columns]
-    taken_and_seen = text(f"{_TAKE.format(archived='NULL', if_held='')}; {sql}").columns(*columns)
-    return taken_and_seen.execution_options(prepared="take_and_see")
-
-
-_TAKE_AND_SEE = _taken_and_seen()
+# One statement would not do: the second has a snapshot of its own, which shows everything that was committed before the
+# lock was granted. Its clock, too, is later than every lease before it.
+_TAKE_AND_SEE = db.in_turn(
+    text(_TAKE.format(archived="NULL", if_held="")), _IN_LINE.add_columns(CLOCK)
+).execution_options(prepared="take_and_see")
 
 
 @dataclass(frozen=True)

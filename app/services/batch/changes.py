@@ -4,11 +4,14 @@ The only module that writes the table of batches. It decides nothing: Decision c
 for a change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from psycopg2.errorcodes import NOT_NULL_VIOLATION
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app import db
 from app.domain import transitions
@@ -18,6 +21,7 @@ from app.models import AuditRow, Batch
 from app.services.batch.batch_rows import COLUMNS, BatchRecord
 from app.services.batch.orders import Order
 
+_LOST = "Another program changed the batch without locking it."
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)
 _OF_INPUT = [column.name for column in COLUMNS if column.info.get("of_input")]
@@ -25,7 +29,7 @@ _AUDITED = [column.name for column in _audit.c]
 
 
 class _Write(NamedTuple):
-    """Writes some columns of a batch's row; with the audit row it is one statement: one row of each table, or none."""
+    """Writes some columns of a batch's row; with the audit row it is one statement."""
 
     columns: list[str]
     alone: Any
@@ -44,8 +48,10 @@ class _Write(NamedTuple):
         )
         written = alone.returning(_batches.c.id).cte("written")
         values = [bindparam(f"audit_{name}", type_=_audit.c[name].type) for name in _AUDITED if name != "batch_id"]
-        with_audit = insert(_audit).from_select(_AUDITED, select(written.c.id, *values)).add_cte(written)
-        return cls(columns, alone, with_audit.execution_options(prepared=prepared))
+        # It writes one row of each table, or fails: an audit row without the id of a written batch violates NOT NULL.
+        audit_row = select(select(written.c.id).scalar_subquery(), *values)
+        with_audit = insert(_audit).from_select(_AUDITED, audit_row).add_cte(written)
+        return cls(columns, alone, with_audit.execution_options(prepared=prepared, later=True))
 
 
 _WITH_INPUT = _Write.of([each.name for each in COLUMNS if not each.info.get("fixed")], "write_input_and_audit")
@@ -85,7 +91,7 @@ def write_creation(connection: Connection, values: Mapping[str, Any], order: Ord
 
 
 def write_change(connection: Connection, before: BatchRecord, after: BatchRecord, change: Change) -> ChangeMade:
-    """Write `after` over `before`, and the audit row. Raises Busy if the row no longer equals `before`."""
+    """Write `after` over `before`, and the audit row. The transaction has to be within `lost_writes_refused`."""
     made = ChangeMade(before.state, after, change)
     audit_row = _audit_row(made)
     has_new_input = any(getattr(after, name) != getattr(before, name) for name in _OF_INPUT)
@@ -93,14 +99,24 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
     values = {f"new_{name}": getattr(after, name) for name in write.columns}
     values |= {"read_id": before.id, "read_version": before.version, "read_state": before.state}
     if db.is_postgresql(connection):
-        written = connection.execute(write.with_audit, {**values, **audit_row}).rowcount
+        connection.execute(write.with_audit, {**values, **audit_row})
+    elif connection.execute(write.alone, values).rowcount == 1:
+        connection.execute(_AUDIT, audit_row)
     else:
-        written = connection.execute(write.alone, values).rowcount
-        if written:
-            connection.execute(_AUDIT, audit_row)
-    if written != 1:
-        raise Busy("Another program changed the batch without locking it.")
+        raise Busy(_LOST)
     return made
+
+
+@contextmanager
+def lost_writes_refused() -> Iterator[None]:
+    """Raise Busy if the transaction within wrote over a row that no longer was what it had read."""
+    try:
+        yield
+    except IntegrityError as error:
+        violated = getattr(error.orig, "diag", None)  # of PostgreSQL; on SQLite, the number of rows is known at once
+        if violated and (violated.sqlstate, violated.table_name) == (NOT_NULL_VIOLATION, _audit.name):
+            raise Busy(_LOST) from error
+        raise
 
 
 def _audit_row(made: ChangeMade) -> dict[str, Any]:

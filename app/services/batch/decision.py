@@ -98,7 +98,7 @@ class Decision:
 @contextmanager
 def deciding(engine: Engine, order: Order) -> Iterator[Decision]:
     """Open a decision: committed at the end, or rolled back by any exception."""
-    with db.transaction(engine) as connection:
+    with changes.lost_writes_refused(), db.transaction(engine) as connection:
         decision = Decision(connection, order)
         yield decision
     decision_log.log_changes(decision.changes)

@@ -36,7 +36,12 @@ KEPT = timedelta(days=8)  # a circuit without a report: longer than any wait
 _circuits = db.table_of(Circuit)
 _key = tuple_(_circuits.c.connection, _circuits.c.model)
 _this = (_circuits.c.connection == bindparam("of_connection"), _circuits.c.model == bindparam("of_model"))
-_CLOSED = select(_circuits).where(IS_CLOSED).order_by(_circuits.c.connection, _circuits.c.model)
+_CLOSED = (
+    select(_circuits)
+    .where(IS_CLOSED)
+    .order_by(_circuits.c.connection, _circuits.c.model)
+    .execution_options(prepared="closed_circuits")
+)
 _is_due = _circuits.c.next_try_at <= bindparam("now", type_=db.UtcTime)
 # The claim of a probe: of several callers one finds its time still come. No caller waits for another.
 _free = select(_circuits.c.connection, _circuits.c.model).where(*_this, IS_CLOSED, _is_due)

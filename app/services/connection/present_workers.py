@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app import db
 from app.domain.connection.abilities import Abilities, Target
@@ -17,6 +17,7 @@ _seen = db.table_of(WorkerSighting)
 _ANNOUNCED = (
     select(_seen.c.worker, _seen.c.can).order_by(_seen.c.last_seen_at.desc(), _seen.c.worker).limit(MOST_WORKERS)
 )
+_PRESENT = _ANNOUNCED.where(_seen.c.last_seen_at >= bindparam("since")).execution_options(prepared="present_workers")
 
 
 class PresentWorker(NamedTuple):
@@ -29,7 +30,7 @@ class PresentWorker(NamedTuple):
 def present_workers(connection: Connection) -> list[PresentWorker]:
     """List the workers that are present, the last seen first."""
     since = db.now(connection) - PRESENT
-    rows = connection.execute(_ANNOUNCED.where(_seen.c.last_seen_at >= since))
+    rows = connection.execute(_PRESENT, {"since": since})
     return [PresentWorker(row.worker, Abilities(row.can)) for row in rows]
 
 

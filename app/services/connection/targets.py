@@ -104,7 +104,7 @@ def _statement(which: str, of_batch: bool, available: bool) -> TextClause:
 
 def _read(connection: Connection, statement: TextClause, batch_id: int | None, **values: Any) -> list[QueuedTarget]:
     of_batch = {} if batch_id is None else {"batch_id": batch_id}
-    return [_target(row) for row in connection.execute(statement, {**values, **of_batch})]
+    return [_target(row) for row in db.in_index_order(connection, statement, {**values, **of_batch})]
 
 
 def _target(row: Any) -> QueuedTarget:

@@ -1,7 +1,8 @@
 """What one lease request gets, leased in one transaction: tasks, limited in number and in bytes, and probes."""
 
 import random
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from app import db
 from app.domain.connection.abilities import Abilities
 from app.domain.connection.circuits import Probe
 from app.domain.leases import TOO_LARGE
@@ -20,8 +22,9 @@ from app.services.connection import circuits
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.pauses import Key
 from app.services.queue import budget, leasing
-from app.services.queue.leasing import Candidate
+from app.services.queue.leasing import Candidate, Terms
 from app.services.queue.payloads import payloads
+from app.services.queue.positions import Positions, Reached
 from app.services.queue.work import Trial
 from app.services.task import task_rows
 from app.services.task.endings import Endings, Kept
@@ -44,19 +47,34 @@ class LeaseRequest:
 class Grant:
     """The tasks and probes that one request gets within a transaction."""
 
-    def __init__(self, connection: Connection, request: LeaseRequest, now: datetime) -> None:
+    def __init__(self, connection: Connection, request: LeaseRequest, positions: Positions) -> None:
         self._connection = connection
         self._request = request
+        self._positions = positions
         self._bytes = 0
         self.tasks: list[dict[str, Any]] = []
         self.probe: list[str] = []  # connections to call without a task
         self.claimed: dict[Key, datetime] = {}  # by circuit: when its next probe is due
-        self.endings = Endings(now)
+        self.reached: list[Reached] = []  # to be kept when the transaction is committed
+        self._endings: Endings | None = None
+
+    @property
+    def endings(self) -> Endings:
+        """What the transaction does to tasks; its time is the database's clock at the beginning."""
+        if self._endings is None:
+            self._endings = Endings(db.now(self._connection))
+        return self._endings
 
     @property
     def room(self) -> int:
         """How many more tasks it may have."""
         return self._request.max_tasks - len(self.tasks) if self._bytes < MOST_BYTES else 0
+
+    def share(self, batch_ids: Sequence[int]) -> set[int]:
+        """Share the workers' lock of these batches; return those whose lock was free."""
+        free, now = leasing.share_locks(self._connection, batch_ids)
+        self._endings = self._endings or Endings(now)  # the first statement reads the clock, too
+        return free
 
     def add(self, candidate: Candidate, shares: Iterable[tuple[int, int]]) -> tuple[int, list[int]]:
         """Lease tasks of a batch, by target and amount, and add those for which there is room.
@@ -66,6 +84,7 @@ class Grant:
         """
         seconds = self._request.lease_seconds or candidate.lease_seconds
         expires_at = self.endings.now + timedelta(seconds=seconds)
+        terms = Terms(self._request.worker, self.endings.now, expires_at, self.endings.counts)
         rows: list[Any] = []
         not_empty = []
         left = self._calls_left(candidate)
@@ -73,9 +92,7 @@ class Grant:
             amount = share if left is None else min(share, left - len(rows))
             if amount <= 0:
                 continue
-            found = leasing.lease(
-                self._connection, candidate, target, amount, self._request.worker, expires_at, self.endings
-            )
+            found = self._lease(candidate, target, amount, terms)
             rows += found
             if len(found) == share:
                 not_empty.append(target)
@@ -87,6 +104,20 @@ class Grant:
         left = budget.calls_left(self._connection, candidate)
         taken = sum(task["batch_id"] == candidate.batch_id for task in self.tasks)
         return None if left is None else left - taken
+
+    def _lease(self, candidate: Candidate, target: int, amount: int, terms: Terms) -> list[Any]:
+        """Lease from the position of the queue; from its head if that is due, or if less is found than wanted."""
+        queue = (*candidate.run_key, target)
+        after = self._positions.of(queue)
+        rows = leasing.lease(self._connection, candidate, target, amount, terms, after) if after else []
+        begun, head_seconds = time.monotonic(), None
+        if len(rows) < amount:
+            rows += leasing.lease(self._connection, candidate, target, amount - len(rows), terms)
+            head_seconds = time.monotonic() - begun
+        if rows:
+            last = max((row.available_at, row.id) for row in rows)
+            self.reached.append(Reached(queue, last, head_seconds))
+        return rows
 
     def try_closed(self, trial: Trial) -> None:
         """Claim the probe of closed circuits, and add one task of them or the call; nothing if others were first."""
@@ -109,7 +140,7 @@ class Grant:
             self.probe += [each.connection for each in trial.circuits if each.connection not in self.probe]
             return True
         places = [(candidate, target) for candidate in trial.candidates for target in candidate.targets]
-        free = leasing.share_locks(self._connection, sorted({each.batch_id for each in trial.candidates}))
+        free = self.share(sorted({each.batch_id for each in trial.candidates}))
         # At random: one task that breaks its server shall not be the probe for all other batches.
         for candidate, target in random.sample(places, min(len(places), MOST_TRIED)):
             if candidate.batch_id in free and self.add(candidate, [(target, 1)])[0]:
@@ -141,6 +172,7 @@ class Grant:
         """Hand back the tasks for which there was no room, and fail those whose prompt is too large."""
         if not left and not too_large:
             return
+        self.reached.clear()  # what is handed back lies before the positions
         held, _ = task_rows.hold(self._connection, [*left, *too_large])
         for task in held.values():
             if task.id in left:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, TextualSelect, bindparam, text
 
 from app import db
 from app.domain.connection.abilities import Target
@@ -19,15 +19,16 @@ from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
 from app.services.connection import targets
-from app.services.task.endings import Endings
-from app.services.task.task_counts import Run
+from app.services.queue.positions import HEAD, Position
+from app.services.task.task_counts import CountChanges, Run
 
 # (state, kind): which kind of task is leased in which state, for SQL.
 _LEASABLE = ", ".join(f"('{state}', '{kind}')" for kind, states in LEASES_IN.items() for state in sorted(states))
 
-_TRY_SHARE = text(
-    "SELECT id, pg_try_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id"
-)
+_TRY_SHARE = text("""
+    SELECT id, pg_try_advisory_xact_lock_shared(id) AS is_shared, clock_timestamp() AS now
+    FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id
+""").execution_options(prepared="try_share")
 _START_LEASE = f"""
 WITH leasable (state, kind) AS (VALUES {_LEASABLE})
 UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_expires_at = :expires_at,
@@ -39,30 +40,29 @@ UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_ex
 _NEXT_TASKS = f"""
     SELECT t.id FROM tasks t WHERE t.batch_id = :batch_id AND t.run = :run AND t.kind = :kind
         AND t.target = :target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+        AND (t.available_at, t.id) > (:after_at, :after_id)
         AND (SELECT 1 FROM batches b JOIN leasable l ON l.state = b.state AND l.kind = :kind
              WHERE b.id = :batch_id AND b.run = :run) IS NOT NULL
     ORDER BY t.available_at, t.id LIMIT :amount
 """
 _LEASED = """
-id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number
+id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number,
+available_at
 """
 
 
-def _timed(sql: str, *names: str) -> TextClause:
-    return text(sql).bindparams(*(bindparam(name, type_=db.UtcTime) for name in names))
+def _timed(sql: str) -> TextualSelect:
+    times = (bindparam(name, type_=db.UtcTime) for name in ("now", "expires_at", "after_at"))
+    return text(sql).bindparams(*times).columns(available_at=db.UtcTime)
 
 
 # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
 # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
 _LEASE_POSTGRESQL = _timed(
-    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}",
-    "now",
-    "expires_at",
+    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"
 )
 _LEASE_SQLITE = _timed(
-    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}",
-    "now",
-    "expires_at",
+    f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}"
 )
 
 
@@ -76,7 +76,7 @@ class Candidate:
     lease_seconds: int
     kind: TaskKind
     targets: Mapping[int, Target]  # by their numbers
-    max_cost_nanos: int | None = None
+    limits_cost: bool = False
 
     @property
     def run_key(self) -> Run:
@@ -92,16 +92,38 @@ def candidates(connection: Connection, now: datetime, batch_id: int | None = Non
     """List the batches that have a task to lease now; with `batch_id`, that batch if it has one."""
     found = targets.leasable(connection, now, batch_id)
     return [
-        Candidate(batch_id, run, priority, seconds, kind, {each.number: each.target for each in of_batch}, max_cost)
+        Candidate(
+            batch_id,
+            run,
+            priority,
+            seconds,
+            kind,
+            {each.number: each.target for each in of_batch},
+            limits_cost=max_cost is not None,
+        )
         for (batch_id, run, priority, seconds, max_cost, kind), of_batch in groupby(found, key=lambda each: each[:6])
     ]
 
 
-def share_locks(connection: Connection, batch_ids: Sequence[int]) -> set[int]:
-    """Share the workers' lock of these batches; return those whose lock was free: no change of state has it."""
+def share_locks(connection: Connection, batch_ids: Sequence[int]) -> tuple[set[int], datetime]:
+    """Share the workers' lock of these batches; return those whose lock was free, and the database's clock.
+
+    The lock of a batch is not free while an action changes its state.
+    """
     if not db.is_postgresql(connection):
-        return set(batch_ids)
-    return {row[0] for row in connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}) if row[1]}
+        return set(batch_ids), db.now(connection)
+    rows = connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}).all()
+    return {row.id for row in rows if row.is_shared}, rows[-1].now
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all leases of a request from one batch have in common. They are counted in `counts`."""
+
+    worker: str
+    now: datetime
+    expires_at: datetime
+    counts: CountChanges
 
 
 def lease(
@@ -109,27 +131,25 @@ def lease(
     candidate: Candidate,
     target: int,
     amount: int,
-    worker: str,
-    expires_at: datetime,
-    endings: Endings,
+    terms: Terms,
+    after: Position = HEAD,
 ) -> list[Any]:
-    """Lease up to `amount` tasks of a target until `expires_at`, the longest available first; return them.
-
-    They are counted as LEASED in `endings`, in which a task that is not handed out can be released at once.
-    """
+    """Lease up to `amount` tasks of a target that lie behind a position, the longest available first; return them."""
     statement = _LEASE_POSTGRESQL if db.is_postgresql(connection) else _LEASE_SQLITE
     values = {
-        "now": endings.now,
-        "expires_at": expires_at,
-        "worker": worker,
+        "now": terms.now,
+        "expires_at": terms.expires_at,
+        "worker": terms.worker,
         "nonce": secrets.token_urlsafe(9),
         "batch_id": candidate.batch_id,
         "run": candidate.run,
         "kind": candidate.kind,
         "target": target,
+        "after_at": after[0],
+        "after_id": after[1],
         "amount": amount,
     }
-    leased = list(connection.execute(statement, values))
+    leased = list(db.in_index_order(connection, statement, values))
     if leased:
-        endings.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
+        terms.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
     return leased

@@ -14,24 +14,25 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from app import db
-from app.db import reading, transaction
+from app.db import transaction
 from app.domain.connection.abilities import Abilities
 from app.domain.times import rfc3339
 from app.domain.turns import Turns
 from app.errors import Unauthenticated
 from app.metrics import LEASES
 from app.services.connection.pauses import Key
-from app.services.queue import held_leases, leasing, work
+from app.services.queue import held_leases
 from app.services.queue.grant import Grant, LeaseRequest
 from app.services.queue.held_leases import Answers, Lease
+from app.services.queue.known_work import KnownWork
 from app.services.queue.leasing import Candidate
-from app.services.queue.work import Closed, Work
+from app.services.queue.positions import Positions
+from app.services.queue.work import Work
 from app.services.queue.worker_sightings import Sightings
 
 MOST_BATCHES = 8  # that one lease takes from
 MOST_STATEMENTS = 8  # by which it takes the tasks of these batches, at least one for each
 POLL_SECONDS = 0.2
-CANDIDATES_SECONDS = 0.2  # how long a list of batches with work is trusted; the lease itself checks again
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,10 @@ class TaskQueue:
     def __init__(self, engine: Engine, most_waiting: int = 8, sightings: Sightings | None = None) -> None:
         self._engine = engine
         self._sightings = sightings or Sightings(engine)
+        self._positions = Positions()
         self._turns = Turns()
         self._target_turns: dict[int, Turns] = {}  # by batch, for those with several targets
-        self._work: Work | None = None
-        self._closed = Closed()
-        self._read_at = self._closed_read_at = 0.0
+        self._known = KnownWork(engine)
         self._waiting = threading.BoundedSemaphore(most_waiting)
         self.stopping = threading.Event()
 
@@ -100,7 +100,7 @@ class TaskQueue:
 
     def forget(self) -> None:
         """Read at the next lease which batches have work and which circuits are closed: a circuit has changed."""
-        self._read_at = self._closed_read_at = 0.0
+        self._known.forget()
 
     def heartbeat(self, leases: Iterable[Lease], lease_seconds: int | None = None) -> Answers:
         """Renew leases; `ok` False, with a reason, means that the worker shall stop working on that task."""
@@ -128,49 +128,39 @@ class TaskQueue:
         """Lease from the batches known to have work; if they gave nothing, read anew which batches have work."""
         leased = Granted()
         for fresh in (False, True):
-            found = self._find(request.batch_id, fresh)
+            found, is_fresh = self._known.find(request.batch_id, fresh)
             leased = Granted(closed=_views(found, request.abilities, {}))
             if found.open_to(request.abilities) or found.due(request.abilities):
                 leased = db.retry_while_locked(partial(self._lease_from, found, request, record))
-            if leased or (request.batch_id is not None and not found.is_gated):
+            if leased or (request.batch_id is not None and is_fresh and not found.is_gated):
                 break
         return leased
 
-    def _find(self, batch_id: int | None, fresh: bool) -> Work:
-        began = time.monotonic()
-        if batch_id is None and not fresh and self._work and began - self._read_at < CANDIDATES_SECONDS:
-            return self._work
-        with reading(self._engine) as connection:
-            if fresh or began - self._closed_read_at >= CANDIDATES_SECONDS:
-                self._closed, self._closed_read_at = work.read_closed(connection), began
-            found = Work.read(connection, self._closed, batch_id)
-        if batch_id is None:
-            self._work, self._read_at = found, began
+    def _lease_from(self, found: Work, request: LeaseRequest, record: Record | None) -> Granted:
+        if request.batch_id is None:
             for gone in set(self._target_turns) - found.batch_ids:
                 self._target_turns.pop(gone, None)
-        return found
-
-    def _lease_from(self, found: Work, request: LeaseRequest, record: Record | None) -> Granted:
         with transaction(self._engine) as connection:
-            grant = Grant(connection, request, db.now(connection))
+            grant = Grant(connection, request, self._positions)
             for trial in found.due(request.abilities):
                 if grant.room:
                     grant.try_closed(trial)
             untried = dict(found.open_to(request.abilities))
             while untried and grant.room:
-                untried |= self._take_turns(connection, grant, untried)
+                untried |= self._take_turns(grant, untried)
             grant.endings.write(connection)
             granted = Granted(grant.tasks, _views(found, request.abilities, grant.claimed), grant.probe)
             if record and granted:
                 record(connection, granted)
+        self._positions.keep(grant.reached)
         LEASES.inc(len(granted.tasks))
         return granted
 
-    def _take_turns(self, connection: Connection, grant: Grant, untried: dict[int, Candidate]) -> dict[int, Candidate]:
+    def _take_turns(self, grant: Grant, untried: dict[int, Candidate]) -> dict[int, Candidate]:
         """Lease from the next batches of `untried` and take them out; return those that may have more."""
         priorities = {batch_id: candidate.priority for batch_id, candidate in untried.items()}
         shares = self._turns.share(priorities, grant.room, MOST_BATCHES)
-        free = leasing.share_locks(connection, [batch_id for batch_id, _ in shares])
+        free = grant.share([batch_id for batch_id, _ in shares])
         with_more = {}
         for batch_id, amount in shares:
             candidate = untried.pop(batch_id)

@@ -62,6 +62,10 @@ class Work:
         now = db.now(connection)
         return cls(leasing.candidates(connection, now, batch_id), closed, now)
 
+    def under(self, closed: Closed) -> "Work":
+        """The same work under the circuits that are closed now."""
+        return self if closed == self._closed else Work(list(self._candidates.values()), closed, self.now)
+
     @property
     def now(self) -> datetime:
         """About the time of the database's clock."""

@@ -47,7 +47,8 @@ class Filter:
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
     """Show a batch, what its present run used by model and by prompt, and what its tasks wait for."""
     view = batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
-    view["waiting_for"] = waiting.waiting_for(connection, batch.id) if batch.state in UNFINISHED else []
+    waits = batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
+    view["waiting_for"] = waiting.waiting_for(connection, batch.id) if waits else []
     return view
 
 

@@ -37,7 +37,8 @@ def _add_to(shard: str) -> TextClause:
     """).bindparams(bindparam("now", type_=db.UtcTime))
 
 
-_ADD_POSTGRESQL, _ADD_SQLITE = _add_to(f"pg_backend_pid() % {SHARDS}"), _add_to("0")
+_ADD_POSTGRESQL = _add_to(f"pg_backend_pid() % {SHARDS}").execution_options(prepared="add_counts", later=True)
+_ADD_SQLITE = _add_to("0")
 _COLUMN = {status: status.lower() for status in TaskStatus}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select, text
 
 from app import db
 from app.domain.ids import task_number
@@ -19,45 +19,54 @@ from app.models import Batch, Task
 from app.services.task.task_counts import Run
 from app.services.task.usage_counts import UsageKey
 
-_ids = bindparam("ids", expanding=True, type_=BigInteger)
-_batches_of = select(Task.batch_id).where(Task.id.in_(_ids)).distinct().order_by(Task.batch_id).subquery()
-# In the order of batches: two callers that share several batches cannot deadlock.
-_clock = func.clock_timestamp(type_=db.UtcTime)
-_SHARE = select(_batches_of.c.batch_id, func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
-_TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
-
-_HELD = (
-    select(
-        Task.id,
-        Task.batch_id,
-        Task.run,
-        Task.kind,
-        Task.status,
-        Task.attempt,
-        Task.lease_token,
-        Task.lease_outcome,
-        Task.lease_answer,
-        Task.past_leases,
-        Task.lease_expires_at,
-        Task.document_id,
-        Batch.state,
-        Batch.run.label("batch_run"),
-        Batch.archived_at,
-        Batch.max_attempts,
-        Batch.lease_seconds,
-        func.coalesce(Task.prompt_number, 0),
-        func.coalesce(Task.model_number, 0),
-        func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
-        Batch.on_unreadable,
-        Batch.on_truncated,
-        Task.leased_by,
-        Task.erased,
-    )
-    .join(Batch, Batch.id == Task.batch_id)
-    .where(Task.id.in_(_ids))
-    .order_by(Task.id)
-    .with_for_update(of=Task, key_share=True)
+_COLUMNS = (
+    Task.id,
+    Task.batch_id,
+    Task.run,
+    Task.kind,
+    Task.status,
+    Task.attempt,
+    Task.lease_token,
+    Task.lease_outcome,
+    Task.lease_answer,
+    Task.past_leases,
+    Task.lease_expires_at,
+    Task.document_id,
+    Batch.state,
+    Batch.run.label("batch_run"),
+    Batch.archived_at,
+    Batch.max_attempts,
+    Batch.lease_seconds,
+    func.coalesce(Task.prompt_number, literal_column("0")).label("prompt_number"),
+    func.coalesce(Task.model_number, literal_column("0")).label("model_number"),
+    func.coalesce(Batch.max_cost_nanos, Batch.max_tokens, Batch.max_failure_rate).is_not(None).label("limited"),
+    Batch.on_unreadable,
+    Batch.on_truncated,
+    Task.leased_by,
+    Task.erased,
 )
+_clock = func.clock_timestamp(type_=db.UtcTime).label("now")
+
+
+def _held_where(is_wanted: Any) -> Any:
+    return (
+        select(*_COLUMNS)
+        .join(Batch, Batch.id == Task.batch_id)
+        .where(is_wanted)
+        .order_by(Task.id)
+        .with_for_update(of=Task, key_share=True)
+    )
+
+
+_HELD_SQLITE = _held_where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
+_is_wanted = text("tasks.id = ANY (CAST(:ids AS bigint[]))")
+_HELD = _held_where(_is_wanted)
+_batches_of = select(Task.batch_id).where(_is_wanted).distinct().order_by(Task.batch_id).subquery()
+# In the order of batches: two callers that share several batches cannot deadlock.
+_SHARE = select(func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
+_TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
+# One round trip. The second statement sees what was committed before the batches were shared.
+_SHARE_AND_HOLD = db.in_turn(_SHARE, _HELD.add_columns(_clock))
 
 
 @dataclass
@@ -127,16 +136,28 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
     A state change of their batches waits until this transaction ends, so what is read of the batches stays true.
     With `if_free`, the tasks of batches that are being changed are left out; without it, this waits for them.
     """
-    wanted = sorted(set(ids))
-    if not wanted or not db.is_postgresql(connection):
-        rows = connection.execute(_HELD, {"ids": wanted}).all() if wanted else []
-        return {row.id: _held(row) for row in rows}, db.now(connection)
-    shared = connection.execute(_TRY_SHARE if if_free else _SHARE, {"ids": wanted}).all()
-    if not shared:
+    wanted = {"ids": sorted(set(ids))}
+    if not wanted["ids"]:
         return {}, db.now(connection)
-    free = {batch_id for batch_id, is_shared, _ in shared if is_shared is not False}
-    rows = connection.execute(_HELD, {"ids": wanted}).all() if free else []
-    return {row.id: _held(row) for row in rows if row.batch_id in free}, shared[-1][2]
+    if not db.is_postgresql(connection):
+        return _by_id(connection.execute(_HELD_SQLITE, wanted).all()), db.now(connection)
+    if if_free:
+        return _hold_free(connection, wanted)
+    rows = connection.execute(_SHARE_AND_HOLD, wanted).all()
+    return _by_id(rows), rows[-1].now if rows else db.now(connection)
+
+
+def _hold_free(connection: Connection, wanted: dict[str, list[int]]) -> tuple[dict[int, HeldTask], datetime]:
+    shared = connection.execute(_TRY_SHARE, wanted).all()
+    free = {batch_id for batch_id, is_shared, _ in shared if is_shared}
+    if not free:
+        return {}, db.now(connection)
+    rows = connection.execute(_HELD, wanted).all()
+    return _by_id(row for row in rows if row.batch_id in free), shared[-1].now
+
+
+def _by_id(rows: Iterable[Any]) -> dict[int, HeldTask]:
+    return {row.id: _held(row) for row in rows}
 
 
 def hold_named(connection: Connection, task_ids: Iterable[str]) -> tuple[dict[int, HeldTask], datetime]:
@@ -145,7 +166,7 @@ def hold_named(connection: Connection, task_ids: Iterable[str]) -> tuple[dict[in
 
 
 def _held(row: Any) -> HeldTask:
-    task = HeldTask(*row)
+    task = HeldTask(*row[: len(_COLUMNS)])
     task.status, task.batch_state = TaskStatus(task.status), BatchState(task.batch_state)
     task.read_status = task.status
     return task

@@ -28,7 +28,7 @@ _ADD_POSTGRESQL = text(
     f"{_INTO} SELECT {', '.join(_KEY)}, pg_backend_pid() % {SHARDS}, {', '.join(_ADDED)}"
     f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in _COLUMNS)}) AS w({', '.join(_COLUMNS)})"
     f" ORDER BY {', '.join(_KEY)} {_ON_CONFLICT}"
-).execution_options(prepared="add_usage")
+).execution_options(prepared="add_usage", later=True)
 _ADD_SQLITE = text(
     f"{_INTO} VALUES ({', '.join(f':{name}' for name in _KEY)}, 0, {', '.join(f':{name}' for name in _ADDED)})"
     f" {_ON_CONFLICT}"
@@ -50,7 +50,7 @@ SELECT 'prompt', u.prompt_number, NULL, p.name, {_SUMS} FROM usage_counts u
 LEFT JOIN prompts p ON p.batch_id = u.batch_id AND p.number = u.prompt_number
 {_OF_RUN} GROUP BY u.prompt_number, p.name
 ORDER BY 1, 2
-""")
+""").execution_options(prepared="usage_by_model_and_prompt")
 
 _BY_COLUMN = text(f"""
 SELECT u.prompt_number, u.model_number, {_SUMS} FROM usage_counts u {_OF_RUN} GROUP BY u.prompt_number, u.model_number
