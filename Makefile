@@ -60,12 +60,12 @@ $(PY):
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(RUN_STAMP): requirements.txt | $(PY)
+$(RUN_STAMP): requirements.txt interlock/requirements.txt | $(PY)
 	@echo "Installing the packages of requirements.txt ..."
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements.txt | $(PY)
+$(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements.txt interlock/requirements.txt interlock/requirements-parquet.txt | $(PY)
 	@echo "Installing the packages of requirements-dev.txt ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)

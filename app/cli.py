@@ -60,19 +60,26 @@ class PlainErrors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except EnvValidationError as error:
-            messages: Any = error.error_messages  # sentences by the name of the setting
-            wrong = [f"{name}: {' '.join(sentences)}" for name, sentences in messages.items()]
-            raise click.ClickException(f"Wrong settings: {'; '.join(wrong)}") from error
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise click.ClickException(f"Wrong settings: DATABASE_URL: {error}") from error
-        except Refusal as refusal:
-            cause = str(getattr(refusal.__cause__, "orig", "") or "").splitlines()
-            raise click.ClickException(" ".join([refusal.detail, *cause[:1]])) from refusal
-        except OSError as error:
-            raise click.ClickException(f"{error.strerror or error}: {error.filename or ''}") from error
-        except (CannotListen, NoService, NotPossible) as error:
-            raise click.ClickException(str(error)) from error
+        except Exception as error:
+            if (sentence := sentence_of(error)) is None:
+                raise
+            raise click.ClickException(sentence) from error
+
+
+def sentence_of(error: Exception) -> str | None:
+    """Say in one sentence what an expected error means; None for any other."""
+    if isinstance(error, EnvValidationError):
+        messages: Any = error.error_messages  # sentences by the name of the setting
+        wrong = [f"{name}: {' '.join(sentences)}" for name, sentences in messages.items()]
+        return f"Wrong settings: {'; '.join(wrong)}"
+    if isinstance(error, ArgumentError | NoSuchModuleError):
+        return f"Wrong settings: DATABASE_URL: {error}"
+    if isinstance(error, Refusal):
+        cause = str(getattr(error.__cause__, "orig", "") or "").splitlines()
+        return " ".join([error.detail, *cause[:1]])
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"{error.strerror or error}: {error.filename or ''}"
+    return str(error) if isinstance(error, CannotListen | NoService | NotPossible) else None
 
 
 @contextmanager

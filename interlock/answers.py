@@ -8,6 +8,7 @@ import httpx
 
 from interlock.errors import Busy, IdempotencyKeyInUse, InterlockError, NotInterlock, ServiceAway, Unavailable, refusal
 
+DEFAULT_URL = "http://127.0.0.1:5000"
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PAUSE_SECONDS = 10.0
 REPEATED = {"GET", "POST"}  # a GET changes nothing, and a POST has an Idempotency-Key

@@ -37,6 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "v1": EDGES | {"web"},
     "server": EDGES | {"", "db", "schema", "logging", "shipped", "config"},
     "cli": EDGES | {"server", "demo", "db", "schema", "logging", "config"},
+    "commands": {"domain", "server", "demo"},  # and the client, the package `interlock`
+    "command": {"commands", "cli"},
     "worker": {"logging"},
     "demo": {"shipped"},
     "": EDGES | {"api", "ui", "v1", "web", "config"},  # app/__init__.py wires the parts

@@ -13,6 +13,7 @@ import httpx
 
 from interlock._sync.results import Results
 from interlock._sync.transport import Transport
+from interlock.answers import DEFAULT_URL
 from interlock.errors import TimedOut
 from interlock.shapes import (
     AuditRow,
@@ -29,7 +30,6 @@ from interlock.shapes import (
     Worker,
 )
 
-DEFAULT_URL = "http://127.0.0.1:5000"
 PAGE_ROWS = 200
 LONGEST_LOOK_SECONDS = 2.0  # between two looks at what is waited for
 

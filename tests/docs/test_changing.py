@@ -32,7 +32,9 @@ def test_every_recipe_is_there() -> None:
 
 
 def test_every_file_and_every_test_that_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:app|tests|docs|migrations|bench)/[\w/.-]+|config\.py|\w+\.md)(?:::(\w+))?`", PAGE))
+    named = set(
+        re.findall(r"`((?:app|interlock|tests|docs|migrations|bench)/[\w/.-]+|config\.py|\w+\.md)(?:::(\w+))?`", PAGE)
+    )
     assert len(named) > 30
     for path, test in sorted(named):
         assert (ROOT / path).exists(), path
