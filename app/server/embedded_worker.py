@@ -23,7 +23,10 @@ ROOT = Path(__file__).parent.parent.parent if IS_CHECKOUT else DATA_FOLDER
 FIRST_RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 60.0
 HEALTHY_AFTER_SECONDS = 60.0  # a process that ran this long is restarted quickly
 SPOOL = DATA_FOLDER / "spool"  # of answers that cannot be sent
-WITHHELD = {"ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "DATABASE_URL", "DATABASE_URL_FILE", "PROMETHEUS_MULTIPROC_DIR"}
+WITHHELD = {
+    "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "DATABASE_URL", "DATABASE_URL_FILE", "PROMETHEUS_MULTIPROC_DIR",
+    "INTERLOCK_TOKEN_FILE",  # an operator's: it would go before INTERLOCK_TOKEN
+}  # fmt: skip
 
 
 class EmbeddedWorker:

@@ -118,7 +118,7 @@ def test_an_edit_that_may_have_been_carried_out_is_not(
 
 def test_repeats_end(script: Script) -> None:
     script.replies = [BUSY] * 20
-    with Client(script.url, "x", retry_seconds=1.0) as client, pytest.raises(Busy):
+    with Client(script.url, "x", retry_seconds=3.0) as client, pytest.raises(Busy):
         create(client)
     assert 1 < len(script.methods) < 10
 

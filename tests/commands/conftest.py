@@ -26,7 +26,6 @@ def run(
 ) -> Run:
     """Run a command as an admin of the service: `run("batches", "list")`, with other settings as keywords."""
     caplog.set_level("WARNING", "httpx")  # the tests' log is on stderr; that of a command's process is not
-    monkeypatch.setattr(service_command, "RETRY_SECONDS", 1.0)
     monkeypatch.setattr(service_command, "KEPT_TOKEN", tmp_path / "no-token")
     settings = {
         "INTERLOCK_URL": service_with_worker.url,

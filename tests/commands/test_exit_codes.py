@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.commands import service_command
 from app.commands.exit_codes import Exit, exit_code_of
 from interlock import Client, errors
 from tests.commands.conftest import Run, at_work, made
@@ -96,7 +97,8 @@ def test_timeout(run: Run, client: Client, words: list[str]) -> None:
     client.act(batch_id, "cancel")
 
 
-def test_service_away(run: Run) -> None:
+def test_service_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_command, "RETRY_SECONDS", 0.5)
     done = run("batches", "list", INTERLOCK_URL="http://127.0.0.1:1")
     assert done.exit_code == Exit.SERVICE_AWAY == 7
     assert done.stderr.startswith("Error: The service at http://127.0.0.1:1 does not answer: ")

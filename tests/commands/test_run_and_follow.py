@@ -1,16 +1,22 @@
 """`run`, `watch`, `wait`, and what creates a batch: from files to answers."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyarrow import parquet
 
+from app.commands import watching
 from app.commands.exit_codes import Exit
+from app.demo.waiting import sentences
 from interlock import Client
 from tests.commands.conftest import Run, at_work, completed, lines_of, made
 from tests.support.process import ROOT
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 MESSAGES = '[{"role": "user", "content": "Is this polite?"}]'
 REQUEST = '"method": "POST", "url": "/v1/chat/completions"'
@@ -54,15 +60,28 @@ def test_a_batch_is_created_of_ready_made_lines(run: Run, tmp_path: Path) -> Non
     assert run("batches", "create", tmp_path / "lines.jsonl").exit_code == Exit.USAGE
 
 
-def test_a_run_that_takes_too_long_goes_on_without_the_command(run: Run, client: Client, tmp_path: Path) -> None:
+def test_who_waits_reads_why(run: Run, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run waits for a worker that does not come; the command says so, and goes on until the batch has ended."""
+    was_told = threading.Event()
+
+    def told(*args: Any) -> list[str]:
+        if found := sentences(*args):
+            was_told.set()
+        return found
+
+    monkeypatch.setattr(watching, "TOLD_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "sentences", told)
     (tmp_path / "a.txt").write_text("One.")
-    words = ["run", tmp_path / "a.txt", "--prompt", "x", "--model", "nobody/nothing", "--timeout", 5]
-    done = run(*words, "--name", "too long")
-    assert done.exit_code == Exit.TIMEOUT
-    assert "No worker seems to be running that can call the connection nobody" in done.stderr
-    (batch,) = client.batches(name="too long")
-    assert batch["state"] == "ANALYZING"
-    client.act(batch["id"], "cancel")
+    words = ["run", tmp_path / "a.txt", "--prompt", "x", "--model", "nobody/nothing", "--name", "too long"]
+    with ThreadPoolExecutor(1) as threads:
+        following = threads.submit(run, *words)
+        wait_until(was_told.is_set)
+        (batch,) = client.batches(name="too long")
+        client.wait(batch["id"], {"ANALYZING"}, timeout_seconds=LIMIT_SECONDS)
+        client.act(batch["id"], "cancel")
+        done = following.result(LIMIT_SECONDS)
+    assert done.exit_code == Exit.FAILED
+    assert done.stderr.count("No worker seems to be running that can call the connection nobody") == 1
 
 
 def test_documents_without_a_prompt_are_refused(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import secrets
 import shlex
 import shutil
 import socket
@@ -60,12 +61,13 @@ def test_a_unit_starts_a_command_that_exists_with_settings_that_exist(unit: Path
     assert set(re.findall(r"^Environment=(\w+)=", unit.read_text(), re.M)) <= settings()
 
 
-def test_the_service_tells_systemd_that_it_is_ready(start_server: StartServer, sqlite_url: str, tmp_path: Path) -> None:
+def test_the_service_tells_systemd_that_it_is_ready(start_server: StartServer, sqlite_url: str) -> None:
     """Type=notify: the message comes when the web processes are there."""
+    name = f"interlock-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
+        manager.bind(f"\0{name}")
         manager.settimeout(LIMIT_SECONDS)
-        start_server(sqlite_url, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        start_server(sqlite_url, NOTIFY_SOCKET=f"@{name}")
         assert manager.recv(4096).startswith(b"READY=1\n")
 
 

@@ -12,6 +12,8 @@ from app.server import embedded_worker
 from app.server.embedded_worker import FIRST_RESTART_SECONDS, EmbeddedWorker
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
+# The last one is an operator's: the worker would take it instead of its own token.
+SECRETS = ("ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "DATABASE_URL", "DATABASE_URL_FILE", "INTERLOCK_TOKEN_FILE")
 OBEDIENT = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
 PROGRAM = """
 import os, pathlib, time
@@ -41,8 +43,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedWorker]:
-    monkeypatch.setenv("ADMIN_TOKEN", "the admin's")
-    monkeypatch.setenv("DATABASE_URL", "the server's")
+    for name in SECRETS:
+        monkeypatch.setenv(name, "the server's")
     for name in ("no_proxy", "NO_PROXY", "INTERLOCK_SPOOL"):
         monkeypatch.delenv(name, raising=False)
     made = EmbeddedWorker("http://127.0.0.1:1", "the worker's")
@@ -74,7 +76,7 @@ def test_the_worker_gets_its_token_by_the_environment_and_no_secret_of_the_serve
     assert environment["INTERLOCK_TOKEN"] == "the worker's"
     assert environment["INTERLOCK_SPOOL"].endswith("/var/spool")
     assert environment["no_proxy"] == environment["NO_PROXY"] == "127.0.0.1"
-    assert not environment.keys() & {"ADMIN_TOKEN", "DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
+    assert not environment.keys() & {*SECRETS, "PROMETHEUS_MULTIPROC_DIR"}
     assert "the worker's" not in Path(f"/proc/{pid}/cmdline").read_text()
 
 
