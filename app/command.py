@@ -12,11 +12,12 @@ from app.commands.any_call import api
 from app.commands.batches import batches
 from app.commands.completion import completion
 from app.commands.lists import connections, requests, tasks, workers
+from app.commands.manual import manual
 from app.commands.run import run
 from app.commands.tokens import tokens
 from app.commands.watching import wait, watch
 
-OPERATORS = (batches, run, watch, wait, tasks, workers, connections, requests, tokens, api, completion)
+OPERATORS = (batches, run, watch, wait, tasks, workers, connections, requests, tokens, api, completion, manual)
 
 
 class Commands(click.Group):
