@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from app.shipped import IS_CHECKOUT
 MOST_PROXIES = 10
 MOST_DAYS = 36_500
 LONGEST_SECRET = 64 * 1024  # bytes of the file of a secret
+NO_NETWORK = "none"
+Network = IPv4Network | IPv6Network
 SHORTEST_ADMIN_TOKEN = 16
 
 
@@ -74,6 +76,22 @@ def _check_proxies(text: str) -> None:
         ) from error
 
 
+def _networks_of(text: str) -> tuple[Network, ...]:
+    if text == NO_NETWORK:
+        return ()
+    if any(each.strip().isdecimal() for each in text.split(",")):  # ipaddress would read a number as an address
+        raise ValueError(text)
+    return tuple(ip_network(each.strip()) for each in text.split(","))
+
+
+def _check_networks(text: str) -> None:
+    try:
+        _networks_of(text)
+    except ValueError as error:
+        message = f"Has to be {NO_NETWORK}, or networks such as 10.0.0.0/8 with commas between them."
+        raise ValidationError(message) from error
+
+
 @dataclass(frozen=True)
 class Config:
     database_url: str
@@ -91,6 +109,7 @@ class Config:
     max_body_bytes: int = 64 * 1024 * 1024
     max_jsonl_bytes: int = 2 * 1024 * 1024 * 1024
     trusted_proxies: str = "0"
+    webhook_allowed_networks: str = NO_NETWORK
     log_level: str = "INFO"
 
     @classmethod
@@ -117,9 +136,17 @@ class Config:
             "max_body_bytes": env.int("MAX_BODY_BYTES", cls.max_body_bytes, validate=validate.Range(1024)),
             "max_jsonl_bytes": env.int("MAX_JSONL_BYTES", cls.max_jsonl_bytes, validate=validate.Range(1024)),
             "trusted_proxies": env.str("TRUSTED_PROXIES", cls.trusted_proxies, validate=_check_proxies),
+            "webhook_allowed_networks": env.str(
+                "WEBHOOK_ALLOWED_NETWORKS", cls.webhook_allowed_networks, validate=_check_networks
+            ),
             "log_level": env.str(
                 "LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),
         }
         env.seal()
         return cls(**values)
+
+    @property
+    def webhook_networks(self) -> tuple[Network, ...]:
+        """The networks of `webhook_allowed_networks`."""
+        return _networks_of(self.webhook_allowed_networks)

@@ -1,58 +1,82 @@
 """The metrics for Prometheus. With PROMETHEUS_MULTIPROC_DIR set, they cover all processes of the server."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 DECISIONS = Counter("interlock_decisions_total", "Answers to requests for an action", ["action", "outcome"])
 CHANGES = Counter("interlock_changes_total", "Changes of batches, by trigger", ["trigger"])
+LIMIT_PAUSES = Counter("interlock_limit_pauses_total", "Runs that were paused at a limit", ["limit"])
 REPORTS = Counter("interlock_reports_total", "Reports of workers", ["outcome"])
+FAILURES = Counter("interlock_failed_reports_total", "Reports of failed attempts that counted", ["code"])
 LEASES = Counter("interlock_leases_total", "Tasks leased")
+LEASE_EXPIRATIONS = Counter("interlock_lease_expirations_total", "Leases that ran out without a report")
+DELIVERIES = Counter("interlock_deliveries_total", "Tries to deliver a message to a webhook", ["outcome"])
 REQUESTS = Histogram("interlock_http_request_seconds", "Time to answer", ["method", "endpoint", "status"])
+LEADER = Gauge("interlock_leader", "Processes of this server that lead", multiprocess_mode="livesum")
+
+MOST_CODES = 100  # of failures: they are words of workers; further ones are counted as `other`
+_codes: set[str] = set()
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What is counted in the database at each scrape."""
+class Sample:
+    """A value, and those of its labels in their order."""
 
-    batches: Callable[[], Mapping[str, int]]  # in each state
-    connections: Callable[[], Iterable[tuple[str, str, str]]]  # each with a model (empty: all models) and its state
-    unserved_targets: Callable[[], int]  # that no present worker can do, though tasks wait
+    labels: tuple[str, ...]
+    value: float
 
 
-class _Counted(Collector):
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
+@dataclass(frozen=True)
+class Family:
+    """What is read at each scrape; the name of a counter is without `_total`."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    samples: Sequence[Sample]
+    is_counter: bool = False
+
+
+class _Read(Collector):
+    def __init__(self, read: Callable[[], Sequence[Family]]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        batches = GaugeMetricFamily("interlock_batches", "Batches in each state", labels=["state"])
-        for state, amount in self._counts.batches().items():
-            batches.add_metric([state], amount)
-        yield batches
-        states = GaugeMetricFamily(
-            "interlock_connection_state", "1 for the state of each connection", labels=["connection", "model", "state"]
-        )
-        for labels in self._counts.connections():
-            states.add_metric(labels, 1)
-        yield states
-        yield GaugeMetricFamily(
-            "interlock_unserved_targets",
-            "Models of batches at work that no present worker can call",
-            value=self._counts.unserved_targets(),
-        )
+        for family in self._read():
+            kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
+            metric = kind(family.name, family.help, labels=family.labels)
+            for sample in family.samples:
+                metric.add_metric(sample.labels, sample.value)
+            yield metric
 
 
-def exposition(counts: Counts) -> tuple[bytes, str]:
-    """Return all metrics in Prometheus' text format, and its content type."""
+def count_failure(code: str) -> None:
+    """Count a failed report by its code; a code that is new after MOST_CODES others as `other`."""
+    if code not in _codes and len(_codes) < MOST_CODES:
+        _codes.add(code)
+    FAILURES.labels(code if code in _codes else "other").inc()
+
+
+def exposition(read: Callable[[], Sequence[Family]]) -> tuple[bytes, str]:
+    """Return all metrics in Prometheus' text format, and its content type; `read` gives those that are no counts."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     own = generate_latest(registry if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY)
-    counted = CollectorRegistry()
-    counted.register(_Counted(counts))
-    return own + generate_latest(counted), CONTENT_TYPE_LATEST
+    read_now = CollectorRegistry()
+    read_now.register(_Read(read))
+    return own + generate_latest(read_now), CONTENT_TYPE_LATEST

@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "task": set(),
     "access": set(),
-    "connection": set(),
+    "message": set(),
+    "connection": {"message"},
     "file": set(),
     "queue": {"task", "connection"},
     "estimate": {"task"},
@@ -56,10 +57,14 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "input": {"batch", "queue", "task", "access"},
     "run_report": {"batch", "queue", "task"},
     "file_batch": {"file", "input", "batch", "connection"},
-    "upkeep": {"reads", "file_batch", "batch", "queue", "task", "access", "connection", "file"},
+    "webhook": {"message", "connection"},
+    "gauges": {"reads", "message", "connection"},
+    "upkeep": {
+        "reads", "file_batch", "batch", "queue", "task", "access", "connection", "file", "message", "webhook",
+    },
     "": {  # builds them all
         "task", "access", "connection", "file", "queue", "batch", "reads", "input", "file_batch", "run_report",
-        "upkeep",
+        "upkeep", "webhook", "gauges",
     },
 }  # fmt: skip
 MAX_MODULES_OF_A_SERVICE = 13

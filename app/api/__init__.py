@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.api import actions, batches, connections, documentation, events, health, run_report, tasks, tokens
+from app.api import actions, batches, connections, documentation, events, health, run_report, tasks, tokens, webhooks
 from app.api.problems import answer_problems
 from app.api.routes import TaskId
 
@@ -12,7 +12,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["task"] = TaskId
     answer_problems(app)
     api = documentation.document(app)
-    for module in (batches, run_report, actions, tasks, connections, tokens, events):
+    for module in (batches, run_report, actions, tasks, connections, tokens, webhooks, events):
         api.register_blueprint(module.routes)
     app.register_blueprint(documentation.routes)
     app.register_blueprint(health.routes)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from app.api.replies import reply
 from app.errors import Refusal
-from app.metrics import Counts, exposition
+from app.metrics import exposition
 from app.web.services import services
 
 routes = Blueprint("health", __name__)
@@ -29,7 +29,5 @@ def readyz() -> Response:
 @routes.get("/metrics")
 def metrics() -> Response:
     """Answer counts and timings in the format of Prometheus."""
-    reads = services().reads
-    connections = reads.connections
-    body, content_type = exposition(Counts(reads.batches.counts, connections.states, connections.unserved_targets))
+    body, content_type = exposition(services().gauges.families)
     return Response(body, content_type=content_type)

@@ -7,6 +7,7 @@ from typing import Any
 from app.domain.money import cost
 from app.domain.usage import ConnectionCalls, Usage
 
+NAMES = ("max_cost", "max_tokens", "max_failure_rate")  # of the limits of a run, as callers know them
 FIRST_CALLS = 10  # that a run with a cost limit may have in flight before it knows the price of one
 FEWEST_ATTEMPTS = 20  # calls of a connection; with fewer, its share of failures means nothing
 

@@ -10,12 +10,14 @@ from app.models.file import File, FileChunk, FilePart, Upload
 from app.models.file_batch import FileBatch
 from app.models.progress import ProgressSample
 from app.models.task import IS_FAILED, IS_LEASED, IS_QUEUED, LateResult, Task, TaskCounts, UsageCounts
+from app.models.webhook import IS_PENDING, Delivery, MessagePlace, Notice, Webhook
 from app.models.worker import WorkerSighting
 
 __all__ = [
     "IS_CLOSED",
     "IS_FAILED",
     "IS_LEASED",
+    "IS_PENDING",
     "IS_QUEUED",
     "IS_WAITING",
     "WHOLE_BATCH",
@@ -25,6 +27,7 @@ __all__ = [
     "Batch",
     "Circuit",
     "Deletion",
+    "Delivery",
     "Document",
     "File",
     "FileBatch",
@@ -32,7 +35,9 @@ __all__ = [
     "FilePart",
     "IdempotencyKey",
     "LateResult",
+    "MessagePlace",
     "Model",
+    "Notice",
     "PageSession",
     "ProgressSample",
     "Prompt",
@@ -44,5 +49,6 @@ __all__ = [
     "TaskCounts",
     "Upload",
     "UsageCounts",
+    "Webhook",
     "WorkerSighting",
 ]

@@ -16,6 +16,7 @@ from app.services.clock import Clock
 from app.services.file.files import Files
 from app.services.file.uploads import Uploads
 from app.services.file_batch.file_batches import FileBatches
+from app.services.gauges.gauges import Gauges
 from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
@@ -23,6 +24,9 @@ from app.services.run_report.run_report import RunReport
 from app.services.upkeep.outages import Outages
 from app.services.upkeep.purge import Purge
 from app.services.upkeep.sweeper import Sweeper
+from app.services.webhook.courier import Courier
+from app.services.webhook.sending import Sender
+from app.services.webhook.webhooks import Webhooks
 from config import Config
 
 
@@ -46,8 +50,11 @@ class Services:
     sign_in_throttle: Throttle
     outages: Outages
     purge: Purge
+    webhooks: Webhooks
+    courier: Courier
     sweeper: Sweeper
     readiness: Readiness
+    gauges: Gauges
 
 
 def build(config: Config) -> Services:
@@ -58,13 +65,17 @@ def build(config: Config) -> Services:
     queue = TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings)
     outages = Outages(engine, batches, queue.forget)
     tokens = TokenStore(engine, config.admin_token)
+    sender = Sender(config.webhook_networks)
+    courier = Courier(engine, sender)
+    reads = Reads.on(engine)
+    purge_after = timedelta(days=config.purge_archived_after_days) or None
     return Services(
         engine=engine,
         clock=Clock(engine),
         batches=batches,
         queue=queue,
         sightings=sightings,
-        reads=Reads.on(engine),
+        reads=reads,
         run_report=RunReport(engine),
         files=Files(engine),
         uploads=Uploads(engine),
@@ -75,6 +86,9 @@ def build(config: Config) -> Services:
         sign_in_throttle=Throttle(),
         outages=outages,
         purge=Purge(engine, batches),
-        sweeper=Sweeper(engine, batches, outages, sightings, timedelta(days=config.purge_archived_after_days) or None),
+        webhooks=Webhooks(engine, sender),
+        courier=courier,
+        sweeper=Sweeper(engine, batches, outages, sightings, courier, purge_after),
         readiness=Readiness(engine),
+        gauges=Gauges(engine, reads),
     )

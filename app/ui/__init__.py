@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from flask import Blueprint, Flask, request
 
-from app.ui import activity, frame, live, machine, requests, sign_in, static_files, tokens, workers
+from app.ui import activity, frame, live, machine, requests, sign_in, static_files, tokens, webhooks, workers
 from app.ui.access import prepare_sessions, visitor
 from app.ui.batch import actions, audit_trail, files, input, overview, tasks
 from app.ui.batches import bulk
@@ -19,7 +19,7 @@ from app.ui.results import pages as results
 
 _PAGES = (
     actions, activity, audit_trail, batches, bulk, files, frame, input, live, machine, new_batch, overview, requests,
-    results, sign_in, tasks, tokens, workers,
+    results, sign_in, tasks, tokens, webhooks, workers,
 )  # fmt: skip
 
 for each in _PAGES:

@@ -45,7 +45,7 @@ class Call:
 
 def at(path: str, ident: object) -> str:
     """Put an id in the place of each parameter of a path."""
-    for name in ("batch_id", "document_id", "request_id", "task_id", "token_id"):
+    for name in ("batch_id", "document_id", "request_id", "task_id", "token_id", "webhook_id"):
         path = path.replace(f"{{{name}}}", str(ident))
     return path
 
@@ -57,6 +57,8 @@ _COMPLETE = {"lease_token": "t", "result": {}}
 _REPORT = {"reports": [{**_LEASE, "outcome": "completed", "result": {}}]}
 
 _CONNECTIONS = {"worker": "w", "connections": [{"connection": "openai", "outcome": "succeeded"}]}
+
+_WEBHOOK = {"url": "https://example.com/hook", "types": ["batch.paused"]}
 
 CALLS = (
     Call("POST", "/api/batches", OPERATE, {"name": "contracts"}),
@@ -91,6 +93,15 @@ CALLS = (
     Call("POST", "/api/tokens", ADMINISTER, {"name": "somebody", "role": "viewer"}),
     Call("GET", "/api/tokens", ADMINISTER),
     Call("DELETE", "/api/tokens/{token_id}", ADMINISTER),
+    Call("POST", "/api/webhooks", ADMINISTER, _WEBHOOK),
+    Call("GET", "/api/webhooks", ADMINISTER),
+    Call("GET", "/api/webhooks/{webhook_id}", ADMINISTER),
+    Call("PATCH", "/api/webhooks/{webhook_id}", ADMINISTER, {"enabled": False}),
+    Call("DELETE", "/api/webhooks/{webhook_id}", ADMINISTER),
+    Call("POST", "/api/webhooks/{webhook_id}/rotate", ADMINISTER),
+    Call("POST", "/api/webhooks/{webhook_id}/test", ADMINISTER),
+    Call("GET", "/api/webhooks/{webhook_id}/deliveries", ADMINISTER),
+    Call("POST", "/api/webhooks/{webhook_id}/replay", ADMINISTER, {"message_ids": ["msg_1_2"]}),
     Call("GET", "/api/state-machine", READ),
     Call("GET", "/api/activity", READ),
     Call("GET", "/api/events", READ),
@@ -102,7 +113,18 @@ LISTS = tuple(
     for call in CALLS
     if call.method == "GET"
     and call.path.rsplit("/", 1)[-1]
-    in ("batches", "documents", "audit", "tasks", "report", "requests", "connections", "tokens")
+    in (
+        "batches",
+        "documents",
+        "audit",
+        "tasks",
+        "report",
+        "requests",
+        "connections",
+        "tokens",
+        "webhooks",
+        "deliveries",
+    )
 )
 PUBLIC = (
     "/healthz",

@@ -19,6 +19,8 @@ SUCCESS = {
     "DELETE /api/batches/{batch_id}": {"204"},
     "POST /api/tokens": {"201"},
     "DELETE /api/tokens/{token_id}": {"204"},
+    "POST /api/webhooks": {"201"},
+    "DELETE /api/webhooks/{webhook_id}": {"204"},
 }
 # Beside 401, 403, 503 everywhere, 400, 413, 415, 422 for a body, 404 for an id, 409 for a POST with a key.
 REFUSALS = {

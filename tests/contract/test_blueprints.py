@@ -62,6 +62,10 @@ PAGES = {
     "GET /tokens": ADMINS,
     "POST /tokens": ADMINS,
     "POST /tokens/<token_id>/revoke": ADMINS,
+    "GET /webhooks": ADMINS,
+    "POST /webhooks": ADMINS,
+    "GET /webhooks/<webhook_id>": ADMINS,
+    "POST /webhooks/<webhook_id>": ADMINS,
     "GET /sign-in": EVERYONE,
     "POST /sign-in": EVERYONE,
     "POST /sign-out": EVERYONE,
@@ -121,7 +125,7 @@ def test_every_page_is_in_this_table(site: Flask) -> None:
 def test_who_may_not_open_a_page(site: Flask, client: ApiClient, address: str) -> None:
     """Contract 5: a visitor who has not signed in is sent to do so or refused; a role below the page's is refused."""
     method, path = address.split(" ")
-    for name in ("batch_id", "document_id", "task_id", "token_id"):
+    for name in ("batch_id", "document_id", "task_id", "token_id", "webhook_id"):
         path = path.replace(f"<{name}>", UNKNOWN)
     path = path.replace("<action>", "pause").replace("<request_id>", "none")
     with site.test_client().open(path, method=method, headers={"Accept": "text/html"}) as answer:

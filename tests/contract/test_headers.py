@@ -64,6 +64,8 @@ def answers(client: ApiClient) -> Iterator[tuple[str, Any]]:
     yield f"DELETE {of_batch}/{{document_id}}", client.delete(f"{path}/documents/{document}")
     yield ACTION, ask(client, batch_id, "reset")
     yield "POST /api/tokens", client.post("/api/tokens", json={"name": "jane", "role": "viewer"})
+    webhook = {"url": "https://example.com/", "types": ["batch.paused"]}
+    yield "POST /api/webhooks", client.post("/api/webhooks", json=webhook)
     one, two = lease(client, bring(client, "ANALYZING")["id"])
     yield "GET /api/tasks/{task_id}", client.get(f"/api/tasks/{one['id']}")
     yield "POST /api/tasks/lease", client.post("/api/tasks/lease", json={"worker": "w"})

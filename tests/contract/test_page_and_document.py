@@ -36,6 +36,9 @@ BODIES = {
     "Body: report": "POST /api/tasks/report",
     "Body: report connections": "POST /api/connections",
     "Body: create a token": "POST /api/tokens",
+    "Body: create a webhook": "POST /api/webhooks",
+    "Body: change a webhook": "PATCH /api/webhooks/{webhook_id}",
+    "Body: replay messages": "POST /api/webhooks/{webhook_id}/replay",
 }
 ANSWERS = {
     "A batch": "GET /api/batches/{batch_id}",
@@ -48,6 +51,8 @@ ANSWERS = {
     "A connection": "GET /api/connections",
     "A worker": "GET /api/workers",
     "A token": "POST /api/tokens",
+    "A webhook": "POST /api/webhooks",
+    "A delivery": "GET /api/webhooks/{webhook_id}/deliveries",
     "A run report": "GET /api/batches/{batch_id}/report",
 }
 BESIDE_ROWS = {"POST /api/tasks/lease": {"closed", "probe"}}

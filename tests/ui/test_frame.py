@@ -53,7 +53,7 @@ def test_the_pages_are_accessible(browser_page: Page, witness: Witness, scheme: 
     browser_page.get_by_role("alert").wait_for()
     assert_accessible(browser_page)
     sign_in(browser_page, "admin")
-    for path in ("/machine", "/workers", "/requests", "/tokens", "/nothing"):
+    for path in ("/machine", "/workers", "/requests", "/tokens", "/webhooks", "/nothing"):
         browser_page.goto(path)
         assert_accessible(browser_page)
     browser_page.goto("/tokens")

@@ -98,7 +98,7 @@ class BatchService:
         reports_taken = list(taken)
         verdicts = db.retry_while_locked(lambda: self._take(reports_taken))
         judged = list(zip(reports_taken, verdicts, strict=True))
-        decision_log.count_reports("refused" if verdict.refusal else report.outcome for report, verdict in judged)
+        decision_log.count_reports(judged)
         self._sightings.reported((verdict.worker, report.outcome) for report, verdict in judged)
         ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
         unsettled = {verdict.batch_id for verdict in verdicts if verdict.settles}

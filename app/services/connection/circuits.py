@@ -25,9 +25,12 @@ from app.domain.connection.circuits import (
     decide,
     wait_seconds,
 )
+from app.domain.times import rfc3339
+from app.domain.webhook.message_types import MessageType
 from app.errors import Invalid
 from app.models import IS_CLOSED, Circuit, Model, ReadyTarget
 from app.models.connection import ALL_MODELS
+from app.services.message import notices
 
 MOST_CIRCUITS = 1_000
 ANSWERED = "The server answers again; one task will try whether it works."
@@ -218,7 +221,25 @@ def _write(connection: Connection, row: CircuitRow, report: CallReport, worker: 
     }
     written = update(_circuits).where(_circuits.c.connection == row.key[0], _circuits.c.model == row.key[1])
     connection.execute(written.values(**values, reported_at=now))
-    return CircuitRow(row.connection, row.model, **values)
+    after = CircuitRow(row.connection, row.model, **values)
+    _note(connection, row, after)
+    return after
+
+
+def _note(connection: Connection, before: CircuitRow, after: CircuitRow) -> None:
+    """Note for webhooks that a circuit was closed, or that it is not closed any more."""
+    was_closed, is_closed = (each.state is CircuitState.CLOSED for each in (before, after))
+    if was_closed == is_closed:
+        return
+    data = {
+        "connection": after.connection,
+        "model": after.model,
+        "state": after.state,
+        "class": after.error_class,
+        "reason": after.reason,
+        "since": rfc3339(after.since),
+    }
+    notices.note(connection, MessageType.CONNECTION_CLOSED if is_closed else MessageType.CONNECTION_OPEN, data)
 
 
 def _explained(change: CircuitChange, row: CircuitRow, report: CallReport, now: datetime) -> dict[str, Any]:

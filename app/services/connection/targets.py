@@ -20,7 +20,7 @@ from app.domain.transitions import LEASES_IN, REPORTS_IN, BatchState
 _WANTED = """
 WITH working (state, kind) AS (VALUES {working}),
 active AS (
-    SELECT b.id AS batch_id, b.run, b.priority, b.lease_seconds, b.max_cost_nanos, w.kind
+    SELECT b.id AS batch_id, b.run, b.priority, b.lease_seconds, b.max_cost_nanos, b.updated_at, w.kind
     FROM batches b JOIN working w ON w.state = b.state {of_batch}),
 wanted AS (
     SELECT a.*, 0 AS target, NULL AS connection, NULL AS model, NULL AS endpoint FROM active a
@@ -56,6 +56,19 @@ def _wanted(states: Mapping[str, AbstractSet[BatchState]], of_batch: bool) -> st
 
 _ALL = text(f"{_wanted(LEASES_IN, of_batch=True)} SELECT * FROM wanted")
 
+_OLDEST = (
+    text(f"""
+{_wanted(LEASES_IN, of_batch=False)}, ready AS (
+    SELECT w.updated_at, (SELECT t.available_at FROM tasks t WHERE t.batch_id = w.batch_id AND t.run = w.run
+        AND t.kind = w.kind AND t.target = w.target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
+        ORDER BY t.available_at, t.id LIMIT 1) AS available_at FROM wanted w)
+SELECT min(CASE WHEN available_at > updated_at THEN available_at ELSE updated_at END) AS since FROM ready
+WHERE available_at IS NOT NULL
+""")
+    .bindparams(bindparam("now", type_=db.UtcTime))
+    .columns(since=db.UtcTime)
+)
+
 
 class QueuedTarget(NamedTuple):
     """A target of a batch with tasks that wait: in its present run, of the kind that is worked on now."""
@@ -79,6 +92,12 @@ def of_batch(connection: Connection, batch_id: int) -> dict[int, Target]:
 def leasable(connection: Connection, now: datetime, batch_id: int | None = None) -> list[QueuedTarget]:
     """List the targets that have a task to lease now, of all batches or of one, by batch and number."""
     return _read(connection, _statement("leases", batch_id is not None, True), batch_id, now=now)
+
+
+def oldest_ready_since(connection: Connection, now: datetime) -> datetime | None:
+    """Give since when a task could be leased that is not leased yet: the longest time of all batches; or None."""
+    since: datetime | None = connection.execute(_OLDEST, {"now": now}).scalar_one()
+    return since
 
 
 def queued(connection: Connection, batch_id: int | None = None, at_work: bool = False) -> list[QueuedTarget]:

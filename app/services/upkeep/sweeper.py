@@ -2,9 +2,10 @@
 
 The steps: apply queued requests of batches that are no longer locked, expire queued requests, end leases that ran out,
 write the remaining slices of tasks, raise events and pauses that a crash left undone, pause and resume batches whose
-connections are closed or open again, take the steps of batches that are made of a file, sample the progress, and
-delete what is too old: stored answers, sightings of workers, circuits, sessions, files, revoked tokens, finished
-requests, answers of old runs and, if the settings say so, archived batches.
+connections are closed or open again, make the messages of webhooks and send them, take the steps of batches that are
+made of a file, sample the progress, and delete what is too old: stored answers, sightings of workers, circuits,
+sessions, files, revoked tokens, finished requests, messages, answers of old runs and, if the settings say so, archived
+batches.
 """
 
 import threading
@@ -20,6 +21,7 @@ from app.db import reading, transaction
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.errors import Refusal
+from app.metrics import LEADER, LEASE_EXPIRATIONS
 from app.services.access import idempotency, sessions, tokens
 from app.services.batch import request_queue
 from app.services.batch.batch_rows import BatchRecord, look_at_unsettled
@@ -27,6 +29,7 @@ from app.services.batch.batch_service import BatchService
 from app.services.batch.breaker import is_unsettled
 from app.services.connection import circuits
 from app.services.file.purge import purge
+from app.services.message import deliveries
 from app.services.queue import expiry, worker_sightings
 from app.services.queue.worker_sightings import Sightings
 from app.services.upkeep import old_runs, samples, space
@@ -36,6 +39,7 @@ from app.services.upkeep.leadership import leadership
 from app.services.upkeep.outages import Outages
 from app.services.upkeep.pace import SHARE
 from app.services.upkeep.purge import Purge
+from app.services.webhook.courier import Courier
 
 TICK_SECONDS = 0.25  # short enough to do within a second what is due
 SLICES_SECONDS = 1.0  # the share of a pass that the slices of one batch may take
@@ -49,6 +53,7 @@ _TERMS: tuple[Callable[[Connection], object], ...] = (
     circuits.forget_old,
     tokens.forget_old,
     request_queue.forget_old,
+    deliveries.forget_old,
 )
 
 log = structlog.get_logger()
@@ -63,12 +68,14 @@ class Sweeper:
         batches: BatchService,
         outages: Outages,
         sightings: Sightings,
+        courier: Courier,
         purge_after: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._batches = batches
         self._outages = outages
         self._sightings = sightings
+        self._courier = courier
         self._purge = Purge(engine, batches)
         self._purge_after = purge_after  # None: no archived batch is purged
         self._deletions = Deletions(engine)
@@ -90,6 +97,7 @@ class Sweeper:
     def stop(self) -> None:
         """End the thread after its present step, and give up leadership."""
         self._stopping.set()
+        self._courier.stop()
         if self._thread is not None:
             self._thread.join(timeout=2)
             self._thread = None
@@ -102,6 +110,8 @@ class Sweeper:
             self._leases,
             self._phases,
             self._outages.settle,
+            self._courier.make_messages,
+            self._send_messages,
             self._files,
             self._sample,
             self._delete_old,
@@ -115,11 +125,16 @@ class Sweeper:
         while not self._stopping.wait(TICK_SECONDS):
             self._attempt(self._sightings.write_if_due)  # of this process, also where another one leads
             try:
-                if self._leadership.held():
+                leads = self._leadership.held()
+                LEADER.set(leads)
+                if leads:
                     self.sweep()
+                else:
+                    self._courier.stop()
             except Exception:
                 log.exception("sweeper_failed")
         self._attempt(self._sightings.write)
+        LEADER.set(0)
         self._leadership.give_up()
 
     def _attempt(self, step: Callable[[], object]) -> None:
@@ -149,6 +164,7 @@ class Sweeper:
                     break
             with transaction(self._engine) as connection:
                 amount, failed = expiry.end_leases(connection)
+            LEASE_EXPIRATIONS.inc(amount)
             ended |= failed
             if amount < expiry.SLICE:
                 break
@@ -174,6 +190,9 @@ class Sweeper:
         deadline = time.monotonic() + SLICES_SECONDS
         while time.monotonic() < deadline and not self._stopping.is_set() and self._batches.write_tasks(batch_id):
             pass
+
+    def _send_messages(self) -> None:
+        self._courier.send(inline=self._thread is None)
 
     def _files(self) -> None:
         self._file_batches.take(self._attempt, inline=self._thread is None)

@@ -1,0 +1,3 @@
+"""The version of Interlock."""
+
+VERSION = "0.1.0"

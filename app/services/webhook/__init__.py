@@ -1,0 +1,1 @@
+"""Webhooks: created and changed by admins, warned of what comes near, and called by the leader."""

@@ -1,0 +1,224 @@
+"""Webhooks: create, list, show, change, rotate, test, replay, delete. Their secrets are shown once."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
+
+from app import db
+from app.db import reading, retry_while_locked, transaction
+from app.domain.roles import SYSTEM
+from app.domain.times import rfc3339
+from app.domain.webhook.message_types import OPENAI_TYPES, TEST, Format
+from app.domain.webhook.signatures import ROTATION_SECONDS, new_secret
+from app.errors import Busy, Invalid, NotFound
+from app.models import Webhook
+from app.services.message import deliveries, messages, outbox
+from app.services.message.deliveries import DueDelivery, secrets_in_force
+from app.services.webhook.sending import Sender
+
+MOST_WEBHOOKS = 32
+MOST_SECRETS = 10  # that sign at a time, while secrets are replaced
+TESTS_AT_ONCE = 2  # in one process: each holds a thread of the server
+
+_webhooks = db.table_of(Webhook)
+_LIVE = select(_webhooks).where(_webhooks.c.deleted_at.is_(None)).order_by(_webhooks.c.id)
+# Those who change webhooks do it one after the other: whether another one is enabled decides where messages begin.
+_LOCK = text("LOCK TABLE webhooks IN SHARE ROW EXCLUSIVE MODE")
+T = TypeVar("T")
+Record = Callable[[Connection, Any], None]
+
+log = structlog.get_logger()
+
+
+class Webhooks:
+    """The webhooks of a database."""
+
+    def __init__(self, engine: Engine, sender: Sender) -> None:
+        self._engine = engine
+        self._sender = sender
+        self._tests = threading.BoundedSemaphore(TESTS_AT_ONCE)
+
+    def create(self, given: Mapping[str, Any], record: Record | None = None, actor: str = SYSTEM) -> dict[str, Any]:
+        """Create a webhook; only this answer has its secret. It is told of changes from now on. Raises Invalid."""
+        self._check(given)
+        secret = new_secret()
+
+        def make(connection: Connection) -> dict[str, Any]:
+            if connection.execute(select(func.count()).select_from(_LIVE.subquery())).scalar_one() >= MOST_WEBHOOKS:
+                raise Invalid(f"There are {MOST_WEBHOOKS} webhooks, which is the most.")
+            _begin_if_first(connection)
+            values = {**given, "secret": secret, "earlier_secrets": [], "enabled": True, "failures": 0}
+            values["created_at"] = db.now(connection)
+            row = connection.execute(insert(_webhooks).values(values).returning(_webhooks)).one()
+            return _recorded(connection, {**_view(row, values["created_at"], 0), "secret": secret}, record)
+
+        made = self._changing(make)
+        log.info("webhook_created", webhook_id=made["id"], actor=actor)
+        return made
+
+    def show(self, webhook_id: int) -> dict[str, Any]:
+        """Show a webhook, without its secret. Raises NotFound."""
+        with reading(self._engine) as connection:
+            return _views(connection, [_found(connection, webhook_id)])[0]
+
+    def change(self, webhook_id: int, given: Mapping[str, Any], actor: str = SYSTEM) -> dict[str, Any]:
+        """Change what is given. Enabled again, it is told of changes from then on. Raises NotFound, Invalid."""
+
+        def make(connection: Connection) -> dict[str, Any]:
+            row = _found(connection, webhook_id)
+            self._check({"url": row.url, "types": row.types, "format": row.format, **given})
+            values = dict(given)
+            if given.get("enabled") and not row.enabled:
+                _begin_if_first(connection)
+                values |= {"disabled_reason": None, "failures": 0}
+            connection.execute(update(_webhooks).where(_webhooks.c.id == webhook_id).values(values))
+            return _views(connection, [_found(connection, webhook_id)])[0]
+
+        shown = self._changing(make)
+        log.info("webhook_changed", webhook_id=webhook_id, fields=sorted(given), actor=actor)
+        return shown
+
+    def delete(self, webhook_id: int, actor: str = SYSTEM) -> None:
+        """Delete a webhook: nothing more is sent to it. The sweeper deletes its messages. Raises NotFound."""
+
+        def make(connection: Connection) -> None:
+            _found(connection, webhook_id)
+            values = {"deleted_at": db.now(connection), "enabled": False, "secret": "", "earlier_secrets": []}
+            connection.execute(update(_webhooks).where(_webhooks.c.id == webhook_id).values(values))
+
+        self._changing(make)
+        log.info("webhook_deleted", webhook_id=webhook_id, actor=actor)
+
+    def rotate(self, webhook_id: int, record: Record | None = None, actor: str = SYSTEM) -> dict[str, Any]:
+        """Make a new secret, which only this answer has; the one before it signs for another day. Raises NotFound."""
+        secret = new_secret()
+
+        def make(connection: Connection) -> dict[str, Any]:
+            row, now = _found(connection, webhook_id), db.now(connection)
+            until = rfc3339(now + timedelta(seconds=ROTATION_SECONDS))
+            in_force = [each for each in row.earlier_secrets if datetime.fromisoformat(each["until"]) > now]
+            earlier = [{"secret": row.secret, "until": until}, *in_force]
+            if len(earlier) >= MOST_SECRETS:
+                raise Invalid(f"{MOST_SECRETS} secrets sign already: wait until the earliest of them has ended.")
+            changed = update(_webhooks).where(_webhooks.c.id == webhook_id)
+            connection.execute(changed.values(secret=secret, earlier_secrets=earlier))
+            (view,) = _views(connection, [_found(connection, webhook_id)])
+            return _recorded(connection, {**view, "secret": secret}, record)
+
+        answer = self._changing(make)
+        log.info("webhook_rotated", webhook_id=webhook_id, actor=actor)
+        return answer
+
+    def test(self, webhook_id: int) -> dict[str, Any]:
+        """Send a message of the type `webhook.test` now, and say what became of it. Raises NotFound, Busy."""
+        with reading(self._engine) as connection:
+            row, now = _found(connection, webhook_id), db.now(connection)
+        body = messages.standard_body(TEST, now, {"webhook_id": webhook_id})
+        secrets = secrets_in_force(row.secret, row.earlier_secrets, now)
+        message = DueDelivery(0, webhook_id, f"msg_test_{uuid4().hex}", body, 0, row.url, secrets)
+        if not self._tests.acquire(blocking=False):
+            raise Busy(f"{TESTS_AT_ONCE} webhooks are being tested.")
+        try:
+            begun = time.monotonic()
+            outcome = self._sender.send(message)
+            seconds = time.monotonic() - begun
+        finally:
+            self._tests.release()
+        return {
+            "delivered": outcome.is_delivered,
+            "message_id": message.message_id,
+            "http_status": outcome.http_status,
+            "error": outcome.error,
+            "duration_ms": round(seconds * 1000),
+        }
+
+    def deliveries(
+        self, webhook_id: int, limit: int = 50, before: int | None = None, status: str | None = None
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Give a page of a webhook's messages, newest first, and the cursor of the next page. Raises NotFound."""
+        self.show(webhook_id)
+        return deliveries.page(self._engine, webhook_id, limit, before, status)
+
+    def replay(
+        self,
+        webhook_id: int,
+        message_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        record: Record | None = None,
+    ) -> dict[str, Any]:
+        """Send messages again: those with these ids, or those that failed from a time on. Raises NotFound."""
+        with transaction(self._engine) as connection:
+            _found(connection, webhook_id)
+            amount = deliveries.replay(connection, webhook_id, message_ids, since, until)
+            return _recorded(connection, {"replayed": amount}, record)
+
+    def list(self, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+        """List up to `limit` webhooks, without secrets, in the order of ids, from `after` on."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_LIVE.where(_webhooks.c.id > after).limit(limit)).all()
+            return _views(connection, rows)
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        if objection := self._sender.objection_to(given["url"]):
+            raise Invalid(f"url {objection}.", errors={"url": [objection]})
+        if given["format"] == Format.OPENAI and set(given["types"]) - set(OPENAI_TYPES):
+            objection = f"of the format openai are {', '.join(OPENAI_TYPES)}"
+            raise Invalid(f"types {objection}.", errors={"types": [objection]})
+
+    def _changing(self, make: Callable[[Connection], T]) -> T:
+        def locked() -> T:
+            with transaction(self._engine) as connection:
+                if db.is_postgresql(connection):
+                    connection.execute(_LOCK)
+                return make(connection)
+
+        return retry_while_locked(locked)
+
+
+def _begin_if_first(connection: Connection) -> None:
+    if connection.execute(select(_webhooks.c.id).where(_webhooks.c.enabled).limit(1)).first() is None:
+        outbox.begin_now(connection)
+
+
+def _found(connection: Connection, webhook_id: int) -> Any:
+    row = connection.execute(_LIVE.where(_webhooks.c.id == webhook_id)).one_or_none()
+    if row is None:
+        raise NotFound("webhook", webhook_id)
+    return row
+
+
+def _recorded(connection: Connection, answer: dict[str, Any], record: Record | None) -> dict[str, Any]:
+    if record:
+        record(connection, answer)
+    return answer
+
+
+def _views(connection: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    now, waiting = db.now(connection), deliveries.waiting(connection, [row.id for row in rows])
+    return [_view(row, now, waiting.get(row.id, 0)) for row in rows]
+
+
+def _view(row: Any, now: datetime, waiting: int) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "url": row.url,
+        "description": row.description,
+        "types": row.types,
+        "format": row.format,
+        "enabled": row.enabled,
+        "disabled_reason": row.disabled_reason,
+        "secrets": len(secrets_in_force(row.secret, row.earlier_secrets, now)),
+        "waiting": waiting,
+        "failures": row.failures,
+        "failure": row.failure,
+        "failed_at": rfc3339(row.failed_at),
+        "delivered_at": rfc3339(row.delivered_at),
+        "created_at": rfc3339(row.created_at),
+    }

@@ -1,0 +1,69 @@
+"""Fixtures for webhooks: services that may send to this machine, and receivers on it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.services import Services, build
+from app.services.upkeep.verify import verify
+from app.services.webhook import courier
+from config import Config
+from tests.support.receiver import Receiver, running_receiver
+
+LOCAL = "127.0.0.0/8"
+
+
+@pytest.fixture
+def config(database_url: str) -> Config:
+    return Config(database_url=database_url, embedded_worker=False, sweeper=False, webhook_allowed_networks=LOCAL)
+
+
+@pytest.fixture(autouse=True)
+def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
+    used = request.getfixturevalue("services") if "services" in request.fixturenames else None
+    yield
+    if used is not None:
+        assert list(verify(used.engine)) == []
+
+
+@pytest.fixture(autouse=True)
+def _warns_at_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "WARN_SECONDS", -1.0)
+
+
+@pytest.fixture
+def another(config: Config) -> Iterator[Callable[..., Services]]:
+    """Make services of another process on the same database, though they live in this one."""
+    with ExitStack() as opened:
+
+        def make(**settings: Any) -> Services:
+            services = build(replace(config, **settings))
+            opened.callback(services.engine.dispose)
+            return services
+
+        yield make
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with running_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def receivers() -> Iterator[Callable[..., Receiver]]:
+    """Start further receivers: `receivers(answer)`."""
+    with ExitStack() as running:
+        yield lambda *answer: running.enter_context(running_receiver(*answer))
+
+
+@pytest.fixture
+def statements(services: Services) -> list[str]:
+    """The statements that the services send to the database, in order; a prepared one is seen as its EXECUTE."""
+    seen: list[str] = []
+    event.listen(services.engine, "before_cursor_execute", lambda _, __, statement, *___: seen.append(statement))
+    return seen

@@ -1,0 +1,107 @@
+"""kill -9 of the service under changes: each change's message arrives with one id, and none without a change.
+
+`make soak` makes 20,000 changes under 50 kills, `make test` as many as show that the leader's work goes on elsewhere;
+tests/webhooks/test_messages.py kills it at each statement.
+"""
+
+import os
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import count
+
+import pytest
+import requests
+from sqlalchemy import create_engine, text
+
+from tests.support.effort import effort
+from tests.support.receiver import OK, Answer, Received, Receiver, running_receiver
+from tests.support.server import LiveServer, StartServer
+from tests.support.waiting import LIMIT_SECONDS, wait_until
+from tests.webhooks.conftest import LOCAL
+
+CHANGES = effort(test=200, soak=20_000)
+KILLS = effort(test=4, soak=50)
+CALLERS = 4
+REFUSED_OF = 200  # one of so many messages is answered 503 at first, and is sent again
+
+
+def change(server: LiveServer, session: requests.Session, batch_id: int) -> None:
+    """Request a change; when the server dies meanwhile, nobody knows whether it was made: the trail tells."""
+    with suppress(requests.RequestException):
+        session.post(f"{server.url}/api/batches/{batch_id}/action", json={"action": "reset"}, timeout=LIMIT_SECONDS)
+
+
+def changes_of(database_url: str) -> set[str]:
+    """Name the changes of state in the audit trail, as their messages are named."""
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg2:"))
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT batch_id, version FROM audit_log WHERE kind <> 'edit'")).all()
+    engine.dispose()
+    return {f"msg_{row.batch_id}_{row.version}" for row in rows}
+
+
+def new_batch(server: LiveServer) -> int:
+    with server.session() as http:
+        made = http.post(f"{server.url}/api/batches", json={"name": "n"}, timeout=LIMIT_SECONDS)
+    made.raise_for_status()
+    return int(made.json()["id"])
+
+
+def refuses_some() -> Callable[[Received], Answer]:
+    """Answer 503 to one of REFUSED_OF messages, the first time."""
+    seen: set[str] = set()
+
+    def answer(received: Received) -> Answer:
+        if hash(received.id) % REFUSED_OF == 0 and received.id not in seen:
+            seen.add(received.id)
+            return Answer(503)
+        return OK
+
+    return answer
+
+
+@pytest.fixture
+def killed_receiver() -> Iterator[Receiver]:
+    with running_receiver(refuses_some()) as running:
+        yield running
+
+
+@pytest.mark.soak(rounds=1)
+def test_each_change_arrives_and_nothing_else(
+    database_url: str, start_server: StartServer, killed_receiver: Receiver
+) -> None:
+    server = start_server(database_url, workers=2, WEBHOOK_ALLOWED_NETWORKS=LOCAL)
+    with server.session() as http:
+        body = {"url": killed_receiver.url, "types": ["batch.state_changed"]}
+        http.post(f"{server.url}/api/webhooks", json=body, timeout=LIMIT_SECONDS).raise_for_status()
+    ids = [new_batch(server) for _ in range(CALLERS)]
+    numbers = count()
+    with ExitStack() as opened:
+
+        def call(batch_id: int, session: requests.Session) -> None:
+            while next(numbers) < CHANGES:
+                change(server, session, batch_id)
+
+        callers = [
+            threading.Thread(target=call, args=(batch_id, opened.enter_context(server.session()))) for batch_id in ids
+        ]
+        for caller in callers:
+            caller.start()
+        for number in range(1, KILLS + 1):
+            due = CHANGES * number // (KILLS + 1)
+            wait_until(lambda due=due: len(set(killed_receiver.ids)) >= due or not callers[0].is_alive(), "changes")
+            pids = server.web_pids()
+            os.kill(pids[number % len(pids)], signal.SIGKILL)
+        for caller in callers:
+            caller.join()
+    told = changes_of(database_url)
+    assert len(told) >= CHANGES / 2
+    wait_until(lambda: set(killed_receiver.ids) >= told, lambda: f"{len(told - set(killed_receiver.ids))} messages")
+    bodies: defaultdict[str, set[bytes]] = defaultdict(set)
+    for each in list(killed_receiver.received):
+        bodies[each.id].add(each.body)
+    assert bodies.keys() == told
+    assert all(len(found) == 1 for found in bodies.values())
