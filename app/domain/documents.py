@@ -27,6 +27,17 @@ class OnTooLong(StrEnum):
     TRUNCATE = "truncate"
 
 
+class PromptInput(StrEnum):
+    """What a prompt gets of a document: its text, or pictures of its pages."""
+
+    TEXT = "text"
+    IMAGES = "images"
+
+
+# How workers make the pictures. A part of the content key of a question: with other pictures it is another one.
+IMAGES: dict[str, str | int] = {"format": "jpeg", "dots_per_inch": 150, "most_pages": 50}
+
+
 def leaves_out(on_unreadable: str, code: object) -> bool:
     """Whether a document that failed permanently with this error code is skipped instead of failing the staging."""
     return on_unreadable == OnUnreadable.SKIP and code in UNREADABLE

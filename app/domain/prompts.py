@@ -90,7 +90,7 @@ def messages(
     """
     _check_length([each for each in (template, system) if each is not None], text, name, metadata)
     content = render(template, text, name, metadata)
-    if "document" not in placeholders(template, system):
+    if text and "document" not in placeholders(template, system):
         content = f"{content.rstrip()}\n\n{text}" if content.strip() else text
     first = [] if system is None else [{"role": "system", "content": render(system, text, name, metadata)}]
     return [*first, {"role": "user", "content": content}]

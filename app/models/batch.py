@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnTooLong, OnUnreadable
+from app.domain.documents import OnTooLong, OnUnreadable, PromptInput
 from app.domain.transitions import INITIAL, BatchState
 
 
@@ -163,6 +163,9 @@ class Prompt(Base):
     text: Mapped[str] = mapped_column(Text)
     system: Mapped[str | None] = mapped_column(Text)
     schema: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # JSON Schema of the answer
+    input: Mapped[str] = mapped_column(String(6), default=PromptInput.TEXT, server_default=str(PromptInput.TEXT))
+
+    __table_args__ = (CheckConstraint(one_of("input", PromptInput), name="input"),)
 
 
 class Model(Base):

@@ -25,6 +25,7 @@ from app.worker.extraction import Limits
 from app.worker.extraction.limits import MIB
 from app.worker.handlers import Handlers
 from app.worker.options import Options
+from app.worker.page_images import PageImages
 from app.worker.reporting.spool import Spool
 from app.worker.service.client import Address, Client
 from app.worker.stager import Stager
@@ -142,13 +143,19 @@ def main(
     found = checked_languages(ocr_languages) if not no_stage else ""
     limits = Limits(document_seconds, document_memory_mib, document_characters, document_mib * MIB, found)
     root = DocumentsRoot(documents_root.resolve()) if documents_root else None
-    stager = checked_function(stage_handler) if stage_handler else Stager(address, limits, root)
+    files = Stager(address, limits, root)
+    stager = checked_function(stage_handler) if stage_handler else files
     if (executor == "dask") != bool(scheduler):
         raise click.UsageError("--executor dask and --scheduler go together.")
     try:
         worker = Worker(
             client,
-            Handlers(None if no_stage else stager, {**connection_handlers(connections, executor), **handlers}, only),
+            Handlers(
+                None if no_stage else stager,
+                {**connection_handlers(connections, executor), **handlers},
+                only,
+                PageImages(files),
+            ),
             Options(**options),
             partial(make_executor, executor, options["concurrency"], scheduler),
             Spool(spool, url) if spool else None,

@@ -6,11 +6,13 @@ the model comes first. Ready-made tasks name no connection: theirs is called `js
 
 import logging
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from app.worker.answers.json_answers import check_result
 from app.worker.connections.circuits import Circuits
 from app.worker.connections.settings import READY_MADE
 from app.worker.connections.target import connection_and_model
+from app.worker.page_images import PageImages
 from app.worker.reporting.reports import Report, completed, of_exception
 from app.worker.task import ConnectionClosed, Handler, Task, TaskFailed
 from app.worker.textstats.handler import textstats
@@ -27,9 +29,14 @@ class Handlers:
     """
 
     def __init__(
-        self, stage: Handler | None, analyze: Mapping[str, Handler] | None = None, only: Collection[str] = ()
+        self,
+        stage: Handler | None,
+        analyze: Mapping[str, Handler] | None = None,
+        only: Collection[str] = (),
+        images: PageImages | None = None,
     ) -> None:
         self._stage = stage
+        self.images = images
         found = {**BUILT_IN, **(analyze or {})}
         self._analyze = {name: found[name] for name in found if not only or name.partition("/")[0] in only}
         self.circuits = Circuits(self._analyze)
@@ -56,14 +63,14 @@ class Handlers:
         )
 
 
-def perform(handler: Handler, task: Task) -> Report | ConnectionClosed:
+def perform(handler: Handler, task: Task, images: PageImages | None = None) -> Report | ConnectionClosed:
     """Run a handler and return the report. It raises nothing. It runs on the executor, perhaps in another process.
 
     A result that does not match the schema of its prompt is a failed attempt, whichever handler returned it. A task
     whose handler raises ConnectionClosed is to be released: that exception is returned.
     """
     try:
-        result = handler(task)
+        result = handler(task) if "images" not in task.payload else _with_images(handler, task, images)
         if isinstance(result, dict) and task.payload.get("schema") is not None:
             result = check_result(result, task.payload["schema"])
         return completed(task, result)
@@ -74,3 +81,12 @@ def perform(handler: Handler, task: Task) -> Report | ConnectionClosed:
     except Exception as error:
         log.exception("handler_raised: task %s, attempt %d", task.id, task.attempt)
         return of_exception(task, error)
+
+
+def _with_images(handler: Handler, task: Task, images: PageImages | None) -> Any:
+    """Run a handler with pictures of the document; its result says how many were sent."""
+    if images is None:
+        raise TaskFailed("no_images", "This worker makes no pictures of documents.", retryable=False)
+    task, counts = images.added_to(task)
+    result = handler(task)
+    return {**result, "images": counts} if isinstance(result, dict) else result

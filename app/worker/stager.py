@@ -4,6 +4,8 @@ A document comes from its payload, from the service, or from a file below this w
 be read fails for good, with a sentence that names it and says why.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +33,14 @@ class Stager:
     def __call__(self, task: Task) -> dict[str, Any]:
         document = task.payload.get("document") or {}
         name = str(document.get("name") or f"of task {task.id}")
-        try:
+        with self.failures_of(name):
             return self._read(task, name, str(document.get("media_type") or ""))
+
+    @contextmanager
+    def failures_of(self, name: str) -> Iterator[None]:
+        """Report what is wrong with a document as a failure that names it."""
+        try:
+            yield
         except Unreadable as error:
             code = "too_large" if error.too_large else "unreadable"
             raise TaskFailed(code, f"Document {name!r} {error.why}.", retryable=False) from error
@@ -47,14 +55,23 @@ class Stager:
             return self._list_folder(task, str(payload["folder"]))
         if "text" in payload:
             return self._read_inline(str(payload["text"]), media_type, name)
-        if "path" in payload:
-            content = self._read_path(str(payload["path"]), name)
-        elif "content_url" in payload:
-            content = Download(self.address, self.limits.bytes).fetch(task, name, str(payload["content_url"]))
-        else:
-            message = f"The task for document {name!r} has neither text nor content_url, path or folder."
-            raise TaskFailed("bad_payload", message, retryable=False)
-        return _result(read(content, name, media_type, self.limits), bytes=len(content))
+        content = self.content(task, name, payload)
+        try:
+            found = read(content, name, media_type, self.limits)
+        except Unreadable as error:
+            if not (error.has_no_text and payload.get("text_is_optional")):
+                raise
+            found = Found("", {"left_out": [{"what": "the text: pictures of the pages are sent"}]})
+        return _result(found, bytes=len(content))
+
+    def content(self, task: Task, name: str, source: Mapping[str, Any]) -> bytes:
+        """Read the file of a document, below the root or from the service."""
+        if "path" in source:
+            return self._read_path(str(source["path"]), name)
+        if "content_url" in source:
+            return Download(self.address, self.limits.bytes).fetch(task, name, str(source["content_url"]))
+        message = f"The task for document {name!r} has no file: neither content_url nor path."
+        raise TaskFailed("bad_payload", message, retryable=False)
 
     def _read_inline(self, text: str, media_type: str, name: str) -> dict[str, Any]:
         """Read a text of the payload. It is decoded already, so its encoding is not part of the metadata."""

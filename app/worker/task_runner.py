@@ -76,7 +76,7 @@ class TaskRunner:
             self._report(lease, of_exception(lease.task, failure))
             return
         try:
-            future = executor.submit(perform, handler, lease.task)
+            future = executor.submit(perform, handler, lease.task, self._handlers.images)
         except Exception as error:
             if isinstance(error, BrokenExecutor):
                 self._replace(executor, error)

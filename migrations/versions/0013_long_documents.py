@@ -1,12 +1,12 @@
-"""What happens to a document that is too long for a model, and which answers are of a document that was cut.
+"""Documents that are too long for a model, answers to cut documents, and prompts that get pictures of documents.
 
-What was stored before is of whole documents. The release before does not use these columns.
+What was stored before is of whole documents, and of their texts. The release before does not use these columns.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-from app.domain.documents import OnTooLong
+from app.domain.documents import OnTooLong, PromptInput
 from app.models.batch import one_of
 
 revision = "0013"
@@ -21,9 +21,14 @@ def upgrade() -> None:
         f"ALTER TABLE batches ADD COLUMN on_too_long VARCHAR(8) DEFAULT '{OnTooLong.FAIL}' NOT NULL"
         f" CONSTRAINT ck_batches_on_too_long CHECK ({one_of('on_too_long', OnTooLong)})"
     )
+    op.execute(
+        f"ALTER TABLE prompts ADD COLUMN input VARCHAR(6) DEFAULT '{PromptInput.TEXT}' NOT NULL"
+        f" CONSTRAINT ck_prompts_input CHECK ({one_of('input', PromptInput)})"
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("prompts", "input")
     op.drop_column("batches", "on_too_long")
     for table in ("tasks", "late_results"):
         op.drop_column(table, "document_cut")

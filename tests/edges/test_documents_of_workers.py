@@ -5,6 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.support.client import ApiClient
 from tests.support.process import ROOT
 from tests.support.server import SharedServers
@@ -13,9 +15,10 @@ from tests.support.waiting import LIMIT_SECONDS, wait_until
 UPLOADED = b"a text that was uploaded"
 
 
-def uploaded(client: ApiClient, amount: int) -> tuple[int, list[int]]:
+def uploaded(client: ApiClient, amount: int, **prompt: str) -> tuple[int, list[int]]:
     """Create a batch with uploaded documents; return its id and theirs."""
-    body = {"name": "b", "prompts": [{"name": "p", "text": "x"}], "models": [{"connection": "local", "model": "m"}]}
+    prompts = [{"name": "p", "text": "x", **prompt}]
+    body = {"name": "b", "prompts": prompts, "models": [{"connection": "local", "model": "m"}]}
     batch_id = client.post("/api/batches", json=body).json["id"]
     for number in range(amount):
         file = {"files": (io.BytesIO(UPLOADED + bytes([48 + number])), f"{number}.txt")}
@@ -40,6 +43,26 @@ def test_it_reads_only_what_is_leased(client: ApiClient) -> None:
     assert worker.post(f"/api/tasks/{task['id']}/complete", json=body).status_code == 200
     assert statuses() == [403, 403]
     assert worker.get("/api/documents/999999/content").status_code == 404
+
+
+@pytest.mark.parametrize(("given", "text", "status"), [("images", "", 200), ("text", "x", 403)])
+def test_a_task_whose_prompt_gets_pictures_reads_its_document(
+    client: ApiClient, given: str, text: str, status: int
+) -> None:
+    batch_id, (first, second) = uploaded(client, 2, input=given)
+    worker = client.acting_as("worker")
+    client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+    for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 2}).json["tasks"]:
+        assert task["payload"].get("text_is_optional") == (True if given == "images" else None)
+        body: dict[str, Any] = {"lease_token": task["lease_token"], "result": {"text": text}}
+        assert worker.post(f"/api/tasks/{task['id']}/complete", json=body).status_code == 200
+    client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    (task,) = worker.post("/api/tasks/lease", json={"worker": "w"}).json["tasks"]
+    assert (task["payload"].get("images") or {}).get("content_url") == (
+        f"/api/documents/{first}/content" if given == "images" else None
+    )
+    found = [worker.get(f"/api/documents/{each}/content").status_code for each in (first, second)]
+    assert found == [status, 403]
 
 
 def test_the_real_worker_downloads_what_it_stages(module_servers: SharedServers) -> None:

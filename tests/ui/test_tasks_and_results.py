@@ -388,3 +388,15 @@ def test_the_number_of_statements_does_not_grow_with_the_results(
     # A short list asks once more, for where it ended.
     assert all(of_many <= of_few for of_few, of_many in asked.values()), asked
     assert max(max(amounts) for amounts in asked.values()) <= 10, asked
+
+
+def test_a_document_that_was_cut_is_shown_as_such(client: ApiClient, viewer: FlaskClient) -> None:
+    batch_id = bring(client, "ANALYZING", documents=3, options={"on_too_long": "truncate"})["id"]
+    cut, whole, odd = lease(client, batch_id)
+    complete(client, cut, {"text": "of a part", "document_cut": {"characters": 90_000, "sent": 40_000}})
+    complete(client, whole, {"text": "of all"})
+    complete(client, odd, {"text": "of a part", "document_cut": {"sent": "some"}})
+    assert seen(viewer, f"/batches/{batch_id}/results").count("document cut") == 2
+    for task, is_cut in ((cut, True), (whole, False), (odd, False)):
+        page = seen(viewer, f"/batches/{batch_id}/tasks/{task['id']}")
+        assert ("cut: 40\u202f000 of 90\u202f000 characters were sent" in page) == is_cut

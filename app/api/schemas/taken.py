@@ -24,7 +24,7 @@ from app.api.schemas.fields import (
 from app.domain import documents
 from app.domain import new_batch as rules
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnTooLong, OnUnreadable, objection_to_pattern
+from app.domain.documents import OnTooLong, OnUnreadable, PromptInput, objection_to_pattern
 from app.domain.leases import TaskStatus
 from app.domain.new_batch import AMOUNTS, BIGGEST_INT
 from app.domain.roles import Role
@@ -74,6 +74,7 @@ class PromptBody(Taken):
     text = Plain(required=True, validate=validate.Length(min=1))
     system = Plain(load_default=None, allow_none=True, validate=validate.Length(min=1))
     schema = AnswerSchema(load_default=None, allow_none=True)
+    input = fields.String(load_default=str(PromptInput.TEXT), validate=validate.OneOf(list(PromptInput)))
 
 
 class ModelBody(Taken):

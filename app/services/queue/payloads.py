@@ -6,11 +6,11 @@ A prompt is rendered when its task is leased: the text is stored once for a docu
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, case, cast, func, select
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, cast, exists, func, not_, select
 
 from app import db
 from app.domain import prompts
-from app.domain.documents import OnTooLong
+from app.domain.documents import IMAGES, OnTooLong, PromptInput
 from app.domain.leases import TaskKind
 from app.domain.prompts import PromptTooLarge
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
@@ -32,6 +32,12 @@ def _read(text: Any, order: Any) -> tuple[Any, Any]:
     return case((is_read, text)).label(text.key), is_read.label("is_read")
 
 
+def _has_prompts(given: PromptInput) -> Any:
+    return exists().where(Prompt.batch_id == Document.batch_id, Prompt.input == given).correlate(Document)
+
+
+# Then a document needs no text.
+_only_images = and_(_has_prompts(PromptInput.IMAGES), not_(_has_prompts(PromptInput.TEXT)))
 _DOCUMENTS = select(
     Document.id,
     Document.name,
@@ -39,8 +45,16 @@ _DOCUMENTS = select(
     *_read(Document.text, Document.id),
     Document.path,
     Document.folder,
+    _only_images.label("only_images"),
 ).where(Document.id.in_(_ids))
-_NAMES = select(Document.id, Document.name).where(Document.id.in_(_ids))
+_NAMED = select(
+    Document.id,
+    Document.name,
+    Document.media_type,
+    Document.path,
+    Document.sha256,
+    Document.text.is_not(None).label("is_text"),
+).where(Document.id.in_(_ids))
 _STAGED = select(Task.id, *_read(Task.result, Task.id)).where(Task.id.in_(_ids))
 _PROMPTS = (
     select(db.table_of(Prompt), Batch.on_too_long)
@@ -97,10 +111,23 @@ def _of(connection: Connection, statement: Any, ids: Iterable[int], **values: in
 
 def _staging_payload(document: Any) -> dict[str, Any]:
     named = {"id": document.id, "name": document.name, "media_type": document.media_type}
+    payload = {"document": named, **({"text_is_optional": True} if document.only_images else {})}
     for source in ("text", "path", "folder"):
         if (value := getattr(document, source)) is not None:
-            return {"document": named, source: value}
-    return {"document": named, "content_url": f"/api/documents/{document.id}/content"}
+            return {**payload, source: value}
+    return {**payload, "content_url": _content_url(document)}
+
+
+def _content_url(document: Any) -> str:
+    return f"/api/documents/{document.id}/content"
+
+
+def _images(document: Any) -> dict[str, Any]:
+    """Say of which file the worker shall make pictures, and how. A text that was given inline has no file."""
+    wanted = {**IMAGES, "media_type": document.media_type, "sha256": document.sha256}
+    if document.is_text:
+        return wanted
+    return {**wanted, **({"path": document.path} if document.path else {"content_url": _content_url(document)})}
 
 
 def _ready_lines(connection: Connection, ready: list[Any], room: int) -> dict[int, Payload]:
@@ -122,7 +149,7 @@ class _Analysis:
 
     def __init__(self, connection: Connection, rows: list[Any], room: int) -> None:
         batch_ids = {"batch_ids": sorted({row.batch_id for row in rows})}
-        self._names = {row.id: row.name for row in _of(connection, _NAMES, (r.document_id for r in rows))}
+        self._documents = {row.id: row for row in _of(connection, _NAMED, (r.document_id for r in rows))}
         staged = _of(connection, _STAGED, (r.staging_task_id for r in rows), room=room)
         self._staged = {row.id: row.result for row in staged if row.is_read}
         self._prompts = {row.number: row for row in connection.execute(_PROMPTS, batch_ids)} if rows else {}
@@ -132,12 +159,14 @@ class _Analysis:
         staged = self._staged.get(row.staging_task_id)
         if staged is None:
             return None
-        name, prompt, model = (
-            self._names[row.document_id],
+        document, prompt, model = (
+            self._documents[row.document_id],
             self._prompts[row.prompt_number],
             self._models[row.model_number],
         )
-        given = (prompt.text, staged["text"], name, staged.get("metadata"), prompt.system)
+        name, with_images = document.name, prompt.input == PromptInput.IMAGES
+        text = "" if with_images else staged["text"]
+        given = (prompt.text, text, name, staged.get("metadata"), prompt.system)
         try:
             messages = prompts.messages(*given)
         except PromptTooLarge as error:
@@ -150,6 +179,8 @@ class _Analysis:
             "params": model.params,
             "messages": messages,
         }
-        if prompt.on_too_long == OnTooLong.TRUNCATE:
+        if with_images:
+            payload["images"] = _images(document)
+        elif prompt.on_too_long == OnTooLong.TRUNCATE:
             payload["document_at"] = prompts.places_of_document(messages, *given)
         return payload if prompt.schema is None else {**payload, "schema": prompt.schema}

@@ -124,8 +124,12 @@ class _ReportTransaction:
         )
         self._endings.end(task, event, kept, report.retry_after_seconds)
         self._endings.spend(task, kept.usage, report.outcome is Outcome.FAILED)
-        if task.kind == TaskKind.STAGE and task.id not in self._folder_tasks and result and _has_text(result):
-            self._staged[task.id] = result
+        if (
+            task.kind == TaskKind.STAGE
+            and task.id not in self._folder_tasks
+            and isinstance((result or {}).get("text"), str)
+        ):
+            self._staged[task.id] = result or {}
 
     def _ending(
         self, task: HeldTask, report: Report
@@ -210,11 +214,6 @@ def _late_row(report: Report, usage: CallUsage) -> dict[str, Any]:
         "document_cut": report.document_cut,
         **usage.amounts,
     }
-
-
-def _has_text(result: dict[str, Any]) -> bool:
-    text = result.get("text")
-    return isinstance(text, str) and bool(text.strip())
 
 
 def _sentence(reason: str) -> str:

@@ -144,7 +144,7 @@ class BatchPage:
 
     def made_of(self, batch_id: int) -> MadeOf:
         """List a batch's prompts and models."""
-        prompts = select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema)
+        prompts = select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema, Prompt.input)
         models = select(Model.number, Model.connection, Model.model, Model.params)
         with reading(self._engine) as connection:
             return MadeOf(

@@ -12,7 +12,7 @@ from app.domain.times import rfc3339
 from app.errors import Busy, Forbidden, NotFound
 from app.models import Document
 from app.services.batch.batch_rows import look
-from app.services.reads.tasks import is_being_staged
+from app.services.reads.tasks import is_being_read
 
 MOST_NAMES = 500
 PIECE = 2 * 1024 * 1024  # bytes of a file, or characters of a text, that are in memory at once
@@ -65,7 +65,7 @@ class Documents:
         return [dict(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else None
 
     def content(self, document_id: int, for_worker: bool = False) -> Content:
-        """Read an uploaded document. A worker reads it only while a task to stage it is leased.
+        """Read an uploaded document. A worker reads it only while a task for which it needs it is leased.
 
         Raises NotFound, Forbidden.
         """
@@ -73,8 +73,8 @@ class Documents:
             row = connection.execute(_ABOUT, {"of_document": document_id}).one_or_none()
             if row is not None:
                 look(connection, row.batch_id)
-            if row is not None and for_worker and not is_being_staged(connection, document_id):
-                raise Forbidden("A worker may read a document only while it holds the task to stage it.")
+            if row is not None and for_worker and not is_being_read(connection, document_id):
+                raise Forbidden("A worker may read a document only while it holds a task that needs it.")
         if row is not None and row.erased_at is not None:
             raise NotFound("content of document", document_id, f"it was erased on {rfc3339(row.erased_at)}")
         kept = next((name for name in _KEPT if row is not None and getattr(row, name)), None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, or_, select
 
 from app import db, portions
 from app.db import reading
@@ -17,7 +17,7 @@ from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import BatchView, batch_view, usage_view
 from app.services.queue.payloads import payloads
 from app.services.reads.task_walk import Place, TaskWalk, Wanted
-from app.services.task.named_tasks import named_tasks
+from app.services.task.named_tasks import GETS_IMAGES, named_tasks
 from app.services.task.task_counts import counts_of
 
 LONGEST_REASON_BYTES = 64 * 1024  # of a document that was left out, with the JSON around it
@@ -36,8 +36,12 @@ _LATE_SIZES = (
     .limit(MOST_LATE_RESULTS)
 )
 # A literal: both databases use the partial index only when its condition stands in the statement.
-_IS_BEING_STAGED = select(
-    exists().where(IS_LEASED, Task.document_id == bindparam("document_id"), Task.kind == str(TaskKind.STAGE))
+_IS_BEING_READ = select(
+    exists().where(
+        IS_LEASED,
+        Task.document_id == bindparam("document_id"),
+        or_(Task.kind == str(TaskKind.STAGE), GETS_IMAGES),
+    )
 )
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
 _may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
@@ -134,9 +138,9 @@ def _in_order(connection: Connection, places: list[Place]) -> list[Any]:
     return [sizes[each] for each in ids if each in sizes]
 
 
-def is_being_staged(connection: Connection, document_id: int) -> bool:
-    """Whether a worker has leased the task that stages a document."""
-    return bool(connection.execute(_IS_BEING_STAGED, {"document_id": document_id}).scalar_one())
+def is_being_read(connection: Connection, document_id: int) -> bool:
+    """Whether a worker has leased a task for which it reads a document's file."""
+    return bool(connection.execute(_IS_BEING_READ, {"document_id": document_id}).scalar_one())
 
 
 class Tasks:

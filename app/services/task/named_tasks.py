@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 
+from app.domain.documents import PromptInput
 from app.models import Document, Model, Prompt, ReadyTask, Task
 
 OF_DOCUMENT = Document.id == Task.document_id
 OF_PROMPT = (Prompt.batch_id == Task.batch_id) & (Prompt.number == Task.prompt_number)
 OF_MODEL = (Model.batch_id == Task.batch_id) & (Model.number == Task.model_number)
 OF_LINE = (ReadyTask.batch_id == Task.batch_id) & (ReadyTask.number == Task.ready_number)
+# Whether its prompt gets pictures of the document.
+GETS_IMAGES = exists().where(OF_PROMPT, Prompt.input == PromptInput.IMAGES).correlate(Task)
 
 
 def named_tasks(*columns: Any, connection: Any = Model.connection, model: Any = Model.model) -> Select[Any]:

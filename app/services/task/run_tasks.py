@@ -14,6 +14,7 @@ from sqlalchemy import JSON, BigInteger, Connection, bindparam, case, insert, li
 
 from app.db import UtcTime
 from app.domain.content_keys import key_of, key_of_text
+from app.domain.documents import IMAGES, PromptInput
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.prompts import filled_in, placeholders
 from app.domain.reuse import redo_of
@@ -87,14 +88,23 @@ _READY = (
     .order_by(ReadyTask.number)
 )
 _STAGED: Any = (
-    select(Task.id, Task.batch_id, Task.run, Task.document_id, Document.name, Batch.reuse, Batch.on_too_long)
+    select(
+        Task.id,
+        Task.batch_id,
+        Task.run,
+        Task.document_id,
+        Document.name,
+        Document.sha256,
+        Batch.reuse,
+        Batch.on_too_long,
+    )
     .join(Document, Document.id == Task.document_id)
     .join(Batch, Batch.id == Task.batch_id)
     .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
     .order_by(Task.batch_id, Task.id)
 )
 _PROMPTS = (
-    select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema)
+    select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema, Prompt.input)
     .where(Prompt.batch_id == bindparam("batch_id"))
     .order_by(Prompt.number)
 )
@@ -113,6 +123,7 @@ class _Question(NamedTuple):
     model_number: int
     words: frozenset[str]  # placeholders
     redo: bool
+    input: PromptInput
 
 
 def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: int, now: datetime) -> int:
@@ -143,7 +154,10 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
 def write_analysis_tasks(
     connection: Connection, results: Mapping[int, Mapping[str, Any]], counts: CountChanges, now: datetime
 ) -> None:
-    """Write and count the analysis tasks, prompts x models, of staging tasks; `results` has theirs by id."""
+    """Write and count the analysis tasks, prompts x models, of staging tasks; `results` has theirs by id.
+
+    A document without text has tasks of the prompts that get pictures.
+    """
     staged = connection.execute(_STAGED, {"ids": list(results)}).all()
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
         documents = list(of_batch)
@@ -151,7 +165,9 @@ def write_analysis_tasks(
         questions = _questions(connection, run)
         new_tasks = (
             NewTask(
-                key_of(text_key, question.key, filled_in(question.words, document.name, result.get("metadata"))),
+                key_of(
+                    keys[question.input], question.key, filled_in(question.words, document.name, result.get("metadata"))
+                ),
                 question.redo,
                 document.document_id,
                 document.id,
@@ -161,10 +177,17 @@ def write_analysis_tasks(
             )
             for document in documents
             for result in [results[document.id]]
-            for text_key in [key_of_text(result["text"])]
+            for keys in [_input_keys(document.sha256, result["text"])]
             for question in questions
+            if question.input in keys
         )
         analysis_tasks.write(connection, run, new_tasks, counts, now)
+
+
+def _input_keys(sha256: str, text: str) -> dict[PromptInput, str]:
+    """Hash what the prompts get of a document, by the form in which they get it."""
+    keys = {PromptInput.IMAGES: key_of(sha256, IMAGES)}
+    return {**keys, PromptInput.TEXT: key_of_text(text)} if text.strip() else keys
 
 
 def _questions(connection: Connection, run: NewRun) -> list[_Question]:
@@ -177,6 +200,7 @@ def _questions(connection: Connection, run: NewRun) -> list[_Question]:
             model.number,
             frozenset(placeholders(prompt.text, prompt.system)),
             run.redo is not None and run.redo.takes(prompt.name, model.connection, model.model),
+            PromptInput(prompt.input),
         )
         for prompt in connection.execute(_PROMPTS, values)
         for model, model_key in models

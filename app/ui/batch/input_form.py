@@ -13,7 +13,7 @@ def filled_in(made_of: MadeOf, present: Mapping[str, Any]) -> Form:
     """Fill in the form with what a batch has now."""
     form = Form()
     for prompt in made_of.prompts:
-        for name in ("name", "text", "system", "schema"):
+        for name in ("name", "text", "system", "schema", "input"):
             form.add(f"prompt_{name}", _text(prompt[name]))
     for model in made_of.models:
         for name in ("connection", "model"):

@@ -11,7 +11,7 @@ from app.domain import new_batch as rules
 from app.domain.answer.answer_schemas import objection_to_schema, objection_together
 from app.domain.answer.json_text import writable_json
 from app.domain.answer.server_answers import OnTruncated
-from app.domain.documents import OnTooLong, OnUnreadable, objection_to_pattern, usable_name
+from app.domain.documents import OnTooLong, OnUnreadable, PromptInput, objection_to_pattern, usable_name
 from app.domain.ids import plain_number
 from app.errors import Invalid
 
@@ -88,6 +88,7 @@ def documents(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
 def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
     """Read the prompts; empty ones are left out. Too many of them, or too large schemas, are not read any further."""
     columns = [form.getlist(f"prompt_{name}") for name in ("name", "text", "system", "schema")]
+    inputs = dict(enumerate(form.getlist("prompt_input"), 1))
     rows = [
         (number, row) for number, row in enumerate(zip(*columns, strict=False), 1) if any(each.strip() for each in row)
     ]
@@ -98,12 +99,17 @@ def prompts(form: Form, errors: dict[str, str]) -> list[dict[str, Any]]:
     if objection := objection_together(schemas.values()):
         errors["prompts"] = f"The prompts: {objection}."
         return []
-    return [_prompt(number, row[:-1], schemas[number], errors) for number, row in rows]
+    return [
+        _prompt(number, (*row[:-1], inputs.get(number, str(PromptInput.TEXT))), schemas[number], errors)
+        for number, row in rows
+    ]
 
 
 def _prompt(number: int, row: tuple[str, ...], schema: dict[str, Any] | None, errors: dict[str, str]) -> dict[str, Any]:
-    name, text, system = row
+    name, text, system, given = row
     at = f"prompt_{{}}_{number}"
+    if given not in list(PromptInput):
+        errors[at.format("input")] = f"{_label(at.format('input'))} has to be {' or '.join(PromptInput)}."
     if not text.strip():
         errors[at.format("text")] = f"Prompt {number} needs a text."
     for column, value in (("text", text), ("system", system)):
@@ -115,6 +121,7 @@ def _prompt(number: int, row: tuple[str, ...], schema: dict[str, Any] | None, er
         "text": text,
         "system": system if system.strip() else None,
         "schema": schema,
+        "input": given,
     }
 
 

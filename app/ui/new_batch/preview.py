@@ -6,6 +6,7 @@ from typing import Any
 from app.domain import estimates
 from app.domain import prompts as templates
 from app.domain.connection.abilities import Abilities
+from app.domain.documents import PromptInput
 from app.domain.estimates import Texts
 from app.domain.ids import plain_number
 from app.ui.new_batch import form as form_rules
@@ -82,7 +83,8 @@ def _cost(models: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], tok
 def _warnings(prompt: dict[str, Any]) -> Iterator[str]:
     """Warn of what a prompt says and probably does not mean."""
     where = prompt["name"] or "A prompt"
-    if prompt["text"].strip() and "document" not in templates.placeholders(prompt["text"], prompt["system"]):
+    follows = prompt["input"] == PromptInput.TEXT and prompt["text"].strip()
+    if follows and "document" not in templates.placeholders(prompt["text"], prompt["system"]):
         yield f"{where} has no {{document}}: the text of the document follows the prompt."
     for unknown in templates.unknown_words(prompt["text"], prompt["system"]):
         likely = f" Is {{{unknown.meant}}} meant?" if unknown.meant else ""
@@ -123,7 +125,10 @@ def _messages(form: Form, pasted: Sequence[dict[str, Any]], prompts: Sequence[di
 
 def _rendered(prompt: dict[str, Any], text: str, name: str) -> list[dict[str, str]]:
     try:
-        return templates.messages(prompt["text"], text, name, None, prompt["system"])
+        if prompt["input"] == PromptInput.TEXT:
+            return templates.messages(prompt["text"], text, name, None, prompt["system"])
+        *before, last = templates.messages(prompt["text"], "", name, None, prompt["system"])
+        return [*before, {**last, "content": f"{last['content']}\n\n[pictures of the document's pages]".lstrip()}]
     except templates.PromptTooLarge as error:
         return [{"role": "too large", "content": str(error)}]
 

@@ -11,6 +11,7 @@ from app.worker.connections.settings import Connection
 from app.worker.task import TaskFailed
 
 BYTES_PER_TOKEN = 4  # an estimate; the rate limiter corrects it after the answer
+IMAGE_TOKENS = 1_000  # of a picture of a page, about
 _INPUTS = ("messages", "input", "prompt")  # of a chat, of the other endpoints, of a completion
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
@@ -34,8 +35,8 @@ class ModelRequest:
 
     @property
     def input_tokens(self) -> float:
-        """An estimate from the size of the input."""
-        return len(orjson.dumps(self.input)) / BYTES_PER_TOKEN
+        """An estimate from the size of the input, and the number of pictures in it."""
+        return _bytes_of(self.input) / BYTES_PER_TOKEN
 
     @property
     def max_output_tokens(self) -> float | None:
@@ -51,6 +52,17 @@ class ModelRequest:
         return isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema")
 
 
+def _bytes_of(value: Any) -> int:
+    """Count the bytes of an input; those of a picture say nothing about its tokens."""
+    if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
+        return sum(map(_bytes_of, value))
+    if isinstance(value, Mapping) and "image_url" in value:
+        return IMAGE_TOKENS * BYTES_PER_TOKEN
+    if isinstance(value, Mapping) and isinstance(value.get("content"), list):
+        return _bytes_of(value["content"])
+    return len(orjson.dumps(value))
+
+
 def request_of(payload: Mapping[str, Any], settings: Connection) -> ModelRequest:
     """Build the request of a task. Raises TaskFailed, not retryable, for a request that is not supported."""
     request = _of_prompt(payload, settings) if "connection" in payload else _of_ready_made(payload)
@@ -64,6 +76,9 @@ def _of_prompt(payload: Mapping[str, Any], settings: Connection) -> ModelRequest
     body = {**(payload.get("params") or {}), "model": model}
     prices = settings.model(model)
     if prices and prices.embeddings:
+        if any(isinstance(message["content"], list) for message in messages):
+            message = f"{model} returns vectors of texts: its prompts cannot have input: images."
+            raise TaskFailed("bad_request", message, retryable=False)
         text = "\n\n".join(str(message["content"]) for message in messages)
         return ModelRequest(EMBEDDINGS, {"encoding_format": "float", **body, "input": text})
     if settings.structured and payload.get("schema") is not None:

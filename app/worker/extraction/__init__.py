@@ -8,3 +8,4 @@ from app.worker.extraction.found import Found as Found
 from app.worker.extraction.found import Unreadable as Unreadable
 from app.worker.extraction.limits import Limits as Limits
 from app.worker.extraction.read import read as read
+from app.worker.extraction.read import read_images as read_images

@@ -18,10 +18,11 @@ class Found:
 class Unreadable(Exception):
     """A document that cannot be read. `why` continues a sentence that begins with its name: "is encrypted"."""
 
-    def __init__(self, why: str, too_large: bool = False) -> None:
-        super().__init__(why, too_large)
+    def __init__(self, why: str, too_large: bool = False, has_no_text: bool = False) -> None:
+        super().__init__(why, too_large, has_no_text)
         self.why = why
         self.too_large = too_large
+        self.has_no_text = has_no_text  # nothing else is wrong with it: pictures of its pages can be made
 
 
 ENCRYPTED = "is encrypted: it opens only with a password"
@@ -59,13 +60,17 @@ class TextLimit:
     """
 
     def __init__(self, characters: int, ocr_languages: str = "", seconds: float = 30) -> None:
-        self._left = self._most = characters
+        self._left = self.characters = characters
         self.ocr_languages = ocr_languages
         self.seconds = seconds
+
+    def again(self) -> "TextLimit":
+        """Return a limit from which nothing was taken, for a reader that may have to give way to another one."""
+        return TextLimit(self.characters, self.ocr_languages, self.seconds)
 
     def take(self, text: str) -> str:
         """Count a piece of text and return it. Raises Unreadable beyond the limit."""
         self._left -= len(text)
         if self._left < 0:
-            raise Unreadable(f"holds more than {self._most} characters of text", too_large=True)
+            raise Unreadable(f"holds more than {self.characters} characters of text", too_large=True)
         return text

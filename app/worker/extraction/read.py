@@ -24,7 +24,7 @@ READERS = {
     Kind.PDF: "app.worker.extraction.pdf.reader:read",
     Kind.WORD: "app.worker.extraction.office.word.reader:read",
     Kind.EXCEL: "app.worker.extraction.office.excel.reader:read",
-    Kind.OLD_EXCEL: "app.worker.extraction.office.old_sheets:read",
+    Kind.OLD_EXCEL: "app.worker.extraction.office.old_sheets:read_old",
     Kind.BINARY_EXCEL: "app.worker.extraction.office.old_sheets:read",
     Kind.POWERPOINT: "app.worker.extraction.office.powerpoint:read",
     Kind.WRITER: "app.worker.extraction.office.opendocument.reader:read",
@@ -37,6 +37,20 @@ READERS = {
     Kind.SUBTITLES: "app.worker.extraction.text.subtitles:read",
     Kind.PICTURE: "app.worker.extraction.ocr.picture:read",
 }
+IMAGE_READERS = {
+    Kind.PDF: "app.worker.extraction.images.reader:read_pdf",
+    Kind.PICTURE: "app.worker.extraction.images.reader:read_picture",
+}
+
+
+def read_images(content: bytes, name: str, media_type: str, limits: Limits) -> list[str]:
+    """Make a JPEG in base64 of each page of a PDF or a picture. Raises Unreadable, for other kinds too."""
+    if len(content) > limits.bytes:
+        raise Unreadable(f"is larger than {limits.bytes} bytes", too_large=True)
+    kind = kind_of(content, media_type.partition(";")[0].strip().lower(), name)
+    if kind not in IMAGE_READERS:
+        raise Unreadable(f"is {kind}: only PDF and pictures are sent as pictures. Use a prompt with input: text")
+    return pool_for(limits).read(IMAGE_READERS[kind], content, None).text.split("\n")
 
 
 def read(content: bytes, name: str, media_type: str, limits: Limits) -> Found:
@@ -49,7 +63,7 @@ def read(content: bytes, name: str, media_type: str, limits: Limits) -> Found:
     declared, _, parameters = media_type.partition(";")
     kind = kind_of(content, declared.strip().lower(), name)
     if kind is Kind.PICTURE and not limits.ocr_languages:
-        raise Unreadable(f"is a picture. {INSTALL}")
+        raise Unreadable(f"is a picture. {INSTALL}", has_no_text=True)
     charset = charset_of(parameters)
     reader, max_bytes = IN_THIS_PROCESS.get(kind, (None, 0))
     if reader and len(content) <= max_bytes:
@@ -58,7 +72,7 @@ def read(content: bytes, name: str, media_type: str, limits: Limits) -> Found:
         found = pool_for(limits).read(READERS[kind], content, charset)
     text = without_controls(found.text)
     if not text.strip():
-        raise Unreadable(_no_text(kind, limits))
+        raise Unreadable(_no_text(kind, limits), has_no_text=kind in IMAGE_READERS)
     metadata = {name: value for name, value in found.metadata.items() if value is not None}
     if missing := metadata.pop("left_out", []) + omitted(
         text.count("\ufffd"), "character that could not be decoded", "characters that could not be decoded"
@@ -68,7 +82,7 @@ def read(content: bytes, name: str, media_type: str, limits: Limits) -> Found:
 
 
 def _no_text(kind: Kind, limits: Limits) -> str:
-    if kind not in (Kind.PDF, Kind.PICTURE):
+    if kind not in IMAGE_READERS:
         return NO_TEXT
     return NO_TEXT_BY_OCR if limits.ocr_languages else f"{NO_TEXT}. {INSTALL}"
 

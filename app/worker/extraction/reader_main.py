@@ -71,7 +71,7 @@ def read_document(head: dict[str, Any], content: bytes) -> tuple[dict[str, Any],
         found: Found = read(content, head["charset"], limit)
         return {"metadata": found.metadata}, found.text.encode("utf-8", "replace")
     except Unreadable as error:
-        return {"why": error.why, "too_large": error.too_large}, b""
+        return {"why": error.why, "too_large": error.too_large, "has_no_text": error.has_no_text}, b""
     except MemoryError:
         return {"why": "memory"}, b""
     except RecursionError:

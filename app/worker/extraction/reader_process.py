@@ -69,7 +69,7 @@ class ReaderProcess:
         if answer.get("why") == "memory":
             raise MemoryError
         if "why" in answer:
-            raise Unreadable(str(answer["why"]), bool(answer.get("too_large")))
+            raise Unreadable(str(answer["why"]), bool(answer.get("too_large")), bool(answer.get("has_no_text")))
         return Found(text.decode("utf-8", "replace"), dict(answer.get("metadata") or {}))
 
     def end(self) -> int:

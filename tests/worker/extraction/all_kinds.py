@@ -86,7 +86,7 @@ KINDS: tuple[tuple[str, Callable[[str], bytes], str | None], ...] = (
     ("xlsx", lambda mark: documents.excel([mark]), None),
     ("pptx", lambda mark: presentation(lambda made: slide_of(made, "Title", mark)), None),
     ("odt", odt, None),
-    ("xls", old_excel, "the number formats of the cells: values are as they are stored"),
+    ("xls", old_excel, None),
     ("rtf", lambda mark: rf"{{\rtf1\ansi The word {mark}}}".encode(), None),
     ("epub", lambda mark: book(f"<p>{mark}</p>"), None),
     ("eml", mail, "1 attachment"),

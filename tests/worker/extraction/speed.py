@@ -3,6 +3,7 @@
 The files have about 200 KB each: text, CSV, HTML, Markdown, PDF, Word, Excel and e-mail, in equal shares.
 """
 
+import resource
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,8 @@ from functools import partial
 import click
 
 from app.worker.extraction import Limits, read
-from app.worker.extraction.machine import most_children
+from app.worker.extraction.machine import most_children, processors
+from app.worker.extraction.reader_pool import pool_for
 from tests.support import documents
 from tests.worker.extraction.word_files import paragraph, run, word
 
@@ -38,17 +40,31 @@ def files() -> dict[str, bytes]:
     }
 
 
-def rate(count: int) -> tuple[float, Counter[str]]:
-    """Read `count` files with one thread for each child; return files a second, and the characters of each kind."""
+def rate(count: int) -> tuple[float, float]:
+    """Read `count` files with one thread for each child; return files a second, and processor seconds of a file.
+
+    The latter do not depend on what else the machine does.
+    """
     made = files()
     names = [name for _, name in zip(range(count), list(made) * (count // len(made) + 1), strict=False)]
     characters: Counter[str] = Counter()
+    pool_for(LIMITS).close()
+    used = _used()
     with ThreadPoolExecutor(most_children(LIMITS.memory_mib)) as threads:
         list(threads.map(lambda name: read(made[name], name, "", LIMITS), list(made) * 2))  # the children start
         began = time.monotonic()
         for name, found in zip(names, threads.map(lambda name: read(made[name], name, "", LIMITS), names), strict=True):
             characters[name] += len(found.text)
-        return count / (time.monotonic() - began), characters
+        seconds = time.monotonic() - began
+    pool_for(LIMITS).close()  # the time of a child counts when it has ended
+    assert len(characters) == len(made)
+    return count / seconds, (_used() - used) / (count + 2 * len(made))
+
+
+def _used() -> float:
+    """Return the processor seconds of this process and its ended children."""
+    found = [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in found)
 
 
 def large() -> dict[str, float]:
@@ -79,8 +95,10 @@ def large() -> dict[str, float]:
 @click.option("--files", "count", default=2_000, show_default=True, help="How many files are read.")
 def main(count: int) -> None:
     """Print how fast documents are read on this machine."""
-    found, characters = rate(count)
-    print(f"{found:.0f} files a second, {len(characters)} kinds, with {most_children(LIMITS.memory_mib)} children")
+    found, used = rate(count)
+    print(f"{found:.0f} files a second, with {most_children(LIMITS.memory_mib)} children")
+    most = processors() / used
+    print(f"{1000 * used:.1f} ms of processor time a file: up to {most:.0f} files a second if nothing else runs")
     for name, seconds in large().items():
         print(f"{name}: {seconds:.1f} s")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pptx
-from pptx.chart.data import CategoryChartData
+from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
@@ -28,6 +28,19 @@ def slide_of(made: Any, *lines: str) -> Any:
     return slide
 
 
+CHART = "Chart: Sales\n | North | South\n2024 | 1,200.5 | 10%\n2025 |  | 20%"
+
+
+def add_chart(slide: Any) -> Any:
+    data = CategoryChartData()
+    data.categories = ["2024", "2025"]
+    data.add_series("North", (1200.5, None), number_format="#,##0.0")
+    data.add_series("South", (0.1, 0.2), number_format="0%")
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, 0, 0, 100, 100, data).chart
+    chart.chart_title.text_frame.text = "Sales"
+    return chart
+
+
 def test_titles_bullets_tables_groups_and_notes() -> None:
     def write(made: Any) -> None:
         slide = slide_of(made, "Plan", "one", "two")
@@ -46,18 +59,34 @@ def test_titles_bullets_tables_groups_and_notes() -> None:
     assert found.metadata["slides"] == 2
 
 
-def test_hidden_slides_are_read_and_pictures_and_charts_counted() -> None:
+def test_hidden_slides_and_charts_are_read() -> None:
     def write(made: Any) -> None:
         slide = slide_of(made, "Hidden", "text")
         slide._element.set("show", "0")
-        data = CategoryChartData()
-        data.categories = ["a"]
-        data.add_series("s", (1.0,))
-        slide.shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, 100, 100, data)
+        add_chart(slide)
 
     found = read(presentation(write))
     assert found.metadata["hidden_slides"] == [1]
-    assert left_out(found) == ["1 chart"]
+    assert found.text == f"Slide 1\nHidden\ntext\n{CHART}"
+    assert left_out(found) == []
+
+
+def test_a_chart_whose_values_are_not_in_the_file_is_counted() -> None:
+    content = presentation(lambda made: add_chart(slide_of(made, "Title", "text")))
+    lost = renamed(content, lambda name, part: (name, b"<c/>" if "charts/chart" in name else part))
+    found = read(lost)
+    assert (found.text, left_out(found)) == ("Slide 1\nTitle\ntext", ["1 chart"])
+
+
+def test_a_scatter_chart() -> None:
+    def write(made: Any) -> None:
+        data = XyChartData()
+        points = data.add_series("measured")
+        points.add_data_point(0.5, 2)
+        points.add_data_point(1.5, 4)
+        slide_of(made, "Title", "text").shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, 0, 0, 100, 100, data)
+
+    assert read(presentation(write)).text.endswith("\ntext\nChart:\n | measured\n0.5 | 2\n1.5 | 4")
 
 
 def test_variants_with_macros_and_shows() -> None:

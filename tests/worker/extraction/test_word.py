@@ -1,13 +1,19 @@
 """Word documents: the final view, with everything that a reader of the document sees."""
 
 from collections.abc import Callable
+from typing import Any
 
 import docx
 import pytest
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
+from lxml import etree
 
 from app.worker.extraction import Limits
 from tests.support.documents import WORDS
 from tests.worker.extraction.reading import left_out, read, why
+from tests.worker.extraction.test_presentations import CHART, add_chart, presentation, slide_of
 from tests.worker.extraction.word_files import DELETED, macro, onedrive, paragraph, run, strict, word
 
 INSERTED = '<w:ins w:id="2" w:author="a">{}</w:ins>'
@@ -189,3 +195,21 @@ def test_a_table_of_thirty_thousand_rows_is_read_within_the_default_memory() -> 
     limits = Limits(seconds=600)  # on a loaded machine
     text = read(word(f"<w:tbl>{row * 30_000}</w:tbl>"), limits=limits).text
     assert text.count("item | open | 1.50") == 30_000
+
+
+def test_charts_are_read() -> None:
+    charts: list[bytes] = []
+    presentation(lambda made: charts.append(add_chart(slide_of(made, "Title")).part.blob))
+
+    relations = RELATIONSHIP_TYPE.STYLES.rpartition("/")[0]
+    drawn = '<c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" xmlns:r="{}" r:id="{}"/>'
+
+    def write(document: Any) -> None:
+        part = Part(PackURI("/word/charts/chart1.xml"), "application/xml", charts[0], document.part.package)
+        identifier = document.part.relate_to(part, f"{relations}/chart")
+        paragraph = document.add_paragraph("See the chart.")
+        paragraph.add_run()._r.append(etree.fromstring(drawn.format(relations, identifier)))
+
+    found = read(word("", write))
+    assert found.text == f"See the chart.\n\n{CHART}"
+    assert left_out(found) == []

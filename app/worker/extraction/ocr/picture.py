@@ -1,5 +1,6 @@
 """Reads a picture (PNG, JPEG, TIFF, GIF, BMP, WebP): the text that it shows."""
 
+from collections.abc import Iterator
 from io import BytesIO
 
 from PIL import Image, ImageSequence, UnidentifiedImageError
@@ -13,24 +14,31 @@ FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP")
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
-    """Read each page of a picture. A moving GIF has one page."""
-    Image.MAX_IMAGE_PIXELS = None  # the size is checked here, before anything is unpacked
+    """Read each page of a picture."""
     ocr, texts, empty = OcrPages(limit), [], []
+    for number, page in enumerate(pages_of(content), 1):
+        text = ocr.text_of(page, number)
+        texts.append(text)
+        empty += [] if text else [number]
+    missing = left_out(omitted(len(empty), "page without text", "pages without text", pages=empty))
+    return Found("\n\n".join(filter(None, texts)), {"pages": len(texts), **ocr.metadata(), **missing})
+
+
+def pages_of(content: bytes) -> Iterator[Image.Image]:
+    """Yield the pages of a picture; a moving GIF has one. Raises Unreadable."""
+    Image.MAX_IMAGE_PIXELS = None  # the size is checked here, before anything is unpacked
     try:
         picture = Image.open(BytesIO(content), formats=FORMATS)
         for number, page in enumerate(ImageSequence.Iterator(picture), 1):
             if number > (MAX_PAGES if picture.format == "TIFF" else 1):
                 break
             _check_size(page)
-            text = ocr.text_of(page, number)
-            texts.append(text)
-            empty += [] if text else [number]
+            page.load()  # what is wrong with it shows here
+            yield page
     except UnidentifiedImageError as error:
         raise broken("picture", "it does not begin like one") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise broken("picture", error) from error
-    missing = left_out(omitted(len(empty), "page without text", "pages without text", pages=empty))
-    return Found("\n\n".join(filter(None, texts)), {"pages": len(texts), **ocr.metadata(), **missing})
 
 
 def _check_size(page: Image.Image) -> None:

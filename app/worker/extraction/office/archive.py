@@ -83,6 +83,11 @@ class Archive:
                 found[entry.get("Id", "")] = (entry.get("Type", "").rpartition("/")[2], target)
         return found
 
+    def charts(self, part: str) -> dict[str, Any]:
+        """Return the roots of the charts that a part refers to, by the ids in its references."""
+        charts = {each: name for each, (kind, name) in self.related(part).items() if kind == "chart"}
+        return {each: root for each, name in charts.items() if (root := self.optional_xml(name)) is not None}
+
     def main_part(self, usual: str) -> str:
         """Return the name of the part that holds the document; `usual` if the file does not say it."""
         stated = [target for kind, target in self.related().values() if kind == "officeDocument"]
@@ -117,6 +122,11 @@ def child(element: Any, *path: str) -> Any:
         if element is None:
             return None
     return element
+
+
+def reference(element: Any) -> str:
+    """Return the id by which an element refers to another part; '' if there is none."""
+    return next((value for name, value in element.attrib.items() if name.startswith("{") and local(name) == "id"), "")
 
 
 def attribute(element: Any, name: str = "val") -> str | None:

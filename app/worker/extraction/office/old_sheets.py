@@ -1,4 +1,7 @@
-"""Reads old and binary workbooks (.xls .xlsb) with calamine. It gives values, but not how cells show them."""
+"""Reads old and binary workbooks (.xls .xlsb).
+
+Calamine reads both, and damaged ones: values, but not how cells show them. What xlrd reads of .xls has formats, too.
+"""
 
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
@@ -8,6 +11,7 @@ import python_calamine
 
 from app.worker.extraction.found import ENCRYPTED, Found, TextLimit, Unreadable, broken, left_out
 from app.worker.extraction.office.excel.number_format import general
+from app.worker.extraction.office.excel.old_reader import read_formatted
 from app.worker.extraction.rows import row
 
 MAX_NAMES = 1000
@@ -21,6 +25,16 @@ ERRORS = (
     IndexError,
     OverflowError,
 )
+
+
+def read_old(content: bytes, charset: str | None, limit: TextLimit) -> Found:
+    """Read .xls: with xlrd, or as .xlsb what xlrd cannot read."""
+    try:
+        return read_formatted(content, limit.again())
+    except (Unreadable, MemoryError):
+        raise
+    except Exception:  # xlrd has an exception of its own for few kinds of damage
+        return read(content, charset, limit)
 
 
 def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.worker.extraction.found import Found, TextLimit, left_out, omitted
-from app.worker.extraction.office.archive import Archive, attribute, child, local
+from app.worker.extraction.office.archive import Archive, attribute, child, local, reference
+from app.worker.extraction.office.charts import lines_of_chart
 from app.worker.extraction.office.formulas import text_of_formula
 from app.worker.extraction.rows import Box, lines_of_row
 
-COUNTED = {"pic": "picture", "chart": "chart", "oleObj": "embedded object"}
+COUNTED = {"pic": "picture", "oleObj": "embedded object"}
 MAX_SPAN = 100
 MAX_NAMED = 1000
 
@@ -23,28 +24,27 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     texts, hidden, number = [], [], 0
     listed = child(presentation, "sldIdLst")
     for slide in listed if listed is not None else ():
-        part = related.get(_relation_of(slide), ("", ""))[1]
+        part = related.get(reference(slide), ("", ""))[1]
         if part not in archive:
             continue
         number += 1
         root, notes = archive.xml(part), _notes(archive, part, counts)
         if root.get("show") in ("0", "false"):
             hidden.append(number)
-        lines = [*_lines(root, _diagrams(archive, part)), *notes]
+        drawings = {**_diagrams(archive, part), **archive.charts(part)}
+        lines = [*_lines(root, drawings), *notes]
+        charts = [each for each in root.iter("{*}chart") if reference(each)]
+        counts["chart"] += sum(not lines_of_chart(drawings.get(reference(each))) for each in charts)
         counts.update(COUNTED[name] for each in root.iter() if (name := local(each.tag)) in COUNTED)
         if lines:
             texts.append(limit.take("\n".join([f"Slide {number}", *lines])))
-    missing = left_out(*(omitted(counts[what], what) for what in (*COUNTED.values(), "comment")))
+    missing = left_out(*(omitted(counts[what], what) for what in (*COUNTED.values(), "chart", "comment")))
     metadata = {"slides": number, "hidden_slides": hidden[:MAX_NAMED] or None}
     return Found("\n\n".join(texts), {**archive.properties(), **metadata, **missing})
 
 
-def _relation_of(element: Any) -> str:
-    return next((value for name, value in element.attrib.items() if name.startswith("{") and local(name) == "id"), "")
-
-
-def _lines(root: Any, diagrams: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of all shapes, tables and diagrams below an element."""
+def _lines(root: Any, drawings: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of all shapes, tables, charts and diagrams below an element."""
     for element in root:
         name = local(element.tag)
         if name == "p":
@@ -54,13 +54,15 @@ def _lines(root: Any, diagrams: dict[str, Any]) -> Iterator[str]:
             for row in element.iter("{*}tr"):
                 yield from lines_of_row(_cells(row))
         elif name == "relIds":
-            data = next((diagrams[value] for value in element.attrib.values() if value in diagrams), None)
+            data = next((drawings[value] for value in element.attrib.values() if value in drawings), None)
             if data is not None:
                 yield from _lines(data, {})
+        elif name == "chart":
+            yield from lines_of_chart(drawings.get(reference(element)))
         elif name == "AlternateContent":
-            yield from _lines(child(element, "Choice") if child(element, "Choice") is not None else element, diagrams)
+            yield from _lines(child(element, "Choice") if child(element, "Choice") is not None else element, drawings)
         elif name:
-            yield from _lines(element, diagrams)
+            yield from _lines(element, drawings)
 
 
 def _cells(row: Any) -> list[Box]:

@@ -1,14 +1,13 @@
-"""What stands on a sheet beside its cells: comments and text boxes are read, pictures and charts are counted."""
+"""What stands on a sheet beside its cells: comments and text boxes are read, charts are read, pictures are counted."""
 
 from typing import Any
 
-from app.worker.extraction.office.archive import Archive, local
-
-COUNTED = {"pic": "picture", "graphicFrame": "chart"}
+from app.worker.extraction.office.archive import Archive, local, reference
+from app.worker.extraction.office.charts import lines_of_chart
 
 
 def notes_of(archive: Archive, sheet: str, counts: dict[str, int]) -> list[str]:
-    """Return the comments and text boxes of a sheet as lines, and add to the counts."""
+    """Return the comments, text boxes and charts of a sheet as lines, and add to the counts."""
     related = archive.related(sheet)
     lines: list[str] = []
     threaded = [name for kind, name in related.values() if kind == "threadedComment"]
@@ -21,7 +20,7 @@ def notes_of(archive: Archive, sheet: str, counts: dict[str, int]) -> list[str]:
         elif kind == "comments" and not threaded:
             lines += _comments(root)
         elif kind == "drawing":
-            lines += _boxes(root, counts)
+            lines += _drawn(root, archive.charts(name), counts)
     return lines
 
 
@@ -46,12 +45,16 @@ def _threaded(root: Any) -> list[str]:
     ]
 
 
-def _boxes(root: Any, counts: dict[str, int]) -> list[str]:
-    lines = []
+def _drawn(root: Any, charts: dict[str, Any], counts: dict[str, int]) -> list[str]:
+    lines: list[str] = []
     for element in root.iter():
         name = local(element.tag)
-        if name in COUNTED:
-            counts[COUNTED[name]] += 1
+        if name == "pic":
+            counts["picture"] += 1
+        elif name == "chart":
+            found = lines_of_chart(charts.get(reference(element)))
+            counts["chart"] += not found
+            lines += found
         elif name == "txBody":
             paragraphs = ("".join(text.text or "" for text in each.iter("{*}t")) for each in element.iter("{*}p"))
             if text := " ".join(" ".join(paragraphs).split()):

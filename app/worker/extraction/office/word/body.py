@@ -1,10 +1,12 @@
 """The walk through the body of a Word document: paragraphs, tables, text boxes, in their order."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from app.worker.extraction.found import TextLimit
-from app.worker.extraction.office.archive import attribute, child, local
+from app.worker.extraction.office.archive import attribute, child, local, reference
+from app.worker.extraction.office.charts import lines_of_chart
 from app.worker.extraction.office.formulas import text_of_formula
 from app.worker.extraction.office.word.fields import Fields, check_box, symbol
 from app.worker.extraction.office.word.numbering import Numbering
@@ -26,8 +28,10 @@ MAX_SPAN = 100
 class Body:
     """Reads blocks one after the other; numbers of lists and notes go on from block to block."""
 
-    def __init__(self, limit: TextLimit, numbering: Numbering) -> None:
+    def __init__(self, limit: TextLimit, numbering: Numbering, charts: Mapping[str, Any]) -> None:
+        """`charts` are the roots of the charts, by the ids that the body refers to them with."""
         self._limit = limit
+        self._charts = charts
         self._numbering = numbering
         self._fields = Fields()
         self._boxes: list[str] = []  # texts of the boxes that are anchored in the current paragraph
@@ -94,6 +98,9 @@ class Body:
             return f"[{len(notes)}]"
         if name == "txbxContent":
             self._boxes += self.blocks(element)
+            return ""
+        if name == "chart" and (lines := lines_of_chart(self._charts.get(reference(element)))):
+            self._boxes.append(self._limit.take("\n".join(lines)))
             return ""
         if name == "sdt" and (box := check_box(element)):
             return box

@@ -19,7 +19,7 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     main = archive.main_part("word/document.xml")
     document = archive.xml(main)
     related = archive.related(main)
-    body = Body(limit, _numbering(archive, related))
+    body = Body(limit, _numbering(archive, related), archive.charts(main))
     blocks = body.blocks(child(document, "body") if child(document, "body") is not None else document)
     for kind, title in (("footnote", "Footnotes"), ("endnote", "Endnotes")):
         blocks += _notes(archive, related, body, kind, title)

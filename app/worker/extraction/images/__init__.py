@@ -1,0 +1,1 @@
+"""Makes pictures of the pages of a document, for models that see."""
