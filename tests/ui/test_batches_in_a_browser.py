@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from app.services.input import edits
 from tests.services import stories
 from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
@@ -145,9 +144,12 @@ def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, s
     operator.goto("/")
     operator.get_by_label(f"Choose batch {chosen}").hover()
     operator.mouse.down()
-    edits.rename(services.batches, batch_id, {"name": "another name"}, stories.OPERATOR)
-    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("another name")
+    stories.act(services, batch_id, "stage")
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     operator.mouse.up()
+    expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
+    operator.get_by_role("button", name="changed: show").click()
+    expect(operator.locator(f"h2:has-text('Running') + div #batch-{batch_id}")).to_be_visible()
     expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
 
 
