@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from flask import Blueprint, Flask, request
 
-from app.ui import activity, frame, live, machine, requests, sign_in, static_files, tokens, webhooks, workers
+from app.ui import activity, live, machine, requests, search, sign_in, static_files, tokens, webhooks, workers
 from app.ui.access import prepare_sessions, visitor
 from app.ui.batch import actions, audit_trail, files, input, overview, tasks
 from app.ui.batches import bulk
@@ -18,8 +18,8 @@ from app.ui.problems import guard, show_unrouted
 from app.ui.results import pages as results
 
 _PAGES = (
-    actions, activity, audit_trail, batches, bulk, files, frame, input, live, machine, new_batch, overview, requests,
-    results, sign_in, tasks, tokens, webhooks, workers,
+    actions, activity, audit_trail, batches, bulk, files, input, live, machine, new_batch, overview, requests, results,
+    search, sign_in, tasks, tokens, webhooks, workers,
 )  # fmt: skip
 
 for each in _PAGES:

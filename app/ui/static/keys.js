@@ -29,6 +29,14 @@
       menu.open = false;
       menu.querySelector("summary").focus();
     }
+    const find = event.target.closest(".find");
+    if (find && event.key === "Escape") document.activeElement.blur();
+    if (find && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      const stops = [...find.querySelectorAll("input, #found a")];
+      const next = stops[stops.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) event.preventDefault();
+      next?.focus();
+    }
     const isWriting = event.target.closest("input, textarea, select, [contenteditable]");
     if (isWriting || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "/") event.preventDefault();
