@@ -11,6 +11,7 @@ from app.ui.access import prepare_sessions, visitor
 from app.ui.batch import actions, audit_trail, files, input, overview, tasks
 from app.ui.batches import bulk
 from app.ui.batches import list as batches
+from app.ui.filters import CURRENCY
 from app.ui.fragments import prepare_fragments
 from app.ui.frame import prepare_frame
 from app.ui.new_batch import page as new_batch
@@ -26,8 +27,9 @@ for each in _PAGES:
     guard(each.routes)
 
 
-def register(app: Flask, admin_token: str | None, port: int) -> None:
+def register(app: Flask, admin_token: str | None, port: int, currency: str) -> None:
     """Put the pages on an application; its sessions are valid on every server with the same admin token."""
+    app.config[CURRENCY] = currency
     prepare_sessions(app, _session_key(admin_token), port)
     assets = Blueprint("ui", __name__, template_folder="templates")
     static_files.register(assets)
