@@ -188,7 +188,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     expect(box).to_be_checked()
     operator.get_by_role("button", name="stage …", exact=True).click()
-    expect(operator.locator("tbody tr")).to_have_count(1)
+    expect(operator.locator("#bulk-dialog tbody tr")).to_have_count(1)
     operator.get_by_label("Reason").fill("all at once")
     operator.get_by_role("button", name="stage the chosen batches").click()
     expect(operator.locator("tbody")).to_contain_text("done")

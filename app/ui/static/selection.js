@@ -15,7 +15,7 @@
   document.body.addEventListener("change", (event) => {
     const box = event.target;
     if (box.id === "all") for (const each of boxes()) set(each, box.checked);
-    else if (box.name === "batch") set(box, box.checked);
+    else if (box.name === "batch" && box.closest("#list")) set(box, box.checked);
     else if (box.name === "scope") scope = box.value;
     offer();
   });
@@ -53,6 +53,17 @@
     offer();
   });
   moved.addEventListener("click", () => document.body.dispatchEvent(new CustomEvent("poll")));
+
+  // What an action would do to those chosen is shown in a dialog.
+  const dialog = document.getElementById("bulk-dialog");
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+  });
+  dialog.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-closes]")) return;
+    event.preventDefault();
+    dialog.close();
+  });
 
   function set(box, checked) {
     box.checked = checked;
