@@ -240,7 +240,8 @@ def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Servi
     stories.fail(services, failed, retryable=False)
     stories.complete(services, done)
     operator.emulate_media(color_scheme=scheme)
-    for path in ("/", *(f"/batches/{batch_id}{tab}" for tab in ("", "/results", "/failures", "/input", "/audit"))):
+    tabs = ("", "/results", "/failures", "/tasks", f"/tasks/{failed['id']}", "/input", "/audit")
+    for path in ("/", "/find?q=contr", "/activity", *(f"/batches/{batch_id}{tab}" for tab in tabs)):
         operator.goto(path)
         for width in (1440, 1100, 390):
             operator.set_viewport_size({"width": width, "height": 900})
