@@ -7,9 +7,8 @@ from flask import Response
 from marshmallow import fields, validate
 
 from app.api.routes import Routes, page
-from app.api.schemas.fields import short
+from app.api.schemas.fields import Taken, short
 from app.api.schemas.shown import list_of
-from app.api.schemas.taken import Taken
 from app.api.schemas.views import Shown
 from app.domain.roles import READERS
 from app.domain.transitions import BatchState

@@ -18,6 +18,7 @@ def batch_of(services: Services, name: str, *documents: str) -> int:
         "documents": [document(each, f"text of {each} in {name}") for each in documents],
         "prompts": [{"name": "p", "text": "{document}"}],
         "models": [{"connection": "local", "model": "m", "params": {}}],
+        "options": {},
     }
     return int(edits.create_batch(services.batches, body, OPERATOR)["id"])
 

@@ -11,7 +11,7 @@ from tests.services import stories
 from tests.services.stories import complete, lease
 from tests.ui.visits import read, words
 
-COST = "1.50\N{NARROW NO-BREAK SPACE}EUR"
+COST = "1.50 EUR"
 
 
 def test_a_cost_has_its_currency(app: Flask, service: Services, viewer: FlaskClient) -> None:

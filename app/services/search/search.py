@@ -178,7 +178,7 @@ def _find_documents(
     if len(found) > limit:
         return found[:limit], found[limit - 1].place
     last = rows[-1] if len(rows) == LOOKED_AT else None
-    return found, last and SearchPlace(FoundKind.DOCUMENT, last.id, last.key)
+    return found, None if last is None else SearchPlace(FoundKind.DOCUMENT, last.id, last.key)
 
 
 def _found(kind: FoundKind, number: int, name: str, batch_id: int, row: Any, key: str = "") -> Found:
