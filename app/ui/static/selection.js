@@ -19,8 +19,9 @@
     else if (box.name === "scope") scope = box.value;
     offer();
   });
+  const tickChosen = () => boxes().forEach((box) => (box.checked = chosen.has(box.value)));
   document.body.addEventListener("htmx:afterSwap", () => {
-    for (const box of boxes()) box.checked = chosen.has(box.value);
+    tickChosen();
     const kept = document.querySelector(`#list input[name=scope][value=${scope}]`);
     if (kept) kept.checked = true;
     offer();
@@ -50,6 +51,7 @@
     const amount = [...now].filter(([id, place]) => old.get(id) !== place).length || 1;
     moved.textContent = `${amount} changed: show`;
     moved.hidden = false;
+    tickChosen();
     offer();
   });
   moved.addEventListener("click", () => document.body.dispatchEvent(new CustomEvent("poll")));
