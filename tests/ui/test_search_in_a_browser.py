@@ -36,6 +36,10 @@ def test_what_is_found_is_shown_while_somebody_types(browser_page: Page, site: L
     expect(found.locator("li")).to_have_count(4)
     assert_accessible(browser_page)
     assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
+    box = found.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
     browser_page.keyboard.press("ArrowDown")
     expect(found.get_by_role("link", name=name, exact=True)).to_be_focused()
     browser_page.keyboard.press("ArrowDown")
