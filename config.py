@@ -110,6 +110,7 @@ class Config:
     max_jsonl_bytes: int = 2 * 1024 * 1024 * 1024
     trusted_proxies: str = "0"
     webhook_allowed_networks: str = NO_NETWORK
+    currency: str = ""
     log_level: str = "INFO"
 
     @classmethod
@@ -139,6 +140,7 @@ class Config:
             "webhook_allowed_networks": env.str(
                 "WEBHOOK_ALLOWED_NETWORKS", cls.webhook_allowed_networks, validate=_check_networks
             ),
+            "currency": env.str("CURRENCY", cls.currency, validate=validate.Length(0, 12)),
             "log_level": env.str(
                 "LOG_LEVEL", cls.log_level, validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),

@@ -27,5 +27,5 @@ def create_app(config: "Config") -> "Flask":
     web.register(app)
     api.register(app)
     v1.register(app)
-    ui.register(app, config.admin_token, config.port)
+    ui.register(app, config.admin_token, config.port, config.currency)
     return app

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    Text,
     TextualSelect,
     column,
     create_engine,
@@ -118,6 +119,26 @@ def _(element: Any, compiler: Any, **more: Any) -> str:
 @compiles(text_bytes, "sqlite")
 def _(element: Any, compiler: Any, **more: Any) -> str:
     return f"coalesce(length(CAST({compiler.process(element.clauses, **more)} AS blob)), 0)"
+
+
+class folded(FunctionElement[str]):
+    """A text in small letters, in the order of its characters: an index over it finds the beginning of a text.
+
+    SQLite knows the small letters of A to Z alone.
+    """
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(folded, "postgresql")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f'(lower({compiler.process(element.clauses, **more)}) COLLATE "C")'
+
+
+@compiles(folded, "sqlite")
+def _(element: Any, compiler: Any, **more: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **more)})"
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for INTEGER

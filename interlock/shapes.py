@@ -96,7 +96,7 @@ class AuditRow(TypedDict):
 
 
 class Task(TypedDict):
-    """A task of a list. The last four fields are those of a whole task."""
+    """A task of a list. The last five fields are those of a whole task."""
 
     id: str
     batch_id: int
@@ -119,6 +119,7 @@ class Task(TypedDict):
     finished_at: str | None
     usage: NotRequired[dict[str, Any]]
     result: NotRequired[dict[str, Any] | None]
+    attempts: NotRequired[list[dict[str, Any]]]
     late_results: NotRequired[list[dict[str, Any]]]
     late_results_left_out: NotRequired[int]
 

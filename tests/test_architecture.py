@@ -56,6 +56,7 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     "reads": {"batch", "queue", "task", "connection", "estimate"},
     "input": {"batch", "queue", "task", "access"},
     "run_report": {"batch", "queue", "task"},
+    "search": {"reads"},
     "file_batch": {"file", "input", "batch", "connection"},
     "webhook": {"message", "connection"},
     "gauges": {"reads", "message", "connection"},
@@ -64,7 +65,7 @@ SERVICES_MAY_IMPORT: dict[str, set[str]] = {
     },
     "": {  # builds them all
         "task", "access", "connection", "file", "queue", "batch", "reads", "input", "file_batch", "run_report",
-        "upkeep", "webhook", "gauges",
+        "search", "upkeep", "webhook", "gauges",
     },
 }  # fmt: skip
 MAX_MODULES_OF_A_SERVICE = 13

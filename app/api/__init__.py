@@ -2,7 +2,19 @@
 
 from flask import Flask
 
-from app.api import actions, batches, connections, documentation, events, health, run_report, tasks, tokens, webhooks
+from app.api import (
+    actions,
+    batches,
+    connections,
+    documentation,
+    events,
+    health,
+    run_report,
+    search,
+    tasks,
+    tokens,
+    webhooks,
+)
 from app.api.problems import answer_problems
 from app.api.routes import TaskId
 
@@ -12,7 +24,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["task"] = TaskId
     answer_problems(app)
     api = documentation.document(app)
-    for module in (batches, run_report, actions, tasks, connections, tokens, webhooks, events):
+    for module in (batches, run_report, actions, tasks, connections, tokens, webhooks, events, search):
         api.register_blueprint(module.routes)
     app.register_blueprint(documentation.routes)
     app.register_blueprint(health.routes)

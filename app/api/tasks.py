@@ -122,5 +122,5 @@ def report(body: Mapping[str, Any]) -> Response:
 @routes.call("GET", TASK, READERS, refuses=[404])
 @routes.response(200, WholeTaskSchema, headers=DATABASE_TIME)
 def show(task_id: str) -> Response:
-    """Show a task with its result, error and late results."""
+    """Show a task with its result, its error, its attempts and its late results."""
     return reply(services().reads.tasks.show(task_id))

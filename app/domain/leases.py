@@ -29,12 +29,18 @@ POISONED = "poisoned"  # the error code of a task that used up its attempts with
 ERASED = "erased"  # of one whose content was erased
 TOO_LARGE = "too_large"  # and of one whose prompt is too large to be rendered
 BACKOFF_LIMIT_SECONDS = 300.0
+STILL_SECONDS = 60.0  # without an answer, before which no batch counts as stuck
 SEEN_LATE_SECONDS = 12.0  # by which the time of a worker's last sighting may be behind
 
 
 def is_silent(quiet_seconds: float, lease_seconds: int) -> bool:
     """Whether a worker that holds leases has missed a heartbeat: one is due after a third of a lease's length."""
     return quiet_seconds > lease_seconds * 2 / 3 + SEEN_LATE_SECONDS
+
+
+def stands_still(still_seconds: float, lease_seconds: int) -> bool:
+    """Whether a batch at work counts as stuck: nothing was answered for a minute, and for twice a lease's length."""
+    return still_seconds >= max(STILL_SECONDS, 2.0 * lease_seconds)
 
 
 def backoff_seconds(attempt: int) -> float:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, BigId, UtcTime
+from app.db import Base, BigId, UtcTime, folded
 from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnTooLong, OnUnreadable, PromptInput
 from app.domain.transitions import INITIAL, BatchState
@@ -151,6 +151,7 @@ class Document(Base):
         # Equal content is read once. This index ensures it for the files of a folder; for the batch's own documents
         # (run is null) the batch's lock does.
         Index("uq_documents_content", "batch_id", "run", "sha256", unique=True),
+        Index("ix_documents_name", folded(name), "id"),  # the search for the beginning of a name
     )
 
 

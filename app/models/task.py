@@ -56,13 +56,16 @@ class Task(Base):
     lease_answer: Mapped[str | None] = mapped_column(String(10))
     # The earlier tokens, as app.domain.lease_tokens writes them: kept for ever, so that no paid answer is unknown.
     past_leases: Mapped[str] = mapped_column(Text, default="")
+    # The attempts that have ended, as app.domain.attempts writes them; those that ended in an earlier release are not.
+    ended_attempts: Mapped[str] = mapped_column(Text, default="", server_default="")
 
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     truncated: Mapped[bool] = mapped_column(default=False, server_default=false())  # the answer was cut off
     document_cut: Mapped[bool] = mapped_column(default=False, server_default=false())  # only its beginning was sent
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    # Its content was erased: it has no result and no content key, its late results have none, and no report adds any.
+    # Its content was erased: it has no result, no content key and no attempts; its late results have none; no report
+    # adds any.
     erased: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     # SHA-256 of the question: tasks with equal keys share one answer, whichever run paid for it.

@@ -21,6 +21,7 @@ from app.services.queue.task_queue import TaskQueue
 from app.services.queue.worker_sightings import Sightings
 from app.services.reads import Reads
 from app.services.run_report.run_report import RunReport
+from app.services.search.search import Search
 from app.services.upkeep.outages import Outages
 from app.services.upkeep.purge import Purge
 from app.services.upkeep.sweeper import Sweeper
@@ -41,6 +42,7 @@ class Services:
     sightings: Sightings
     reads: Reads
     run_report: RunReport
+    search: Search
     files: Files
     uploads: Uploads
     file_batches: FileBatches
@@ -77,6 +79,7 @@ def build(config: Config) -> Services:
         sightings=sightings,
         reads=reads,
         run_report=RunReport(engine),
+        search=Search(engine),
         files=Files(engine),
         uploads=Uploads(engine),
         file_batches=FileBatches(engine, batches),

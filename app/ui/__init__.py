@@ -6,11 +6,12 @@ from functools import lru_cache
 
 from flask import Blueprint, Flask, request
 
-from app.ui import activity, frame, live, machine, requests, sign_in, static_files, tokens, webhooks, workers
+from app.ui import activity, live, machine, requests, search, sign_in, static_files, tokens, webhooks, workers
 from app.ui.access import prepare_sessions, visitor
 from app.ui.batch import actions, audit_trail, files, input, overview, tasks
 from app.ui.batches import bulk
 from app.ui.batches import list as batches
+from app.ui.filters import CURRENCY
 from app.ui.fragments import prepare_fragments
 from app.ui.frame import prepare_frame
 from app.ui.new_batch import page as new_batch
@@ -18,16 +19,17 @@ from app.ui.problems import guard, show_unrouted
 from app.ui.results import pages as results
 
 _PAGES = (
-    actions, activity, audit_trail, batches, bulk, files, frame, input, live, machine, new_batch, overview, requests,
-    results, sign_in, tasks, tokens, webhooks, workers,
+    actions, activity, audit_trail, batches, bulk, files, input, live, machine, new_batch, overview, requests, results,
+    search, sign_in, tasks, tokens, webhooks, workers,
 )  # fmt: skip
 
 for each in _PAGES:
     guard(each.routes)
 
 
-def register(app: Flask, admin_token: str | None, port: int) -> None:
+def register(app: Flask, admin_token: str | None, port: int, currency: str) -> None:
     """Put the pages on an application; its sessions are valid on every server with the same admin token."""
+    app.config[CURRENCY] = currency
     prepare_sessions(app, _session_key(admin_token), port)
     assets = Blueprint("ui", __name__, template_folder="templates")
     static_files.register(assets)

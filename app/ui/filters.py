@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from unicodedata import category
 
+from flask import current_app
 from markupsafe import Markup
 
 from app.domain.picture.style import tone
 from app.ui.waiting import what_follows
 from app.web.services import services
 
+CURRENCY = "INTERLOCK_CURRENCY"  # in the configuration of the Flask application
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
 _INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}  # control, format, separators of lines and paragraphs, surrogates
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -42,15 +44,20 @@ def spent(usage: Mapping[str, Any]) -> str:
 
 
 def money(cost: float | None) -> str:
-    """Write a cost with two decimals, or "<0.01" for less than that."""
+    """Write a cost with two decimals, or "<0.01" for less than that, in the currency of the settings."""
     if cost is None:
         return "unknown"
-    return f"{cost:,.2f}" if cost == 0 or cost >= 0.005 else "<0.01"
+    return _in_currency(f"{cost:,.2f}" if cost == 0 or cost >= 0.005 else "<0.01")
 
 
 def price(cost: float) -> str:
     """Write the price of one call, which may be a small part of a cent, with two significant digits."""
-    return f"{cost:.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}" if cost >= 1e-4 else "<0.0001"
+    return _in_currency(f"{cost:.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}" if cost >= 1e-4 else "<0.0001")
+
+
+def _in_currency(amount: str) -> str:
+    currency = current_app.config[CURRENCY]
+    return f"{amount}\N{NARROW NO-BREAK SPACE}{currency}" if currency else amount
 
 
 def estimated(estimate: Mapping[str, Any]) -> str:

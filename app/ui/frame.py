@@ -1,20 +1,14 @@
-"""The bar of every page: the search for a batch or a task, and how many workers went silent."""
+"""The bar of every page: how many workers went silent, and the time."""
 
 import threading
 import time
-from typing import Any
 
-from flask import Blueprint, Flask, redirect, request, url_for
+from flask import Flask
 
-from app.domain.ids import plain_number
-from app.domain.roles import READERS
 from app.domain.times import rfc3339
-from app.errors import NotFound, Refusal
-from app.ui.access import page
+from app.errors import Refusal
 from app.web.services import services
 
-routes = Blueprint("ui_frame", __name__)
-LONGEST_SEARCH = 200
 KEPT_SECONDS = 5.0
 _EXTENSION = "interlock_silent_workers"
 
@@ -51,22 +45,3 @@ def prepare_frame(app: Flask) -> None:
     """Give the templates of an application the number of silent workers, and the time."""
     app.jinja_env.globals["silent_workers"] = SilentWorkers()
     app.jinja_env.globals["time_now"] = time_now
-
-
-@page(routes, "GET", "/find", roles=READERS)
-def find() -> Any:
-    """Go to the batch or the task with a number, or to the batches with a word in their name."""
-    words = request.args.get("q", "").strip()[:LONGEST_SEARCH]
-    number = plain_number(words.removeprefix("#"))
-    if number is not None:
-        try:
-            services().reads.batches.show(number)
-            return redirect(url_for("ui_batch.show", batch_id=number), 303)
-        except NotFound:
-            pass
-        try:
-            batch_id = services().reads.tasks.show(str(number))["batch_id"]
-            return redirect(url_for("ui_tasks.task", batch_id=batch_id, task_id=number), 303)
-        except NotFound:
-            pass
-    return redirect(url_for("ui_batches.index", name=words or None), 303)

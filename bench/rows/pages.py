@@ -31,6 +31,17 @@ CALLS_A_ROUND = 10
 CEILING_MS = 100.0
 ADMIN = "signed-in-and-gone"
 ANSWER = {"text": "An answer of the length that answers have. " * 10}
+# Pages that a filter, an order or a search makes slower.
+QUERIES = {
+    "ui_results.results": (
+        "?show=failed", "?show=differ", "?show=no_answer", "?find=00", "?show=differ&find=99", "?sort=slowest&by=1.1",
+        "?held=m2&lines=all",
+    ),
+    "ui_search.find": ("?q=0000", "?q=batch", "?q=no such thing"),
+    "ui_batches.index": ("?name=9", "?sort=name", "?state=FAILED"),
+    "ui_activity.activity": ("?actor=nobody", "?trigger=stage&hours=24"),
+    "ui_tasks.tasks": ("?status=FAILED", "?code=timeout"),
+}  # fmt: skip
 NO_PAGES = {"/sign-in", "/sign-out", "/live", "/live/<ident:batch_id>"}
 
 
@@ -125,13 +136,17 @@ def _paths(bench: Bench, app: Flask, client: FlaskClient, samples: dict[str, Any
             {"version"} if "action" in rule.arguments else set()
         )  # the form of an action sends the version that its page showed
         path = adapter.build(rule.endpoint, {name: samples[name] for name in rule.arguments | shown})
-        answer = client.get(path)
+        for query in ("", *QUERIES.get(rule.endpoint, ())):
+            if _is_whole_page(client, path + query):
+                yield str(rule) + query, path + query
+
+
+def _is_whole_page(client: FlaskClient, path: str) -> bool:
+    """Whether an address has a page with a complete answer. Raises WrongAnswer if it fails."""
+    with client.get(path) as answer:
         if answer.status_code >= 400:
             raise WrongAnswer(f"GET {path}: {answer.status}")
-        is_whole = answer.status_code == 200 and "Content-Length" in answer.headers
-        answer.close()
-        if is_whole:
-            yield str(rule), path
+        return answer.status_code == 200 and "Content-Length" in answer.headers
 
 
 def _measured(bench: Bench, app: Flask, client: FlaskClient, paths: list[tuple[str, str]]) -> list[Result]:

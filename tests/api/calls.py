@@ -104,6 +104,7 @@ CALLS = (
     Call("POST", "/api/webhooks/{webhook_id}/replay", ADMINISTER, {"message_ids": ["msg_1_2"]}),
     Call("GET", "/api/state-machine", READ),
     Call("GET", "/api/activity", READ),
+    Call("GET", "/api/search", READ),
     Call("GET", "/api/events", READ),
 )
 WITH_BODY = tuple(call for call in CALLS if call.body is not None)

@@ -24,6 +24,7 @@ PAGES = {
     "GET /batches/<batch_id>": READERS,
     "GET /batches/<batch_id>/now": READERS,
     "GET /batches/<batch_id>/head": READERS,
+    "GET /batches/<batch_id>/beside": READERS,
     "GET /batches/<batch_id>/failures": READERS,
     "GET /batches/<batch_id>/input": READERS,
     "GET /batches/<batch_id>/input/edit": OPERATORS,

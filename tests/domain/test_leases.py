@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.leases import FINISHED, OPEN, TaskStatus, backoff_seconds
+from app.domain.leases import FINISHED, OPEN, TaskStatus, backoff_seconds, stands_still
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,14 @@ def test_one_second_doubled_by_each_attempt_up_to_five_minutes(attempt: int, sec
 @given(attempt=st.integers(1, 10_000))
 def test_a_later_attempt_never_waits_less(attempt: int) -> None:
     assert 1 <= backoff_seconds(attempt) <= backoff_seconds(attempt + 1) <= 300
+
+
+@pytest.mark.parametrize(
+    ("still", "lease", "is_stuck"),
+    [(59.9, 10, False), (60, 10, True), (60, 60, False), (119.9, 60, False), (120, 60, True), (1199, 600, False)],
+)
+def test_a_batch_is_stuck_after_a_minute_and_two_lengths_of_a_lease(still: float, lease: int, is_stuck: bool) -> None:
+    assert stands_still(still, lease) is is_stuck
 
 
 def test_a_status_is_open_or_finished() -> None:

@@ -43,6 +43,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index ix_documents_name")
 def test_open_tasks_get_their_targets(engine: Engine) -> None:
     tables = MetaData()
     tables.reflect(engine)

@@ -60,6 +60,11 @@ FAULTS = {
         "UPDATE usage_counts SET cost_nanos = cost_nanos + 1 WHERE batch_id = :id",
         "UPDATE usage_counts SET run = 2, input_tokens = 1 WHERE batch_id = :id",
     ],
+    verification.OF_ATTEMPTS: [
+        "UPDATE tasks SET ended_attempts = ended_attempts || replace(ended_attempts, ',0,0,', ',1,0,') WHERE id IN"
+        " (SELECT min(id) FROM tasks WHERE batch_id = :id AND kind = 'ANALYZE')",
+        "UPDATE tasks SET finished_at = available_at WHERE batch_id = :id AND kind = 'ANALYZE'",
+    ],
     "each document found in a folder has one staging task, counted as found": [
         "UPDATE task_counts SET found = 1 WHERE batch_id = :id AND kind = 'STAGE'",
         "UPDATE documents SET run = 1 WHERE batch_id = :id",
@@ -89,7 +94,7 @@ def take_down_the_defences(connection: Connection) -> None:
 
 
 def test_there_is_a_fault_for_each_invariant() -> None:
-    assert set(FAULTS) == set(verification._CHECKS)
+    assert set(FAULTS) == {*verification._CHECKS, verification.OF_ATTEMPTS}
 
 
 @pytest.mark.usefixtures("unsound")

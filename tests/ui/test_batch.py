@@ -307,3 +307,22 @@ def test_what_no_worker_can_do_says_what_follows(operator: FlaskClient, service:
     stories.forget_workers(service)
     expected = "These tasks go on as soon as there is a worker that can do them."
     assert follows(read(operator, f"/batches/{batch_id}")) == [expected]
+
+
+def test_equal_edits_of_one_minute_are_one_row(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.create(service)
+    for name in ("one", "two", "three"):
+        edits.rename(service.batches, batch_id, {"name": name}, stories.OPERATOR)
+    rows = read(operator, f"/batches/{batch_id}/audit").xpath("//div[@id='timeline']//tbody/tr")
+    folded, created = (words(row) for row in rows)
+    assert "3 times" in folded
+    assert folded.endswith("2 to 4")
+    assert "create" in created
+
+
+def test_keys_lead_to_the_batches_beside(operator: FlaskClient, service: Services) -> None:
+    first, second, third = (stories.create(service) for _ in range(3))
+    edits.archive(service.batches, second, stories.OPERATOR)
+    for batch_id, way, other in ((first, "after", third), (third, "before", first), (first, "before", first)):
+        answer = operator.get(f"/batches/{batch_id}/beside?way={way}")
+        assert (answer.status_code, answer.location) == (303, f"/batches/{other}")

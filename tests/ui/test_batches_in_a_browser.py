@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.services import Services
-from app.services.input import edits
 from tests.services import stories
 from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
@@ -145,9 +144,12 @@ def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, s
     operator.goto("/")
     operator.get_by_label(f"Choose batch {chosen}").hover()
     operator.mouse.down()
-    edits.rename(services.batches, batch_id, {"name": "another name"}, stories.OPERATOR)
-    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("another name")
+    stories.act(services, batch_id, "stage")
+    expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     operator.mouse.up()
+    expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
+    operator.get_by_role("button", name="changed: show").click()
+    expect(operator.locator(f"h2:has-text('Running') + div #batch-{batch_id}")).to_be_visible()
     expect(operator.get_by_label(f"Choose batch {chosen}")).to_be_checked()
 
 
@@ -186,7 +188,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     expect(operator.locator(f"#batch-{batch_id}")).to_contain_text("STAGING")
     expect(box).to_be_checked()
     operator.get_by_role("button", name="stage …", exact=True).click()
-    expect(operator.locator("tbody tr")).to_have_count(1)
+    expect(operator.locator("#bulk-dialog tbody tr")).to_have_count(1)
     operator.get_by_label("Reason").fill("all at once")
     operator.get_by_role("button", name="stage the chosen batches").click()
     expect(operator.locator("tbody")).to_contain_text("done")
@@ -238,7 +240,8 @@ def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Servi
     stories.fail(services, failed, retryable=False)
     stories.complete(services, done)
     operator.emulate_media(color_scheme=scheme)
-    for path in ("/", *(f"/batches/{batch_id}{tab}" for tab in ("", "/results", "/failures", "/input", "/audit"))):
+    tabs = ("", "/results", "/failures", "/tasks", f"/tasks/{failed['id']}", "/input", "/audit")
+    for path in ("/", "/find?q=contr", "/activity", *(f"/batches/{batch_id}{tab}" for tab in tabs)):
         operator.goto(path)
         for width in (1440, 1100, 390):
             operator.set_viewport_size({"width": width, "height": 900})

@@ -145,3 +145,24 @@ def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, sche
         expect(browser_page.locator("main")).to_contain_text(words)
         assert_accessible(browser_page)
         assert fits(browser_page)
+
+
+@on_one_database
+def test_a_tick_adds_a_known_model_and_takes_it_away(form: Page, site: Any) -> None:
+    models = [{"connection": "bench", "model": each} for each in ("swan", "crane")]
+    body = {"name": "b", "prompts": [{"name": "p", "text": "{document}"}], "models": models}
+    with site.session() as http:
+        assert http.post(f"{site.url}/api/batches", json=body).ok
+    form.goto("/batches/new")
+    parts = form.locator("#models [data-part]")
+    swan, crane = (form.get_by_label(f"bench/{each}", exact=True) for each in ("swan", "crane"))
+    swan.check()
+    crane.check()
+    expect(parts).to_have_count(2)
+    expect(parts.nth(1).get_by_label("Model", exact=True)).to_have_value("crane")
+    swan.uncheck()
+    expect(parts).to_have_count(1)
+    expect(parts.first.get_by_label("Model", exact=True)).to_have_value("crane")
+    parts.first.get_by_label("Model", exact=True).fill("stork")
+    expect(crane).not_to_be_checked()
+    assert_accessible(form)

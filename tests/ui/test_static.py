@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from app.services import Services
 from app.ui import static_files
 from tests.services import stories
-from tests.ui.visits import read
+from tests.ui.visits import read, words
 
 MOST_COLD_BYTES = 120_000  # of the page of a batch with all it loads
 
@@ -54,19 +54,21 @@ def test_the_page_of_a_batch_is_small_and_loads_one_style_sheet(operator: FlaskC
     assert len(addresses) <= 12
 
 
-def test_a_number_finds_a_batch_or_a_task_and_a_word_the_batches_with_that_name(
-    operator: FlaskClient, service: Services
-) -> None:
+def test_a_number_goes_to_its_batch_or_task_and_a_word_finds_by_name(operator: FlaskClient, service: Services) -> None:
     batch_id = stories.bring(service, "STAGED")
     task = stories.tasks_of(service, batch_id)[-1]["id"]
     assert int(task) != batch_id
-    for words, found in (
+    for sought, address in (
         (str(batch_id), f"/batches/{batch_id}"),
         (f"#{batch_id}", f"/batches/{batch_id}"),
         (task, f"/batches/{batch_id}/tasks/{task}"),
-        ("contr", "/?name=contr"),
-        ("99999", "/?name=99999"),
         ("", "/"),
     ):
-        answer = operator.get("/find", query_string={"q": words})
-        assert (answer.status_code, answer.location) == (303, found)
+        answer = operator.get("/find", query_string={"q": sought})
+        assert (answer.status_code, answer.location) == (303, address)
+    links = read(operator, "/find?q=contr").xpath("//ul[@class='found']//a/@href")
+    assert links == [f"/batches/{batch_id}"]
+    links = read(operator, "/find?q=0.t", headers={"HX-Request": "true"}).xpath("//ul[@class='found']//a/@href")
+    assert links == [f"/batches/{batch_id}/results?find=0.txt"]
+    for headers in ({}, {"HX-Request": "true"}):
+        assert "Nothing has this number" in words(read(operator, "/find?q=99999", headers=headers))

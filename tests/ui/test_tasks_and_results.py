@@ -121,6 +121,23 @@ def test_a_late_result_and_an_answer_reused(client: ApiClient, viewer: FlaskClie
     assert "no call was made" in text
 
 
+def test_the_attempts_of_a_task_as_a_timeline(client: ApiClient, viewer: FlaskClient) -> None:
+    """On its page, and beside the matrix."""
+    batch_id = bring(client, "ANALYZING", documents=1)["id"]
+    (task,) = lease(client, batch_id)
+    fail(client, task, error={"code": "timeout", "message": "m"}, retry_after_seconds=0)
+    (again,) = lease(client, batch_id)
+    act(client, batch_id, "cancel")
+    complete(client, again, {"text": "too late", "usage": {"latency_ms": 390}})
+    for path in (f"tasks/{task['id']}", f"results/cell/{task['id']}"):
+        page = read(viewer, f"/batches/{batch_id}/{path}")
+        first, second = (words(each) for each in page.xpath("//ol[@class='attempts']/li"))
+        assert first.startswith("Failed timeout"), path
+        assert "attempt 1 · w" in first, path
+        assert second.startswith("Came too late: completed"), path
+        assert "attempt 2" in second, path
+
+
 def answered_differently(client: ApiClient) -> tuple[int, int]:
     """Make a COMPLETED batch whose two models answer one document alike and one not; return it and the latter."""
     batch_id = int(bring(client, "ANALYZING", documents=2, models=TWO_MODELS)["id"])

@@ -6,6 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 
 from app.api.schemas.views import Shown, schema_of
+from app.domain.attempts import AttemptOutcome
 from app.domain.connection.circuits import CircuitState, ErrorClass
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.request_status import RequestStatus
@@ -195,9 +196,24 @@ class TaskSchema(Shown):
     finished_at = fields.DateTime(allow_none=True)
 
 
+class AttemptSchema(Shown):
+    """An attempt of a task that has ended."""
+
+    attempt = fields.Integer()
+    at = fields.DateTime()
+    worker = fields.String(allow_none=True)
+    outcome = fields.Enum(AttemptOutcome, by_value=True)
+    code = fields.String(allow_none=True)
+    input_tokens = fields.Integer()
+    output_tokens = fields.Integer()
+    cost = fields.Float(allow_none=True)
+    latency_ms = fields.Integer(allow_none=True)
+
+
 class WholeTaskSchema(TaskSchema):
     usage = fields.Dict()
     result = fields.Dict(allow_none=True)
+    attempts = fields.List(fields.Nested(AttemptSchema))
     late_results = fields.List(fields.Dict())
     late_results_left_out = fields.Integer()
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading
+from app.domain.leases import stands_still
 from app.domain.transitions import AT_WORK, NEEDS_AN_OPERATOR, BatchState
 from app.services.batch.batch_rows import look_at
 from app.services.batch.batch_view import BatchView, batch_view
 from app.services.reads import audit, progress
 from app.services.reads.batches import PAGE, Filter, Sort, ids_of
 
-STILL_SECONDS = 60.0  # without a lease or a report, until a batch at work counts as stuck
 OTHERS = tuple(state for state in BatchState if state not in (*AT_WORK, *NEEDS_AN_OPERATOR))
 
 
@@ -90,7 +90,7 @@ def _listed(connection: Connection, ids: Sequence[int]) -> dict[int, Listed]:
     listed = {}
     for batch, facts in batches:
         rate = rates.get((batch.id, batch.run))
-        is_stuck = batch.state in AT_WORK and facts.idle_seconds >= STILL_SECONDS
+        is_stuck = batch.state in AT_WORK and stands_still(facts.idle_seconds, batch.lease_seconds)
         listed[batch.id] = Listed(
             batch_view(batch, facts),
             changes.get(batch.id),

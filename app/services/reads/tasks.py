@@ -7,9 +7,11 @@ from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, 
 
 from app import db, portions
 from app.db import reading
+from app.domain.attempts import Attempt, attempts_of
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskKind, TaskStatus
+from app.domain.money import cost
 from app.domain.times import rfc3339
 from app.errors import NotFound
 from app.models import IS_LEASED, LateResult, Task
@@ -110,6 +112,20 @@ def _skipped(row: Any) -> str | None:
     return str(row.result.get("reason")) if left_out else None
 
 
+def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "attempt": attempt.number,
+        "at": attempt.at,
+        "worker": attempt.worker,
+        "outcome": attempt.outcome,
+        "code": attempt.code,
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
+        "cost": cost(attempt.cost_nanos),
+        "latency_ms": attempt.latency_ms,
+    }
+
+
 def _late_view(row: Any) -> dict[str, Any]:
     return {
         "attempt": row.attempt,
@@ -182,7 +198,7 @@ class Tasks:
         ]
 
     def show(self, task_id: str) -> dict[str, Any]:
-        """Show a task whole, with its result, its error and its late results. Raises NotFound."""
+        """Show a task whole, with its result, its error, its attempts and its late results. Raises NotFound."""
         with reading(self._engine) as connection:
             row = self._row(connection, task_id)
             look(connection, row.batch_id)
@@ -216,6 +232,7 @@ class Tasks:
             **task_view(row),
             "usage": {**usage_view(row), "latency_ms": row.latency_ms},
             "result": row.result,
+            "attempts": [_attempt_view(each) for each in attempts_of(row.ended_attempts)],
             "late_results": [_late_view(each) for each in late],
             "late_results_left_out": sized[0].amount - len(late) if sized else 0,
         }

@@ -13,8 +13,10 @@ import orjson
 from sqlalchemy import Connection, bindparam, text
 
 from app import db, portions
+from app.domain.attempts import OUTCOMES, Attempt, AttemptOutcome, code_of, line_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
+from app.domain.times import rfc3339
 from app.domain.usage import CallUsage
 from app.services.task.task_counts import CountChanges
 from app.services.task.task_rows import HeldTask
@@ -26,7 +28,7 @@ _VALUES = {
     "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
     "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean",
+    "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean", "ended_attempt": "text",
 }  # fmt: skip
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
@@ -37,7 +39,7 @@ _SET = f"""
     finished_at = w.finished_at,
     input_tokens = tasks.input_tokens + w.input_tokens, output_tokens = tasks.output_tokens + w.output_tokens,
     cost_nanos = tasks.cost_nanos + w.cost_nanos, unpriced = tasks.unpriced + w.unpriced,
-    latency_ms = coalesce(w.latency_ms, tasks.latency_ms)
+    latency_ms = coalesce(w.latency_ms, tasks.latency_ms), ended_attempts = tasks.ended_attempts || w.ended_attempt
 """
 _AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
 # One statement for any number of tasks. Arrays, not one JSON document: it could not hold U+0000.
@@ -75,6 +77,7 @@ class Endings:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        self._at = rfc3339(now)
         self.counts = CountChanges()
         self._usage = UsageChanges()
         self._rows: dict[int, dict[str, Any]] = {}
@@ -92,6 +95,7 @@ class Endings:
         `lease_expires_at` is the new end of a lease that goes on.
         """
         change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
+        ended_attempt = self._attempt(task, event, kept)
         self.counts.move(task.run_key, task.status, change.status)
         self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped, truncated=kept.truncated)
         task.status, task.attempt = change.status, change.attempt
@@ -116,8 +120,19 @@ class Endings:
             "latency_ms": kept.usage.latency_ms,
             "truncated": kept.truncated,
             "document_cut": kept.document_cut,
+            "ended_attempt": ended_attempt,
         }
         return change.status
+
+    def _attempt(self, task: HeldTask, event: LeaseEvent, kept: Kept) -> str:
+        """Write the line of the attempt that ends with an event; it is empty if none does."""
+        if (outcome := OUTCOMES.get(event)) is None:
+            return ""
+        about = None if outcome is AttemptOutcome.COMPLETED else kept.error or kept.result
+        usage = kept.usage
+        cost_nanos = None if _unpriced(task, usage) else usage.cost_nanos
+        used = (usage.input_tokens, usage.output_tokens, cost_nanos, usage.latency_ms)
+        return line_of(Attempt(task.attempt, self._at, task.leased_by, outcome, code_of(about), *used))
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""

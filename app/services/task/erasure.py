@@ -1,7 +1,7 @@
 """Erases the content of tasks, and deletes tasks: the only module that takes an answer away.
 
 A task that is erased keeps its status, its usage and its count. It has no result and no content key, so no new run
-reuses its answer; its late results keep only what they used.
+reuses its answer, and no attempts; its late results keep only what they used.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -48,7 +48,7 @@ _SLICE = (
 )
 _DELETE_LATE = delete(_late).where(_late.c.task_id.in_(select(_tasks.c.id).where(*_in_slice)))
 _DELETE = delete(_tasks).where(*_in_slice)
-_NO_CONTENT: dict[str, Any] = {"result": None, "erased": True, "content_key": None}
+_NO_CONTENT: dict[str, Any] = {"result": None, "erased": True, "content_key": None, "ended_attempts": ""}
 
 
 class Slice(NamedTuple):

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, bindparam, select, text
 
 from app.db import reading
+from app.domain.attempts import Attempt, attempts_of
+from app.domain.leases import FINISHED
+from app.domain.times import rfc3339
 from app.domain.transitions import BatchState
 from app.domain.usage import MOST_COUNTED
+from app.models import Task
 
+MOST_NAMED = 20  # batches in one sentence
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_nanos")
 _USAGE = ", ".join(f"sum({name}) AS {name}" for name in _AMOUNTS)
 _KEYS = "t.batch_id, t.run, t.kind, coalesce(t.prompt_number, 0) AS prompt_number"
@@ -56,7 +61,8 @@ _OF_TRAIL: dict[str, str] = {
         SELECT batch_id AS batch FROM documents
         WHERE erased_at IS NOT NULL AND (text <> '' OR content IS NOT NULL OR path IS NOT NULL)
         UNION ALL
-        SELECT batch_id AS batch FROM tasks WHERE erased AND (result IS NOT NULL OR content_key IS NOT NULL)
+        SELECT batch_id AS batch FROM tasks
+        WHERE erased AND (result IS NOT NULL OR content_key IS NOT NULL OR ended_attempts <> '')
         UNION ALL
         SELECT t.batch_id AS batch FROM late_results l JOIN tasks t ON t.id = l.task_id
         WHERE t.erased AND (l.result IS NOT NULL OR l.error IS NOT NULL)""",
@@ -105,6 +111,16 @@ _OF_CONTENT: dict[str, str] = {
         SELECT b.id AS batch FROM batches b LEFT JOIN documents d ON d.batch_id = b.id GROUP BY b.id, b.document_count
         HAVING count(d.number) <> b.document_count""",
 }
+OF_ATTEMPTS = "the attempts of a task used what the task used, and the last one ended when the task did"
+_ATTEMPTED = (
+    select(
+        Task.id, Task.batch_id, Task.status, Task.input_tokens, Task.output_tokens, Task.cost_nanos,
+        Task.finished_at, Task.ended_attempts,
+    )
+    .where(Task.id > bindparam("after"), Task.ended_attempts != "")
+    .order_by(Task.id)
+    .limit(10_000)
+)  # fmt: skip
 _NOT_PURGED = "SELECT batch FROM ({}) AS broken WHERE batch NOT IN (SELECT id FROM batches WHERE purged_at IS NOT NULL)"
 _CHECKS = {**_OF_TRAIL, **{name: _NOT_PURGED.format(query) for name, query in _OF_CONTENT.items()}}
 
@@ -114,9 +130,34 @@ def verify(engine: Engine) -> Iterator[str]:
     with reading(engine) as connection:
         for invariant, query in _CHECKS.items():
             if broken := _first(connection, query):
-                yield f"Broken: {invariant}: batches {', '.join(map(str, broken))}"
+                yield _sentence(invariant, broken)
+        if broken := sorted(_with_wrong_attempts(connection))[:MOST_NAMED]:
+            yield _sentence(OF_ATTEMPTS, broken)
 
 
-def _first(connection: Connection, query: str, most: int = 20) -> list[Any]:
+def _sentence(invariant: str, broken: list[Any]) -> str:
+    return f"Broken: {invariant}: batches {', '.join(map(str, broken))}"
+
+
+def _with_wrong_attempts(connection: Connection) -> set[int]:
+    """Find the batches of tasks whose attempts do not fit them; walks through all tasks that have attempts."""
+    broken: set[int] = set()
+    after = 0
+    while rows := connection.execute(_ATTEMPTED, {"after": after}).all():
+        broken |= {row.batch_id for row in rows if not _fits(row, list(attempts_of(row.ended_attempts)))}
+        after = rows[-1].id
+    return broken
+
+
+def _fits(task: Any, attempts: list[Attempt]) -> bool:
+    used = [(each.input_tokens, each.output_tokens, each.cost_nanos or 0) for each in attempts]
+    sums = tuple(map(sum, zip(*used, strict=True)))
+    whole = (task.input_tokens, task.output_tokens, task.cost_nanos)
+    if attempts[0].number == 1:  # otherwise the first ones ended in a release that did not keep them
+        return sums == whole and (task.status not in FINISHED or attempts[-1].at == rfc3339(task.finished_at))
+    return all(one <= all_together for one, all_together in zip(sums, whole, strict=True))
+
+
+def _first(connection: Connection, query: str, most: int = MOST_NAMED) -> list[Any]:
     limited = text(f"SELECT DISTINCT batch FROM ({query}) AS found ORDER BY batch LIMIT {most}")
     return list(connection.execute(limited).scalars())

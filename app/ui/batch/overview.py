@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from app.domain import diagram
 from app.domain.leases import TaskStatus
 from app.domain.roles import READERS
 from app.domain.transitions import ADD_DOCUMENTS, main_way
 from app.services.reads.batch_page import Head, Present
+from app.services.reads.batches import Filter, Sort
 from app.ui.access import may_operate, page
 from app.ui.batch.action_words import offers
 from app.ui.batch.chart import chart_of, samples_of
@@ -88,6 +89,14 @@ def head(batch_id: int) -> str:
     return fragments().shared(
         key, pulse.moved, lambda: render_template("batch/_head_fragment.html", **of_batch(batch_id, tab))
     )
+
+
+@page(routes, "GET", "/batches/<ident:batch_id>/beside", roles=READERS)
+def beside(batch_id: int) -> Any:
+    """Go to the batch with the number before, or with `?way=after` to the next one; stay where there is none."""
+    order = Sort.OLDEST if request.args.get("way") == "after" else Sort.NEWEST
+    found, _ = services().reads.batches.page(Filter(), order, after=batch_id, limit=1)
+    return redirect(url_for("ui_batch.show", batch_id=found[0]["id"] if found else batch_id), 303)
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/failures", roles=READERS)

@@ -8,13 +8,13 @@ from math import ceil, floor, log10
 from typing import Any, NamedTuple
 
 from app.domain.failures import CANCELLED
+from app.domain.leases import stands_still
 from app.domain.picture.style import tone
 from app.domain.roles import SYSTEM
 from app.domain.transitions import BEGINS_RUN, ENDS_OF_RUN, BatchState, leased_kinds
 from app.services.batch.breaker import ACTOR as BREAKER
 from app.services.reads.batch_page import Present
 
-STILL_SECONDS = 60.0  # without an answer, until a batch counts as stuck
 ROOM = 1.1  # of the cost at the end: the limit that is offered leaves this much room
 
 
@@ -56,12 +56,12 @@ def _ended(now: Present, change: Mapping[str, Any] | None) -> Standing:
 def _at_work(now: Present, change: Mapping[str, Any] | None) -> Standing:
     state = now.batch["state"]
     silent = next((each for each in now.workers if each.is_silent), None)
-    stands_still = now.still_seconds >= STILL_SECONDS and bool(now.open_calls)
+    is_stuck = bool(now.open_calls) and stands_still(now.still_seconds, now.batch["options"]["lease_seconds"])
     if state in BEGINS_RUN:
         return Standing("reading", tone(state), change, silent)
     if now.batch.get("waiting_for") and not now.workers and not now.rate:
         return Standing("waiting", "hold", change)
-    if stands_still:
+    if is_stuck:
         return Standing("stuck", "bad" if silent else "hold", change, silent)
     return Standing("running", tone(state), change, silent)
 

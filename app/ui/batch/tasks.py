@@ -1,5 +1,6 @@
 """The pages of tasks: the list of a batch, filtered and in pages, and one task whole."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -7,8 +8,10 @@ import orjson
 from flask import Blueprint, render_template, request
 
 from app.domain.answer.answers import answer_of
+from app.domain.attempts import code_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.roles import READERS
+from app.domain.times import time_of
 from app.errors import Invalid
 from app.services.batch.batch_view import BatchView
 from app.services.reads.task_walk import Wanted
@@ -20,6 +23,8 @@ from app.web.services import services
 routes = Blueprint("ui_tasks", __name__)
 A_PAGE = 50
 RUNS_OFFERED = 50  # the newest; an older run is named by its number in the address
+# What is not kept of a report that came too late.
+_UNKNOWN = {"is_late": True, "worker": None, "latency_ms": None, "input_tokens": 0, "output_tokens": 0, "cost": None}
 LONGEST_SHOWN = 100_000  # characters of a text on a page; the download and the API have the whole text
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -71,6 +76,7 @@ def task(batch_id: int, task_id: str) -> str:
         schema=payload.get("schema"),
         text=payload.get("text"),
         shown=shown,
+        timeline=timeline_of(task),
     )
 
 
@@ -82,6 +88,13 @@ def run_in_query() -> int | None:
 def runs_of(batch: BatchView) -> list[int]:
     """List the runs to choose from, newest first."""
     return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
+
+
+def timeline_of(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the ended attempts of a task, and its reports that came too late, in the order of their times."""
+    late = [{**_UNKNOWN, **each, "code": code_of(each["error"])} for each in task["late_results"]]
+    ended = [{**each, "is_late": False} for each in task["attempts"]]
+    return sorted([*ended, *late], key=lambda each: time_of(each["at"]) or datetime.max.replace(tzinfo=UTC))
 
 
 def messages_of(payload: dict[str, Any]) -> list[dict[str, Any]]:

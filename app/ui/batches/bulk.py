@@ -17,6 +17,7 @@ from app.services.reads.batches import MOST_AT_ONCE
 from app.ui.access import order, page
 from app.ui.batch.action_form import reason_of
 from app.ui.batches.list import ListQuery
+from app.ui.query import is_fragment
 from app.web.services import services
 
 routes = Blueprint("ui_bulk", __name__)
@@ -59,7 +60,7 @@ def preview() -> str:
         shown, ids = {}, listed.ids(query.filter)
     judged = [{**batch, "shown": shown.get(batch["id"], batch["version"])} for batch in listed.judged(ids, action)]
     return render_template(
-        "bulk/preview.html",
+        "bulk/_dialog.html" if is_fragment() else "bulk/preview.html",
         action=action,
         judged=judged,
         amount=amount,

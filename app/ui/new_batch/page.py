@@ -27,6 +27,7 @@ from app.web.spooling import spooled_body
 routes = Blueprint("ui_new_batch", __name__)
 COPY = " (copy)"
 STAGE, RUN = "stage", "run"
+MOST_OFFERED = 20  # models of earlier batches
 
 
 @page(routes, "GET", "/batches/new", roles=OPERATORS)
@@ -130,7 +131,11 @@ def _message(message: str, status: int, errors: dict[str, str] | None = None) ->
 
 
 def _form(filled: form_rules.Form, errors: dict[str, str], message: str = "") -> str:
-    known = services().reads.known_models.last_used()
+    workers = services().reads.connections.known_abilities()
+    known = [
+        {**each, "workers": sum(worker.reaches(each["connection"], each["model"]) for worker in workers)}
+        for each in services().reads.known_models.last_used()[:MOST_OFFERED]
+    ]
     return render_template(
         "new_batch/form.html",
         **form_facts(filled, errors),

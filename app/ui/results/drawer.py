@@ -7,7 +7,7 @@ from flask import request
 from app.domain.answer.answers import answer_of
 from app.domain.answer.differences import differences
 from app.errors import NotFound
-from app.ui.batch.tasks import messages_of, shown
+from app.ui.batch.tasks import messages_of, shown, timeline_of
 from app.ui.results.markdown import rendered
 from app.web.services import services
 
@@ -36,6 +36,7 @@ def drawer_of(batch_id: int, task_id: str) -> dict[str, Any]:
         "pieces": None if base is None or text is None else differences(shown(base), text),
         "messages": messages_of(payload),
         "shown": shown,
+        "timeline": timeline_of(task),
     }
 
 

@@ -18,6 +18,7 @@
     if (key === "p") return press("#act-pause:not([aria-disabled]), #act-resume:not([aria-disabled])");
     if (key === "j") return move(1);
     if (key === "k") return move(-1);
+    if (key === "[" || key === "]") return press(`[data-key="${key}"]`);
     if (key === "x") return document.activeElement?.closest("tr")?.querySelector("[type=checkbox]")?.click();
     if (/^[1-6]$/.test(key)) return document.querySelectorAll(".tabs a")[Number(key) - 1]?.click();
     return undefined;
@@ -28,6 +29,14 @@
     if (event.key === "Escape" && menu) {
       menu.open = false;
       menu.querySelector("summary").focus();
+    }
+    const find = event.target.closest(".find");
+    if (find && event.key === "Escape") document.activeElement.blur();
+    if (find && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      const stops = [...find.querySelectorAll("input, #found a")];
+      const next = stops[stops.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) event.preventDefault();
+      next?.focus();
     }
     const isWriting = event.target.closest("input, textarea, select, [contenteditable]");
     if (isWriting || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

@@ -10,17 +10,37 @@
   // --- parts: prompts and models
 
   const add = window.interlockParts(form);
-  form.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    if (button.dataset.connection) {
-      const free = [...field("models").children].find((part) => !part.querySelector("[name=model_connection]").value);
-      const part = free ?? add("model");
-      part.querySelector("[name=model_connection]").value = button.dataset.connection;
-      part.querySelector("[name=model_model]").value = button.dataset.model;
+  const connectionOf = (part) => part.querySelector("[name=model_connection]");
+  const modelOf = (part) => part.querySelector("[name=model_model]");
+  const partOf = (tick) =>
+    [...field("models").children].find((part) => connectionOf(part).value === tick.dataset.connection && modelOf(part).value === tick.dataset.model);
+
+  // A tick of a known model stands for its part below.
+  function followTick(tick) {
+    const part = partOf(tick);
+    if (tick.checked && !part) {
+      const free = [...field("models").children].find((each) => !connectionOf(each).value && !modelOf(each).value) ?? add("model");
+      connectionOf(free).value = tick.dataset.connection;
+      modelOf(free).value = tick.dataset.model;
+    } else if (!tick.checked && part) {
+      if (field("models").children.length > 1) part.querySelector("[data-remove]").click();
+      else for (const each of part.querySelectorAll("input")) each.value = "";
+      tick.focus();
     }
+  }
+  function showTicks() {
+    for (const tick of form.querySelectorAll("[data-connection]")) tick.checked = Boolean(partOf(tick));
+  }
+  form.addEventListener("input", (event) => {
+    if (event.target.dataset.connection) followTick(event.target);
+    else showTicks();
+  });
+  form.addEventListener("click", (event) => {
+    if (!event.target.closest("button")) return;
+    showTicks();
     lookSoon();
   });
+  showTicks();
 
   // --- what it would make
 

@@ -1,0 +1,1 @@
+"""Finds things by their number or their name, over all batches."""
