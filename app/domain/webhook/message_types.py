@@ -68,11 +68,13 @@ def type_of(change: ChangeOfState, subscribed: Collection[str]) -> MessageType |
     return next((each for each in wanted if each is not None and each in subscribed), None)
 
 
-def openai_type_of(change: ChangeOfState, subscribed: Collection[str]) -> MessageType | None:
+def openai_type_of(
+    change: ChangeOfState, subscribed: Collection[str], cancel_is_wanted: bool = False
+) -> MessageType | None:
     """Find the event of OpenAI's API that a change is, if it is one and is subscribed: its status in that API."""
     if change.to_state not in ENDS_OF_RUN:
         return None
     failure = failures.CANCELLED if change.trigger == "cancel" else change.failure_code
-    status = status_of(change.to_state, failure, is_settled=True, open_tasks=0, cancel_is_wanted=False)
+    status = status_of(change.to_state, failure, is_settled=True, open_tasks=0, cancel_is_wanted=cancel_is_wanted)
     found = MessageType(f"batch.{status}")
     return found if found in subscribed else None

@@ -44,7 +44,7 @@ def of_change(row: Any, subscribers: Iterable[Subscriber]) -> list[Message]:
     made = []
     for each in subscribers:
         if each.format is Format.OPENAI:
-            found = openai_type_of(change, each.types) if row.is_of_file else None
+            found = openai_type_of(change, each.types, row.cancel_wanted) if row.is_of_file else None
             body = _openai_body(row, str(found))
         else:
             found = type_of(change, each.types)

@@ -51,6 +51,7 @@ _ALL = (
 )
 _CHANGES = (
     select(_audit, _batches.c.name, _batches.c.run, FileBatch.batch_id.is_not(None).label("is_of_file"))
+    .add_columns(FileBatch.cancel_wanted)
     .join(_batches, _batches.c.id == _audit.c.batch_id)
     .outerjoin(_places, _of_batch)
     .outerjoin(FileBatch, FileBatch.batch_id == _audit.c.batch_id)
