@@ -1,4 +1,4 @@
-"""`interlock batches`: list, show, create and duplicate batches, and read what they have."""
+"""`interlock batches`: list, show, create and edit batches; what they have and the verbs are modules of their own."""
 
 import json
 from itertools import islice
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.commands.actions import IF_VERSION, add_verbs
+from app.commands.batch_contents import CONTENTS
 from app.commands.files import LINES, document_files, send_files
 from app.commands.service_command import Call, ServiceGroup, pass_call
 from app.commands.values import BATCH, STATES, models_of, pairs, prompts_of, text_of
@@ -113,70 +114,6 @@ def archive(call: Call, batch_id: int, if_version: int | None) -> None:
     call.output.one("batch", {"id": batch_id, "archived": True})
 
 
-@batches.command()
-@click.argument("batch_id", type=BATCH, metavar="BATCH")
-@click.option("--run", type=click.IntRange(0), help="An earlier run. Default: the present one.")
-@click.option(
-    "--format", "form", type=click.Choice(["ndjson", "openai", "openai-errors"]), help="The form of the lines."
-)
-@click.option("--parquet", type=click.Path(dir_okay=False), help="Write them to this file, as Parquet.")
-@pass_call
-def results(call: Call, batch_id: int, run: int | None, form: str | None, parquet: str | None) -> None:
-    """Print the results of a run, or write them to a file."""
-    found = call.client.results(batch_id, run=run)
-    if parquet:
-        try:
-            amount = found.to_parquet(parquet)
-        except ImportError as error:
-            raise click.ClickException(str(error)) from error
-        call.output.one("file", {"file": parquet, "rows": amount})
-    elif form:
-        for line in found.lines(form):
-            click.echo(line)
-    else:
-        call.output.rows("result", found)
-
-
-@batches.command()
-@click.argument("batch_id", type=BATCH, metavar="BATCH")
-@click.option("--run", type=click.IntRange(0), help="An earlier run. Default: the present one.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet: one line for each task.")
-@pass_call
-def report(call: Call, batch_id: int, run: int | None, as_csv: bool) -> None:
-    """Print the report of a run: its sums by model and prompt, and its answers."""
-    if as_csv:
-        for piece in call.client.stream(f"/api/batches/{batch_id}/report", run=run, format="csv"):
-            click.echo(piece, nl=False)
-        return
-    call.output.one("report", _whole_report(call, batch_id, run))
-
-
-def _whole_report(call: Call, batch_id: int, run: int | None) -> dict[str, Any]:
-    page = call.client.report(batch_id, run=run)
-    whole: dict[str, Any] = {**page}
-    while page["next_cursor"]:
-        page = call.client.report(batch_id, run=run, cursor=page["next_cursor"])
-        whole["documents"] += page["documents"]
-    del whole["next_cursor"]
-    return whole
-
-
-@batches.command()
-@click.argument("batch_id", type=BATCH, metavar="BATCH")
-@pass_call
-def audit(call: Call, batch_id: int) -> None:
-    """Print the audit trail of a batch, also of an archived one."""
-    call.output.rows("audit row", call.client.audit(batch_id))
-
-
-@batches.command()
-@click.argument("batch_id", type=BATCH, metavar="BATCH")
-@pass_call
-def actions(call: Call, batch_id: int) -> None:
-    """Print each action, whether it is possible now, and the reason if it is not."""
-    call.output.rows("action", call.client.actions(batch_id))
-
-
 def _json_object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text_of(text))
@@ -187,4 +124,6 @@ def _json_object(text: str) -> dict[str, Any]:
     return found
 
 
+for command in CONTENTS:
+    batches.add_command(command)
 add_verbs(batches)

@@ -48,6 +48,11 @@ _COLUMNS = {
     "action": _columns("action", "allowed", "reason"),
     "file": _columns("file", "rows"),
     "report": _columns("batch_id", "run"),
+    "sum": _columns(
+        "connection", "model", "prompt", "tasks", "completed", "failed", "cost", "mean_score=mean score",
+        "latency_ms.p50=median ms",
+    ),
+    "answer of a report": _columns("document", "prompt", "model", "status", "score", "answer"),
 }  # fmt: skip
 
 
