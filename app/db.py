@@ -22,7 +22,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     TextualSelect,
     column,
     create_engine,
@@ -35,9 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from app import poolers, prepared_statements, read_only, round_trips
@@ -85,60 +82,6 @@ class UtcTime(TypeDecorator[datetime]):
 def table_of(model: type[Base]) -> Table:
     """Return the table of a model, for statements without the ORM."""
     return cast(Table, model.__table__)
-
-
-class stored_bytes(FunctionElement[int]):
-    """The size of a stored value in bytes. PostgreSQL knows it without reading a long value from its TOAST table."""
-
-    inherit_cache = True
-    type = Integer()
-
-
-@compiles(stored_bytes, "postgresql")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f"pg_column_size({compiler.process(element.clauses, **more)})"
-
-
-@compiles(stored_bytes, "sqlite")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f"length({compiler.process(element.clauses, **more)})"
-
-
-class text_bytes(FunctionElement[int]):
-    """The bytes of a text or of JSON as it is sent; 0 for NULL. The database reads the whole value."""
-
-    inherit_cache = True
-    type = Integer()
-
-
-@compiles(text_bytes, "postgresql")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f"coalesce(octet_length(CAST({compiler.process(element.clauses, **more)} AS text)), 0)"
-
-
-@compiles(text_bytes, "sqlite")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f"coalesce(length(CAST({compiler.process(element.clauses, **more)} AS blob)), 0)"
-
-
-class folded(FunctionElement[str]):
-    """A text in small letters, in the order of its characters: an index over it finds the beginning of a text.
-
-    SQLite knows the small letters of A to Z alone.
-    """
-
-    inherit_cache = True
-    type = Text()
-
-
-@compiles(folded, "postgresql")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f'(lower({compiler.process(element.clauses, **more)}) COLLATE "C")'
-
-
-@compiles(folded, "sqlite")
-def _(element: Any, compiler: Any, **more: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **more)})"
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for INTEGER

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Select, bindparam
 
-from app.db import reading, text_bytes
+from app.db import reading
+from app.sql_functions import text_bytes
 
 MOST_BYTES = 4 * 1024 * 1024  # of a portion, unless one row has more
 T = TypeVar("T")

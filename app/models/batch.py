@@ -20,10 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, BigId, UtcTime, folded
+from app.db import Base, BigId, UtcTime
 from app.domain.answer.server_answers import OnTruncated
 from app.domain.documents import OnTooLong, OnUnreadable, PromptInput
 from app.domain.transitions import INITIAL, BatchState
+from app.sql_functions import folded
 
 
 def one_of(column: str, words: Any) -> str:

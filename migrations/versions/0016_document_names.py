@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import column
 
-from app.db import folded
+from app.sql_functions import folded
 
 revision = "0016"
 down_revision = "0015"

@@ -21,6 +21,7 @@ from app.services.queue.payloads import payloads
 from app.services.reads.task_walk import Place, TaskWalk, Wanted
 from app.services.task.named_tasks import GETS_IMAGES, named_tasks
 from app.services.task.task_counts import counts_of
+from app.sql_functions import stored_bytes
 
 LONGEST_REASON_BYTES = 64 * 1024  # of a document that was left out, with the JSON around it
 MOST_LATE_RESULTS = 1_000
@@ -46,7 +47,7 @@ _IS_BEING_READ = select(
     )
 )
 # A list shows of a result only why a document was left out, so the texts of the other results are not read.
-_may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, db.stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
+_may_be_left_out = and_(_tasks.c.kind == TaskKind.STAGE, stored_bytes(_tasks.c.result) <= LONGEST_REASON_BYTES)
 _listed_result = case((_may_be_left_out, _tasks.c.result))
 MOST_LOOKED_AT = 500  # staged texts of a batch, of which its page says what was left out
 LONGEST_TEXT_BYTES = 1024 * 1024  # that are looked at: the database parses the whole result for one field of it
@@ -57,7 +58,7 @@ _STAGED = (
         _tasks.c.run == bindparam("of_run"),
         _tasks.c.kind == TaskKind.STAGE,
         _tasks.c.status == TaskStatus.COMPLETED,
-        db.stored_bytes(_tasks.c.result) <= LONGEST_TEXT_BYTES,
+        stored_bytes(_tasks.c.result) <= LONGEST_TEXT_BYTES,
     )
     .order_by(_tasks.c.id)
     .limit(MOST_LOOKED_AT)

@@ -18,6 +18,7 @@ from app.domain.transitions import BatchState
 from app.errors import Invalid
 from app.models import Batch, Document, Task
 from app.services.reads.batches import Filter, Sort, ids_of
+from app.sql_functions import folded
 
 LONGEST = 200  # characters of what is searched for
 LOOKED_AT = 500  # documents with such a name that one page looks at
@@ -34,18 +35,18 @@ _TASK = (
     .join(_batches, _batches.c.id == _tasks.c.batch_id)
     .where(_tasks.c.id == bindparam("number"), _batches.c.archived_at.is_(None))
 )
-_key = db.folded(_documents.c.name)
+_key = folded(_documents.c.name)
 _named = (
     select(_documents.c.id, _documents.c.batch_id, _documents.c.run, _documents.c.name, _key.label("key"))
     .where(
-        _key >= db.folded(bindparam("first")),
-        _key < db.folded(bindparam("words")) + _LAST_CHARACTER,
+        _key >= folded(bindparam("first")),
+        _key < folded(bindparam("words")) + _LAST_CHARACTER,
         _documents.c.erased_at.is_(None),
     )
     .order_by(_key, _documents.c.id)
     .limit(LOOKED_AT)
 )
-_further = tuple_(_key, _documents.c.id) > tuple_(db.folded(bindparam("first")), bindparam("after"))
+_further = tuple_(_key, _documents.c.id) > tuple_(folded(bindparam("first")), bindparam("after"))
 
 
 def _with_batches(named: Any) -> Select[Any]:
