@@ -104,6 +104,7 @@ def test_the_composition_names_nothing_that_it_does_not_define() -> None:
     services = COMPOSITION["services"].values()
     assert {secret for each in services for secret in each.get("secrets", ())} == set(COMPOSITION["secrets"])
     used = {volume.partition(":")[0] for each in services for volume in each.get("volumes", ())}
-    assert used == set(COMPOSITION["volumes"])
+    assert {name for name in used if "/" not in name} == set(COMPOSITION["volumes"])
+    assert all((DEPLOY / path).is_file() for path in used if "/" in path)
     assert {before for each in services for before in each.get("depends_on", ())} <= set(COMPOSITION["services"])
     assert len(OURS) == 3
