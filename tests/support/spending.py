@@ -8,7 +8,10 @@ _USED = ("input_tokens", "output_tokens", "cost_nanos")
 
 
 def spend(engine: Engine, task_id: Any, **used: int) -> None:
-    """Add tokens and cost to a reported task and to the counters of its run; any other column is set on the task."""
+    """Add tokens and cost to a reported task and to the counters of its run; any other column is set on the task.
+
+    The task's attempts are forgotten, as those of an earlier release: they did not use what is written here.
+    """
     added = {name: used.get(name, 0) for name in _USED}
     more = ", ".join(f"{name} = {name} + :{name}" for name in _USED)
     of_task = "(SELECT batch_id, run FROM tasks WHERE id = :id)"
@@ -19,7 +22,7 @@ def spend(engine: Engine, task_id: Any, **used: int) -> None:
     with engine.begin() as connection:
         values = {**used, **added, "id": int(task_id)}
         others = "".join(f", {name} = :{name}" for name in used if name not in _USED)
-        connection.execute(text(f"UPDATE tasks SET {more}{others} WHERE id = :id"), values)
+        connection.execute(text(f"UPDATE tasks SET {more}{others}, ended_attempts = '' WHERE id = :id"), values)
         for table, where in (("task_counts", counts), ("usage_counts", usage)):
             one = shard_of.format(table=table, where=where)
             changed = connection.execute(text(f"UPDATE {table} SET {more} WHERE {where} AND {one}"), values)
