@@ -182,6 +182,19 @@ def services(config: Config) -> Iterator[Services]:
 
 
 @pytest.fixture
+def another(config: Config) -> Iterator[Callable[..., Services]]:
+    """Make services of another process on the same database, though they live in this one."""
+    with ExitStack() as opened:
+
+        def make(**settings: Any) -> Services:
+            services = build(replace(config, **settings))
+            opened.callback(services.engine.dispose)
+            return services
+
+        yield make
+
+
+@pytest.fixture
 def batches(services: Services) -> BatchService:
     return services.batches
 

@@ -12,8 +12,8 @@ from app.api.replies import reply
 from app.api.routes import Routes, page
 from app.api.schemas.shown import ActivitySchema, list_of
 from app.api.schemas.taken import ActivityQuery, DiagramQuery
-from app.domain import diagram
 from app.domain.ids import plain_number
+from app.domain.picture import diagram
 from app.domain.roles import READERS
 from app.domain.times import rfc3339
 from app.domain.transitions import BatchState

@@ -27,7 +27,7 @@ from app.web.services import services
 
 ONE = "/<ident:webhook_id>"
 
-routes = Routes("webhooks", __name__, url_prefix="/api/webhooks", description="Who is told of changes")
+routes = Routes("webhooks", __name__, url_prefix="/api/webhooks", description="Who gets messages")
 
 
 def _created(webhook: Mapping[str, Any]) -> Response:

@@ -10,7 +10,7 @@ import click
 from app.commands.exit_codes import Ended, Exit, exit_code_of, sentence_of
 from app.commands.service_command import Call, ServiceCommand, ServiceGroup, pass_call
 from app.commands.values import BATCH, STATES, pairs
-from app.domain.diagram import rule
+from app.domain.picture.diagram import rule
 from app.domain.transitions import TABLE, Kind, Transition
 from interlock.errors import InterlockError
 

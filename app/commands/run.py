@@ -54,8 +54,8 @@ def _create(
 ) -> Batch:  # fmt: skip
     if not (prompts and models):
         raise click.UsageError("Documents need --prompt and --model.")
-    found, asked, given = document_files(files), prompts_of(prompts), models_of(models)
-    batch: Any = call.client.create(name, prompts=asked, models=given, options=pairs(options, "--option"))
+    found, questions, given = document_files(files), prompts_of(prompts), models_of(models)
+    batch: Any = call.client.create(name, prompts=questions, models=given, options=pairs(options, "--option"))
     return send_files(call, batch, found)  # type: ignore[return-value]
 
 

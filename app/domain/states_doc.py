@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from app.domain import failures, transitions
-from app.domain.diagram import as_mermaid, rule
 from app.domain.facts import Counts, Facts
+from app.domain.picture.diagram import as_mermaid, rule
 from app.domain.transitions import (
     CREATE,
     EDITS,

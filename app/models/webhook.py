@@ -1,4 +1,4 @@
-"""Webhooks: who is told of changes, how far the changes have become messages, and what became of each message."""
+"""Webhooks, how far the changes of batches have become messages for them, and what became of each message."""
 
 from datetime import datetime
 from typing import Any
@@ -51,7 +51,7 @@ class MessagePlace(Base):
 
 
 class Notice(Base):
-    """What is to be told and is no change of a batch, written in the transaction of what happened."""
+    """A message about what is no change of a batch, written in the transaction of what happened."""
 
     __tablename__ = "notices"
 

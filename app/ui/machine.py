@@ -2,7 +2,8 @@
 
 from flask import Blueprint, Response, render_template
 
-from app.domain import diagram, transitions
+from app.domain import transitions
+from app.domain.picture import diagram
 from app.ui.access import page
 
 routes = Blueprint("ui_machine", __name__)

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of changes, and the messages for them.
+"""Webhooks: the addresses that get messages about changes, and these messages.
 
 The release before uses none of these tables, so it may go on changing batches: a message follows from the audit rows.
 """

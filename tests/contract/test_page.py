@@ -3,8 +3,8 @@
 import re
 
 from app.domain import transitions
-from app.domain.diagram import rule
 from app.domain.failures import MESSAGES
+from app.domain.picture.diagram import rule
 from app.domain.roles import Role
 from app.domain.transitions import (
     ADD_DOCUMENTS,

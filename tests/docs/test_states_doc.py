@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.domain.diagram import as_svg
 from app.domain.failures import MESSAGES
+from app.domain.picture.diagram import as_svg
 from app.domain.states_doc import states_doc
 from app.domain.transitions import TABLE, BatchState
 

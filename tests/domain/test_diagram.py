@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from app.domain.diagram import as_dict, as_mermaid
+from app.domain.picture.diagram import as_dict, as_mermaid
 from app.domain.transitions import TABLE, BatchState, Kind
 
 

@@ -1,17 +1,13 @@
 """Fixtures of the services' tests: every test ends in the invariants; a row may be held from outside."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import event
 
 from app.domain.connection import circuits
-from app.services import Services, build
+from app.services import Services
 from app.services.upkeep.verify import verify
-from config import Config
 
 pytest.register_assert_rewrite("tests.services.lives")
 
@@ -29,19 +25,6 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if used is not None and "unsound" not in request.fixturenames:
         assert list(verify(used.engine)) == []
-
-
-@pytest.fixture
-def another(config: Config) -> Iterator[Callable[..., Services]]:
-    """Make services of another process on the same database, though they live in this one."""
-    with ExitStack() as opened:
-
-        def make(**settings: Any) -> Services:
-            services = build(replace(config, **settings))
-            opened.callback(services.engine.dispose)
-            return services
-
-        yield make
 
 
 @pytest.fixture

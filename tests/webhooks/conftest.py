@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from app.services import Services, build
+from app.services import Services
 from app.services.upkeep.verify import verify
 from app.services.webhook import courier
 from config import Config
@@ -33,19 +31,6 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _warns_at_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courier, "WARN_SECONDS", -1.0)
-
-
-@pytest.fixture
-def another(config: Config) -> Iterator[Callable[..., Services]]:
-    """Make services of another process on the same database, though they live in this one."""
-    with ExitStack() as opened:
-
-        def make(**settings: Any) -> Services:
-            services = build(replace(config, **settings))
-            opened.callback(services.engine.dispose)
-            return services
-
-        yield make
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The types of messages, and which of them a change of a batch is told as."""
+"""The types of messages, and which of them the message about a change has."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ChangeOfState:
 
 
 def type_of(change: ChangeOfState, subscribed: Collection[str]) -> MessageType | None:
-    """Find the type that a subscriber is told a change as: its own type, else `batch.state_changed`; or None."""
+    """Find the type of message that a subscriber gets: the change's own, else `batch.state_changed`; or None."""
     own = _BY_TRIGGER.get(change.trigger)
     if change.failure_code == failures.EXPIRED:
         own = MessageType.BATCH_EXPIRED

@@ -31,7 +31,7 @@ GONE_REASON = "The receiver answered 410: it is gone for good."
 
 _deliveries, _webhooks = db.table_of(Delivery), db.table_of(Webhook)
 _is_due = _deliveries.c.next_try_at <= bindparam("now", type_=db.UtcTime)
-# OpenAI's clients fetch the files of a batch when they are told that it has ended: first they are made.
+# OpenAI's clients fetch the files of a batch when a message says that it has ended: first they are made.
 _unsettled = (
     select(FileBatch.batch_id)
     .join(Batch, Batch.id == FileBatch.batch_id)
@@ -153,7 +153,7 @@ def _after(tries: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
 
 
 def _note_health(connection: Connection, webhook_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Note on the webhook how its last tries went; a receiver that is gone for good is told nothing any more."""
+    """Note on the webhook how its last tries went; a receiver that is gone for good gets no more messages."""
     values: dict[str, Any] = {}
     for outcome in outcomes:
         if outcome.is_delivered:

@@ -1,4 +1,4 @@
-"""The messages themselves: ids and bodies, and their rows, one for each webhook that is told."""
+"""The messages themselves: ids and bodies, and their rows, one for each webhook that gets it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

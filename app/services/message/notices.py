@@ -1,4 +1,4 @@
-"""Notices: what is to be told and has no audit row, written in the transaction of what happened."""
+"""Notices: messages about what has no audit row, written in the transaction of what happened."""
 
 from collections.abc import Mapping
 from typing import Any

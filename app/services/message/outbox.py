@@ -23,7 +23,7 @@ from app.domain.transitions import Kind
 from app.models import AuditRow, Batch, FileBatch, MessagePlace, Notice, Webhook
 from app.services.message import messages
 from app.services.message.messages import Message
-from app.services.message.subscribers import subscribers, told
+from app.services.message.subscribers import subscribed_to, subscribers
 
 COMPARE_SECONDS = 30.0
 RECENT = timedelta(seconds=5)  # of audit rows, by which a pass finds batches that have changed
@@ -92,7 +92,7 @@ class Outbox:
 
     def _of_changes(self, batch_ids: Sequence[int]) -> int:
         with transaction(self._engine) as connection:
-            # The webhooks are read after the changes: one that was created before a change is told of it.
+            # The webhooks are read after the changes: one that was created before a change gets a message about it.
             changes: Sequence[Any] = connection.execute(_CHANGES, {"batch_ids": batch_ids}).all()
             found = subscribers(connection)
             of_state = [row for row in changes if row.kind != Kind.EDIT]
@@ -110,7 +110,7 @@ class Outbox:
             made = [
                 Message(each.id, row.message_id, row.type, messages.standard_body(row.type, row.at, row.data))
                 for row in rows
-                for each in told(found, row.type)
+                for each in subscribed_to(found, row.type)
             ]
             messages.write(connection, made)
             connection.execute(delete(_notices).where(_notices.c.id.in_([row.id for row in rows])))

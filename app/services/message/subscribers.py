@@ -1,4 +1,4 @@
-"""The webhooks that are told something now, as messages are made for them and sent to them."""
+"""The webhooks that get messages now, as messages are made for them and sent to them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _ENABLED = (
 
 @dataclass(frozen=True)
 class Subscriber:
-    """A webhook that is enabled, and the types that it is told."""
+    """A webhook that is enabled, and the types of messages that it gets."""
 
     id: int
     types: frozenset[str]
@@ -34,8 +34,8 @@ def subscribers(connection: Connection) -> list[Subscriber]:
     return [_subscriber(row) for row in connection.execute(_ENABLED)]
 
 
-def told(found: Collection[Subscriber], of_type: str) -> list[Subscriber]:
-    """List those that are told messages of a type that is no change of a batch."""
+def subscribed_to(found: Collection[Subscriber], of_type: str) -> list[Subscriber]:
+    """List those that get messages of a type that is no change of a batch."""
     return [each for each in found if each.format is Format.STANDARD and of_type in each.types]
 
 

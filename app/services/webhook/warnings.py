@@ -21,7 +21,7 @@ from app.models import Batch, TaskCounts, WorkerSighting
 from app.services.connection.present_workers import PRESENT
 from app.services.message import messages
 from app.services.message.messages import Message
-from app.services.message.subscribers import Subscriber, subscribers, told
+from app.services.message.subscribers import Subscriber, subscribed_to, subscribers
 
 NEAR = 0.8  # the share of a limit from which on it is near
 LOOKED_BACK = timedelta(hours=1)  # for workers that were seen last: a leader may have been away
@@ -68,7 +68,7 @@ def warn(engine: Engine) -> None:
 
 
 def _limits(connection: Connection, found: Sequence[Subscriber]) -> Iterator[Message]:
-    if not (subscribed := told(found, MessageType.LIMIT_NEAR)):
+    if not (subscribed := subscribed_to(found, MessageType.LIMIT_NEAR)):
         return
     now = db.now(connection)
     for row in connection.execute(_NEAR):
@@ -89,7 +89,7 @@ def _figures(row: Any) -> Iterator[tuple[str, float | None, float | None]]:
 
 
 def _workers(connection: Connection, found: Sequence[Subscriber]) -> Iterator[Message]:
-    if not (subscribed := told(found, MessageType.WORKER_SILENT)):
+    if not (subscribed := subscribed_to(found, MessageType.WORKER_SILENT)):
         return
     now = db.now(connection)
     for row in connection.execute(_SILENT, {"since": now - LOOKED_BACK, "until": now - PRESENT}):
@@ -102,7 +102,7 @@ def _workers(connection: Connection, found: Sequence[Subscriber]) -> Iterator[Me
 
 
 def _was_there(subscriber: Subscriber, last_seen_at: datetime) -> bool:
-    """Whether a webhook was there when a worker became silent: of earlier ones it is not told."""
+    """Whether a webhook was there when a worker became silent: it gets no message about earlier ones."""
     return last_seen_at + PRESENT >= subscriber.created_at
 
 

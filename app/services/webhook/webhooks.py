@@ -45,7 +45,7 @@ class Webhooks:
         self._tests = threading.BoundedSemaphore(TESTS_AT_ONCE)
 
     def create(self, given: Mapping[str, Any], record: Record | None = None, actor: str = SYSTEM) -> dict[str, Any]:
-        """Create a webhook; only this answer has its secret. It is told of changes from now on. Raises Invalid."""
+        """Create a webhook; only this answer has its secret. It gets messages from now on. Raises Invalid."""
         self._check(given)
         secret = new_secret()
 
@@ -68,7 +68,7 @@ class Webhooks:
             return _views(connection, [_found(connection, webhook_id)])[0]
 
     def change(self, webhook_id: int, given: Mapping[str, Any], actor: str = SYSTEM) -> dict[str, Any]:
-        """Change what is given. Enabled again, it is told of changes from then on. Raises NotFound, Invalid."""
+        """Change what is given. Enabled again, it gets messages from then on. Raises NotFound, Invalid."""
 
         def make(connection: Connection) -> dict[str, Any]:
             row = _found(connection, webhook_id)

@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from app.domain import diagram
 from app.domain.leases import TaskStatus
+from app.domain.picture import diagram
 from app.domain.roles import READERS
 from app.domain.transitions import ADD_DOCUMENTS, main_way
 from app.services.reads.batch_page import Head, Present
