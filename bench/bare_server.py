@@ -16,7 +16,7 @@ from pathlib import Path
 
 import requests
 
-from app.server.buffered_server import BufferedServer
+from app.server.http.buffered_server import BufferedServer
 from bench.bare_application import app
 from bench.options import WEB_PROCESSES
 from tests.support.postgres import free_port

@@ -17,8 +17,8 @@ from app import create_app
 from app.server.address import base_url
 from app.server.admin_token import KEPT_TOKEN, read_admin_token
 from app.server.allocator import keep_little
-from app.server.buffered_worker import BufferedWorker
 from app.server.embedded_worker import EmbeddedWorker
+from app.server.http.buffered_worker import BufferedWorker
 from app.services import Services
 from config import Config
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.server.connection import (
+from app.server.http.connection import (
     BODY_BYTES_PER_SECOND,
     BODY_SECONDS,
     HEAD_SECONDS,

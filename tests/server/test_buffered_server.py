@@ -1,4 +1,4 @@
-"""HTTP as the server speaks it, on a small application in this process. See app/server/buffered_server.py."""
+"""HTTP as the server speaks it, on a small application in this process. See app/server/http."""
 
 import http.client
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.server.buffered_server import BufferedServer
-from app.server.connection import Connection
-from app.server.outgoing import KEPT_BYTES
-from app.server.request_reader import HEAD_BYTES
+from app.server.http.buffered_server import BufferedServer
+from app.server.http.connection import Connection
+from app.server.http.outgoing import KEPT_BYTES
+from app.server.http.request_reader import HEAD_BYTES
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 MOST_BODY_BYTES = 3 * 1024 * 1024

@@ -4,7 +4,7 @@ import os
 
 from gunicorn.workers.base import Worker
 
-from app.server.buffered_server import BufferedServer
+from app.server.http.buffered_server import BufferedServer
 
 NOTICE_SECONDS = 1.0  # between two notices to the arbiter that this process is alive
 MULTIPART_BYTES = 64 * 1024  # of a multipart body, beside a file of the largest size

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from app.server.http_request import Environ, Refused, Request
+from app.server.http.request import Environ, Refused, Request
 
 HEAD_BYTES = 64 * 1024  # also of the lines between the parts of a body, and after it
 _NOT_HTTP = "400 Bad Request", "The request is not HTTP/1.1."

@@ -9,9 +9,7 @@ from urllib.parse import unquote_to_bytes
 from httptools import HttpParserInvalidURLError, parse_url
 
 Environ = dict[str, Any]
-CLIENT_HAS_GONE = (
-    "interlock.client_has_gone"  # in the environment: a function that says whether the connection is closed
-)
+CLIENT_HAS_GONE = "interlock.client_has_gone"  # in the environment: a function, true if the connection is closed
 SPOOL_BYTES = 1024 * 1024  # a larger body lies in an unlinked file
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-from app.server.http_request import Request
-from app.server.outgoing import ClientGone, Outgoing
-from app.server.own_answer import own_answer
+from app.server.http.outgoing import ClientGone, Outgoing
+from app.server.http.own_answer import own_answer
+from app.server.http.request import Request
 
 Application = Callable[..., Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
-from app.server.http_answer import Application, answer
-from app.server.http_request import CLIENT_HAS_GONE, Environ, Request
-from app.server.outgoing import ClientGone, Outgoing
-from app.server.request_reader import RequestReader
+from app.server.http.answer import Application, answer
+from app.server.http.outgoing import ClientGone, Outgoing
+from app.server.http.request import CLIENT_HAS_GONE, Environ, Request
+from app.server.http.request_reader import RequestReader
 
 HEAD_SECONDS = 10
 BODY_SECONDS = 30  # before the pace of a body is looked at

@@ -23,10 +23,10 @@ from threading import Thread
 
 import structlog
 
-from app.server.connection import Connection
-from app.server.http_answer import Application
-from app.server.http_request import Environ
-from app.server.outgoing import ClientGone
+from app.server.http.answer import Application
+from app.server.http.connection import Connection
+from app.server.http.outgoing import ClientGone
+from app.server.http.request import Environ
 
 MOST_CONNECTIONS = 2_000
 
