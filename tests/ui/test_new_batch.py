@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.domain.estimates import Texts, input_tokens
+from app.domain.documents import PromptInput
+from app.domain.estimates import PAGE_TOKENS, Template, Texts, all_tokens, picture_tokens, text_tokens
 from app.domain.new_batch import AMOUNTS
 from tests.support.client import ApiClient
 from tests.ui.visits import fields, forge_proof, read, visitor
@@ -153,9 +154,19 @@ def test_the_dialog_estimates_what_the_form_did(client: ApiClient, operator: Fla
 
 def test_tokens_are_estimated_by_what_is_sent() -> None:
     # 2 texts of 40 characters together: "say " twice and the texts, then "what" twice and the texts that follow.
-    assert input_tokens(Texts(2, 40), [("say {document}", None), ("what", None)], 1) == (2 * 4 + 40 + 2 * 4 + 40) // 4
-    assert input_tokens(Texts(1, 8), [("{document}{document}", "{document}")], 3) == 3 * 6
-    assert input_tokens(Texts(), [("say", None)], 1) == 0
+    prompts = [Template("say {document}", None), Template("what", None)]
+    assert text_tokens(Texts(2, 40), prompts, 1) == (2 * 4 + 40 + 2 * 4 + 40) // 4
+    assert text_tokens(Texts(1, 8), [Template("{document}{document}", "{document}")], 3) == 3 * 6
+    assert text_tokens(Texts(), [Template("say", None)], 1) == 0
+
+
+def test_a_prompt_that_gets_pictures_is_estimated_without_the_texts() -> None:
+    of_images, of_text = Template("see {document}", "look", PromptInput.IMAGES), Template("{document}", None)
+    assert text_tokens(Texts(2, 4_000), [of_images], 1) == 0
+    assert picture_tokens(2, [of_images, of_text], 3) == 3 * 2 * (PAGE_TOKENS + 2)
+    assert all_tokens(Texts(), 2, [of_images], 1) == 2 * (PAGE_TOKENS + 2)
+    assert all_tokens(Texts(2, 400), 4, [of_images, of_text], 1) == 4 * (PAGE_TOKENS + 2) + 200
+    assert all_tokens(Texts(), 2, [of_images, of_text], 1) == 0  # nothing is known of the texts
 
 
 def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskClient) -> None:
@@ -173,6 +184,30 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
     assert tokens > 200
     assert f"About <strong>{tokens / 100:,.2f}</strong> in the currency" in page
     assert 'data-connection="local"' in operator.get("/batches/new").text
+
+
+def test_pictures_are_in_the_estimate_and_in_the_cost(client: ApiClient, operator: FlaskClient) -> None:
+    batch_id = made(operator, folders="", text="x" * 400)["batch_id"]
+    worker = client.acting_as("worker")
+    client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
+    for _ in range(2):
+        for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 9}).json["tasks"]:
+            result = {"text": "ok", "usage": {"input_tokens": 100, "output_tokens": 1, "cost": 1.0}}
+            report = {"lease_token": task["lease_token"], "result": result}
+            assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
+        client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    form = {**FORM, "text": "", "folders": "", "files_count": "3", "prompt_text": ["See."], "prompt_input": ["images"]}
+    form |= {"prompt_system": [""], "prompt_name": ["see"], "prompt_schema": [""]}
+    page = operator.post("/batches/new/look", data=form).text
+    tokens = 3 * (PAGE_TOKENS + 1)
+    page = re.sub(r"(?<=\d)\s(?=\d{3})", "", page)
+    assert f"About <strong>{tokens}</strong> input tokens" in page
+    assert "A picture of a page counts as 1105 tokens, and each document as one page." in page
+    assert "is not in that number" not in page  # no text is sent
+    assert f"About <strong>{tokens / 100:,.2f}</strong> in the currency" in page
+    made_batch = made(operator, **{**form, "text": "x"})["batch_id"]
+    dialog = operator.get(f"/batches/{made_batch}/act/stage?version=1", headers={"HX-Request": "true"}).text
+    assert f"at a cost of about {tokens / 300:,.2f}" in dialog
 
 
 def test_files_come_one_by_one(client: ApiClient, operator: FlaskClient) -> None:

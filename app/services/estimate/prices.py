@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Float, Integer, case, cast, func, select
 
 from app import db
 from app.domain.documents import PLAIN_TYPES
-from app.domain.estimates import Texts, input_tokens
+from app.domain.estimates import Template, Texts, all_tokens
 from app.domain.leases import TaskKind, TaskStatus
 from app.models import Batch, Document, Model, Prompt, Task, UsageCounts
 
@@ -109,11 +109,12 @@ def of_earlier_batches(connection: Connection, batch_id: int) -> dict[int | None
 
 
 def _tokens_of_a_call(connection: Connection, batch_id: int) -> float:
-    """Estimate the tokens of a call from the sizes of the texts; 0 if no document is a text whose size is known."""
+    """Estimate the tokens of a call; 0 if prompts get texts and no document is a text whose size is known."""
     texts = texts_of(connection, batch_id)
-    rows = connection.execute(select(Prompt.text, Prompt.system).where(Prompt.batch_id == batch_id)).all()
-    prompts = [(row.text, row.system) for row in rows]
-    return input_tokens(texts, prompts, 1) / (texts.count * len(prompts)) if texts.count and prompts else 0.0
+    rows = connection.execute(select(Prompt.text, Prompt.system, Prompt.input).where(Prompt.batch_id == batch_id))
+    prompts = [Template(*row) for row in rows]
+    documents = texts.count or 1
+    return all_tokens(texts, documents, prompts, 1) / (documents * len(prompts)) if prompts else 0.0
 
 
 def texts_of(connection: Connection, batch_id: int) -> Texts:

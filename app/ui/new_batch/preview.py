@@ -7,7 +7,7 @@ from app.domain import estimates
 from app.domain import prompts as templates
 from app.domain.connection.abilities import Abilities
 from app.domain.documents import PromptInput
-from app.domain.estimates import Texts
+from app.domain.estimates import Template, Texts
 from app.domain.ids import plain_number
 from app.ui.new_batch import form as form_rules
 from app.ui.new_batch.form import Form
@@ -42,18 +42,20 @@ def preview(
     own = sum(len(each["text"].encode()) for each in pasted)
     texts = Texts(len(pasted) + readable + copied_texts.count, own + characters + copied_texts.characters)
     counted = len(pasted) + files + copied
-    tokens = estimates.input_tokens(texts, [(each["text"], each["system"]) for each in prompts], len(models))
-    all_tokens = tokens * counted / texts.count if texts.count else 0.0
-    cost = _cost(models, known, all_tokens)
+    sent = [Template(each["text"], each["system"], each["input"]) for each in prompts]
+    has_texts = not sent or any(each.input == PromptInput.TEXT for each in sent)
+    pictures = estimates.picture_tokens(counted, sent, len(models))
+    cost = _cost(models, known, estimates.all_tokens(texts, counted, sent, len(models)))
     limit = form_rules.options(form, ignored)["max_cost"]
     return {
         "documents": counted,
         "folders": folders,
-        "unsized": files - readable + copied - copied_texts.count,
+        "unsized": files - readable + copied - copied_texts.count if has_texts else 0,
         "prompts": len(prompts),
         "models": len(models),
         "tasks": counted * len(prompts) * len(models),
-        "input_tokens": tokens,
+        "input_tokens": estimates.text_tokens(texts, sent, len(models)) + pictures,
+        "page_tokens": estimates.PAGE_TOKENS if pictures else None,
         "characters_a_token": estimates.CHARACTERS_A_TOKEN,
         **cost,
         "warnings": [

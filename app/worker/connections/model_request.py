@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from app.worker.connections.endpoints import CHAT, EMBEDDINGS, MODERATIONS, READERS, path_of
+from app.worker.connections.picture_tokens import is_picture, tokens_of_picture
 from app.worker.connections.settings import Connection
 from app.worker.task import TaskFailed
 
 BYTES_PER_TOKEN = 4  # an estimate; the rate limiter corrects it after the answer
-IMAGE_TOKENS = 1_000  # of a picture of a page, about
 _INPUTS = ("messages", "input", "prompt")  # of a chat, of the other endpoints, of a completion
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
@@ -35,7 +35,7 @@ class ModelRequest:
 
     @property
     def input_tokens(self) -> float:
-        """An estimate from the size of the input, and the number of pictures in it."""
+        """An estimate from the size of the texts and the pictures in the input."""
         return _bytes_of(self.input) / BYTES_PER_TOKEN
 
     @property
@@ -56,8 +56,8 @@ def _bytes_of(value: Any) -> int:
     """Count the bytes of an input; those of a picture say nothing about its tokens."""
     if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
         return sum(map(_bytes_of, value))
-    if isinstance(value, Mapping) and "image_url" in value:
-        return IMAGE_TOKENS * BYTES_PER_TOKEN
+    if is_picture(value):
+        return tokens_of_picture(value) * BYTES_PER_TOKEN
     if isinstance(value, Mapping) and isinstance(value.get("content"), list):
         return _bytes_of(value["content"])
     return len(orjson.dumps(value))

@@ -1,4 +1,4 @@
-"""Estimates how many tokens a text has, from its letters alone: tokenizers differ from model to model.
+"""Estimates how many tokens an input has. Of a text from its letters alone: tokenizers differ from model to model.
 
 The weights lie between those of cl100k_base and o200k_base. tests/worker/connections/test_context.py compares the
 estimates with what these two count, in 30 languages.
@@ -7,6 +7,8 @@ estimates with what these two count, in 30 languages.
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from app.worker.connections.picture_tokens import is_picture, tokens_of_picture
 
 MESSAGE_TOKENS = 4  # around the content of each message
 _CLASSES: tuple[tuple[float, str], ...] = (  # tokens of each match
@@ -51,19 +53,21 @@ def beginning(text: str, most_tokens: int) -> str:
 
 
 def tokens_of_input(value: Any) -> int:
-    """Estimate the tokens of messages, or of any other input: all texts in it, and what surrounds messages."""
+    """Estimate the tokens of messages, or of any other input: all texts and pictures, and what surrounds messages."""
     if isinstance(value, str):
         return tokens_of_text(value)
     messages = len(value) if isinstance(value, list) and all(isinstance(each, Mapping) for each in value) else 0
-    return MESSAGE_TOKENS * messages + sum(map(tokens_of_text, _texts(value)))
+    return MESSAGE_TOKENS * messages + sum(_tokens_of(value))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in messages: their contents and the text parts of contents, not the pictures."""
+def _tokens_of(value: Any) -> Iterator[int]:
+    """Yield the tokens of what messages contain: their texts, and the parts of contents."""
     if isinstance(value, str):
-        yield value
+        yield tokens_of_text(value)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from _tokens_of(each)
+    elif is_picture(value):
+        yield tokens_of_picture(value)
     elif isinstance(value, Mapping):
-        yield from _texts(value.get("content") or value.get("text"))
+        yield from _tokens_of(value.get("content") or value.get("text"))

@@ -25,7 +25,7 @@ READERS = {
     Kind.WORD: "app.worker.extraction.office.word.reader:read",
     Kind.EXCEL: "app.worker.extraction.office.excel.reader:read",
     Kind.OLD_EXCEL: "app.worker.extraction.office.old_sheets:read_old",
-    Kind.BINARY_EXCEL: "app.worker.extraction.office.old_sheets:read",
+    Kind.BINARY_EXCEL: "app.worker.extraction.office.old_sheets:read_binary",
     Kind.POWERPOINT: "app.worker.extraction.office.powerpoint:read",
     Kind.WRITER: "app.worker.extraction.office.opendocument.reader:read",
     Kind.CALC: "app.worker.extraction.office.opendocument.reader:read",

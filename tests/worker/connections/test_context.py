@@ -1,12 +1,17 @@
 """A request that does not fit into its model's context is not sent; the estimate, beside what real tokenizers count."""
 
+import base64
+import io
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from app.domain.estimates import PAGE_TOKENS as OF_A_PAGE
 from app.worker import Task, TaskFailed
+from app.worker.connections.picture_tokens import PAGE_TOKENS, tokens_of_picture
 from app.worker.connections.token_estimate import beginning, tokens_of_input, tokens_of_text
 from tests.worker.connections.conftest import Connect, asking, line
 from tests.worker.connections.model_server import MisbehavingServer
@@ -43,11 +48,66 @@ def test_the_error_of_the_estimate_is_as_stated() -> None:
     assert max(second) <= 1.7
 
 
-def test_what_is_estimated_is_text_and_not_pictures() -> None:
-    parts = [{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "data:" + "x" * 10_000}}]
-    assert tokens_of_input([{"role": "user", "content": parts}]) == tokens_of_text("hello") + 4
+def picture(width: int, height: int, form: str = "JPEG", **options: Any) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (250, 250, 250)).save(file, form, **options)
+    data = base64.b64encode(file.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/{form.lower()};base64,{data}"}}
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [
+        ((1024, 1024), 765),  # the examples of OpenAI's guide
+        ((2048, 4096), 1105),
+        ((1240, 1754), PAGE_TOKENS),  # A4 at 150 dots an inch
+        ((512, 512), 255),
+        ((513, 512), 425),
+        ((8000, 100), 85 + 4 * 170),
+        ((1, 1), 255),
+    ],
+)
+def test_a_picture_has_the_tokens_of_its_tiles(size: tuple[int, int], tokens: int) -> None:
+    for form, options in (("JPEG", {}), ("JPEG", {"progressive": True, "comment": b"x" * 20_000}), ("PNG", {})):
+        assert tokens_of_picture(picture(*size, form, **options)) == tokens
+    part = picture(*size)
+    of_responses = {"type": "input_image", "image_url": part["image_url"]["url"]}
+    assert tokens_of_picture(of_responses) == tokens
+    assert tokens_of_picture({**of_responses, "detail": "low"}) == 85
+    assert tokens_of_picture({**part, "image_url": {**part["image_url"], "detail": "low"}}) == 85
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://pictures.example/a.jpg", "", "data:image/png;base64,x", "data:image/jpeg;base64,/9j/4AAQ",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAAAAAAA", "data:image/jpeg;base64,/9j/////", None, 7,
+    ],
+)  # fmt: skip
+def test_a_picture_of_unknown_size_counts_as_a_page(url: Any) -> None:
+    assert tokens_of_picture({"type": "image_url", "image_url": {"url": url}}) == PAGE_TOKENS == OF_A_PAGE
+    assert tokens_of_picture({"type": "image_url", "image_url": url}) == PAGE_TOKENS
+
+
+def test_texts_and_pictures_are_estimated() -> None:
+    parts = [{"type": "text", "text": "hello"}, picture(1240, 1754)]
+    assert tokens_of_input([{"role": "user", "content": parts}]) == tokens_of_text("hello") + PAGE_TOKENS + 4
+    of_responses = [{"type": "input_text", "text": "hello"}, {"type": "input_image", "image_url": "https://x"}]
+    assert tokens_of_input([{"role": "user", "content": of_responses}]) == tokens_of_text("hello") + PAGE_TOKENS + 4
     assert tokens_of_input(["hello", "hello"]) == 2 * tokens_of_text("hello")
     assert tokens_of_input(None) == tokens_of_input([]) == 0
+
+
+def test_pictures_that_are_too_many_are_not_sent(connect: Connect, model_server: MisbehavingServer) -> None:
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 3_000}})
+    pages = [picture(1240, 1754)] * 3
+    messages = [{"role": "user", "content": [{"type": "text", "text": "See."}, *pages]}]
+    failure = failure_of(handler, asking("", messages=messages))
+    assert failure.code == "context_exceeded"
+    assert "has about 3,321 tokens" in failure.message
+    assert model_server.calls == []
+    messages[0]["content"] = pages[:2]
+    assert handler(asking("", messages=messages))["text"] == "Four."
 
 
 def failure_of(handler: object, task: object) -> TaskFailed:

@@ -52,13 +52,18 @@ def chatter(content: bytes, charset: str | None, limit: TextLimit) -> Found:
     return Found(f"{os.getpid()} {sorted(os.environ)}")
 
 
+def packed(files: dict[str, bytes]) -> bytes:
+    """Make a ZIP archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
 def pack(**files: bytes) -> bytes:
     """Make a ZIP archive. In a name, `__` stands for a slash and `_` for a dot."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__", "/").replace("_", "."), content)
-    return packed.getvalue()
+    return packed({name.replace("__", "/").replace("_", "."): content for name, content in files.items()})
 
 
 def repacked(office: bytes, **changed: bytes) -> bytes:

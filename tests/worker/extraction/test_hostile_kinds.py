@@ -1,8 +1,6 @@
 """Hostile files of each kind: limits of time, memory and text hold, and the next file is read."""
 
-import io
 import struct
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,7 +8,8 @@ import pytest
 
 from app.worker.extraction import Limits, Unreadable
 from tests.support import documents
-from tests.worker.extraction.hostile import LAUGHS
+from tests.worker.extraction import binary_excel_files as xlsb
+from tests.worker.extraction.hostile import LAUGHS, packed
 from tests.worker.extraction.ole_files import message, ole
 from tests.worker.extraction.reading import read, why
 
@@ -18,14 +17,6 @@ LIMITS = Limits(seconds=120, memory_mib=400, characters=1_000_000)
 SHORT = Limits(seconds=5, memory_mib=400, characters=1_000_000)  # for files that take all time that there is
 ODF = "urn:oasis:names:tc:opendocument:xmlns:"
 ODF = f'xmlns:office="{ODF}office:1.0" xmlns:text="{ODF}text:1.0"'
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
 
 
 def odt(body: bytes, before: bytes = b"") -> bytes:
@@ -78,6 +69,13 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "bomb.odt": (lambda: bomb(odt(b"")), "more than 10000 or"),
     "bomb.pptx": (lambda: bomb(pptx(1, SLIDE)), "more than 10000 or"),
     "bomb.epub": (lambda: bomb(epub(b"x")), "more than 10000 or"),
+    "bomb.xlsx": (lambda: bomb(documents.excel(["a"])), "more than 10000 or"),
+    "bomb.xlsb": (lambda: bomb(xlsb.workbook({"Plan": b""})), "more than 10000 or"),
+    "rows.xlsb": (lambda: xlsb.workbook({"Plan": xlsb.row(0) * 25_000_000}), "cannot be read within the limits"),
+    "columns.xlsb": (
+        lambda: xlsb.workbook({"Plan": (xlsb.row(0) + xlsb.cell(xlsb.TEXT, 2**32 - 1, xlsb.text("x"))) * 10_000}),
+        "holds more than 1000000 characters",
+    ),
     "slides.pptx": (lambda: pptx(10_000, SLIDE), "more than 10000 or"),
     "laughs.odt": (lambda: odt(b"<text:p>&a9;</text:p>", LAUGHS), "is broken"),
     "deep.odt": (lambda: odt(b"<text:span>" * 5_000 + b"</text:span>" * 5_000), "is nested too deeply"),

@@ -1,6 +1,6 @@
-"""Reads old and binary workbooks (.xls .xlsb).
+"""Reads old and binary workbooks (.xls .xlsb): values as the sheets show them.
 
-Calamine reads both, and damaged ones: values, but not how cells show them. What xlrd reads of .xls has formats, too.
+Of a damaged one calamine still reads the values, but not how cells show them.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -10,8 +10,9 @@ from typing import Any
 import python_calamine
 
 from app.worker.extraction.found import ENCRYPTED, Found, TextLimit, Unreadable, broken, left_out
+from app.worker.extraction.office.excel import binary_reader, old_reader
+from app.worker.extraction.office.excel.binary_records import Damaged
 from app.worker.extraction.office.excel.number_format import general
-from app.worker.extraction.office.excel.old_reader import read_formatted
 from app.worker.extraction.rows import row
 
 MAX_NAMES = 1000
@@ -28,16 +29,24 @@ ERRORS = (
 
 
 def read_old(content: bytes, charset: str | None, limit: TextLimit) -> Found:
-    """Read .xls: with xlrd, or as .xlsb what xlrd cannot read."""
+    """Read .xls: with xlrd, or with calamine what xlrd cannot read."""
     try:
-        return read_formatted(content, limit.again())
+        return old_reader.read_formatted(content, limit.again())
     except (Unreadable, MemoryError):
         raise
     except Exception:  # xlrd has an exception of its own for few kinds of damage
-        return read(content, charset, limit)
+        return _read_values(content, limit)
 
 
-def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
+def read_binary(content: bytes, charset: str | None, limit: TextLimit) -> Found:
+    """Read .xlsb: as its records say, or with calamine what has damaged records."""
+    try:
+        return binary_reader.read_formatted(content, limit.again())
+    except (Damaged, IndexError):
+        return _read_values(content, limit)
+
+
+def _read_values(content: bytes, limit: TextLimit) -> Found:
     """Read all sheets, hidden ones too."""
     texts, names, rows = [], [], 0
     try:
