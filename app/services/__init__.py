@@ -66,14 +66,15 @@ def build(config: Config) -> Services:
     batches = BatchService(engine, config.request_ttl_s, sightings)
     queue = TaskQueue(engine, most_waiting=max(1, config.threads // 2), sightings=sightings)
     outages = Outages(engine, batches, queue.forget)
-    tokens = TokenStore(engine, config.admin_token)
+    clock = Clock(engine)
+    tokens = TokenStore(engine, clock.now, config.admin_token)
     sender = Sender(config.webhook_networks)
     courier = Courier(engine, sender)
     reads = Reads.on(engine)
     purge_after = timedelta(days=config.purge_archived_after_days) or None
     return Services(
         engine=engine,
-        clock=Clock(engine),
+        clock=clock,
         batches=batches,
         queue=queue,
         sightings=sightings,

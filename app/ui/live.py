@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from app.domain.transitions import LEASES_IN
 from app.errors import NotFound
 from app.services import Services
+from app.services.reads.batch_page import Pulse
 from app.ui.access import page, session_id, session_is_valid
 from app.web.services import services
 from app.web.streams import stream
@@ -32,7 +33,7 @@ def batch(batch_id: int) -> Response:
     """Stream an event at once, and one after each change of the batch. Raises NotFound."""
     pulse = services().reads.batch_page.pulse
     pulse(batch_id)
-    watch = _Watch(f"batch-{batch_id}", lambda: pulse(batch_id))
+    watch = _Watch(f"batch-{batch_id}", lambda: _summary(pulse(batch_id)))
     return stream(watch.new, LOOK_SECONDS, session_is_valid(), session_id())
 
 
@@ -51,6 +52,10 @@ class _Watch:
         if is_new or self._once_more:  # the first answer may be a kept fragment from just before the change
             self._seen, self._once_more = found, is_new
             yield f"event: {self._event}\ndata: changed\n\n"
+
+
+def _summary(pulse: Pulse) -> Any:
+    return pulse.changed, pulse.moved
 
 
 def _all_batches(built: Services) -> Any:

@@ -16,7 +16,8 @@ from app.web.services import services
 
 MOST_STREAMS = 4  # open at the same time in this process
 STREAM_SECONDS = 25.0  # then the browser connects again: an open stream must not delay a shutdown
-LOOK_SECONDS = 0.25  # between two looks at the reader: a stream ends soon after its reader or its token has gone
+LOOK_SECONDS = 0.25  # between two looks at the reader: a stream ends soon after its reader has gone
+ALLOWED_SECONDS = 1.0  # between two looks whether it is still allowed: a look may read the database
 REPLACE_SECONDS = 5.0  # until an oldest stream has given its place back
 REPLACED = "event: replaced\ndata: a newer page has the stream\n\n"
 
@@ -74,7 +75,7 @@ def stream(
     places, place = _places, _places.take(owner)
     has_gone: Callable[[], bool] = request.environ.get("interlock.client_has_gone", lambda: False)
     response = Response(
-        stream_with_context(_events(new_events, every_seconds, lambda: is_allowed() and not has_gone(), place)),
+        stream_with_context(_events(new_events, every_seconds, _now_and_then(is_allowed), has_gone, place)),
         content_type="text/event-stream",
     )
     response.call_on_close(lambda: places.give_back(place))
@@ -82,8 +83,25 @@ def stream(
     return response
 
 
+def _now_and_then(is_allowed: Callable[[], bool]) -> Callable[[], bool]:
+    """Ask whether a stream is allowed at most every ALLOWED_SECONDS; in between its last answer holds."""
+    asked_at, answer = time.monotonic(), True
+
+    def asked() -> bool:
+        nonlocal asked_at, answer
+        if time.monotonic() - asked_at >= ALLOWED_SECONDS:
+            asked_at, answer = time.monotonic(), is_allowed()
+        return answer
+
+    return asked
+
+
 def _events(
-    new_events: Callable[[], Iterator[str]], every_seconds: float, goes_on: Callable[[], bool], place: Place
+    new_events: Callable[[], Iterator[str]],
+    every_seconds: float,
+    is_allowed: Callable[[], bool],
+    has_gone: Callable[[], bool],
+    place: Place,
 ) -> Iterator[str]:
     deadline, stopping = time.monotonic() + STREAM_SECONDS, services().queue.stopping
     yield "retry: 1000\n\n"
@@ -95,7 +113,7 @@ def _events(
         if not sent:
             yield ": still here\n\n"
         for _ in range(math.ceil(every_seconds / LOOK_SECONDS)):
-            if stopping.wait(LOOK_SECONDS) or not goes_on():
+            if stopping.wait(LOOK_SECONDS) or has_gone() or not is_allowed():
                 return
             if place.is_wanted.is_set():
                 yield REPLACED

@@ -69,7 +69,7 @@ def test_a_script_gets_an_error_and_no_redirect(stranger: FlaskClient) -> None:
 
 
 def test_a_link_works_once(app: Flask, services: Services) -> None:
-    tokens = TokenStore(services.engine, "secret")
+    tokens = TokenStore(services.engine, services.clock.now, "secret")
     sessions = Sessions(services.engine, tokens)
     app.extensions["interlock"] = replace(services, tokens=tokens, sessions=sessions)
     first, second = app.test_client(), app.test_client()

@@ -30,6 +30,7 @@ _HOLDER = (
         _sessions.c.expires_at > bindparam("now", type_=db.UtcTime),
         or_(_sessions.c.token_id == ADMIN_ID, TOKENS.c.id.is_not(None)),
     )
+    .execution_options(prepared="session_holder")
 )
 
 

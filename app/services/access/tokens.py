@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -33,7 +34,11 @@ IS_LIVE = and_(
     _tokens.c.revoked_at.is_(None),
     or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
 )
-_BY_HASH = select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(IS_LIVE, _tokens.c.sha256 == bindparam("key"))
+_BY_HASH = (
+    select(_tokens.c.id, _tokens.c.name, _tokens.c.role)
+    .where(IS_LIVE, _tokens.c.sha256 == bindparam("key"))
+    .execution_options(prepared="token_by_hash")
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ class Caller:
 class TokenStore:
     """The tokens of a database, and ADMIN_TOKEN of the settings."""
 
-    def __init__(self, engine: Engine, admin_token: str | None = None) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], datetime], admin_token: str | None = None) -> None:
         self._engine = engine
+        self._now = now  # by the database's clock
         self._admin = hash_of(admin_token) if admin_token else None
         self._trusted: dict[str, tuple[Caller, float]] = {}
 
@@ -75,7 +81,7 @@ class TokenStore:
             return trusted[0]
         looked_up_at = time.monotonic()
         with reading(self._engine) as connection:
-            row = connection.execute(statement, {"key": key, "now": db.now(connection)}).one_or_none()
+            row = connection.execute(statement, {"key": key, "now": self._now()}).one_or_none()
         if row is None:
             self._trusted.pop(key, None)
             return None

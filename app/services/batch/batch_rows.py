@@ -7,7 +7,7 @@ from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, literal_column, or_, select
 
@@ -19,7 +19,7 @@ from app.domain.times import rfc3339
 from app.domain.transitions import Kind
 from app.domain.usage import Usage
 from app.errors import NotFound
-from app.models import Batch, TaskCounts
+from app.models import IS_WAITING, Batch, StateChangeRequest, TaskCounts
 
 COLUMNS = tuple(db.table_of(Batch).c)
 
@@ -104,6 +104,11 @@ ONE_ARCHIVED = _ALL.where(Batch.id == bindparam("batch_id"), Batch.archived_at.i
 _PURGED_AT = select(Batch.purged_at).where(Batch.id == bindparam("batch_id"))
 CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
 _ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
+_amount_waiting: Any = (
+    select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()
+)
+_ONE_AND_WAITING = ONE_SEEN.add_columns(_amount_waiting.label("amount_waiting"))
+_ONE_WAITING_AND_CLOCK = _ONE_AND_WAITING.add_columns(CLOCK).execution_options(prepared="see_with_waiting")
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
@@ -153,13 +158,38 @@ def facts_of(batch: BatchRecord, counts: RunCounts, now: datetime) -> Facts:
     )
 
 
+class Glance(NamedTuple):
+    """A batch and its facts, the time at which they were read, and how many requests wait for it."""
+
+    batch: BatchRecord
+    facts: Facts
+    now: datetime
+    waiting: int
+
+
 def look(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts]:
     """Read one batch and its facts. Raises NotFound."""
+    return look_with_clock(connection, batch_id)[:2]
+
+
+def look_with_clock(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts, datetime]:
+    """Read one batch, its facts, and the clock. Raises NotFound."""
+    row, now = _row_and_clock(connection, batch_id, _ONE_AND_CLOCK, ONE_SEEN)
+    return *_seen(row, now), now
+
+
+def glance(connection: Connection, batch_id: int) -> Glance:
+    """Read one batch, its facts, the clock, and the number of its requests that wait. Raises NotFound."""
+    row, now = _row_and_clock(connection, batch_id, _ONE_WAITING_AND_CLOCK, _ONE_AND_WAITING)
+    return Glance(*_seen(row, now), now, row.amount_waiting)
+
+
+def _row_and_clock(connection: Connection, batch_id: int, with_clock: Any, without: Any) -> tuple[Any, datetime]:
     on_postgresql = db.is_postgresql(connection)
-    row = connection.execute(_ONE_AND_CLOCK if on_postgresql else ONE_SEEN, {"batch_id": batch_id}).one_or_none()
+    row = connection.execute(with_clock if on_postgresql else without, {"batch_id": batch_id}).one_or_none()
     if row is None:
         raise not_found(connection, batch_id)
-    return _seen(row, row.now if on_postgresql else db.now(connection))
+    return row, row.now if on_postgresql else db.now(connection)
 
 
 def not_found(connection: Connection, batch_id: int) -> NotFound:

@@ -1,7 +1,7 @@
 """The workers that are present, and what each of them can do."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
@@ -27,10 +27,9 @@ class PresentWorker(NamedTuple):
     abilities: Abilities
 
 
-def present_workers(connection: Connection) -> list[PresentWorker]:
-    """List the workers that are present, the last seen first."""
-    since = db.now(connection) - PRESENT
-    rows = connection.execute(_PRESENT, {"since": since})
+def present_workers(connection: Connection, now: datetime | None = None) -> list[PresentWorker]:
+    """List the workers that are present now, the last seen first; a caller that knows the time gives it."""
+    rows = connection.execute(_PRESENT, {"since": (now or db.now(connection)) - PRESENT})
     return [PresentWorker(row.worker, Abilities(row.can)) for row in rows]
 
 

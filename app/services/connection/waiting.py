@@ -1,5 +1,6 @@
 """What the tasks of a batch wait for: workers that can do them, and circuits that are closed."""
 
+from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import Connection
@@ -29,12 +30,12 @@ WaitingFor = TypedDict(
 )
 
 
-def waiting_for(connection: Connection, batch_id: int) -> list[WaitingFor]:
+def waiting_for(connection: Connection, batch_id: int, now: datetime | None = None) -> list[WaitingFor]:
     """Say what the queued tasks of a batch that is at work or paused wait for."""
     found = targets.queued(connection, batch_id)
     if not found:
         return []
-    workers = present_workers(connection)
+    workers = present_workers(connection, now)
     unserved = [_unserved(each.target) for each in found if not is_served(each.target, workers)]
     closed = [row for row in circuits.closed(connection) if any(row.covers(each.target) for each in found)]
     return unserved + [_closed(row) for row in closed]

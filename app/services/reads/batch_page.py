@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, select
 
-from app import db
 from app.db import reading
 from app.domain import transitions
 from app.domain.facts import Facts
 from app.domain.leases import TaskKind
 from app.domain.transitions import ACTIONS, Kind
 from app.models import Model, Prompt
-from app.services.batch.batch_rows import BatchRecord, look
+from app.services.batch.batch_rows import BatchRecord, Glance, glance, look
 from app.services.batch.batch_view import BatchView, batch_view
-from app.services.connection.waiting import waiting_for
+from app.services.connection.known_waits import KnownWaits
+from app.services.connection.waiting import WaitingFor
 from app.services.estimate.rest import cost_of_rest
 from app.services.reads import audit, progress, requests
-from app.services.reads.batches import whole_view
+from app.services.reads.batches import may_wait, whole_view
 from app.services.reads.failed_tasks import FailedTogether, by_cause
 from app.services.reads.progress import Moment
 from app.services.reads.workers import PresentWorker, workers_on
@@ -36,7 +36,14 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Present(Head):
+class Failures(Head):
+    """A batch, and why tasks of its present run failed."""
+
+    causes: list[FailedTogether]
+
+
+@dataclass(frozen=True)
+class Present(Failures):
     """A batch now: its progress, its failures, its workers, its changes, its cost and the requests that wait."""
 
     now: datetime
@@ -45,7 +52,6 @@ class Present(Head):
     seconds_left: float | None
     open_calls: int  # calls that the run has still to make, or that it would make
     rest: dict[str, Any]  # their estimated cost
-    causes: list[FailedTogether]
     workers: list[PresentWorker]
     changes: list[dict[str, Any]]  # the newest, newest first
     moments: list[Moment]
@@ -58,6 +64,19 @@ class Present(Head):
         return next((each for each in self.changes if each["kind"] != Kind.EDIT), None)
 
     @property
+    def run_seconds(self) -> float | None:
+        """How long the run took, from its start to its end; None of one that has not ended."""
+        ends = [self.batch["started_at"], self.batch["finished_at"]]
+        begun, ended = (datetime.fromisoformat(each) if each else None for each in ends)
+        return max(1.0, (ended - begun).total_seconds()) if begun and ended else None
+
+    @property
+    def mean_rate(self) -> float | None:
+        """How many tasks a second ended while the run that is over went on."""
+        counts = self.batch["progress"]["analysis"]
+        return (counts["completed"] + counts["failed"]) / self.run_seconds if self.run_seconds else None
+
+    @property
     def still_seconds(self) -> float:
         """For how long no call of the run was answered, as far as its samples tell."""
         if not self.moments:
@@ -68,10 +87,20 @@ class Present(Head):
 
 
 class Pulse(NamedTuple):
-    """A summary of a batch; two equal ones mean that nothing has happened between them."""
+    """What was read of a batch at a moment, from which follows whether anything happened since another one."""
 
-    changed: Hashable  # its version, how many requests wait for it, and what its tasks wait for
-    moved: Hashable  # the counts and the usage of its tasks
+    seen: Glance
+    waits: list[WaitingFor]
+
+    @property
+    def changed(self) -> Hashable:
+        """Its version, how many requests wait for it, and what its tasks wait for."""
+        return self.seen.batch.version, self.seen.waiting, tuple(tuple(each.values()) for each in self.waits)
+
+    @property
+    def moved(self) -> Hashable:
+        """The counts and the usage of its tasks."""
+        return self.seen.facts.staging, self.seen.facts.analysis, self.seen.facts.usage
 
 
 @dataclass(frozen=True)
@@ -95,26 +124,40 @@ class BatchPage:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._waits = KnownWaits()
+
+    def pulse(self, batch_id: int, is_fresh: bool = False) -> Pulse:
+        """Read a batch so that any change of it or of its tasks shows; what its tasks wait for may be a little late."""
+        with reading(self._engine) as connection:
+            seen = glance(connection, batch_id)
+            waits = may_wait(seen.batch, seen.facts)
+            return Pulse(seen, self._waits.of(connection, batch_id, seen.now, is_fresh) if waits else [])
 
     def head(self, batch_id: int) -> Head:
         """Read what the head of each page of the batch shows."""
         with reading(self._engine) as connection:
-            batch, facts = look(connection, batch_id)
-            return Head(batch_view(batch, facts), _judged(batch, facts))
+            return _head(*look(connection, batch_id))
+
+    def head_of(self, pulse: Pulse) -> Head:
+        """Give what the head of each page of the batch shows, of what was read."""
+        return _head(pulse.seen.batch, pulse.seen.facts)
 
     def present(self, batch_id: int) -> Present:
         """Read what the page shows of the batch now."""
+        return self.present_of(self.pulse(batch_id, is_fresh=True))
+
+    def present_of(self, pulse: Pulse) -> Present:
+        """Read what the page shows beside what was read."""
+        batch, facts, now, amount_waiting = pulse.seen
         with reading(self._engine) as connection:
-            batch, facts = look(connection, batch_id)
-            now = db.now(connection)
-            view = whole_view(connection, batch, facts)
+            view = whole_view(connection, batch, facts, pulse.waits)
             calls_made = Calls.of(view)
             at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
-            changes = audit.latest(connection, batch_id)
+            changes = audit.latest(connection, batch.id)
             until = batch.finished_at or (now if at_work else _last_change_at(changes))
             taken = _moments(connection, batch, facts, calls_made, until)
             rate = progress.rate_at(taken, until)
-            waiting, amount = requests.first_waiting(connection, batch_id)
+            holds = facts.staging.leased + facts.analysis.leased > 0
             calls = _open_calls(batch, facts)
             return Present(
                 batch=view,
@@ -124,23 +167,20 @@ class BatchPage:
                 rate=rate,
                 seconds_left=facts.analysis.open / rate if rate and at_work else None,
                 open_calls=calls,
-                rest=cost_of_rest(connection, batch_id, calls, batch.model_count, facts.usage, calls_made.priced),
+                rest=cost_of_rest(connection, batch.id, calls, batch.model_count, facts.usage, calls_made.priced),
                 causes=_causes(connection, batch, facts),
-                workers=workers_on(connection, batch_id, batch.run, batch.lease_seconds, now),
+                workers=workers_on(connection, batch.id, batch.run, batch.lease_seconds, now) if holds else [],
                 changes=changes,
                 moments=taken,
-                waiting=waiting,
-                waiting_count=amount,
+                waiting=requests.first_waiting(connection, batch.id) if amount_waiting else [],
+                waiting_count=amount_waiting,
             )
 
-    def pulse(self, batch_id: int) -> Pulse:
-        """Summarise a batch so that any change of it or of its tasks shows."""
+    def failures(self, batch_id: int) -> Failures:
+        """Read why tasks of the present run failed."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
-            waiting = requests.amount_waiting(connection, batch_id)
-            waits = waiting_for(connection, batch_id) if batch.state in transitions.UNFINISHED else []
-        what_for = tuple(tuple(each.values()) for each in waits)
-        return Pulse((batch.version, waiting, what_for), (facts.staging, facts.analysis, facts.usage))
+            return Failures(batch_view(batch, facts), _judged(batch, facts), _causes(connection, batch, facts))
 
     def made_of(self, batch_id: int) -> MadeOf:
         """List a batch's prompts and models."""
@@ -206,6 +246,10 @@ def _open_calls(batch: BatchRecord, facts: Facts) -> int:
     if facts.analysis.total:
         return facts.analysis.open
     return batch.ready_task_count or batch.document_count * batch.prompt_count * batch.model_count
+
+
+def _head(batch: BatchRecord, facts: Facts) -> Head:
+    return Head(batch_view(batch, facts), _judged(batch, facts))
 
 
 def _judged(batch: BatchRecord, facts: Facts) -> list[dict[str, Any]]:

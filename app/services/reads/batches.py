@@ -17,9 +17,9 @@ from app.domain.facts import Facts
 from app.domain.ids import plain_number
 from app.domain.transitions import UNFINISHED, BatchState
 from app.models import Batch
-from app.services.batch.batch_rows import BatchRecord, look, look_at
+from app.services.batch.batch_rows import BatchRecord, look_at, look_with_clock
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
-from app.services.connection import waiting
+from app.services.connection.waiting import WaitingFor, waiting_for
 from app.services.task import usage_counts
 
 PAGE = 50
@@ -44,12 +44,16 @@ class Filter:
     states: tuple[BatchState, ...] = ()
 
 
-def whole_view(connection: Connection, batch: BatchRecord, facts: Facts) -> BatchView:
+def whole_view(connection: Connection, batch: BatchRecord, facts: Facts, waits: list[WaitingFor]) -> BatchView:
     """Show a batch, what its present run used by model and by prompt, and what its tasks wait for."""
     view = batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
-    waits = batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
-    view["waiting_for"] = waiting.waiting_for(connection, batch.id) if waits else []
+    view["waiting_for"] = waits
     return view
+
+
+def may_wait(batch: BatchRecord, facts: Facts) -> bool:
+    """Whether a batch has tasks that may wait for something."""
+    return batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
 
 
 class Batches:
@@ -61,7 +65,9 @@ class Batches:
     def show(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
-            return whole_view(connection, *look(connection, batch_id))
+            batch, facts, now = look_with_clock(connection, batch_id)
+            waits = waiting_for(connection, batch_id, now) if may_wait(batch, facts) else []
+            return whole_view(connection, batch, facts, waits)
 
     def counts(self, name: str = "") -> dict[str, int]:
         """Count the batches in each state; `name` is a part of their names, in any case."""

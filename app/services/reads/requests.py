@@ -21,12 +21,7 @@ _NAMED = select(_requests, Batch.name.label("batch_name"), Batch.state.label("ba
 # A literal: both databases use the partial index only when its condition stands in the statement.
 _WAITING_FOR = (_requests.c.batch_id == bindparam("of_batch"), IS_WAITING)
 _AMOUNT_WAITING = select(func.count()).where(*_WAITING_FOR)
-_FIRST_WAITING = (
-    select(_requests, func.count().over().label("amount"))
-    .where(*_WAITING_FOR)
-    .order_by(_requests.c.seq)
-    .limit(MOST_ON_A_PAGE)
-)
+_FIRST_WAITING = select(_requests).where(*_WAITING_FOR).order_by(_requests.c.seq).limit(MOST_ON_A_PAGE)
 Place = tuple[int, int, int]  # batch id, sequence number of the request, its position in the queue
 
 
@@ -56,17 +51,10 @@ def _with_batch(row: Any) -> dict[str, Any]:
     }
 
 
-def amount_waiting(connection: Connection, batch_id: int) -> int:
-    """Count the requests that wait for a batch."""
-    amount: int = connection.execute(_AMOUNT_WAITING, {"of_batch": batch_id}).scalar_one()
-    return amount
-
-
-def first_waiting(connection: Connection, batch_id: int) -> tuple[list[dict[str, Any]], int]:
-    """Show the first requests that wait for a batch, and count all of them."""
-    rows = connection.execute(_FIRST_WAITING, {"of_batch": batch_id}).all()
-    views = [{**request_view(row), "queue_position": position} for position, row in enumerate(rows, 1)]
-    return views, rows[0].amount if rows else 0
+def first_waiting(connection: Connection, batch_id: int) -> list[dict[str, Any]]:
+    """Show the first requests that wait for a batch."""
+    rows = connection.execute(_FIRST_WAITING, {"of_batch": batch_id})
+    return [{**request_view(row), "queue_position": position} for position, row in enumerate(rows, 1)]
 
 
 class Requests:

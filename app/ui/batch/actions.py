@@ -10,13 +10,13 @@ from werkzeug.datastructures import MultiDict
 
 from app.domain.leases import FINISHED
 from app.domain.roles import OPERATORS, READERS
-from app.domain.transitions import ACTIONS, reported_kinds
+from app.domain.transitions import ACTIONS, BatchState, reported_kinds
 from app.errors import Invalid, Refusal, UnknownAction, VersionMismatch
 from app.services.batch.orders import Answer
 from app.ui.access import order, page
 from app.ui.batch import action_form
 from app.ui.batch.action_words import offer
-from app.ui.batch.overview import whole_page
+from app.ui.batch.overview import page_with_dialog, whole_page
 from app.ui.query import is_fragment
 from app.web.services import services
 
@@ -53,20 +53,21 @@ def dialog(batch_id: int, action: str) -> str:
     rehearsed = _rehearsed(batch_id, action, request.args)
     asked = rehearsed["answer"].get("batch") or reads.batches.show(batch_id)
     causes = request.args.getlist("cause")
+    limits = action_form.LIMITS if action_form.takes_limits(action) else ()
     facts = {
         **rehearsed,
         "asked": asked,
         "offer": offer(action),
         "reason": request.args.get("reason", ""),
         "causes": causes,
-        "limits": action_form.LIMITS if action_form.takes_limits(action) else (),
+        "limits": limits,
         "new_limits": request.args,
-        "breaker": reads.audit.breaker_reason(batch_id) if action_form.takes_limits(action) else None,
+        "breaker": reads.audit.breaker_reason(batch_id) if asked["state"] is BatchState.PAUSED and limits else None,
         "names": reads.batch_page.names(batch_id) if takes_reuse and asked.get("run") and not causes else None,
         "may_run": takes_reuse,
         "statuses": [str(status) for status in FINISHED],
     }
-    return render_template("batch/_dialog.html", **facts) if is_fragment() else whole_page(**facts)
+    return render_template("batch/_dialog.html", **facts) if is_fragment() else page_with_dialog(**facts)
 
 
 @page(routes, "GET", f"{_AN_ACTION}/effect", roles=OPERATORS)

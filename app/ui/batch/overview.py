@@ -47,12 +47,16 @@ def show(batch_id: int) -> str:
 
 
 def whole_page(batch_id: int, **more: Any) -> str:
-    """Render a batch's page; `more` is the dialog of an action, or its answer. Raises NotFound."""
-    return render_template("batch/page.html", **{**_present(batch_id), **more})
+    """Render a batch's page; `more` is the answer to an action. Raises NotFound."""
+    return render_template("batch/page.html", **{**_present(services().reads.batch_page.present(batch_id)), **more})
 
 
-def _present(batch_id: int) -> dict[str, Any]:
-    now = services().reads.batch_page.present(batch_id)
+def page_with_dialog(batch_id: int, **dialog: Any) -> str:
+    """Render a batch's page with the dialog of an action open; how the batch stands is loaded after it."""
+    return render_template("batch/page.html", **of_batch(batch_id, "overview"), **dialog)
+
+
+def _present(now: Present) -> dict[str, Any]:
     chart = chart_of(samples_of(now.moments), [_seconds(each) for each in now.changes])
     return {
         **head_facts(now, "overview"),
@@ -73,21 +77,25 @@ def _seconds(change: dict[str, Any]) -> float:
 @page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
 def now(batch_id: int) -> str:
     """Show the part of a batch's page that changes, and its head."""
-    pulse = services().reads.batch_page.pulse(batch_id)
+    reads = services().reads.batch_page
+    pulse = reads.pulse(batch_id)
     key = ("now", request.script_root, batch_id, pulse.changed, may_operate())
     return fragments().shared(
-        key, pulse.moved, lambda: render_template("batch/_now_fragment.html", **_present(batch_id))
+        key, pulse.moved, lambda: render_template("batch/_now_fragment.html", **_present(reads.present_of(pulse)))
     )
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/head", roles=READERS)
 def head(batch_id: int) -> str:
     """Show the head of a batch's pages, as it is now."""
-    pulse = services().reads.batch_page.pulse(batch_id)
+    reads = services().reads.batch_page
+    pulse = reads.pulse(batch_id)
     tab = request.args.get("tab", "")[:MOST_TAB]
     key = ("head", request.script_root, batch_id, tab, pulse.changed, may_operate())
     return fragments().shared(
-        key, pulse.moved, lambda: render_template("batch/_head_fragment.html", **of_batch(batch_id, tab))
+        key,
+        pulse.moved,
+        lambda: render_template("batch/_head_fragment.html", **head_facts(reads.head_of(pulse), tab)),
     )
 
 
@@ -102,11 +110,11 @@ def beside(batch_id: int) -> Any:
 @page(routes, "GET", "/batches/<ident:batch_id>/failures", roles=READERS)
 def failures(batch_id: int) -> str:
     """Show why tasks of the present run failed, by cause."""
-    now: Present = services().reads.batch_page.present(batch_id)
+    found = services().reads.batch_page.failures(batch_id)
     return render_template(
         "batch/failures.html",
-        **head_facts(now, "failures"),
-        causes=now.causes,
+        **head_facts(found, "failures"),
+        causes=found.causes,
         failed_status=str(TaskStatus.FAILED),
     )
 
