@@ -177,6 +177,7 @@ class Worker(TypedDict):
     worker: str
     first_seen_at: str
     last_seen_at: str
+    last_work_at: str | None
     leased: int
     completed: int
     failed: int

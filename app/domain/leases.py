@@ -30,6 +30,7 @@ ERASED = "erased"  # of one whose content was erased
 TOO_LARGE = "too_large"  # and of one whose prompt is too large to be rendered
 BACKOFF_LIMIT_SECONDS = 300.0
 STILL_SECONDS = 60.0  # without an answer, before which no batch counts as stuck
+PATIENT_SECONDS = 900.0  # the same while workers that hold its tasks are heard: longer than calls usually may take
 SEEN_LATE_SECONDS = 12.0  # by which the time of a worker's last sighting may be behind
 
 
@@ -38,9 +39,12 @@ def is_silent(quiet_seconds: float, lease_seconds: int) -> bool:
     return quiet_seconds > lease_seconds * 2 / 3 + SEEN_LATE_SECONDS
 
 
-def stands_still(still_seconds: float, lease_seconds: int) -> bool:
-    """Whether a batch at work counts as stuck: nothing was answered for a minute, and for twice a lease's length."""
-    return still_seconds >= max(STILL_SECONDS, 2.0 * lease_seconds)
+def stands_still(still_seconds: float, lease_seconds: int, is_heard: bool = False) -> bool:
+    """Whether a batch at work counts as stuck: nothing was answered for a minute, and for twice a lease's length.
+
+    With `is_heard`, workers hold its tasks and send heartbeats: their calls may be slow, so it takes PATIENT_SECONDS.
+    """
+    return still_seconds >= max(PATIENT_SECONDS if is_heard else STILL_SECONDS, 2.0 * lease_seconds)
 
 
 def backoff_seconds(attempt: int) -> float:

@@ -9,7 +9,17 @@ from app.models.deletion import WHOLE_BATCH, Deletion
 from app.models.file import File, FileChunk, FilePart, Upload
 from app.models.file_batch import FileBatch
 from app.models.progress import ProgressSample
-from app.models.task import IS_FAILED, IS_LEASED, IS_QUEUED, LateResult, Task, TaskCounts, UsageCounts
+from app.models.task import (
+    IS_FAILED,
+    IS_LEASED,
+    IS_PAID,
+    IS_QUEUED,
+    IS_TIMED,
+    LateResult,
+    Task,
+    TaskCounts,
+    UsageCounts,
+)
 from app.models.webhook import IS_PENDING, Delivery, MessagePlace, Notice, Webhook
 from app.models.worker import WorkerSighting
 
@@ -17,8 +27,10 @@ __all__ = [
     "IS_CLOSED",
     "IS_FAILED",
     "IS_LEASED",
+    "IS_PAID",
     "IS_PENDING",
     "IS_QUEUED",
+    "IS_TIMED",
     "IS_WAITING",
     "WHOLE_BATCH",
     "ApiToken",

@@ -7,7 +7,7 @@ batch's row, and a report never waits.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String, Text, false, literal_column, text
+from sqlalchemy import JSON, CheckConstraint, ColumnElement, Index, String, Text, false, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
@@ -26,6 +26,7 @@ def _has(status: TaskStatus) -> str:
 
 _NEXT = ("batch_id", "run", "kind", "target", "available_at", "id")
 _CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
+_COLUMN = ("batch_id", "run", "prompt_number", "model_number")
 
 
 class Task(Base):
@@ -91,6 +92,9 @@ class Task(Base):
         Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
         # The answers to a document, by prompt and model: rows of a run's report.
         Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
+        # The slowest and the dearest answers of a prompt and a model, for a report that is sorted.
+        Index("ix_tasks_latency", *_COLUMN, "latency_ms", "id", **_only("latency_ms IS NOT NULL")),
+        Index("ix_tasks_cost", *_COLUMN, "cost_nanos", "id", **_only("cost_nanos > 0")),
         # The staging tasks of a document in all runs, to erase them.
         Index("ix_tasks_staging", "batch_id", "document_id", **_only(f"kind = '{TaskKind.STAGE}'")),
         # Lists and results of a run, in the order of ids.
@@ -101,6 +105,8 @@ class Task(Base):
 # These conditions are for queries. SQLite uses a partial index only if the statement contains its condition as text.
 IS_QUEUED = Task.status == literal_column(f"'{TaskStatus.QUEUED}'")
 IS_LEASED = Task.status == literal_column(f"'{TaskStatus.LEASED}'")
+IS_TIMED: ColumnElement[bool] = literal_column("tasks.latency_ms IS NOT NULL")
+IS_PAID: ColumnElement[bool] = literal_column("tasks.cost_nanos > 0")
 IS_FAILED = Task.status == literal_column(f"'{TaskStatus.FAILED}'")
 
 

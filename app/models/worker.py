@@ -16,6 +16,7 @@ class WorkerSighting(Base):
     worker: Mapped[str] = mapped_column(String(200), primary_key=True)
     first_seen_at: Mapped[datetime] = mapped_column(UtcTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_work_at: Mapped[datetime | None] = mapped_column(UtcTime)  # it leased a task or reported one, no heartbeats
     leased: Mapped[int] = mapped_column(BigId)  # tasks given to it
     completed: Mapped[int] = mapped_column(BigId)  # reports that counted
     failed: Mapped[int] = mapped_column(BigId)  # reports of failed attempts that counted

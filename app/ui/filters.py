@@ -13,8 +13,22 @@ from app.ui.waiting import what_follows
 from app.web.services import services
 
 CURRENCY = "INTERLOCK_CURRENCY"  # in the configuration of the Flask application
+RUNS_OFFERED = 50
+MINUS = "\N{MINUS SIGN}"
 LEAST_WIDTH = 1.0  # percent: one failed task of a million is seen
 _INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}  # control, format, separators of lines and paragraphs, surrogates
+_LIMITS = {
+    "max_attempts": "Attempts of a task",
+    "lease_seconds": "Seconds of a lease",
+    "max_failed_tasks": "Failed tasks, beyond which the batch fails",
+    "priority": "Priority among batches",
+    "staging_timeout_seconds": "Seconds without progress, after which staging fails",
+    "max_cost": "Cost, at which it pauses",
+    "max_tokens": "Tokens, at which it pauses",
+    "max_failure_rate": "Share of failures, at which it pauses",
+    "pause_after_outage_seconds": "Seconds of an outage, after which it pauses",
+    "keep_runs": "Runs that are kept",
+}
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -48,6 +62,21 @@ def money(cost: float | None) -> str:
     if cost is None:
         return "unknown"
     return _in_currency(f"{cost:,.2f}" if cost == 0 or cost >= 0.005 else "<0.01")
+
+
+def change(amount: float) -> str:
+    """Write by how much a number has changed, with its sign."""
+    return f"{'+' if amount >= 0 else MINUS}{abs(amount):,.0f}"
+
+
+def change_of_cost(cost: float) -> str:
+    """Write by how much a cost has changed, with its sign."""
+    return "same cost" if round(cost, 9) == 0 else f"{'+' if cost > 0 else MINUS}{money(abs(cost))}"
+
+
+def in_words(name: str) -> str:
+    """Say what a limit does; the name of one that has no words here."""
+    return _LIMITS.get(name, name)
 
 
 def price(cost: float) -> str:
@@ -136,6 +165,11 @@ def counts_of(batch: Mapping[str, Any]) -> dict[str, int]:
     return {"completed": staging["completed"], "failed": staging["failed"], "queued": is_open}
 
 
+def runs_of(batch: Mapping[str, Any]) -> list[int]:
+    """List the runs to choose from, newest first; an older one is named by its number in the address."""
+    return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
+
+
 def percent(batch: Mapping[str, Any]) -> int:
     """Give the share of the phase's tasks that have ended, in whole percent; 100 only when all have."""
     counts = counts_of(batch)
@@ -156,6 +190,6 @@ def segments(batch: Mapping[str, Any]) -> list[Segment]:
 
 
 FILTERS = (
-    age, ago, amount, at_time, counted, counts_of, estimated, latency, money, percent, plainly, price, rate, segments,
-    share, span, spent, tone, visible, what_follows,
+    age, ago, amount, at_time, change, change_of_cost, counted, counts_of, estimated, in_words, latency, money, percent,
+    plainly, price, rate, runs_of, segments, share, span, spent, tone, visible, what_follows,
 )  # fmt: skip

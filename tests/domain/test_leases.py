@@ -28,5 +28,12 @@ def test_a_batch_is_stuck_after_a_minute_and_two_lengths_of_a_lease(still: float
     assert stands_still(still, lease) is is_stuck
 
 
+@pytest.mark.parametrize(("still", "lease", "is_stuck"), [(120, 60, False), (899.9, 60, False), (900, 60, True)])
+def test_a_batch_whose_workers_only_send_heartbeats_is_slow_before_it_is_stuck(
+    still: float, lease: int, is_stuck: bool
+) -> None:
+    assert stands_still(still, lease, True) is is_stuck
+
+
 def test_a_status_is_open_or_finished() -> None:
     assert sorted((*OPEN, *FINISHED)) == sorted(TaskStatus)

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from app.services import Services
 from app.services.input import edits
+from app.services.reads.batch_page import Present
 from tests.services import stories
 from tests.ui.visits import one, read, words
 
@@ -54,6 +55,32 @@ def test_a_batch_at_work(operator: FlaskClient, service: Services) -> None:
     assert sentence(page).startswith("Running since ")
     assert sentence(page).endswith(", run by an operator. 2 tasks are left.")
     assert button(page) is None
+
+
+def test_slow_calls_are_told_from_a_batch_that_is_stuck(
+    operator: FlaskClient, service: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is answered for long, but the worker that holds the tasks sends heartbeats."""
+    monkeypatch.setattr(Present, "still_seconds", 240.0)
+    batch_id = stories.bring(service, "ANALYZING", documents=3)
+    stories.lease(service, batch_id, most=2)
+    service.sightings.write()
+    said = sentence(read(operator, f"/batches/{batch_id}"))
+    assert said.startswith("Slow: nothing was answered for 4 min; w holds 2 tasks and was heard ")
+    monkeypatch.setattr(Present, "still_seconds", 900.0)
+    assert sentence(read(operator, f"/batches/{batch_id}")).startswith("Nothing was answered for 15 min")
+    monkeypatch.setattr(Present, "still_seconds", 240.0)
+    stories.forget_workers(service)
+    assert sentence(read(operator, f"/batches/{batch_id}")).startswith("Nothing was answered for 4 min")
+
+
+def test_a_limit_that_was_reached_is_marked_in_the_input(operator: FlaskClient, service: Services) -> None:
+    batch_id = stories.bring(service, "ANALYZING", documents=3, max_cost=0.5, max_failed_tasks=2)
+    limits = "//section[@aria-labelledby='limits-title']//dd[b]"
+    assert read(operator, f"/batches/{batch_id}/input").xpath(limits) == []
+    for task in stories.lease(service, batch_id, most=2):
+        stories.complete(service, task, PAID)
+    assert words(one(read(operator, f"/batches/{batch_id}/input"), limits)) == "0.5 reached"
 
 
 def test_a_reason_and_a_viewer(viewer: FlaskClient, service: Services) -> None:

@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from app.domain.leases import TaskStatus
 from app.services import Services
-from app.services.run_report import run_report
-from app.services.run_report.matrix import Show
+from app.services.run_report import found_documents
+from app.services.run_report.found_documents import Show
 from app.ui.results import pages as results
 from app.web.csv import COLUMNS
 from tests.api.lives import MODEL, act, ask, bring, complete, create_ready, fail, lease
@@ -227,9 +227,57 @@ def test_a_click_on_a_column_sorts_by_it(
         assert walked(path) == [f"{each}.txt" for each in order]
         path = read(viewer, path).xpath("//thead//th[2]/a/@href")[0]
     assert walked(f"/batches/{batch_id}/results?sort=slowest&by=9.9") == [f"{each}.txt" for each in range(4)]
-    monkeypatch.setattr(run_report, "MOST_SORTED", 3)
-    assert walked(f"/batches/{batch_id}/results?sort=slowest&by=1.1") == [f"{each}.txt" for each in range(4)]
-    assert read(viewer, path).xpath("//thead//th/a") == []
+
+
+def test_what_has_no_value_of_the_column_comes_after_what_has_one(
+    client: ApiClient, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is looked for among a few documents at a time: a page that ends early leads on."""
+    monkeypatch.setattr(results, "DOCUMENTS_A_PAGE", 3)
+    monkeypatch.setattr(found_documents, "MOST_LOOKED_AT", 2)
+    batch_id = int(bring(client, "ANALYZING", documents=8)["id"])
+    for task, latency in zip(lease(client, batch_id)[:4], (20, 20, 10, 30), strict=True):
+        complete(client, task, {"text": "yes", "usage": {"latency_ms": latency, "cost": 0}})
+
+    def walked(query: str) -> list[str]:
+        found, path = [], f"/batches/{batch_id}/results?{query}"
+        while path:
+            page = read(viewer, path)
+            found += names_in(page)
+            path = next(iter(page.xpath("//a[@rel='next']/@href")), "")
+        return [each.removesuffix(".txt") for each in found]
+
+    slowest = walked("sort=slowest&by=1.1")
+    assert (slowest[0], sorted(slowest[1:3]), slowest[3:]) == ("3", ["0", "1"], ["2", "4", "5", "6", "7"])
+    assert walked("sort=dearest&by=1.1") == [str(number) for number in range(8)], "no answer had a cost"
+    assert walked("sort=slowest&by=1.1&find=3.t") == ["3"]
+    assert walked("sort=slowest&by=1.1&find=7.t") == ["7"]
+    assert walked("find=6.t") == ["6"]
+    assert walked("sort=slowest&by=1.1&show=no_answer") == ["4", "5", "6", "7"]
+    assert walked("sort=slowest&by=1.1&cursor=x") == slowest
+
+
+def test_what_is_reused_and_what_failed_again_is_said_beside_an_earlier_run(
+    client: ApiClient, viewer: FlaskClient
+) -> None:
+    prompts = [{"name": "p", "text": "Of {name}: {document}"}]  # each document has a question of its own
+    batch_id = int(bring(client, "ANALYZING", documents=2, prompts=prompts)["id"])
+    first, second = lease(client, batch_id)
+    complete(client, first, {"text": "yes", "usage": {"cost": 0.5}})
+    fail(client, second, retryable=False)
+    ask(client, batch_id, "restage")
+    for task in lease(client, batch_id):
+        complete(client, task, {"text": "read"})
+    act(client, batch_id, "run")
+    fail(client, lease(client, batch_id)[0], retryable=False)
+    page = read(viewer, f"/batches/{batch_id}/results?held=r1")
+    (reused,), (failed,) = cells_of(page)
+    assert reused == "= reused"
+    assert failed.startswith("failed again ")
+    assert "(\N{MINUS SIGN}0.50)" in words(one(page, "//thead"))
+    runs = page.xpath("//*[@id='runs']//a/@href")
+    assert runs == [f"/batches/{batch_id}/results?run={run}" for run in (2, 1)]
+    assert [words(each) for each in page.xpath("//*[@id='runs']/summary")] == ["run 2"]
 
 
 def test_the_matrix_is_held_against_an_earlier_run(client: ApiClient, viewer: FlaskClient) -> None:

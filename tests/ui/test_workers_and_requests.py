@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from app import db
 from app.db import transaction
@@ -42,6 +42,23 @@ def worked(client: ApiClient) -> list[dict[str, Any]]:
     )
     assert worker.post(f"/api/tasks/{first['id']}/fail", json=fail).status_code == 200
     return leased
+
+
+def test_a_worker_that_only_sends_heartbeats_is_told_from_one_that_works(
+    client: ApiClient, service: Services, viewer: FlaskClient
+) -> None:
+    worked(client)
+    service.sightings.write()
+    assert "only heartbeats" not in viewer.get("/workers").text
+    with transaction(service.engine) as connection:
+        long_ago = db.now(connection) - timedelta(minutes=20)
+        connection.execute(update(WorkerSighting).values(last_work_at=long_ago))
+    service.sightings.renewed(["w-1", "w-1"])
+    service.sightings.write()
+    page = read(viewer, "/workers")
+    (row,) = page.xpath("//table[@class='workers']/tbody/tr")
+    assert "only heartbeats for 20 min" in words(row)
+    assert "everything" in words(row)
 
 
 def test_a_worker_is_shown_with_what_it_did_and_holds(

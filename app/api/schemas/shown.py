@@ -164,6 +164,7 @@ class WorkerSchema(Shown):
     worker = fields.String()
     first_seen_at = fields.DateTime()
     last_seen_at = fields.DateTime()
+    last_work_at = fields.DateTime(allow_none=True)
     leased = fields.Integer()
     completed = fields.Integer()
     failed = fields.Integer()

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, case, delete
+from sqlalchemy import Connection, Engine, case, delete, func
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -120,6 +120,7 @@ def _write(
     same = old.minute == new.minute
     changed = {
         "last_seen_at": new.last_seen_at,
+        "last_work_at": func.coalesce(new.last_work_at, old.last_work_at),
         **{name: old[name] + new[name] for name in ("leased", "completed", "failed")},
         "can": case((new.worker.in_(sorted(announced)), new.can), else_=old.can),
         "minute": new.minute,
@@ -137,6 +138,7 @@ def _row(worker: str, counted: Counter[str], can: frozenset[str] | None, now: da
         "worker": worker,
         "first_seen_at": now,
         "last_seen_at": now,
+        "last_work_at": now if any(counted.values()) else None,
         "leased": counted["leased"],
         **reports,
         "can": None if can is None else sorted(can),

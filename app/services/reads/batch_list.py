@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading
-from app.domain.leases import stands_still
+from app.domain.leases import is_silent, stands_still
 from app.domain.transitions import AT_WORK, NEEDS_AN_OPERATOR, BatchState
 from app.services.batch.batch_rows import look_at
 from app.services.batch.batch_view import BatchView, batch_view
 from app.services.reads import audit, progress
 from app.services.reads.batches import PAGE, Filter, Sort, ids_of
+from app.services.reads.workers import heard_last
 
 OTHERS = tuple(state for state in BatchState if state not in (*AT_WORK, *NEEDS_AN_OPERATOR))
 
@@ -29,7 +30,8 @@ class Listed:
     change: dict[str, Any] | None  # the newest
     rate: float | None  # tasks a second; None if it is not at work
     seconds_left: float | None
-    still_seconds: float | None  # of a batch that is stuck: for how long no task was leased or reported
+    still_seconds: float | None  # of a batch that stands still: for how long no task was leased or reported
+    is_stuck: bool  # it stands still, and not because the calls of workers that are heard are slow
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ class BatchList:
             others, further = ids_of(connection, Filter(states=OTHERS), Sort.NEWEST, None, PAGE)
             found = _listed(connection, [*needs, *at_work, *others])
         running = _in_order(found, at_work)
-        stuck = [each for each in running if each.still_seconds is not None]
+        stuck = [each for each in running if each.is_stuck]
         return Sections(
             [*stuck, *_in_order(found, needs)],
-            [each for each in running if each.still_seconds is None],
+            [each for each in running if not each.is_stuck],
             _in_order(found, others),
             further,
         )
@@ -87,15 +89,20 @@ def _listed(connection: Connection, ids: Sequence[int]) -> dict[int, Listed]:
         if batch.state in AT_WORK
     }
     rates = progress.rates_of(connection, finished, now)
+    at_work = [(batch, facts.idle_seconds) for batch, facts in batches if batch.state in AT_WORK]
+    still = {batch.id: seconds for batch, seconds in at_work if stands_still(seconds, batch.lease_seconds)}
+    heard = heard_last(connection, list(still))
     listed = {}
     for batch, facts in batches:
         rate = rates.get((batch.id, batch.run))
-        is_stuck = batch.state in AT_WORK and stands_still(facts.idle_seconds, batch.lease_seconds)
+        at = heard.get(batch.id)
+        is_heard = at is not None and not is_silent((now - at).total_seconds(), batch.lease_seconds)
         listed[batch.id] = Listed(
             batch_view(batch, facts),
             changes.get(batch.id),
             rate,
             facts.analysis.open / rate if rate else None,
-            facts.idle_seconds if is_stuck else None,
+            still.get(batch.id),
+            batch.id in still and stands_still(still[batch.id], batch.lease_seconds, is_heard),
         )
     return listed

@@ -4,7 +4,7 @@ Every read is bounded. A worker is known by the name in its leases.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from app import db
 from app.db import reading
-from app.domain.leases import is_silent
+from app.domain.leases import is_silent, stands_still
 from app.domain.times import rfc3339
 from app.models import IS_LEASED, Task, WorkerSighting
 from app.services.queue.worker_sightings import minute_of
@@ -62,6 +62,12 @@ _PRESENT = (
     .order_by(func.count().desc(), _holder)
     .limit(MOST_PRESENT)
 )
+_HEARD = (
+    select(_LEASES.c.batch_id, func.max(_seen.c.last_seen_at).label("at"))
+    .join(_seen, _seen.c.worker == _LEASES.c.leased_by)
+    .where(_LEASES.c.batch_id.in_(bindparam("batch_ids", expanding=True)))
+    .group_by(_LEASES.c.batch_id)
+)
 # Those that hold leases and have missed a heartbeat: the number in the bar of every page.
 _HOLDING = select(_seen.c.worker, _seen.c.last_seen_at).where(
     _seen.c.worker.in_(select(_tasks.c.leased_by).where(IS_LEASED).limit(MOST_LEASES))
@@ -77,11 +83,23 @@ class PresentWorker(NamedTuple):
     quiet_seconds: float | None  # some seconds too many, since sightings are written seldom; None if it is not known
     is_silent: bool
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is known to send heartbeats."""
+        return self.quiet_seconds is not None and not self.is_silent
+
 
 def silent_seconds(worker: Mapping[str, Any], at: str) -> float | None:
     """Say for how long a worker of `seen` was not heard of at a time, if it holds leases and missed a heartbeat."""
     quiet = (datetime.fromisoformat(at) - datetime.fromisoformat(worker["last_seen_at"])).total_seconds()
     return quiet if worker["held"] and is_silent(quiet, LEASE_SECONDS) else None
+
+
+def still_seconds(worker: Mapping[str, Any], at: str) -> float | None:
+    """Say for how long a worker of `seen` has neither taken nor reported a task, if it holds some and it is long."""
+    last = worker["last_work_at"]
+    still = (datetime.fromisoformat(at) - datetime.fromisoformat(last)).total_seconds() if last else 0.0
+    return still if worker["held"] and stands_still(still, LEASE_SECONDS) else None
 
 
 def workers_on(
@@ -94,6 +112,12 @@ def workers_on(
         silent = quiet is not None and is_silent(quiet, lease_seconds)
         found.append(PresentWorker(row.name, row.tasks, row.until, quiet, silent))
     return found
+
+
+def heard_last(connection: Connection, batch_ids: Sequence[int]) -> dict[int, datetime]:
+    """Give when a worker that holds tasks of a batch was heard last, by the batch's id."""
+    rows: Any = connection.execute(_HEARD, {"batch_ids": list(batch_ids)}) if batch_ids else ()
+    return {row.batch_id: row.at for row in rows}
 
 
 class Workers:
@@ -141,6 +165,7 @@ def _view(row: Any, minute: int) -> dict[str, Any]:
         "worker": row.worker,
         "first_seen_at": rfc3339(row.first_seen_at),
         "last_seen_at": rfc3339(row.last_seen_at),
+        "last_work_at": rfc3339(row.last_work_at),
         "leased": row.leased,
         "completed": row.completed,
         "failed": row.failed,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, bindparam, exists, func, select, tupl
 from app import portions
 from app.db import reading
 from app.domain.answer.answers import answer_of, has_score, score_of
-from app.domain.leases import TaskKind
+from app.domain.leases import TaskKind, TaskStatus
 from app.domain.money import cost
 from app.errors import NotFound
 from app.models import Document, Model, Prompt, Task
@@ -22,6 +22,7 @@ from app.services.batch.batch_rows import look
 from app.services.batch.batch_view import usage_view
 from app.services.run_report.sums import LINE_MODEL
 from app.services.task.named_tasks import named_tasks
+from app.services.task.task_counts import counts_of
 
 LINES = "jsonl"  # shown as the connection of ready-made lines
 LONGEST_ANSWER = 1_000  # characters of an answer in a row; the task has the whole answer
@@ -82,6 +83,7 @@ class RunInput:
     of_lines: bool
     prompts: Mapping[int, Any]
     models: Mapping[int, Any]
+    tasks: Mapping[str, int]  # by status
 
     @property
     def values(self) -> dict[str, Any]:
@@ -94,15 +96,20 @@ class RunInput:
 
 def input_of(connection: Connection, batch_id: int, run: int | None) -> RunInput:
     """Read what a run (None: the present run) was made of. Raises NotFound."""
-    batch = look(connection, batch_id)[0]
+    batch, facts = look(connection, batch_id)
     prompts = select(Prompt.number, Prompt.name, Prompt.schema).where(Prompt.batch_id == batch_id)
     models = select(Model.number, Model.connection, Model.model).where(Model.batch_id == batch_id)
+    if run is None or run == batch.run:
+        counted = {str(status): int(getattr(facts.analysis, status.lower())) for status in TaskStatus}
+    else:
+        counted = counts_of(connection, batch_id, run)[TaskKind.ANALYZE]
     return RunInput(
         batch_id,
         batch.run if run is None else run,
         bool(batch.ready_task_count),
         {row.number: row for row in connection.execute(prompts.order_by(Prompt.number))},
         {row.number: row for row in connection.execute(models.order_by(Model.number))},
+        counted,
     )
 
 

@@ -12,16 +12,15 @@ from sqlalchemy import Connection, Engine
 
 from app import db
 from app.db import reading
-from app.domain.leases import TaskKind
 from app.errors import Busy, NotFound
 from app.models import Task
 from app.services.run_report import cells, matrix
 from app.services.run_report.agreement import Agreement
 from app.services.run_report.cells import LINES, Column, RunInput, input_of
-from app.services.run_report.matrix import MOST_SORTED, Page, Sort, Wanted
+from app.services.run_report.found_documents import Place, Sort, Wanted
+from app.services.run_report.matrix import Page
 from app.services.run_report.sums import LINE_MODEL, NOTHING, tally
 from app.services.task import usage_counts
-from app.services.task.task_counts import counts_of
 
 WALK_WAIT_SECONDS = 5
 _walks = threading.BoundedSemaphore(2)  # of this process: each reads every answer of a run and occupies a thread
@@ -34,14 +33,8 @@ class Matrix:
 
     made: RunInput
     wanted: Wanted  # with the columns that are shown
-    columns: list[dict[str, Any]]  # all of them
-    tasks: dict[str, int]  # of the run, by status
+    columns: list[dict[str, Any]]  # all of them; `before` is what they used in the run that answers are held against
     page: Page
-
-    @property
-    def is_sortable(self) -> bool:
-        """Whether the run is small enough to be sorted by a column."""
-        return sum(self.tasks.values()) <= MOST_SORTED
 
 
 class RunReport:
@@ -63,7 +56,7 @@ class RunReport:
         """
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
-            tasks = sum(counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE].values())
+            tasks = sum(made.tasks.values())
             if most_tasks is not None and tasks > most_tasks:
                 used = usage_counts.by_model_and_prompt(connection, batch_id, made.run)
                 return {"run": made.run, "tasks": tasks, "whole": False, **used}
@@ -97,21 +90,26 @@ class RunReport:
             made = input_of(connection, batch_id, run)
         return {"batch_id": batch_id, "run": made.run, **cells.rows(self._engine, made, limit, after)}
 
-    def matrix(self, batch_id: int, run: int | None, limit: int, after: int, wanted: Wanted, at_first: int) -> Matrix:
+    def matrix(
+        self, batch_id: int, run: int | None, limit: int, after: Place | None, wanted: Wanted, at_first: int
+    ) -> Matrix:
         """Find a page of rows, with the wanted columns, or with the first ones if the run has none of them."""
         with reading(self._engine) as connection:
             made = input_of(connection, batch_id, run)
             used = usage_counts.by_column(connection, batch_id, made.run)
-            tasks = counts_of(connection, batch_id, made.run)[TaskKind.ANALYZE]
+            held = wanted.held_run
+            before = usage_counts.by_column(connection, batch_id, held) if held is not None else {}
         columns = [(prompt, model) for prompt in made.prompts for model in made.models]
         chosen = [column for column in columns if column in wanted.columns] or columns[:at_first]
-        sortable = sum(tasks.values()) <= MOST_SORTED and wanted.sorted_column in columns
-        wanted = replace(wanted, columns=chosen, sort=wanted.sort if sortable else Sort.NUMBER)
+        sort = wanted.sort if wanted.sorted_column in columns else Sort.NUMBER
+        wanted = replace(wanted, columns=chosen, sort=sort)
         return Matrix(
             made,
             wanted,
-            [{**_column_view(made, column), **used.get(column, {})} for column in columns],
-            tasks,
+            [
+                {**_column_view(made, column), **used.get(column, {}), "before": before.get(column)}
+                for column in columns
+            ],
             matrix.page(self._engine, made, wanted, limit, after),
         )
 

@@ -48,6 +48,7 @@ def show(batch_id: int) -> str:
         prompts=[{**each, **_shown(each)} for each in made_of.prompts],
         models=made_of.models,
         limits={name: head["batch"]["options"].get(name) for name in rules.AMOUNTS},
+        crossed=_crossed(head["batch"]),
         documents=documents,
         further=further,
         is_first="after" not in request.args,
@@ -78,6 +79,21 @@ def save(batch_id: int) -> Any:
     except Refusal as refusal:
         return _form(head, request.form, version, {}, refusal.detail), refusal.status
     return redirect(url_for("ui_input.show", batch_id=batch_id), 303)
+
+
+def _crossed(batch: BatchView) -> set[str]:
+    """Name the limits that the present run has reached."""
+    usage, counts, limits = batch["usage"], batch["progress"]["analysis"], batch["options"]
+    ended = counts["completed"] + counts["failed"]
+    used = {
+        "max_cost": usage["cost"],
+        "max_tokens": usage["input_tokens"] + usage["output_tokens"],
+        "max_failure_rate": counts["failed"] / ended if ended else None,
+    }
+    given = {name: limits[name] for name in used}  # type: ignore[literal-required]
+    crossed = {name for name, value in used.items() if value is not None and given[name] and value >= given[name]}
+    most = limits["max_failed_tasks"]
+    return crossed | ({"max_failed_tasks"} if most is not None and counts["failed"] > most else set())
 
 
 def _has_free_parts(batch: BatchView) -> bool:

@@ -26,6 +26,7 @@ class Standing(NamedTuple):
     change: Mapping[str, Any] | None = None  # the change that led here
     silent: Any = None  # a worker that holds tasks and is not heard of
     new_limit: float | None = None
+    heard: Any = None  # a worker that holds tasks and sends heartbeats, of a batch of which nothing is answered
 
 
 def standing_of(now: Present) -> Standing:
@@ -56,13 +57,16 @@ def _ended(now: Present, change: Mapping[str, Any] | None) -> Standing:
 def _at_work(now: Present, change: Mapping[str, Any] | None) -> Standing:
     state = now.batch["state"]
     silent = next((each for each in now.workers if each.is_silent), None)
-    is_stuck = bool(now.open_calls) and stands_still(now.still_seconds, now.batch["options"]["lease_seconds"])
+    heard = next((each for each in now.workers if each.is_heard), None)
+    still = (now.still_seconds, now.batch["options"]["lease_seconds"])
     if state in BEGINS_RUN:
         return Standing("reading", tone(state), change, silent)
     if now.batch.get("waiting_for") and not now.workers and not now.rate:
         return Standing("waiting", "hold", change)
-    if is_stuck:
+    if now.open_calls and stands_still(*still, heard is not None):
         return Standing("stuck", "bad" if silent else "hold", change, silent)
+    if now.open_calls and stands_still(*still):
+        return Standing("slow", tone(state), change, silent, heard=heard)
     return Standing("running", tone(state), change, silent)
 
 

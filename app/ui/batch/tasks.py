@@ -13,16 +13,16 @@ from app.domain.leases import TaskKind, TaskStatus
 from app.domain.roles import READERS
 from app.domain.times import time_of
 from app.errors import Invalid
-from app.services.batch.batch_view import BatchView
 from app.services.reads.task_walk import Wanted
 from app.ui.access import page
 from app.ui.batch.overview import of_batch
+from app.ui.filters import runs_of
 from app.ui.query import number
+from app.ui.results.markdown import rendered
 from app.web.services import services
 
 routes = Blueprint("ui_tasks", __name__)
 A_PAGE = 50
-RUNS_OFFERED = 50  # the newest; an older run is named by its number in the address
 # What is not kept of a report that came too late.
 _UNKNOWN = {"is_late": True, "worker": None, "latency_ms": None, "input_tokens": 0, "output_tokens": 0, "cost": None}
 LONGEST_SHOWN = 100_000  # characters of a text on a page; the download and the API have the whole text
@@ -71,6 +71,7 @@ def task(batch_id: int, task_id: str) -> str:
         run=task["run"],
         task=task,
         answer=answer,
+        html=rendered(answer) if isinstance(answer, str) else None,
         messages=messages_of(payload),
         payload={name: value for name, value in payload.items() if name not in ("messages", "text", "schema")},
         schema=payload.get("schema"),
@@ -83,11 +84,6 @@ def task(batch_id: int, task_id: str) -> str:
 def run_in_query() -> int | None:
     """Read the run in the address; None is the present one. Raises Invalid."""
     return number("run", most_digits=8)
-
-
-def runs_of(batch: BatchView) -> list[int]:
-    """List the runs to choose from, newest first."""
-    return list(range(batch["run"], max(0, batch["run"] - RUNS_OFFERED), -1))
 
 
 def timeline_of(task: dict[str, Any]) -> list[dict[str, Any]]:

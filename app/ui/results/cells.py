@@ -32,14 +32,17 @@ class ShownCell(NamedTuple):
     error: Mapping[str, str] | None
     is_truncated: bool
     is_document_cut: bool
+    is_reused: bool  # it is the answer of the run that it is held against
+    is_failed_again: bool  # as it failed in that run
 
 
-def cells_of(row: Row, characters: int) -> dict[Column, ShownCell]:
-    """Show the cells of a row, with so many characters of each answer."""
-    return {column: _shown(each, row.bases.get(column), characters) for column, each in row.cells.items()}
+def cells_of(row: Row, characters: int, held_run: int | None) -> dict[Column, ShownCell]:
+    """Show the cells of a row, with so many characters of each answer; `held_run` is the run they are held against."""
+    of_run = held_run is not None
+    return {column: _shown(each, row.bases.get(column), characters, of_run) for column, each in row.cells.items()}
 
 
-def _shown(cell: Cell, base: Cell | None, characters: int) -> ShownCell:
+def _shown(cell: Cell, base: Cell | None, characters: int, of_run: bool) -> ShownCell:
     held = base if base is not None and base.task_id != cell.task_id else None
     text = cell.text[:characters]
     pieces = None
@@ -56,6 +59,8 @@ def _shown(cell: Cell, base: Cell | None, characters: int) -> ShownCell:
         cell.error,
         cell.truncated,
         cell.document_cut,
+        of_run and held is not None and cell.is_reused and cell.is_like(held),
+        of_run and held is not None and cell.error is not None and held.error is not None,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from app.domain.ids import plain_number
 from app.errors import Invalid
 from app.services.run_report.cells import Column
-from app.services.run_report.matrix import Show, Sort, Wanted
+from app.services.run_report.found_documents import Show, Sort, Wanted
 from app.ui.results.cells import LINES
 
 LONGEST_NAME = 200

@@ -7,10 +7,11 @@ from flask import Blueprint, Response, render_template, request, url_for
 from app.domain.answer.answers import fingerprint
 from app.domain.answer.differences import differences
 from app.domain.roles import READERS
-from app.services.run_report.matrix import Show
+from app.services.run_report.found_documents import Place, Show
 from app.ui.access import page
 from app.ui.batch.overview import of_batch
-from app.ui.batch.tasks import run_in_query, runs_of, shown
+from app.ui.batch.tasks import run_in_query, shown
+from app.ui.filters import runs_of
 from app.ui.query import is_fragment, number
 from app.ui.results.cells import LINES, cells_of
 from app.ui.results.drawer import drawer_of
@@ -30,19 +31,20 @@ BATCH = "/batches/<ident:batch_id>"
 @page(routes, "GET", f"{BATCH}/results", roles=READERS)
 def results(batch_id: int) -> str:
     """Show the answers of a run as a matrix, a page of documents; an answer that is chosen is shown whole beside it."""
-    cursor = number("cursor")
     head = of_batch(batch_id, "results")
     chosen = request.args.get("cell")
     drawer = drawer_of(batch_id, chosen) if chosen else None
     runs = runs_of(head["batch"])
     if head["batch"]["input"]["ready_tasks"]:
+        cursor = number("cursor")
         lines = services().run_report.lines_page(batch_id, run_in_query(), DOCUMENTS_A_PAGE, cursor or 0)
         return render_template(
             "results/lines.html", **head, **lines, runs=runs, cursor=cursor, shown=shown, drawer=drawer
         )
     query = MatrixQuery.of(request.args)
+    place = Place.read(request.args.get("cursor", ""))
     report = services().run_report
-    found = report.matrix(batch_id, run_in_query(), DOCUMENTS_A_PAGE, cursor or 0, query.wanted, COLUMNS_AT_FIRST)
+    found = report.matrix(batch_id, run_in_query(), DOCUMENTS_A_PAGE, place, query.wanted, COLUMNS_AT_FIRST)
     return render_template(
         "results/matrix.html",
         **head,
@@ -53,12 +55,11 @@ def results(batch_id: int) -> str:
         columns=[{**each, "key": "{}.{}".format(*each["numbers"])} for each in found.columns],
         chosen=found.wanted.columns,
         models=found.made.models,
-        tasks=found.tasks,
-        is_sortable=found.is_sortable,
-        rows=[(row, cells_of(row, LINES[query.lines])) for row in found.page.rows],
+        tasks=found.made.tasks,
+        rows=[(row, cells_of(row, LINES[query.lines], found.wanted.held_run)) for row in found.page.rows],
         lines_offered=list(LINES),
-        next_cursor=found.page.next_cursor,
-        cursor=cursor,
+        next_cursor=found.page.next_place and str(found.page.next_place),
+        cursor=place and str(place),
         drawer=drawer,
     )
 
