@@ -13,6 +13,13 @@ STATIC = Path(__file__).parent / "static"
 YEAR_SECONDS = 365 * 24 * 3600
 LONGEST_SUM = 12
 ENDPOINT = "ui.static"
+# Scripts that are loaded together, as one file: each request of a page that is opened for the first time takes time.
+TOGETHER = {
+    "frame.js": (
+        "vendor/htmx.min.js", "vendor/sse.min.js", "vendor/idiomorph-ext.min.js", "page.js", "keys.js",
+    ),
+    "batch.js": ("dialog.js", "head.js"),
+}  # fmt: skip
 _FILES = {str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file()}
 
 
@@ -27,10 +34,11 @@ class StaticFile(NamedTuple):
 
 @lru_cache(maxsize=256)
 def read(name: str) -> StaticFile:
-    """Read a static file once. Raises KeyError."""
-    if name not in _FILES:
+    """Read a static file once, or those that are loaded together. Raises KeyError."""
+    names = TOGETHER.get(name, (name,))
+    if not _FILES.issuperset(names):
         raise KeyError(name)
-    content = (STATIC / name).read_bytes()
+    content = b";\n".join((STATIC / each).read_bytes() for each in names)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     text = "; charset=utf-8" if kind.startswith("text/") else ""
     version = sha256(content).hexdigest()[:LONGEST_SUM]

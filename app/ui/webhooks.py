@@ -16,6 +16,8 @@ from app.web.services import services
 routes = Blueprint("ui_webhooks", __name__)
 
 PAGE_ROWS = 50
+_OF_BATCHES = [each for each in MessageType if each.startswith("batch.")]
+_TYPES = {"batches": _OF_BATCHES, "the service": [each for each in MessageType if each not in _OF_BATCHES]}
 ONE = "/webhooks/<ident:webhook_id>"
 
 
@@ -63,7 +65,7 @@ def act(webhook_id: int) -> Any:
 
 def _index(**outcome: Any) -> str:
     rows = services().webhooks.list(PAGE_ROWS)
-    return render_template("webhooks.html", rows=rows, types=list(MessageType), formats=list(Format), **outcome)
+    return render_template("webhooks.html", rows=rows, types=_TYPES, formats=list(Format), **outcome)
 
 
 def _show(webhook_id: int, **outcome: Any) -> str:

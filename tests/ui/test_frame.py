@@ -1,12 +1,14 @@
 """The frame around every page: unknown addresses, fragments, accessibility."""
 
+import re
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.client import ApiClient
+from tests.support.server import LiveServer
 from tests.ui.conftest import Witness, assert_accessible, on_one_database, sign_in
 from tests.ui.visits import one, parsed, visitor, words
 
@@ -42,8 +44,26 @@ def test_htmx_gets_a_fragment_but_the_whole_page_when_a_browser_goes_back(
 
 
 @on_one_database
+def test_the_zone_that_was_chosen_is_kept(browser_page: Page, chromium: Browser, site: LiveServer) -> None:
+    sign_in(browser_page, "viewer")
+    state = browser_page.context.storage_state()
+    context = chromium.new_context(base_url=site.url, storage_state=state, timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    page.goto("/activity")
+    expect(page.locator("#zone")).to_have_text(re.compile("GMT|IST"))
+    page.click("#zone")
+    for path in ("/activity", "/workers"):
+        expect(page.locator("#zone")).to_have_text("UTC")
+        page.goto(path)
+    context.close()
+
+
+@on_one_database
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_accessible(browser_page: Page, witness: Witness, scheme: Any) -> None:
+def test_the_pages_are_accessible(browser_page: Page, site: LiveServer, witness: Witness, scheme: Any) -> None:
+    hook = {"url": f"https://example.com/{scheme}", "types": ["batch.failed"], "format": "standard"}
+    with site.session() as http:
+        webhook_id = http.post(f"{site.url}/api/webhooks", json=hook).json()["id"]
     witness.expect(404, 401)
     browser_page.emulate_media(color_scheme=scheme)
     browser_page.goto("/sign-in")
@@ -53,7 +73,8 @@ def test_the_pages_are_accessible(browser_page: Page, witness: Witness, scheme: 
     browser_page.get_by_role("alert").wait_for()
     assert_accessible(browser_page)
     sign_in(browser_page, "admin")
-    for path in ("/machine", "/workers", "/requests", "/tokens", "/webhooks", "/nothing"):
+    pages = ("/", "/activity", "/machine", "/workers", "/requests", "/tokens", "/webhooks", "/find?q=a", "/nothing")
+    for path in (*pages, f"/webhooks/{webhook_id}"):
         browser_page.goto(path)
         assert_accessible(browser_page)
     browser_page.goto("/tokens")

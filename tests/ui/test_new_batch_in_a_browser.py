@@ -112,7 +112,7 @@ def test_dropped_files_are_picked(form: Page) -> None:
         "() => { const d = new DataTransfer(); d.items.add(new File(['dropped'], 'd.txt', {type: 'text/plain'}));"
         " return d; }"
     )
-    form.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    form.dispatch_event("main", "drop", {"dataTransfer": dropped})
     expect(form.locator("#files-picked")).to_have_text("1 file picked.")
 
 

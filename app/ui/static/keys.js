@@ -18,7 +18,7 @@
     if (key === "p") return press("#act-pause:not([aria-disabled]), #act-resume:not([aria-disabled])");
     if (key === "j") return move(1);
     if (key === "k") return move(-1);
-    if (key === "[" || key === "]") return press(`[data-key="${key}"]`);
+    if (key === "[" || key === "]") return (document.querySelector(`[data-run-key="${key}"]`) ?? document.querySelector(`[data-key="${key}"]`))?.click();
     if (key === "x") return document.activeElement?.closest("tr")?.querySelector("[type=checkbox]")?.click();
     if (/^[1-6]$/.test(key)) return document.querySelectorAll(".tabs a")[Number(key) - 1]?.click();
     return undefined;

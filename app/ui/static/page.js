@@ -10,7 +10,12 @@
   let isUtc = document.cookie.includes("interlock_utc=1");
   let lostAt = null;
 
-  const format = (options) => new Intl.DateTimeFormat(undefined, { ...options, timeZone: isUtc ? "UTC" : undefined });
+  const formats = new Map(); // kept: to make one takes long
+  function format(options) {
+    const key = JSON.stringify([isUtc, options]);
+    if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { ...options, timeZone: isUtc ? "UTC" : undefined }));
+    return formats.get(key);
+  }
   const exactly = (at) => format({ dateStyle: "medium", timeStyle: "long" }).format(at);
 
   function ago(at) {
@@ -49,15 +54,13 @@
   // A menu that is open stays open when what it stands in is refreshed.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
 
-  tell(document);
+  // The service has written the ages already: the page is loaded first.
+  if (document.readyState === "complete") tell(document);
+  else addEventListener("load", () => setTimeout(() => tell(document)));
   setInterval(() => tell(document), 15000);
   zone?.addEventListener("click", () => {
     isUtc = !isUtc;
-    try {
-      stored.write(isUtc);
-    } catch {
-      // Not kept: it holds until the page is left.
-    }
+    document.cookie = `interlock_utc=${isUtc ? 1 : 0}; path=${root || "/"}; max-age=31536000; samesite=lax`;
     tell(document);
   });
   document.body.addEventListener("htmx:afterSettle", () => tell(document));

@@ -4,10 +4,18 @@
   const drawer = document.getElementById("drawer");
   let chosen = null; // the cell whose answer is shown
 
+  // The page may have come with an answer.
+  const named = new URLSearchParams(location.search).get("cell");
+  if (named) chosen = [...document.querySelectorAll(".cell")].find((each) => new URL(each.href).searchParams.get("cell") === named) ?? null;
+  chosen?.classList.add("chosen");
+
   function mark(cell) {
     chosen?.classList.remove("chosen");
     chosen = cell;
     chosen?.classList.add("chosen");
+    const address = new URL(chosen?.href ?? location.href);
+    if (!chosen) for (const name of ["cell", "against"]) address.searchParams.delete(name);
+    history.replaceState(null, "", address); // a reload shows the same answer
   }
 
   function close() {
@@ -39,11 +47,13 @@
   document.addEventListener("keydown", (event) => {
     if (drawer.hidden || document.querySelector("dialog[open]") || event.target.matches("input, select, textarea")) return;
     if (event.key === "Escape") close();
-    if (chosen && (event.key === "ArrowDown" || event.key === "ArrowUp") && !event.target.closest("pre")) {
+    const by = { ArrowDown: 1, ArrowUp: -1, "]": 1, "[": -1 }[event.key];
+    if (chosen && by && !(event.key.startsWith("Arrow") && event.target.closest("pre"))) {
       event.preventDefault();
-      step(event.key === "ArrowDown" ? 1 : -1);
+      event.stopPropagation();
+      step(by);
     }
-  });
+  }, true);
   drawer.addEventListener("click", async (event) => {
     if (event.target.closest("[data-closes-drawer]")) {
       event.preventDefault();

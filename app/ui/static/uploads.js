@@ -127,15 +127,19 @@ window.interlockUploads = (() => {
   }
 
   // A box that takes dropped files and gives them to the file input that lies in it: one way for both.
+  // The whole page takes files that are dropped; the box shows it.
   function dropsInto(box, input) {
+    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
     for (const name of ["dragenter", "dragover"]) {
-      box.addEventListener(name, (event) => {
+      document.body.addEventListener(name, (event) => {
+        if (!hasFiles(event)) return;
         event.preventDefault();
         box.classList.add("over");
       });
     }
-    for (const name of ["dragleave", "drop"]) box.addEventListener(name, () => box.classList.remove("over"));
-    box.addEventListener("drop", (event) => {
+    for (const name of ["dragleave", "drop"]) document.body.addEventListener(name, () => box.classList.remove("over"));
+    document.body.addEventListener("drop", (event) => {
+      if (!hasFiles(event)) return;
       event.preventDefault();
       input.files = event.dataTransfer.files;
       input.dispatchEvent(new Event("change", { bubbles: true }));
