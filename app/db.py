@@ -37,7 +37,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-from app import poolers, prepared_statements, read_only, round_trips
+from app import poolers, read_only, round_trips
 from app.errors import Busy, Locked, Unavailable
 from config import Config
 
@@ -46,6 +46,7 @@ SQLITE_WAIT_SECONDS = 5
 LOCK_FAILURES = ("55P03", "40P01", "40001")  # lock not available, deadlock, serialization failure
 DISK_FULL = "53100"
 T = TypeVar("T")
+U = TypeVar("U")
 
 # PostgreSQL does not allow two CHECKs with the same name in a schema: constraints are named after their tables.
 NAMING = {
@@ -129,9 +130,9 @@ def make_engine(config: Config) -> Engine:
         "idle_in_transaction_session_timeout": "30000",
         "timezone": "UTC",
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",  # what is prepared is planned once: see app/prepared_statements.py
     }
     round_trips.listen(engine)
-    prepared_statements.listen(engine)
     poolers.listen(engine, settings)
     read_only.listen(engine)
     return engine
@@ -170,7 +171,32 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """Open a connection for reading. Each statement sees its own snapshot and waits for no writer."""
     with translated_errors(), engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not is_postgresql(connection):
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            return
+        driver: Any = connection.connection.driver_connection  # SQLAlchemy would make an event and options of it
+        driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            driver.autocommit = False
+
+
+def write_then_read(
+    engine: Engine, write: Callable[[Connection], T], read: Callable[[Connection, T], U]
+) -> tuple[T, U]:
+    """Run `write` in a transaction, and after its commit `read`, which sees what others have committed until then.
+
+    On PostgreSQL the commit and the first statement of `read` are one round trip. Raises as `transaction` does.
+    """
+    with translated_errors(), engine.connect() as connection, connection.begin():
+        written = write(connection)
+        if is_postgresql(connection):
+            driver: Any = connection.connection.driver_connection
+            driver.commit_with_next()
+            return written, read(connection, written)
+    with reading(engine) as connection:
+        return written, read(connection, written)
 
 
 @contextmanager
@@ -232,6 +258,11 @@ def in_turn(first: Any, second: Any) -> TextualSelect:
     dialect = psycopg2.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
     sql = "; ".join(str(each.compile(dialect=dialect)) for each in (first, second))
     return text(sql).columns(*[column(each.name, each.type) for each in second.selected_columns])
+
+
+def rows_as_json(sql: str) -> str:
+    """Write SQL of PostgreSQL for one value that has the rows of a SELECT, as a list of objects."""
+    return f"(SELECT coalesce(json_agg(each), '[]') FROM ({sql}) AS each)"
 
 
 _CLOCK = select(func.clock_timestamp(type_=UtcTime))

@@ -23,13 +23,13 @@ NO_TRANSACTIONS = (
     "The database's pooler closes the connection when a transaction begins: "
     "its pool_mode has to be session or transaction."
 )
-_POOLED = "pooled"
 _SET = "SELECT set_config(name, value, false) FROM unnest(%s, %s) AS settings (name, value) WHERE pg_backend_pid() = %s"
 
 
 def is_pooled(connection: Connection) -> bool:
     """Whether a pooler stands between this connection and PostgreSQL."""
-    return bool(connection.info[_POOLED])
+    driver: Any = connection.connection.dbapi_connection
+    return bool(driver.is_pooled)
 
 
 def listen(engine: Engine, settings: Mapping[str, str]) -> None:
@@ -39,13 +39,13 @@ def listen(engine: Engine, settings: Mapping[str, str]) -> None:
     """
     set_local = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in settings.items())
 
-    def connected(dbapi_connection: Any, record: Any) -> None:
+    def connected(dbapi_connection: Any, _: Any) -> None:
         dbapi_connection.autocommit = True
         with dbapi_connection.cursor() as cursor:
             cursor.execute(_SET, (list(settings), list(settings.values()), dbapi_connection.get_backend_pid()))
-            record.info[_POOLED] = cursor.rowcount == 0
+            dbapi_connection.is_pooled = cursor.rowcount == 0
         dbapi_connection.autocommit = False
-        if record.info[_POOLED]:
+        if dbapi_connection.is_pooled:
             _try_a_transaction(dbapi_connection)
 
     def bring_settings(connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:

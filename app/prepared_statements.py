@@ -1,30 +1,129 @@
-"""Prepared statements of PostgreSQL: frequent statements are parsed and planned once for each connection.
+"""Prepared statements: compiled once for the life of the process, planned once for each connection to PostgreSQL.
 
-psycopg2 itself prepares nothing. A statement with the execution option `prepared="a_name"` is sent as PREPARE at its
-first use on a connection, and as EXECUTE afterwards. Several statements in one, separated by `; `, are still one round
-trip. Use it for statements that find rows by primary key: the plan is made for any parameters, not for the given ones.
-Don't use it for statements that read `tasks`: a plan made while the table was small would read all of it when a million
-tasks have been added, until autovacuum has analysed the table.
+psycopg2 itself prepares nothing. A `Prepared` is sent as PREPARE at its first use on a connection, and as EXECUTE
+afterwards. It goes past SQLAlchemy's compiler and results, which cost more than the statement; listeners, errors and
+types are as they are there. Several statements are one round trip, which gives the rows of the last one.
+
+A plan is made for any parameters, not for the given ones: use it for statements that find rows by primary key. One that
+reads `tasks` has to be `by_index`. A plan made while that table was small would read all of it when a million tasks
+have been added, until autovacuum has analysed it.
 Behind a pooler nothing is prepared: the next transaction may get another session.
 """
 
 import re
-from functools import lru_cache
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Dialect
 
-from app.poolers import is_pooled
-
-OPTION = "prepared"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+# A planner whose statistics do not know a new batch yet expects one row of it. It would read the whole run and sort it.
+_BY_INDEX = b"SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
+Convert = Callable[[Any], Any]
 
 
-@lru_cache
-def _prepare_and_execute(name: str, sql: str) -> tuple[dict[str, str], str]:
-    """Return the PREPARE of each statement in `sql` by its name, and the EXECUTE of all with the same parameters."""
+class Prepared:
+    """One or several statements of SQLAlchemy's Core, with their parameters by name.
+
+    With `later`, a write goes along with the next statement: see app/round_trips.py. With `by_index`, rows are found
+    and ordered by indexes alone, for the rest of the transaction. On SQLite SQLAlchemy executes it, if it is one.
+    """
+
+    def __init__(self, name: str, *statements: Any, later: bool = False, by_index: bool = False) -> None:
+        self._name = name
+        self._statements = statements
+        self._is_later, self._is_by_index = later, by_index
+        self._form: _Form | None = None
+
+    @property
+    def statement(self) -> str:
+        """What it was made of, for listeners."""
+        return self._form.sql if self._form else ""
+
+    def rows(self, connection: Connection, **values: Any) -> Sequence[Any]:
+        """Execute it with these parameters; return the rows, with the columns as attributes."""
+        if connection.dialect.name != "postgresql":
+            (statement,) = self._statements
+            result = connection.execute(statement, values)
+            return result.all() if result.returns_rows else ()
+        form = self._form = self._form or _Form(self._name, self._statements, connection.dialect)
+        driver: Any = connection.connection.dbapi_connection
+        sql, parameters, cursor = form.sql, form.parameters(values), driver.cursor()
+        try:
+            if not driver.is_pooled:
+                sql = form.executes
+                _prepare(driver, cursor, form.prepares)
+            for listener in connection.dispatch.before_cursor_execute:
+                sql, parameters = listener(connection, cursor, sql, parameters, self, False)
+            if self._is_by_index:
+                driver.send_later(_BY_INDEX)
+            if self._is_later:
+                cursor.execute_later(sql, parameters)
+                return ()
+            cursor.execute(sql, parameters)
+            return form.rows(cursor) if cursor.description else ()
+        except BaseException as error:  # it closes lost connections and raises what SQLAlchemy raises everywhere
+            connection._handle_dbapi_exception(error, sql, parameters, cursor, None)
+        finally:
+            cursor.close()
+
+    def row(self, connection: Connection, **values: Any) -> Any:
+        """Execute it; return the only row, or None if there is none."""
+        rows = self.rows(connection, **values)
+        return rows[0] if rows else None
+
+
+class _Form:
+    """What is sent for a Prepared to PostgreSQL, and how its values are converted."""
+
+    def __init__(self, name: str, statements: Sequence[Any], dialect: Dialect) -> None:
+        compiled = [each.compile(dialect=dialect) for each in statements]
+        self.sql = "; ".join(map(str, compiled))  # as it is sent behind a pooler
+        self.prepares, self.executes = _prepare_and_execute(name, list(map(str, compiled)))
+        self._given = {key: value for each in compiled for key, value in each.params.items() if value is not None}
+        self._into = {
+            key: convert
+            for each in compiled
+            for key, bound in each.binds.items()
+            if (convert := bound.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        self._dialect = dialect
+        self._columns = list(getattr(statements[-1], "selected_columns", ()))
+        self._from: list[tuple[int, Convert]] = []
+        self._row: Any = None
+
+    def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Convert the parameters as their types demand."""
+        made = {**self._given, **values}
+        for key, convert in self._into.items():
+            made[key] = convert(made[key])
+        return made
+
+    def rows(self, cursor: Any) -> list[Any]:
+        """Read all rows, as tuples with names."""
+        if self._row is None:
+            self._describe(cursor.description)
+        return [self._row._make(self._converted(row) if self._from else row) for row in cursor.fetchall()]
+
+    def _describe(self, description: Sequence[Any]) -> None:
+        for place, (column, described) in enumerate(zip(self._columns, description, strict=False)):
+            convert = column.type.dialect_impl(self._dialect).result_processor(self._dialect, described.type_code)
+            if convert:
+                self._from.append((place, convert))
+        self._row = namedtuple("Row", [each.name for each in description], rename=True)  # type: ignore[misc]
+
+    def _converted(self, row: Sequence[Any]) -> list[Any]:
+        converted = list(row)
+        for place, convert in self._from:
+            converted[place] = convert(row[place])
+        return converted
+
+
+def _prepare_and_execute(name: str, statements: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Return the PREPARE of each statement by its name, and the EXECUTE of all with the same parameters."""
     prepares, executes = {}, []
-    for number, statement in enumerate(sql.split("; ")):
+    for number, statement in enumerate(statements):
         names = list(dict.fromkeys(_PARAMETER.findall(statement)))
         numbered = _PARAMETER.sub(lambda found, of=names: f"${of.index(found[1]) + 1}", statement)  # type: ignore[misc]
         given = f" ({', '.join(f'%({each})s' for each in names)})" if names else ""
@@ -33,18 +132,7 @@ def _prepare_and_execute(name: str, sql: str) -> tuple[dict[str, str], str]:
     return prepares, "; ".join(executes)
 
 
-def _prepare(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, _: bool) -> tuple[str, Any]:
-    name = context.execution_options.get(OPTION) if context else None
-    if name is None or is_pooled(connection):
-        return sql, parameters
-    prepares, execute = _prepare_and_execute(name, sql)
-    known = connection.info.setdefault(OPTION, set())  # it lives as long as the connection to the server
-    for each in prepares.keys() - known:  # one at a time: if the second fails, the first stays prepared
-        cursor.execute(prepares[each])
-        known.add(each)
-    return execute, parameters
-
-
-def listen(engine: Engine) -> None:
-    """Make a PostgreSQL engine prepare the statements that have the option `prepared`."""
-    event.listen(engine, "before_cursor_execute", _prepare, retval=True)
+def _prepare(driver: Any, cursor: Any, prepares: Mapping[str, str]) -> None:
+    for name in prepares.keys() - driver.prepared:  # one at a time: if the second fails, the first stays prepared
+        cursor.execute(prepares[name])
+        driver.prepared.add(name)

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 
 OPTION = "later"
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_COMMIT = b"COMMIT"
 _IDLE = extensions.TRANSACTION_STATUS_IDLE
 _driver_autocommit: Any = extensions.connection.autocommit
 
@@ -25,7 +26,9 @@ class OneTripConnection(extensions.connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _driver_autocommit.__set__(self, True)
-        self.cursor_factory = _Cursor
+        self.cursor_factory = OneTripCursor
+        self.is_pooled = False  # behind a pooler: see app/poolers.py
+        self.prepared: set[str] = set()  # the names of statements: see app/prepared_statements.py
         self._later: list[bytes] = []
         self._begins = True
 
@@ -45,6 +48,10 @@ class OneTripConnection(extensions.connection):
         """Send this along with the next statement."""
         self._later.append(statement)
 
+    def commit_with_next(self) -> None:
+        """Send COMMIT along with the next statement, which then is in no transaction."""
+        self._later.append(_COMMIT)
+
     def take_unsent(self) -> list[bytes]:
         """What has to be sent before the next statement, as statements; it is taken once."""
         begin = [_BEGIN] if self._begins and self.get_transaction_status() == _IDLE else []
@@ -53,6 +60,8 @@ class OneTripConnection(extensions.connection):
 
     def commit(self) -> None:
         """Commit. If what goes along with COMMIT fails, the transaction is rolled back, as after a failed COMMIT."""
+        if self._later[-1:] == [_COMMIT]:  # there was no next statement
+            self._later.pop()
         if not self._later and self.get_transaction_status() == _IDLE:
             return
         try:
@@ -72,14 +81,16 @@ class OneTripConnection(extensions.connection):
             cursor.execute(statement)
 
 
-class _Cursor(extensions.cursor):
+class OneTripCursor(extensions.cursor):
+    """A cursor of these connections: each `send` is one round trip."""
+
     connection: OneTripConnection
-    _send = extensions.cursor.execute
+    send = extensions.cursor.execute
 
     def execute(self, query: Any, vars: Any = None) -> None:
         if unsent := self.connection.take_unsent():
             query, vars = b"; ".join([*unsent, self.mogrify(query, vars)]), None
-        self._send(query, vars)
+        self.send(query, vars)
 
     def execute_later(self, query: Any, vars: Any = None) -> None:
         self.connection.send_later(self.mogrify(query, vars))
@@ -94,7 +105,7 @@ class _Cursor(extensions.cursor):
 
     def _send_unsent(self) -> None:
         if unsent := self.connection.take_unsent():
-            self._send(b"; ".join(unsent))
+            self.send(b"; ".join(unsent))
 
 
 def listen(engine: Engine) -> None:
@@ -102,7 +113,7 @@ def listen(engine: Engine) -> None:
     event.listen(engine, "do_execute", _execute)
 
 
-def _execute(cursor: _Cursor, statement: str, parameters: Any, context: Any) -> bool:
+def _execute(cursor: OneTripCursor, statement: str, parameters: Any, context: Any) -> bool:
     is_later = bool(context.execution_options.get(OPTION))
     if is_later:
         cursor.execute_later(statement, parameters)

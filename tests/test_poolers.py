@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, event, text
 from app.db import make_engine, reading, transaction
 from app.errors import Unavailable
 from app.poolers import NO_TRANSACTIONS, is_pooled
+from app.prepared_statements import Prepared
 from config import Config
 from tests.support.pgbouncer import MODES
 
@@ -21,7 +22,7 @@ SETTINGS = {
     "TimeZone": "UTC",
     "jit": "off",
 }
-ONE = text("SELECT 1").execution_options(prepared="one")
+ONE = Prepared("one", text("SELECT 1"))
 PREPARED = text("SELECT name FROM pg_prepared_statements")
 
 
@@ -60,7 +61,7 @@ def test_the_settings_are_in_force_in_each_transaction_and_nowhere_else(engine: 
 @pytest.mark.usefixtures("pooled_url")
 def test_nothing_is_prepared(engine: Engine) -> None:
     with transaction(engine) as connection:
-        assert connection.execute(ONE).scalar_one() == 1
+        assert ONE.rows(connection) == [(1,)]
         assert connection.execute(PREPARED).all() == []
 
 

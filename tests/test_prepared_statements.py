@@ -7,13 +7,14 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from app.db import make_engine
+from app.prepared_statements import Prepared
 from config import Config
 
-SUM = text("SELECT CAST(:b AS int) - :a AS difference, '100 %' AS share, :a AS again").execution_options(
-    prepared="a_sum"
-)
-TWO = text("SELECT set_config('a.b', :value, true); SELECT current_setting('a.b'), :value").execution_options(
-    prepared="two"
+SUM = Prepared("a_sum", text("SELECT CAST(:b AS int) - :a AS difference, '100 %' AS share, :a AS again"))
+TWO = Prepared(
+    "two",
+    text("SELECT set_config('a.b', :value, true)"),
+    text("SELECT current_setting('a.b') AS kept, :value AS given"),
 )
 PREPARED = text("SELECT name, from_sql FROM pg_prepared_statements ORDER BY name")
 
@@ -27,38 +28,38 @@ def engine(empty_postgres_url: str) -> Iterator[Engine]:
 
 def test_it_is_prepared_once_and_executed_with_each_calls_parameters(engine: Engine) -> None:
     with engine.connect() as connection:
-        assert connection.execute(SUM, {"a": 1, "b": 3}).one() == (2, "100 %", 1)
-        assert connection.execute(SUM, {"a": 2, "b": 3}).one() == (1, "100 %", 2)
+        assert SUM.row(connection, a=1, b=3) == (2, "100 %", 1)
+        assert SUM.row(connection, a=2, b=3) == (1, "100 %", 2)
         assert connection.execute(PREPARED).all() == [("a_sum_0", True)]
 
 
 def test_several_statements_are_one_call_that_answers_for_the_last(engine: Engine) -> None:
     with engine.connect() as connection:
         for value in ("x'y", "z"):
-            assert connection.execute(TWO, {"value": value}).one() == (value, value)
+            assert TWO.row(connection, value=value) == (value, value)
         assert [name for name, _ in connection.execute(PREPARED)] == ["two_0", "two_1"]
 
 
 def test_a_rollback_forgets_nothing(engine: Engine) -> None:
     with engine.connect() as connection:
-        connection.execute(SUM, {"a": 1, "b": 3})
+        SUM.row(connection, a=1, b=3)
         connection.rollback()
-        assert connection.execute(SUM, {"a": 1, "b": 2}).one()[0] == 1
+        assert SUM.row(connection, a=1, b=2)[0] == 1
 
 
 def test_a_new_connection_prepares_its_statements_again(engine: Engine) -> None:
     with engine.connect() as connection:
-        connection.execute(SUM, {"a": 1, "b": 3})
+        SUM.row(connection, a=1, b=3)
         connection.invalidate()
     with engine.connect() as connection:
-        assert connection.execute(SUM, {"a": 1, "b": 2}).one()[0] == 1
+        assert SUM.row(connection, a=1, b=2)[0] == 1
 
 
 def test_a_statement_that_could_not_be_prepared_is_prepared_the_next_time(engine: Engine) -> None:
-    late = text("SELECT 1; SELECT count(*) FROM late").execution_options(prepared="late")
+    late = Prepared("late", text("SELECT 1"), text("SELECT count(*) FROM late"))
     with engine.connect() as connection:
         with pytest.raises(ProgrammingError):
-            connection.execute(late)
+            late.rows(connection)
         connection.rollback()
         connection.execute(text("CREATE TABLE late ()"))
-        assert connection.execute(late).scalar_one() == 0
+        assert late.rows(connection) == [(0,)]

@@ -34,7 +34,7 @@ def sent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(cursor.mogrify(query, vars).decode())
         extensions.cursor.execute(cursor, query, vars)
 
-    monkeypatch.setattr("app.round_trips._Cursor._send", send)
+    monkeypatch.setattr("app.round_trips.OneTripCursor.send", send)
     return found
 
 

@@ -1,7 +1,7 @@
 """Reads JSON bodies, queries and headers, and checks them against schemas. A refusal names each wrong field."""
 
 import re
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import marshmallow as ma
 import orjson
@@ -12,16 +12,14 @@ from app.domain.answer.json_text import writable_json
 from app.errors import Invalid, NotJson, UnsupportedMediaType
 from app.web.content_encoding import refuse_compressed
 
+Unknown = Literal["exclude", "include", "raise"]
 _ETAG = re.compile(r'"(\d{1,9})"')
 
 
 class Parser(FlaskParser):
-    """Reads bodies with orjson, and refuses unknown fields in bodies and in queries."""
+    """Reads queries, and refuses unknown fields in them."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}  # noqa: RUF012
-
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        return json_body(req)
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         (within,) = error.messages_dict.values()  # by location, of which there is one
@@ -41,10 +39,10 @@ def json_body(req: Request) -> Any:
         raise NotJson(f"The body is not JSON: {error}.") from error
 
 
-def load(schema: ma.Schema, data: Any) -> Any:
-    """Check data against a schema, and return what it loads. Raises Invalid."""
+def load(schema: ma.Schema, data: Any, unknown: Unknown | None = None) -> Any:
+    """Check data against a schema, and return what it loads; `unknown` replaces its rule. Raises Invalid."""
     try:
-        return schema.load(data)
+        return schema.load(data, unknown=unknown)
     except ma.ValidationError as error:
         raise invalid(error) from error
 

@@ -9,12 +9,13 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
-from flask import Response
+import marshmallow as ma
+from flask import Response, request
 from werkzeug.routing import Map, UnicodeConverter
 
 from app.api.access import authenticate
 from app.api.idempotency import KEY, once
-from app.api.parsing import Parser
+from app.api.parsing import Parser, json_body, load
 from app.api.replies import reply
 from app.domain.roles import Role
 
@@ -76,11 +77,39 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
                 *([_IF_MATCH_PARAMETER] if 412 in codes else []),
             ]
             declared: Callable[..., Response] = self.route(rule, methods=[method])(
-                self.doc(**more)(_guard(view, method, roles))
+                _documented(_guard(view, method, roles), self.doc(**more))
             )
             return declared
 
         return declare
+
+    def response(self, *arguments: Any, **more: Any) -> Callable[[View], View]:
+        """Document an answer."""
+        return partial(_documented, by=super().response(*arguments, **more))
+
+    def alt_response(self, *arguments: Any, **more: Any) -> Callable[[View], View]:
+        """Document another answer."""
+        return partial(_documented, by=super().alt_response(*arguments, **more))
+
+    def arguments(self, schema: ma.Schema, *, location: str = "json", **more: Any) -> Callable[[View], Any]:
+        """Give a view the checked body, or the checked query, as its first argument; unknown fields are refused."""
+        declare_and_parse = super().arguments(schema, location=location, **more)
+
+        def declare(view: View) -> Callable[..., Any]:
+            @wraps(view)
+            def with_body(**arguments: Any) -> Any:
+                return view(load(schema, json_body(request), ma.RAISE), **arguments)
+
+            return _documented(with_body, declare_and_parse) if location == "json" else declare_and_parse(view)
+
+        return declare
+
+
+def _documented(view: View, by: Callable[[View], Any]) -> View:
+    """Give a view what a decorator documents, without its wrapper: a view makes its answer by itself."""
+    documented: Any = view
+    documented._apidoc = by(view)._apidoc
+    return view
 
 
 def _guard(view: Callable[..., Any], method: str, roles: Sequence[Role] | None) -> Callable[..., Any]:

@@ -43,7 +43,6 @@ class StateName(TypeDecorator[BatchState]):
 
 
 FIXED = {"fixed": True}  # marks a column that no change writes after the creation
-OF_INPUT = {"of_input": True}  # marks a column that only an edit of the input writes
 
 
 class Batch(Base):
@@ -58,37 +57,41 @@ class Batch(Base):
 
     # The amounts of input: guards read them under the lock, so input changes only together with this row.
     document_count: Mapped[int] = mapped_column(default=0)
-    prompt_count: Mapped[int] = mapped_column(default=0, info=OF_INPUT)
-    model_count: Mapped[int] = mapped_column(default=0, info=OF_INPUT)
+    prompt_count: Mapped[int] = mapped_column(default=0)
+    model_count: Mapped[int] = mapped_column(default=0)
     ready_task_count: Mapped[int] = mapped_column(default=0)  # 0 until the file that they come from is read
     input_file_id: Mapped[str | None] = mapped_column(String(100), info=FIXED)  # of a batch that is made of a file
     bad_line_count: Mapped[int] = mapped_column(default=0, server_default="0")  # of that file, when it was last read
 
-    max_attempts: Mapped[int] = mapped_column(default=3, info=OF_INPUT)
-    lease_seconds: Mapped[int] = mapped_column(default=60, info=OF_INPUT)
-    max_failed_tasks: Mapped[int | None] = mapped_column(info=OF_INPUT)
-    priority: Mapped[int] = mapped_column(default=0, info=OF_INPUT)
-    staging_timeout_seconds: Mapped[int] = mapped_column(default=3600, info=OF_INPUT)
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    lease_seconds: Mapped[int] = mapped_column(default=60)
+    max_failed_tasks: Mapped[int | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    staging_timeout_seconds: Mapped[int] = mapped_column(default=3600)
     # The limits at which a run is paused: billionths of the currency of the prices; input and output tokens together;
     # the share of failed calls of one connection.
     max_cost_nanos: Mapped[int | None] = mapped_column(BigId)
     max_tokens: Mapped[int | None] = mapped_column(BigId)
     max_failure_rate: Mapped[float | None]
-    on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL, info=OF_INPUT)
+    on_unreadable: Mapped[str] = mapped_column(String(4), default=OnUnreadable.FAIL)
     on_truncated: Mapped[str] = mapped_column(
-        String(4), default=OnTruncated.KEEP, server_default=str(OnTruncated.KEEP), info=OF_INPUT
+        String(4),
+        default=OnTruncated.KEEP,
+        server_default=str(OnTruncated.KEEP),
     )
     on_too_long: Mapped[str] = mapped_column(
-        String(8), default=OnTooLong.FAIL, server_default=str(OnTooLong.FAIL), info=OF_INPUT
+        String(8),
+        default=OnTooLong.FAIL,
+        server_default=str(OnTooLong.FAIL),
     )
     # How long a run goes on without a call before it is paused (None: for ever), and whether it goes on by itself.
-    pause_after_outage_seconds: Mapped[int | None] = mapped_column(default=600, server_default="600", info=OF_INPUT)
-    auto_resume: Mapped[bool] = mapped_column(default=True, server_default=true(), info=OF_INPUT)
+    pause_after_outage_seconds: Mapped[int | None] = mapped_column(default=600, server_default="600")
+    auto_resume: Mapped[bool] = mapped_column(default=True, server_default=true())
     # Which earlier results the present run reuses, as its stage or restage requested; None means all that fit.
     reuse: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     # How many of the newest runs keep their answers (None: all), and the first run of which nothing was erased so far.
-    keep_runs: Mapped[int | None] = mapped_column(info=OF_INPUT)
+    keep_runs: Mapped[int | None]
     answers_from_run: Mapped[int] = mapped_column(default=1, server_default="1")
     deadline_at: Mapped[datetime | None] = mapped_column(UtcTime)  # while PAUSED: as it was when the pause began
     paused_at: Mapped[datetime | None] = mapped_column(UtcTime)  # only while PAUSED

@@ -37,7 +37,8 @@ class Leased:
         return [line for line, _ in zip(self._lines, range(amount), strict=False)]
 
 
-def _lease(bench: Bench, deployment: Deployment, batches: Sequence[int], each: int) -> list[list[Any]]:
+def lease(bench: Bench, deployment: Deployment, batches: Sequence[int], each: int) -> list[list[Any]]:
+    """Lease the given number of tasks of each batch."""
     leased = []
     with deployment.caller("worker") as caller:
         for number, batch_id in enumerate(batches):
@@ -75,9 +76,9 @@ def single(bench: Bench) -> list[Result]:
         one = make_batches.large(bench, deployment, amount + 1)
         many = make_batches.many(bench, deployment, batches, each + 1)
         bench.progress.say(f"leasing {2 * amount:,} tasks")
-        into_one = Leased(_lease(bench, deployment, [one], amount)[0])
+        into_one = Leased(lease(bench, deployment, [one], amount)[0])
         # Successive reports are for different batches.
-        turns = zip_longest(*_lease(bench, deployment, many, each))
+        turns = zip_longest(*lease(bench, deployment, many, each))
         over_many = Leased(task for task in chain.from_iterable(turns) if task)
         bench.progress.say("single reports: into one batch and over many in turns")
         for leased in (into_one, over_many):

@@ -12,7 +12,7 @@ from tests.services.stories import bring, lease
 
 TASKS = 30_000  # with these, the index of the queue has one level more than that of the run, and looks more expensive
 SORT_OFF, SORT_ON = "SET LOCAL enable_sort = off; ", "SET LOCAL enable_sort = on; "
-_COPIES = text("""
+COPIES = text("""
 INSERT INTO tasks (batch_id, run, kind, status, attempt, critical, target, available_at, past_leases,
     input_tokens, output_tokens, cost_nanos)
 SELECT batch_id, run, kind, status, attempt, critical, target, available_at + number * interval '1 us', past_leases,
@@ -31,7 +31,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(cursor.mogrify(query, vars).decode().removeprefix("BEGIN ISOLATION LEVEL READ COMMITTED; "))
         extensions.cursor.execute(cursor, query, vars)
 
-    monkeypatch.setattr("app.round_trips._Cursor._send", send)
+    monkeypatch.setattr("app.round_trips.OneTripCursor.send", send)
     return found
 
 
@@ -40,7 +40,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_batch_without_statistics_is_read_by_the_index_of_the_queue(services: Services, sent: list[str]) -> None:
     batch_id = bring(services, "ANALYZING")
     with db.transaction(services.engine) as connection:
-        connection.execute(_COPIES, {"batch_id": batch_id, "tasks": TASKS})
+        connection.execute(COPIES, {"batch_id": batch_id, "tasks": TASKS})
     sent.clear()
     assert len(lease(services, batch_id, most=1)) == 1
     read = [each for each in sent if SORT_OFF in each]

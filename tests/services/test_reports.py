@@ -10,7 +10,7 @@ from app.errors import Invalid, NotFound, ReportRefused
 from app.models import Task
 from app.services import Services
 from app.services.input import edits
-from app.services.queue.reports import Report, Verdict
+from app.services.queue.reports import Report
 from tests.services import stories
 from tests.services.stories import (
     ERROR,
@@ -260,15 +260,15 @@ def test_a_report_counts_though_the_batch_is_archived_before_its_event(
 ) -> None:
     """Contract 5: a report that counted is answered 200, whatever others do between it and the event it causes."""
     batch_id, elsewhere = bring(services, "ANALYZING", documents=1), another()
-    leased, take = lease_one(services, batch_id), services.batches._take
+    leased, settle = lease_one(services, batch_id), services.batches._settle
 
-    def take_and_let_others_act(taken: list[Report]) -> list[Verdict]:
-        verdicts = take(taken)
+    def settle_after_others_acted(stands: Any) -> Any:
+        assert stands.is_unsettled
         elsewhere.sweeper.sweep()
         edits.archive(elsewhere.batches, batch_id, OPERATOR)
-        return verdicts
+        return settle(stands)
 
-    monkeypatch.setattr(services.batches, "_take", take_and_let_others_act)
+    monkeypatch.setattr(services.batches, "_settle", settle_after_others_acted)
     complete(services, leased)
     assert the_task(services, leased).status == "COMPLETED"
     assert stories.trail(services, batch_id)[-2:] == ["tasks_finished", "archive"]

@@ -1,6 +1,7 @@
 """A request that has arrived whole, as WSGI gives it to the application (PEP 3333)."""
 
 from contextlib import suppress
+from functools import lru_cache
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -11,6 +12,7 @@ from httptools import HttpParserInvalidURLError, parse_url
 Environ = dict[str, Any]
 CLIENT_HAS_GONE = "interlock.client_has_gone"  # in the environment: a function, true if the connection is closed
 SPOOL_BYTES = 1024 * 1024  # a larger body lies in an unlinked file
+LONGEST_KNOWN = 40  # bytes of a header's name; longer names are not kept
 
 
 class Refused(Exception):
@@ -34,7 +36,7 @@ class Request:
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Several of one name are one, with commas, as RFC 9110 allows."""
-        key = _key_of(name)
+        key = _known_key(name) if len(name) <= LONGEST_KNOWN else _key_of(name)
         if key is not None:
             text, before = value.decode("latin-1").strip(" \t"), self.environ.get(key)
             self.environ[key] = text if before is None else f"{before}, {text}"
@@ -54,7 +56,9 @@ class Request:
 
     def add_body(self, part: bytes) -> None:
         if self._body is None:
-            self._body = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed by `close`
+            stated = self.environ.get("CONTENT_LENGTH")  # of most bodies, which need no file
+            is_small = stated is not None and int(stated) <= SPOOL_BYTES
+            self._body = BytesIO() if is_small else SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed by `close`
         self._body.write(part)
         self.body_bytes += len(part)
 
@@ -79,3 +83,6 @@ def _key_of(name: bytes) -> str | None:
         return None
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_known_key = lru_cache(maxsize=256)(_key_of)  # nearly all requests have the same names

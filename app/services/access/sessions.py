@@ -13,12 +13,14 @@ from app import db
 from app.db import transaction
 from app.domain.roles import Role
 from app.models import PageSession
+from app.prepared_statements import Prepared
 from app.services.access.tokens import ADMIN, ADMIN_ID, IS_LIVE, TOKENS, Caller, TokenStore, hash_of
 
 LASTS = timedelta(hours=12)
 
 _sessions = db.table_of(PageSession)
-_HOLDER = (
+_HOLDER = Prepared(
+    "session_holder",
     select(
         _sessions.c.token_id.label("id"),
         coalesce(TOKENS.c.name, literal(ADMIN)).label("name"),
@@ -29,8 +31,7 @@ _HOLDER = (
         _sessions.c.sha256 == bindparam("key"),
         _sessions.c.expires_at > bindparam("now", type_=db.UtcTime),
         or_(_sessions.c.token_id == ADMIN_ID, TOKENS.c.id.is_not(None)),
-    )
-    .execution_options(prepared="session_holder")
+    ),
 )
 
 

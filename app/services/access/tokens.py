@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app import db
@@ -19,6 +19,7 @@ from app.domain.roles import SYSTEM, Role
 from app.domain.times import rfc3339
 from app.errors import Invalid, NotFound
 from app.models import ApiToken
+from app.prepared_statements import Prepared
 
 log = structlog.get_logger()
 
@@ -34,10 +35,9 @@ IS_LIVE = and_(
     _tokens.c.revoked_at.is_(None),
     or_(_tokens.c.expires_at.is_(None), _tokens.c.expires_at > bindparam("now", type_=db.UtcTime)),
 )
-_BY_HASH = (
-    select(_tokens.c.id, _tokens.c.name, _tokens.c.role)
-    .where(IS_LIVE, _tokens.c.sha256 == bindparam("key"))
-    .execution_options(prepared="token_by_hash")
+_BY_HASH = Prepared(
+    "token_by_hash",
+    select(_tokens.c.id, _tokens.c.name, _tokens.c.role).where(IS_LIVE, _tokens.c.sha256 == bindparam("key")),
 )
 
 
@@ -74,14 +74,14 @@ class TokenStore:
         """Look up anew what was found by this key."""
         self._trusted.pop(key, None)
 
-    def find(self, statement: Select[Any], key: str) -> Caller | None:
+    def find(self, statement: Prepared, key: str) -> Caller | None:
         """Find the caller whom `statement` gives for a key, which is a hash; trust it for TRUSTED_SECONDS."""
         trusted = self._trusted.get(key)
         if trusted and time.monotonic() - trusted[1] < TRUSTED_SECONDS:
             return trusted[0]
         looked_up_at = time.monotonic()
         with reading(self._engine) as connection:
-            row = connection.execute(statement, {"key": key, "now": self._now()}).one_or_none()
+            row = statement.row(connection, key=key, now=self._now())
         if row is None:
             self._trusted.pop(key, None)
             return None

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from app import db
 from app.models import IS_CLOSED, IS_WAITING, Circuit, StateChangeRequest
+from app.prepared_statements import Prepared
 from app.services.batch.batch_rows import CLOCK, ONE_ARCHIVED, ONE_SEEN, BatchRecord, RunCounts
 
 _waiting = select(func.count()).where(
@@ -26,9 +27,7 @@ _TAKE_IF_FREE = text(_TAKE.format(archived="NULL", if_held=" SKIP LOCKED"))
 _TAKE_ARCHIVED = text(_TAKE.format(archived="NOT NULL", if_held=""))
 # One statement would not do: the second has a snapshot of its own, which shows everything that was committed before the
 # lock was granted. Its clock, too, is later than every lease before it.
-_TAKE_AND_SEE = db.in_turn(
-    text(_TAKE.format(archived="NULL", if_held="")), _IN_LINE.add_columns(CLOCK)
-).execution_options(prepared="take_and_see")
+_TAKE_AND_SEE = Prepared("take_and_see", text(_TAKE.format(archived="NULL", if_held="")), _IN_LINE.add_columns(CLOCK))
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
     elif if_free and connection.execute(_TAKE_IF_FREE, values).one_or_none() is None:
         return None
     else:
-        row = connection.execute(_TAKE_AND_SEE, values).one_or_none()
+        row = _TAKE_AND_SEE.row(connection, batch_id=batch_id)
     if row is None:
         return None
     now = row.now if db.is_postgresql(connection) else db.now(connection)

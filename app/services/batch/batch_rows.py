@@ -20,6 +20,7 @@ from app.domain.transitions import Kind
 from app.domain.usage import Usage
 from app.errors import NotFound
 from app.models import IS_WAITING, Batch, StateChangeRequest, TaskCounts
+from app.prepared_statements import Prepared
 
 COLUMNS = tuple(db.table_of(Batch).c)
 
@@ -103,12 +104,13 @@ ONE_SEEN = SEEN.where(Batch.id == bindparam("batch_id"))
 ONE_ARCHIVED = _ALL.where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_not(None))
 _PURGED_AT = select(Batch.purged_at).where(Batch.id == bindparam("batch_id"))
 CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
-_ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK).execution_options(prepared="see")
+ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK)
+_ONE_AND_CLOCK = Prepared("see", ONE_AND_CLOCK)
 _amount_waiting: Any = (
     select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()
 )
 _ONE_AND_WAITING = ONE_SEEN.add_columns(_amount_waiting.label("amount_waiting"))
-_ONE_WAITING_AND_CLOCK = _ONE_AND_WAITING.add_columns(CLOCK).execution_options(prepared="see_with_waiting")
+_ONE_WAITING_AND_CLOCK = Prepared("see_with_waiting", _ONE_AND_WAITING.add_columns(CLOCK))
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
@@ -175,18 +177,21 @@ def look(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts]:
 def look_with_clock(connection: Connection, batch_id: int) -> tuple[BatchRecord, Facts, datetime]:
     """Read one batch, its facts, and the clock. Raises NotFound."""
     row, now = _row_and_clock(connection, batch_id, _ONE_AND_CLOCK, ONE_SEEN)
-    return *_seen(row, now), now
+    return *seen(row, now), now
 
 
 def glance(connection: Connection, batch_id: int) -> Glance:
     """Read one batch, its facts, the clock, and the number of its requests that wait. Raises NotFound."""
     row, now = _row_and_clock(connection, batch_id, _ONE_WAITING_AND_CLOCK, _ONE_AND_WAITING)
-    return Glance(*_seen(row, now), now, row.amount_waiting)
+    return Glance(*seen(row, now), now, row.amount_waiting)
 
 
-def _row_and_clock(connection: Connection, batch_id: int, with_clock: Any, without: Any) -> tuple[Any, datetime]:
+def _row_and_clock(connection: Connection, batch_id: int, with_clock: Prepared, without: Any) -> tuple[Any, datetime]:
     on_postgresql = db.is_postgresql(connection)
-    row = connection.execute(with_clock if on_postgresql else without, {"batch_id": batch_id}).one_or_none()
+    if on_postgresql:
+        row = with_clock.row(connection, batch_id=batch_id)
+    else:
+        row = connection.execute(without, {"batch_id": batch_id}).one_or_none()
     if row is None:
         raise not_found(connection, batch_id)
     return row, row.now if on_postgresql else db.now(connection)
@@ -206,7 +211,7 @@ def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[Batc
         return []
     rows = connection.execute(_SOME, {"batch_ids": batch_ids}).all()
     now = db.now(connection)
-    return [_seen(row, now) for row in rows]
+    return [seen(row, now) for row in rows]
 
 
 def look_at_unsettled(connection: Connection) -> list[tuple[BatchRecord, Facts]]:
@@ -214,6 +219,7 @@ def look_at_unsettled(connection: Connection) -> list[tuple[BatchRecord, Facts]]
     return look_at(connection, connection.execute(_UNSETTLED, {"now": db.now(connection)}).scalars().all())
 
 
-def _seen(row: Any, now: datetime) -> tuple[BatchRecord, Facts]:
+def seen(row: Any, now: datetime) -> tuple[BatchRecord, Facts]:
+    """Make the batch and its facts of a row that begins as one of SEEN."""
     batch = BatchRecord.of(row)
     return batch, facts_of(batch, RunCounts.of(row), now)

@@ -5,14 +5,14 @@ compare the version, ask the table, ask the guard, write the row by its version,
 that are due, commit. Everything here is one transaction: if the process dies before the commit, nothing has changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app import db
-from app.db import reading, transaction
+from app.db import reading
 from app.domain import action_contexts, transitions
 from app.domain.leases import Outcome
 from app.domain.transitions import ACTIONS, BatchState
@@ -25,6 +25,32 @@ from app.services.batch.rehearsal import rehearse
 from app.services.queue import reports
 from app.services.queue.reports import Report, Verdict
 from app.services.queue.worker_sightings import Sightings
+
+
+class _Stands(NamedTuple):
+    """How a batch stands, and whether the service has to act on it by itself."""
+
+    batch_id: int
+    state: BatchState
+    is_unsettled: bool
+
+
+def _stands(connection: Connection, batch_id: int) -> _Stands | None:
+    """Look how a batch stands; None if it is archived or unknown."""
+    try:
+        batch, facts = look(connection, batch_id)
+    except NotFound:
+        return None
+    return _Stands(batch_id, batch.state, breaker.is_unsettled(connection, batch, facts))
+
+
+def _stand_now(connection: Connection, verdicts: Sequence[Verdict]) -> dict[int, _Stands | None]:
+    """Look how the batches stand that reports may have unsettled, after the commit of these reports.
+
+    That has a new snapshot: if two reporters each saw the other's task open, the later one sees no open task.
+    """
+    ids = {verdict.batch_id for verdict in verdicts if verdict.settles and verdict.batch_id is not None}
+    return {batch_id: _stands(connection, batch_id) for batch_id in ids}
 
 
 class BatchService:
@@ -96,31 +122,33 @@ class BatchService:
         Returns a verdict for each report, and the state of each batch afterwards.
         """
         reports_taken = list(taken)
-        verdicts = db.retry_while_locked(lambda: self._take(reports_taken))
+        verdicts, stands = db.retry_while_locked(
+            lambda: db.write_then_read(self._engine, lambda c: reports.receive(c, reports_taken), _stand_now)
+        )
         judged = list(zip(reports_taken, verdicts, strict=True))
         decision_log.count_reports(judged)
         self._sightings.reported((verdict.worker, report.outcome) for report, verdict in judged)
-        ids = {verdict.batch_id for verdict in verdicts if verdict.batch_id is not None}
-        unsettled = {verdict.batch_id for verdict in verdicts if verdict.settles}
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
-        return verdicts, {i: (self.settle(i) if i in unsettled else None) or states[i] for i in ids}
+        return verdicts, {i: (self._settle(stands[i]) if i in stands else None) or states[i] for i in states}
 
     def settle(self, batch_id: int) -> BatchState | None:
         """Raise the events that are due on a batch, and pause it if it crossed a limit.
 
-        Called after the commit of a report, with a new snapshot: if two reporters each saw the other's task open, the
-        later one sees no open task. The first to get the lock raises the event; the other finds it raised.
-        Returns the batch's state, or None if the batch was archived in the meantime.
+        Returns the batch's state, or None if it is archived.
         """
+        with reading(self._engine) as connection:
+            stands = _stands(connection, batch_id)
+        return self._settle(stands)
+
+    def _settle(self, stands: _Stands | None) -> BatchState | None:
+        """Settle a batch that stands so, if it is unsettled: the first to get the lock raises the event."""
+        if stands is None or not stands.is_unsettled:
+            return stands and stands.state
         try:
-            with reading(self._engine) as connection:
-                batch, facts = look(connection, batch_id)
-                if not breaker.is_unsettled(connection, batch, facts):
-                    return batch.state
             with self.deciding(Order()) as decision:
-                return decision.lock(batch_id).batch.state
+                return decision.lock(stands.batch_id).batch.state
         except Locked:  # by another program: the sweeper settles the batch when the lock is released
-            return batch.state
+            return stands.state
         except NotFound:  # the report was taken, although the batch is archived now
             return None
 
@@ -154,10 +182,6 @@ class BatchService:
     def _rehearse(self, batch_id: int, action: str, order: Order) -> Answer:
         with reading(self._engine) as connection:
             return rehearse(connection, batch_id, action, order)
-
-    def _take(self, taken: list[Report]) -> list[Verdict]:
-        with transaction(self._engine) as connection:
-            return reports.receive(connection, taken)
 
     def _take_one(self, report: Report) -> None:
         verdicts, _ = self.report([report])

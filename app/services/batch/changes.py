@@ -4,9 +4,11 @@ The only module that writes the table of batches. It decides nothing: Decision c
 for a change.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from psycopg2.errorcodes import NOT_NULL_VIOLATION
@@ -18,25 +20,27 @@ from app.domain import transitions
 from app.domain.transitions import BatchState, Kind
 from app.errors import Busy
 from app.models import AuditRow, Batch
+from app.prepared_statements import Prepared
 from app.services.batch.batch_rows import COLUMNS, BatchRecord
 from app.services.batch.orders import Order
 
 _LOST = "Another program changed the batch without locking it."
 _batches = db.table_of(Batch)
 _audit = db.table_of(AuditRow)
-_OF_INPUT = [column.name for column in COLUMNS if column.info.get("of_input")]
+_NAMES = [column.name for column in COLUMNS]
+_FIXED = {column.name for column in COLUMNS if column.info.get("fixed")}
 _AUDITED = [column.name for column in _audit.c]
+_numbers = count()
 
 
 class _Write(NamedTuple):
     """Writes some columns of a batch's row; with the audit row it is one statement."""
 
-    columns: list[str]
     alone: Any
-    with_audit: Any
+    with_audit: Prepared
 
     @classmethod
-    def of(cls, columns: list[str], prepared: str) -> "_Write":
+    def of(cls, columns: Iterable[str]) -> "_Write":
         alone = (
             update(_batches)
             .where(
@@ -51,12 +55,12 @@ class _Write(NamedTuple):
         # It writes one row of each table, or fails: an audit row without the id of a written batch violates NOT NULL.
         audit_row = select(select(written.c.id).scalar_subquery(), *values)
         with_audit = insert(_audit).from_select(_AUDITED, audit_row).add_cte(written)
-        return cls(columns, alone, with_audit.execution_options(prepared=prepared, later=True))
+        return cls(alone, Prepared(f"write_{next(_numbers)}", with_audit, later=True))
 
 
-_WITH_INPUT = _Write.of([each.name for each in COLUMNS if not each.info.get("fixed")], "write_input_and_audit")
-# Nearly all changes: they do not pay for the columns that only an edit of the input changes.
-_USUAL = _Write.of([name for name in _WITH_INPUT.columns if name not in _OF_INPUT], "write_and_audit")
+_write_of = cache(
+    _Write.of
+)  # by the columns that a change writes: each transition and each edit has a few sets of them
 _CREATE: Any = insert(_batches).returning(*COLUMNS)
 _AUDIT = insert(_audit).values({name: bindparam(f"audit_{name}") for name in _AUDITED})
 
@@ -94,12 +98,14 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
     """Write `after` over `before`, and the audit row. The transaction has to be within `lost_writes_refused`."""
     made = ChangeMade(before.state, after, change)
     audit_row = _audit_row(made)
-    has_new_input = any(getattr(after, name) != getattr(before, name) for name in _OF_INPUT)
-    write = _WITH_INPUT if has_new_input else _USUAL
-    values = {f"new_{name}": getattr(after, name) for name in write.columns}
+    new = {name: value for name in _NAMES if (value := getattr(after, name)) != getattr(before, name)}
+    if not _FIXED.isdisjoint(new):
+        raise ValueError(f"No change writes {sorted(_FIXED & set(new))}.")
+    write = _write_of(tuple(new))
+    values = {f"new_{name}": value for name, value in new.items()}
     values |= {"read_id": before.id, "read_version": before.version, "read_state": before.state}
     if db.is_postgresql(connection):
-        connection.execute(write.with_audit, {**values, **audit_row})
+        write.with_audit.rows(connection, **values, **audit_row)
     elif connection.execute(write.alone, values).rowcount == 1:
         connection.execute(_AUDIT, audit_row)
     else:

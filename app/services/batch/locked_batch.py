@@ -55,10 +55,13 @@ class LockedBatch:
         self.counts = locked.counts
         self._any_circuit_closed = locked.any_circuit_closed
         self.changes: list[ChangeMade] = []
+        self._facts: tuple[BatchRecord, RunCounts, Facts] | None = None  # as last computed, and of what
 
     @property
     def facts(self) -> Facts:
-        return facts_of(self.batch, self.counts, self.now)
+        if self._facts is None or self._facts[:2] != (self.batch, self.counts):
+            self._facts = (self.batch, self.counts, facts_of(self.batch, self.counts, self.now))
+        return self._facts[2]
 
     @property
     def view(self) -> BatchView:

@@ -30,6 +30,7 @@ from app.domain.webhook.message_types import MessageType
 from app.errors import Invalid
 from app.models import IS_CLOSED, Circuit, Model, ReadyTarget
 from app.models.connection import ALL_MODELS
+from app.prepared_statements import Prepared
 from app.services.message import notices
 
 MOST_CIRCUITS = 1_000
@@ -39,12 +40,10 @@ KEPT = timedelta(days=8)  # a circuit without a report: longer than any wait
 _circuits = db.table_of(Circuit)
 _key = tuple_(_circuits.c.connection, _circuits.c.model)
 _this = (_circuits.c.connection == bindparam("of_connection"), _circuits.c.model == bindparam("of_model"))
-_CLOSED = (
-    select(_circuits)
-    .where(IS_CLOSED)
-    .order_by(_circuits.c.connection, _circuits.c.model)
-    .execution_options(prepared="closed_circuits")
+_CLOSED = Prepared(
+    "closed_circuits", select(_circuits).where(IS_CLOSED).order_by(_circuits.c.connection, _circuits.c.model)
 )
+ANY_CLOSED = f"EXISTS (SELECT FROM circuits WHERE state = '{CircuitState.CLOSED}')"  # a value, for SQL
 _is_due = _circuits.c.next_try_at <= bindparam("now", type_=db.UtcTime)
 # The claim of a probe: of several callers one finds its time still come. No caller waits for another.
 _free = select(_circuits.c.connection, _circuits.c.model).where(*_this, IS_CLOSED, _is_due)
@@ -99,7 +98,7 @@ class CallReport:
 
 def closed(connection: Connection) -> list[CircuitRow]:
     """List the closed circuits, by connection and model."""
-    return [_row(row) for row in connection.execute(_CLOSED)]
+    return [_row(row) for row in _CLOSED.rows(connection)]
 
 
 def known(connection: Connection) -> list[CircuitRow]:

@@ -4,7 +4,7 @@ A target is a number within its batch: of `models`, of `ready_targets`, or 0. Ea
 queued tasks, however many tasks a batch has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cache
@@ -45,20 +45,27 @@ _LEASED = text(
 )
 
 
-def _wanted(states: Mapping[str, AbstractSet[BatchState]], of_batch: bool) -> str:
+def _wanted(states: Mapping[str, AbstractSet[BatchState]], of_batch: str | None) -> str:
     return _WANTED.format(
         working=", ".join(f"('{state}', '{kind}')" for kind, each in states.items() for state in sorted(each)),
-        of_batch="WHERE b.id = :batch_id" if of_batch else "",
+        of_batch=f"WHERE b.id = {of_batch}" if of_batch else "",
         analyze=TaskKind.ANALYZE,
         lines=LINES,
     )
 
 
-_ALL = text(f"{_wanted(LEASES_IN, of_batch=True)} SELECT * FROM wanted")
+def _queued(states: Mapping[str, AbstractSet[BatchState]], of_batch: str | None, available: str = "") -> str:
+    with_queued = _WITH_QUEUED.format(available=available)
+    return f"{_wanted(states, of_batch)} SELECT * FROM wanted w {with_queued} ORDER BY w.batch_id, w.target"
+
+
+_ALL = text(f"{_wanted(LEASES_IN, of_batch=':batch_id')} SELECT * FROM wanted")
+# What `queued` finds of each batch that a statement of PostgreSQL reads, as one value: for `targets_of`.
+QUEUED_AS_JSON = db.rows_as_json(_queued(REPORTS_IN, of_batch="batches.id"))
 
 _OLDEST = (
     text(f"""
-{_wanted(LEASES_IN, of_batch=False)}, ready AS (
+{_wanted(LEASES_IN, of_batch=None)}, ready AS (
     SELECT w.updated_at, (SELECT t.available_at FROM tasks t WHERE t.batch_id = w.batch_id AND t.run = w.run
         AND t.kind = w.kind AND t.target = w.target AND t.status = '{TaskStatus.QUEUED}' AND t.available_at <= :now
         ORDER BY t.available_at, t.id LIMIT 1) AS available_at FROM wanted w)
@@ -116,14 +123,18 @@ def leased(connection: Connection, batch_id: int, run: int, kind: TaskKind) -> s
 @cache
 def _statement(which: str, of_batch: bool, available: bool) -> TextClause:
     states: Mapping[str, AbstractSet[BatchState]] = LEASES_IN if which == "leases" else REPORTS_IN
-    sql = f"{_wanted(states, of_batch)} SELECT * FROM wanted w {_WITH_QUEUED} ORDER BY w.batch_id, w.target"
-    sql = sql.format(available="AND t.available_at <= :now" if available else "")
+    sql = _queued(states, ":batch_id" if of_batch else None, "AND t.available_at <= :now" if available else "")
     return text(sql).bindparams(*([bindparam("now", type_=db.UtcTime)] if available else []))
 
 
 def _read(connection: Connection, statement: TextClause, batch_id: int | None, **values: Any) -> list[QueuedTarget]:
     of_batch = {} if batch_id is None else {"batch_id": batch_id}
     return [_target(row) for row in db.in_index_order(connection, statement, {**values, **of_batch})]
+
+
+def targets_of(value: Sequence[Mapping[str, Any]]) -> list[Target]:
+    """Read the value QUEUED_AS_JSON."""
+    return [Target(TaskKind(row["kind"]), row["connection"], row["model"], row["endpoint"]) for row in value]
 
 
 def _target(row: Any) -> QueuedTarget:

@@ -1,16 +1,19 @@
 """What the tasks of a batch wait for: workers that can do them, and circuits that are closed."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, literal_column
 
-from app.domain.connection.abilities import Target
+from app.domain import transitions
+from app.domain.connection.abilities import Abilities, Target
 from app.domain.leases import TaskKind
 from app.domain.times import Time, rfc3339
+from app.models.batch import one_of
 from app.services.connection import circuits, targets
 from app.services.connection.circuits import CircuitRow
-from app.services.connection.present_workers import is_served, present_workers
+from app.services.connection.present_workers import CAN_AS_JSON, is_served, present_abilities
 
 NOBODY = "no present worker can do it"
 
@@ -30,21 +33,40 @@ WaitingFor = TypedDict(
 )
 
 
+_STATES = sorted(set().union(*transitions.REPORTS_IN.values()))
+# What `waiting_for` reads, as one column of a statement of PostgreSQL that reads batches: for `waits_of`.
+MAY_WAIT: Any = literal_column(
+    f"CASE WHEN {one_of('batches.state', _STATES)} THEN json_build_object("
+    f"'queued', {targets.QUEUED_AS_JSON}, 'can', {CAN_AS_JSON}, 'any_closed', {circuits.ANY_CLOSED}) END"
+).label("may_wait")
+
+
 def waiting_for(connection: Connection, batch_id: int, now: datetime | None = None) -> list[WaitingFor]:
     """Say what the queued tasks of a batch that is at work or paused wait for."""
-    found = targets.queued(connection, batch_id)
+    found = [each.target for each in targets.queued(connection, batch_id)]
     if not found:
         return []
-    workers = present_workers(connection, now)
-    unserved = [_unserved(each.target) for each in found if not is_served(each.target, workers)]
-    closed = [row for row in circuits.closed(connection) if any(row.covers(each.target) for each in found)]
-    return unserved + [_closed(row) for row in closed]
+    return _waits(found, present_abilities(connection, now), circuits.closed(connection))
+
+
+def waits_of(connection: Connection, may_wait: Mapping[str, Any] | None) -> list[WaitingFor]:
+    """Read the column MAY_WAIT, as `waiting_for` reads a batch."""
+    if not may_wait or not may_wait["queued"]:
+        return []
+    closed = circuits.closed(connection) if may_wait["any_closed"] else []
+    return _waits(targets.targets_of(may_wait["queued"]), map(Abilities, may_wait["can"]), closed)
+
+
+def _waits(found: Sequence[Target], can: Iterable[Abilities], closed: Iterable[CircuitRow]) -> list[WaitingFor]:
+    abilities = list(can)
+    unserved = [_unserved(each) for each in found if not is_served(each, abilities)]
+    return unserved + [_closed(row) for row in closed if any(map(row.covers, found))]
 
 
 def unserved_targets(connection: Connection) -> int:
     """Count the targets of all batches whose tasks wait although no present worker can do them."""
-    workers = present_workers(connection)
-    return sum(not is_served(each.target, workers) for each in targets.queued(connection, at_work=True))
+    abilities = present_abilities(connection)
+    return sum(not is_served(each.target, abilities) for each in targets.queued(connection, at_work=True))
 
 
 def _unserved(target: Target) -> WaitingFor:

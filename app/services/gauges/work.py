@@ -12,7 +12,7 @@ from app.domain.transitions import REPORTS_IN, UNFINISHED
 from app.metrics import Family, Sample
 from app.models import Batch, TaskCounts
 from app.services.connection import circuits, targets
-from app.services.connection.present_workers import is_served, present_workers
+from app.services.connection.present_workers import is_served, present_abilities
 
 STALLED = timedelta(minutes=10)
 NEAR = 0.5  # limits of which less is used are not shown
@@ -76,11 +76,11 @@ def oldest(connection: Connection, now: datetime) -> Family:
 
 def stalled(connection: Connection, now: datetime) -> Family:
     """Count the batches with tasks that a present worker can do now, of which nothing was leased or reported lately."""
-    workers, closed = present_workers(connection), circuits.closed(connection)
+    abilities, closed = present_abilities(connection), circuits.closed(connection)
     doable = {
         each.batch_id
         for each in targets.leasable(connection, now)
-        if is_served(each.target, workers) and not any(row.covers(each.target) for row in closed)
+        if is_served(each.target, abilities) and not any(row.covers(each.target) for row in closed)
     }
     rows: Any = connection.execute(_TOUCHED, {"batch_ids": sorted(doable)}) if doable else ()
     amount = sum(max(row.updated_at, row.touched_at or row.updated_at) < now - STALLED for row in rows)

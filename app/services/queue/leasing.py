@@ -18,6 +18,7 @@ from app.domain.connection.abilities import Target
 from app.domain.lease_tokens import entry_sql, token_sql
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN
+from app.prepared_statements import Prepared
 from app.services.connection import targets
 from app.services.queue.positions import HEAD, Position
 from app.services.task.task_counts import CountChanges, Run
@@ -25,10 +26,13 @@ from app.services.task.task_counts import CountChanges, Run
 # (state, kind): which kind of task is leased in which state, for SQL.
 _LEASABLE = ", ".join(f"('{state}', '{kind}')" for kind, states in LEASES_IN.items() for state in sorted(states))
 
-_TRY_SHARE = text("""
+_TRY_SHARE = Prepared(
+    "try_share",
+    text("""
     SELECT id, pg_try_advisory_xact_lock_shared(id) AS is_shared, clock_timestamp() AS now
     FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id
-""").execution_options(prepared="try_share")
+"""),
+)
 _START_LEASE = f"""
 WITH leasable (state, kind) AS (VALUES {_LEASABLE})
 UPDATE tasks SET status = '{TaskStatus.LEASED}', attempt = attempt + 1, lease_expires_at = :expires_at,
@@ -112,7 +116,7 @@ def share_locks(connection: Connection, batch_ids: Sequence[int]) -> tuple[set[i
     """
     if not db.is_postgresql(connection):
         return set(batch_ids), db.now(connection)
-    rows = connection.execute(_TRY_SHARE, {"ids": list(batch_ids)}).all()
+    rows = _TRY_SHARE.rows(connection, ids=list(batch_ids))
     return {row.id for row in rows if row.is_shared}, rows[-1].now
 
 

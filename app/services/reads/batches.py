@@ -17,9 +17,11 @@ from app.domain.facts import Facts
 from app.domain.ids import plain_number
 from app.domain.transitions import UNFINISHED, BatchState
 from app.models import Batch
-from app.services.batch.batch_rows import BatchRecord, look_at, look_with_clock
+from app.prepared_statements import Prepared
+from app.services.batch.batch_rows import ONE_AND_CLOCK, BatchRecord, look_at, look_with_clock, not_found, seen
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
-from app.services.connection.waiting import WaitingFor, waiting_for
+from app.services.connection import waiting
+from app.services.connection.waiting import WaitingFor
 from app.services.task import usage_counts
 
 PAGE = 50
@@ -44,6 +46,10 @@ class Filter:
     states: tuple[BatchState, ...] = ()
 
 
+# Everything that is shown of one batch, in one round trip.
+_WHOLE = Prepared("whole", ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, waiting.MAY_WAIT), by_index=True)
+
+
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts, waits: list[WaitingFor]) -> BatchView:
     """Show a batch, what its present run used by model and by prompt, and what its tasks wait for."""
     view = batch_view(batch, facts, usage_counts.by_model_and_prompt(connection, batch.id, batch.run))
@@ -56,6 +62,16 @@ def may_wait(batch: BatchRecord, facts: Facts) -> bool:
     return batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
 
 
+def _whole_view_at_once(connection: Connection, batch_id: int) -> BatchView:
+    """Show what `whole_view` shows, by one statement. For PostgreSQL. Raises NotFound."""
+    row = _WHOLE.row(connection, batch_id=batch_id)
+    if row is None:
+        raise not_found(connection, batch_id)
+    view = batch_view(*seen(row, row.now), usage_counts.shares_of(row.shares))
+    view["waiting_for"] = waiting.waits_of(connection, row.may_wait)
+    return view
+
+
 class Batches:
     """Reads batches."""
 
@@ -65,8 +81,10 @@ class Batches:
     def show(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
+            if db.is_postgresql(connection):
+                return _whole_view_at_once(connection, batch_id)
             batch, facts, now = look_with_clock(connection, batch_id)
-            waits = waiting_for(connection, batch_id, now) if may_wait(batch, facts) else []
+            waits = waiting.waiting_for(connection, batch_id, now) if may_wait(batch, facts) else []
             return whole_view(connection, batch, facts, waits)
 
     def counts(self, name: str = "") -> dict[str, int]:

@@ -18,6 +18,7 @@ from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
 from app.domain.times import rfc3339
 from app.domain.usage import CallUsage
+from app.prepared_statements import Prepared
 from app.services.task.task_counts import CountChanges
 from app.services.task.task_rows import HeldTask
 from app.services.task.usage_counts import UsageChanges
@@ -48,6 +49,16 @@ UPDATE tasks SET {_SET}
 FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
 WHERE {_AS_IT_WAS}
 """)
+# For one task, as workers report it that have no others to report with it.
+_ONE = Prepared(
+    "end_task",
+    text(f"""
+    UPDATE tasks SET {_SET}
+    FROM (SELECT {", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _VALUES.items())}) AS w
+    WHERE {_AS_IT_WAS} RETURNING tasks.id
+"""),
+    by_index=True,
+)
 _SQLITE = text(f"""
 UPDATE tasks SET {_SET}
 FROM (SELECT {", ".join(f":{name} AS {name}" for name in _VALUES)}) AS w
@@ -146,17 +157,19 @@ class Endings:
         self._rows[task.id] |= {"result": result, "error": error}
 
     def write(self, connection: Connection) -> None:
-        """Write the rows, then the counts and the usage, each in the order of its key: two writers cannot deadlock."""
-        _write_rows(connection, [self._rows[task_id] for task_id in sorted(self._rows)])
+        """Write the counts, the usage and the rows, each in the order of its key: two writers cannot deadlock."""
         self.counts.write(connection, self.now)
         self._usage.write(connection)
+        _write_rows(connection, [self._rows[task_id] for task_id in sorted(self._rows)])
 
 
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
     changed = 0
     for part in portions.divide(map(_as_written, rows), _size):  # the driver copies its values several times
-        if db.is_postgresql(connection):
+        if db.is_postgresql(connection) and len(part) == 1:
+            changed += len(_ONE.rows(connection, **part[0]))
+        elif db.is_postgresql(connection):
             columns = {name: [row[name] for row in part] for name in _VALUES}
             changed += connection.execute(_POSTGRESQL, columns).rowcount
         else:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, TextClause, bindparam, text
 from app import db
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.usage import MOST_COUNTED, Usage
+from app.prepared_statements import Prepared
 
 SHARDS = 64
 Run = tuple[int, int, str]  # batch id, run, kind of task
@@ -37,7 +38,7 @@ def _add_to(shard: str) -> TextClause:
     """).bindparams(bindparam("now", type_=db.UtcTime))
 
 
-_ADD_POSTGRESQL = _add_to(f"pg_backend_pid() % {SHARDS}").execution_options(prepared="add_counts", later=True)
+_ADD_POSTGRESQL = Prepared("add_counts", _add_to(f"pg_backend_pid() % {SHARDS}"), later=True)
 _ADD_SQLITE = _add_to("0")
 _COLUMN = {status: status.lower() for status in TaskStatus}
 
@@ -72,14 +73,16 @@ class CountChanges:
         """Add the changes to the database's counts, in the order of the keys: two writers cannot deadlock."""
         if not self._changes:
             return
-        statement = _ADD_POSTGRESQL if db.is_postgresql(connection) else _ADD_SQLITE
         zero = dict.fromkeys(_ADDED, 0)
         rows = [
             {**zero, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
             for run, change in sorted(self._changes.items())
         ]
         for row in rows:
-            connection.execute(statement, row)
+            if db.is_postgresql(connection):
+                _ADD_POSTGRESQL.rows(connection, **row)
+            else:
+                connection.execute(_ADD_SQLITE, row)
 
 
 _SUMS = ", ".join(f"CAST(sum({column}) AS bigint) AS {column}" for column in _COLUMN.values())

@@ -3,7 +3,7 @@
 Lock order: the batch's workers' lock (shared), then the tasks by id. Reads and locks; writes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
 from app.domain.transitions import REPORTS_IN, UNFINISHED, BatchState
 from app.models import Batch, Task
+from app.prepared_statements import Prepared
 from app.services.task.task_counts import Run
 from app.services.task.usage_counts import UsageKey
 
@@ -67,6 +68,13 @@ _SHARE = select(func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
 _TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
 # One round trip. The second statement sees what was committed before the batches were shared.
 _SHARE_AND_HOLD = db.in_turn(_SHARE, _HELD.add_columns(_clock))
+_is_it = Task.id == bindparam("id", type_=BigInteger)
+_SHARE_AND_HOLD_ONE = Prepared(
+    "share_and_hold_one",
+    select(func.pg_advisory_xact_lock_shared(Task.batch_id)).where(_is_it),
+    _held_where(_is_it).add_columns(_clock),
+    by_index=True,
+)
 
 
 @dataclass
@@ -143,8 +151,14 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
         return _by_id(connection.execute(_HELD_SQLITE, wanted).all()), db.now(connection)
     if if_free:
         return _hold_free(connection, wanted)
-    rows = connection.execute(_SHARE_AND_HOLD, wanted).all()
+    rows = _share_and_hold(connection, wanted["ids"])
     return _by_id(rows), rows[-1].now if rows else db.now(connection)
+
+
+def _share_and_hold(connection: Connection, ids: list[int]) -> Sequence[Any]:
+    if len(ids) == 1:
+        return _SHARE_AND_HOLD_ONE.rows(connection, id=ids[0])
+    return connection.execute(_SHARE_AND_HOLD, {"ids": ids}).all()
 
 
 def _hold_free(connection: Connection, wanted: dict[str, list[int]]) -> tuple[dict[int, HeldTask], datetime]:

@@ -4,13 +4,16 @@ It has shards as the counts of tasks have, and is exact at every commit. It sets
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, literal_column, text
 
 from app import db
 from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
+from app.prepared_statements import Prepared
 from app.services.task.task_counts import SHARDS, bounded_sum
 
 # Batch id, run, number of the prompt, number of the model; the last two are 0 for a ready-made task.
@@ -24,11 +27,15 @@ ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
     {", ".join(f"{name} = {bounded_sum('u', name)}" for name in _ADDED)}
 """
 _COLUMNS = (*_KEY, *_ADDED)
-_ADD_POSTGRESQL = text(
-    f"{_INTO} SELECT {', '.join(_KEY)}, pg_backend_pid() % {SHARDS}, {', '.join(_ADDED)}"
-    f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in _COLUMNS)}) AS w({', '.join(_COLUMNS)})"
-    f" ORDER BY {', '.join(_KEY)} {_ON_CONFLICT}"
-).execution_options(prepared="add_usage", later=True)
+_ADD_POSTGRESQL = Prepared(
+    "add_usage",
+    text(
+        f"{_INTO} SELECT {', '.join(_KEY)}, pg_backend_pid() % {SHARDS}, {', '.join(_ADDED)}"
+        f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in _COLUMNS)}) AS w({', '.join(_COLUMNS)})"
+        f" ORDER BY {', '.join(_KEY)} {_ON_CONFLICT}"
+    ),
+    later=True,
+)
 _ADD_SQLITE = text(
     f"{_INTO} VALUES ({', '.join(f':{name}' for name in _KEY)}, 0, {', '.join(f':{name}' for name in _ADDED)})"
     f" {_ON_CONFLICT}"
@@ -41,16 +48,21 @@ SELECT m.connection, {_SUMS} FROM usage_counts u
 LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
 {_OF_RUN} GROUP BY m.connection ORDER BY m.connection
 """)
-_BY_MODEL_AND_PROMPT = text(f"""
-SELECT 'model' AS of, u.model_number AS number, m.connection, m.model AS name, {_SUMS} FROM usage_counts u
+_BY_MODEL_AND_PROMPT = """
+SELECT 'model' AS of, u.model_number AS number, m.connection, m.model AS name, {sums} FROM usage_counts u
 LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
-{_OF_RUN} GROUP BY u.model_number, m.connection, m.model
+WHERE u.batch_id = {batch_id} AND u.run = {run} GROUP BY u.model_number, m.connection, m.model
 UNION ALL
-SELECT 'prompt', u.prompt_number, NULL, p.name, {_SUMS} FROM usage_counts u
+SELECT 'prompt', u.prompt_number, NULL, p.name, {sums} FROM usage_counts u
 LEFT JOIN prompts p ON p.batch_id = u.batch_id AND p.number = u.prompt_number
-{_OF_RUN} GROUP BY u.prompt_number, p.name
+WHERE u.batch_id = {batch_id} AND u.run = {run} GROUP BY u.prompt_number, p.name
 ORDER BY 1, 2
-""").execution_options(prepared="usage_by_model_and_prompt")
+"""
+_SHARES = text(_BY_MODEL_AND_PROMPT.format(sums=_SUMS, batch_id=":batch_id", run=":run"))
+# The same of the present run of each batch that a statement of PostgreSQL reads, as one column: for `shares_of`.
+PRESENT_SHARES: Any = literal_column(
+    db.rows_as_json(_BY_MODEL_AND_PROMPT.format(sums=_SUMS, batch_id="batches.id", run="batches.run"))
+).label("shares")
 
 _BY_COLUMN = text(f"""
 SELECT u.prompt_number, u.model_number, {_SUMS} FROM usage_counts u {_OF_RUN} GROUP BY u.prompt_number, u.model_number
@@ -77,7 +89,7 @@ class UsageChanges:
             for key, change in sorted(self._changes.items())
         ]
         if rows and db.is_postgresql(connection):
-            connection.execute(_ADD_POSTGRESQL, {name: [row[name] for row in rows] for name in _COLUMNS})
+            _ADD_POSTGRESQL.rows(connection, **{name: [row[name] for row in rows] for name in _COLUMNS})
         elif rows:
             connection.execute(_ADD_SQLITE, rows)
 
@@ -90,7 +102,15 @@ def by_connection(connection: Connection, batch_id: int, run: int) -> list[Conne
 
 def by_model_and_prompt(connection: Connection, batch_id: int, run: int) -> dict[str, list[dict[str, Any]]]:
     """Sum up what a run used, by model and by prompt, in their order; the names of ready-made tasks are null."""
-    rows = connection.execute(_BY_MODEL_AND_PROMPT, {"batch_id": batch_id, "run": run}).all()
+    return _shares(connection.execute(_SHARES, {"batch_id": batch_id, "run": run}).all())
+
+
+def shares_of(column: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Read the column PRESENT_SHARES, as `by_model_and_prompt` reads any run."""
+    return _shares([SimpleNamespace(**row) for row in column])
+
+
+def _shares(rows: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
     return {
         "by_model": [
             {"connection": row.connection, "model": row.name, **_shown(row)} for row in rows if row.of == "model"
