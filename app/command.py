@@ -16,8 +16,23 @@ from app.commands.manual import manual
 from app.commands.run import run
 from app.commands.tokens import tokens
 from app.commands.watching import wait, watch
+from app.commands.webhooks import webhooks
 
-OPERATORS = (batches, run, watch, wait, tasks, workers, connections, requests, tokens, api, completion, manual)
+OPERATORS = (
+    batches,
+    run,
+    watch,
+    wait,
+    tasks,
+    workers,
+    connections,
+    requests,
+    tokens,
+    webhooks,
+    api,
+    completion,
+    manual,
+)
 
 
 class Commands(click.Group):

@@ -17,7 +17,7 @@ REPLACED = (
     (r"\bawait ", ""),
     (r"^import asyncio\n", ""),
     (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
-    (r"\bAsync(Client|Transport|Results|Iterator)\b", r"\1"),
+    (r"\bAsync(Client|Transport|Results|Webhooks|Iterator)\b", r"\1"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\b__a(enter|exit|iter)__\b", r"__\1__"),
     (r"\ba(close|read)\(", r"\1("),

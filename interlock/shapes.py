@@ -193,3 +193,50 @@ class Token(TypedDict):
     created_at: str
     expires_at: str | None
     token: NotRequired[str]
+
+
+class Webhook(TypedDict):
+    """A webhook; `secret` is in the answers of `create` and `rotate` only."""
+
+    id: int
+    url: str
+    description: str | None
+    types: list[str]
+    format: str
+    enabled: bool
+    disabled_reason: str | None
+    secrets: int
+    waiting: int
+    failures: int
+    failure: str | None
+    failed_at: str | None
+    delivered_at: str | None
+    created_at: str
+    secret: NotRequired[str]
+
+
+class Delivery(TypedDict):
+    """A message of a webhook, and what became of it."""
+
+    id: int
+    message_id: str
+    type: str
+    batch_id: int | None
+    status: str
+    tries: int
+    http_status: int | None
+    error: str | None
+    created_at: str
+    next_try_at: str | None
+    finished_at: str | None
+    body: dict[str, Any]
+
+
+class TriedWebhook(TypedDict):
+    """What became of a test message."""
+
+    delivered: bool
+    message_id: str
+    http_status: int | None
+    error: str | None
+    duration_ms: int

@@ -271,7 +271,9 @@ def service_with_worker(new_database: NewDatabase) -> Iterator[LiveServer]:
     """A server with its embedded worker, for tests of what operators use: each works on batches of its own."""
     with (
         new_database("sqlite") as url,
-        running_server(url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5") as server,
+        running_server(
+            url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5", WEBHOOK_ALLOWED_NETWORKS="127.0.0.1/32"
+        ) as server,
     ):
         yield server
 

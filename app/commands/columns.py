@@ -45,6 +45,13 @@ _COLUMNS = {
     "connection": _columns("connection", "model", "state", "class", "since", "next_try_at=next try", "reason"),
     "request": _columns("id", "action", "status", "actor", "created_at=came", "finished_at=decided", "reason"),
     "token": _columns("id", "name", "role", "created_at=created", "expires_at=expires", "token"),
+    "webhook": _columns("id", "url", "types", "enabled", "waiting", "failure", "delivered_at=delivered", "secret"),
+    "delivery": _columns(
+        "message_id=message", "type", "batch_id=batch", "status", "tries", "http_status=http", "error",
+        "created_at=created", "next_try_at=next try",
+    ),
+    "test of a webhook": _columns("message_id"),
+    "replay": _columns("replayed"),
     "action": _columns("action", "allowed", "reason"),
     "file": _columns("file", "rows"),
     "report": _columns("batch_id", "run"),

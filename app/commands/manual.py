@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import click
 
+WIDEST = 70
+
 
 @click.command()
 @click.pass_context
@@ -44,9 +46,12 @@ def _command(command: click.Command, context: click.Context, path: str) -> Itera
     yield from _paragraphs(command.help or "")
     for option in command.params:
         if isinstance(option, click.Option) and (record := option.get_help_record(context)):
+            written, text = record
+            if len(written) > WIDEST and isinstance(option.type, click.Choice):  # roff cannot break it
+                written, text = f"{', '.join(option.opts)} NAME", f"{text} One of: {', '.join(option.type.choices)}."
             yield ".TP"
-            yield f".B {_roff(record[0])}"
-            yield _roff(record[1])
+            yield f".B {_roff(written)}"
+            yield _roff(text)
 
 
 def _paragraphs(text: str) -> Iterator[str]:

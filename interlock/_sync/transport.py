@@ -14,6 +14,7 @@ from interlock.answers import checked_token, checked_url, failure_of, is_local, 
 
 CONNECT_SECONDS = 5.0
 PIECE_BYTES = 1024 * 1024
+PAGE_ROWS = 200
 
 
 class Transport:
@@ -68,6 +69,26 @@ class Transport:
                 raise failure
             time.sleep(pause)
             attempt += 1
+
+    def json(self, method: str, path: str, **more: Any) -> Any:
+        """Make a call and return the JSON of its answer; None where it has no body. Raises InterlockError."""
+        answer = self.send(method, path, **more)
+        return answer.json() if answer.content else None
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Read the JSON at a path. Raises InterlockError."""
+        return self.json("GET", path, query=query)
+
+    def rows(self, path: str, noun: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Walk a list, page by page. Raises InterlockError."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, {**(query or {}), "limit": PAGE_ROWS, "cursor": cursor})
+            for row in page[noun]:
+                yield row
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def lines(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """Stream the lines of an answer; one line is in memory at a time. Raises InterlockError."""

@@ -20,6 +20,8 @@ TABLES = {
     "A line of results": shapes.Result,
     "A run report": shapes.Report,
     "A token": shapes.Token,
+    "A webhook": shapes.Webhook,
+    "A delivery": shapes.Delivery,
     "A decision": shapes.Decision,
     "A queued answer": shapes.Decision,
 }

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from app.command import interlock
 from app.commands import service_command
 from interlock import Client
+from tests.support.receiver import Receiver, running_receiver
 from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
@@ -44,6 +45,16 @@ def run(
 def client(service_with_worker: LiveServer) -> Iterator[Client]:
     with Client(service_with_worker.url, service_with_worker.tokens["admin"]) as opened:
         yield opened
+
+
+@pytest.fixture
+def receiver(client: Client) -> Iterator[Receiver]:
+    """A receiver of webhooks. What sends to it is deleted after the test."""
+    with running_receiver() as running:
+        yield running
+        for webhook in list(client.webhooks.list()):
+            if webhook["url"] == running.url:
+                client.webhooks.delete(webhook["id"])
 
 
 def made(client: Client, name: str, model: dict[str, str] = ANSWERED, amount: int = 2) -> int:

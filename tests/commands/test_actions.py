@@ -8,8 +8,9 @@ import pytest
 from app.commands.exit_codes import Exit
 from interlock import Client
 from tests.commands.conftest import Run, at_work, lines_of, made
+from tests.commands.terminal import CTRL_C, on_terminal
 from tests.support.row_locks import row_locks
-from tests.support.server import SharedServers
+from tests.support.server import LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
@@ -73,6 +74,36 @@ def test_all_batches_that_match(run: Run, client: Client) -> None:
     rows = lines_of(run("batches", "stage", "--name", "in bulk, by filter", "--yes"))
     assert sorted(row["batch_id"] for row in rows) == ids
     assert lines_of(run("batches", "stage", "--name", "no batch has this name", "--yes")) == []
+
+
+QUESTION = "Request stage for 2 batches? [y/N]:"
+
+
+@pytest.mark.parametrize("pipes", [False, True], ids=["terminal", "pipe"])
+@pytest.mark.parametrize("answer", ["y\n", "n\n", "\n", CTRL_C], ids=["yes", "no", "nothing", "interrupted"])
+def test_a_terminal_is_asked_before_many_are_changed(
+    service_with_worker: LiveServer, client: Client, answer: str, pipes: bool, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.name
+    ids = [made(client, name) for _ in range(2)]
+    words = ["batches", "stage", "--name", name, "-o", "jsonl"]
+    shown = on_terminal(service_with_worker, *words, role="operator", question=QUESTION, answer=answer, pipes=pipes)
+    assert QUESTION in shown.terminal
+    is_yes = answer == "y\n"
+    assert shown.exit_code == (Exit.DONE if is_yes else Exit.FAILED), shown.terminal
+    assert [client.batch(batch_id)["version"] > 1 for batch_id in ids] == [is_yes] * 2
+    if pipes:
+        rows = [json.loads(line) for line in shown.piped.splitlines()]
+        assert [row["outcome"] for row in rows] == ["done"] * 2 * is_yes
+
+
+def test_a_terminal_is_not_asked_about_a_dry_run_or_after_yes(service_with_worker: LiveServer, client: Client) -> None:
+    made(client, "not asked about")
+    for more in ("--dry-run", "--yes"):
+        words = ["batches", "stage", "--name", "not asked about", more]
+        shown = on_terminal(service_with_worker, *words, role="operator")
+        assert shown.exit_code == Exit.DONE
+        assert "[y/N]" not in shown.terminal
 
 
 def test_names_of_a_list_are_the_words_of_a_verb(run: Run, client: Client) -> None:

@@ -38,6 +38,15 @@ WORDS = {
     "tokens list": "tokens list",
     "tokens create": "tokens create {name} --role viewer",
     "tokens revoke": "tokens revoke {token}",
+    "webhooks list": "webhooks list",
+    "webhooks show": "webhooks show {webhook}",
+    "webhooks create": "webhooks create {receiver} --type batch.completed",
+    "webhooks change": "webhooks change {webhook} --disable",
+    "webhooks delete": "webhooks delete {webhook}",
+    "webhooks rotate": "webhooks rotate {webhook}",
+    "webhooks test": "webhooks test {webhook}",
+    "webhooks deliveries": "webhooks deliveries {webhook}",
+    "webhooks replay": "webhooks replay {webhook} --since 2026-11-01T00:00:00Z",
     "api": "api GET /api/batches/{batch}",
 }
 
@@ -70,13 +79,14 @@ def ready_for(client: Client, action: str) -> int:
 
 @pytest.mark.parametrize("name", WORDS)
 def test_its_json_parses(name: str, run: Run, client: Client, tmp_path, request) -> None:
-    words = words_of(name, client, tmp_path, f"{request.node.name} json")
+    receiver = request.getfixturevalue("receiver").url if name.startswith("webhooks ") else ""
+    words = words_of(name, client, tmp_path, f"{request.node.name} json", receiver)
     done = run(*words, "-o", "json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) is not None
 
 
-def words_of(name: str, client: Client, tmp_path, unique: str) -> list[str]:
+def words_of(name: str, client: Client, tmp_path, unique: str, receiver: str) -> list[str]:
     """Fill in the words of a command."""
     words = []
     for word in WORDS[name].replace("{ready for ", "{ready_for_").split():
@@ -93,6 +103,10 @@ def words_of(name: str, client: Client, tmp_path, unique: str) -> list[str]:
             word = unique[:90]
         elif word == "{token}":
             word = str(client.create_token(unique[:90], "viewer")["id"])
+        elif word == "{receiver}":
+            word = receiver
+        elif word == "{webhook}":
+            word = str(client.webhooks.create(receiver, ["batch.completed"])["id"])
         elif word == "/api/batches/{batch}":
             word = f"/api/batches/{completed(client, unique)}"
         words.append(word.replace("{{", "{").replace("}}", "}"))

@@ -1,9 +1,10 @@
-"""Each curl call of the operator's guide has its command beside it, and both make the same call."""
+"""Each curl call of the guides of operators and of webhooks has its command beside it; both make the same call."""
 
 import json
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from app.command import interlock
 from tests.docs.blocks import Part, parts_of
 from tests.support.process import ROOT
 
-GUIDE = ROOT / "docs" / "operators.md"
+GUIDES = [ROOT / "docs" / name for name in ("operators.md", "webhooks.md")]
 VARIABLES = {"BATCH": "1", "LIMITED": "2", "TASK": "3", "JANE": "4", "LEASE": "x"}
 COMMAND = re.compile(r"^# (interlock .+)$", re.M)
 # What an answer needs, so that a command goes on.
 ANSWER = {
     **{noun: [] for noun in ("batches", "documents", "actions", "requests", "audit", "tasks", "tokens")},
     "next_cursor": None, "id": 1, "batch_id": 1, "name": "x", "version": 1, "state": "SAVED", "success": True,
-    "batch": {"state": "SAVED", "name": "x"}, "new_state": "SAVED",
+    "batch": {"state": "SAVED", "name": "x"}, "new_state": "SAVED", "replayed": 1,
 }  # fmt: skip
 
 
@@ -31,8 +32,8 @@ def filled_in(text: str) -> str:
 
 
 def calls() -> Iterator[Part]:
-    """The blocks of the guide with a `curl -i`; a worker's report has no command."""
-    for part in parts_of(GUIDE):
+    """The blocks of the guides with a `curl -i`; a worker's report has no command."""
+    for part in chain.from_iterable(map(parts_of, GUIDES)):
         if part.kind == "sh" and "curl -i " in part.text and "/complete" not in part.text:
             yield part
 

@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import free_port
 from tests.support.process import ROOT
-from tests.support.server import KEPT_ENVIRONMENT
+from tests.support.server import KEPT_ENVIRONMENT, LiveServer, wait_until_ready
 from tests.support.waiting import LIMIT_SECONDS
 
 Finished = subprocess.CompletedProcess[str]
@@ -40,6 +43,11 @@ class Installed:
     venv: Path
     home: Path
 
+    @property
+    def data(self) -> Path:
+        """Where a service keeps its data, if nothing else is said."""
+        return self.home / ".local" / "share" / "interlock"
+
     def run(self, command: str, *arguments: str, **environment: str) -> Finished:
         """Run one of its commands from an empty folder."""
         here = self.home / "an empty folder"
@@ -47,6 +55,25 @@ class Installed:
         done = finished(self.venv / "bin" / command, *arguments, folder=here, HOME=str(self.home), **environment)
         assert list(here.iterdir()) == [], "it writes nothing to the folder in which it is called"
         return done
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Run `interlock serve` with its embedded worker, from an empty folder; yield its address."""
+        here, url = self.home / "a served folder", f"http://127.0.0.1:{(port := free_port())}"
+        here.mkdir(exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT - {"VIRTUAL_ENV"}}
+        with (here.parent / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [self.venv / "bin" / "interlock", "serve"],
+                cwd=here, env={**kept, "HOME": str(self.home), "PORT": str(port)}, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        server = LiveServer(url, process, here.parent / "log")
+        try:
+            wait_until_ready(server)
+            yield url
+        finally:
+            assert server.stop() == 0, server.tail()
 
 
 @pytest.fixture(scope="session")

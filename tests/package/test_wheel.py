@@ -1,5 +1,6 @@
 """The wheel: what is in it, what it needs, and that its commands work from any folder."""
 
+import json
 from email.parser import Parser
 from pathlib import Path
 from zipfile import ZipFile
@@ -46,8 +47,27 @@ def test_the_demo_runs_to_its_end_from_an_empty_folder(installed: Installed) -> 
     done = installed.run("interlock", "demo", PORT=str(free_port()))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "COMPLETED" in done.stdout
-    data = installed.home / ".local" / "share" / "interlock"
-    assert {"interlock.db", "admin-token"} <= {path.name for path in data.iterdir()}
+    assert {"interlock.db", "admin-token"} <= {path.name for path in installed.data.iterdir()}
+
+
+def test_files_become_answers_on_a_service_of_the_wheel(installed: Installed, samples: list[str]) -> None:
+    with installed.serving() as url:
+        done = installed.run(
+            "interlock", "run", *samples, "--prompt", "Summarise: {document}", "--model", "local/textstats",
+            INTERLOCK_URL=url, INTERLOCK_TOKEN_FILE=str(installed.data / "admin-token"),
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["document"]["name"] for row in rows} == {Path(path).name for path in samples}
+    assert all(row["status"] == "COMPLETED" and row["result"]["text"] for row in rows)
+
+
+@pytest.fixture
+def samples(wheel: Path, tmp_path: Path) -> list[str]:
+    """The texts in Markdown among the samples inside the wheel."""
+    archive = ZipFile(wheel)
+    names = [name for name in archive.namelist() if name.startswith("app/samples/") and name.endswith(".md")]
+    return [archive.extract(name, tmp_path) for name in names]
 
 
 def test_the_data_are_where_interlock_home_says(installed: Installed, tmp_path: Path) -> None:
