@@ -22,6 +22,7 @@ from bench.rows import (
     bare,
     jsonl,
     leases,
+    overhead,
     pace,
     pages,
     purging,
@@ -51,6 +52,7 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "watchers": watchers.watchers,
     "purge": purging.purging,
     "snapshot": snapshots.snapshots,
+    "overhead": overhead.overhead,
 }
 _MEANING = "\n".join(f"  {name:<11} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items())
 

@@ -54,9 +54,9 @@ class Deployment:
 
 @contextmanager
 def deployed(
-    bench: Bench, database_url: str | None = None, workers: int = WEB_PROCESSES, **settings: str
+    bench: Bench, database_url: str | None = None, workers: int = WEB_PROCESSES, **settings: Any
 ) -> Iterator[Deployment]:
-    """Run a server on a new database of the private PostgreSQL, or on the given database; `settings` are of the server.
+    """Run a server on a new database of the private PostgreSQL, or on the given database; `settings` as running_server.
 
     Raises DoesNotAddUp when `verify` finds a contradiction at the end.
     """
@@ -64,7 +64,7 @@ def deployed(
         with postgres_database(bench.postgres_url) as url, deployed(bench, url, workers, **settings) as made:
             yield made
         return
-    with running_server(database_url, workers=workers, start=new_interpreter) as server:
+    with running_server(database_url, workers=workers, **{"start": new_interpreter, **settings}) as server:
         services = build(Config(database_url=database_url))
         try:
             yield Deployment(server, services)
