@@ -65,7 +65,7 @@ $(RUN_STAMP): requirements.txt interlock/requirements.txt | $(PY)
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements.txt interlock/requirements.txt interlock/requirements-parquet.txt | $(PY)
+$(DEV_STAMP): requirements-dev.txt requirements-dask.txt requirements-otel.txt requirements.txt interlock/requirements.txt interlock/requirements-parquet.txt | $(PY)
 	@echo "Installing the packages of requirements-dev.txt ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)

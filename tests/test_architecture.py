@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logging": set(),
     "poolers": {"errors"},
     "shipped": set(),
+    "tracing": {"domain"},
     "prepared_statements": set(),
     "read_only": {"errors"},
     "round_trips": set(),
@@ -42,17 +43,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "schema",
         "metrics",
         "read_only",
+        "tracing",
         "config",
     },
-    "web": EDGES | {"metrics"},
+    "web": EDGES | {"metrics", "tracing"},
     "api": EDGES | {"metrics", "web"},
     "ui": EDGES | {"web"},
     "v1": EDGES | {"web"},
-    "server": EDGES | {"", "db", "schema", "logging", "shipped", "config"},
+    "server": EDGES | {"", "db", "schema", "logging", "shipped", "tracing", "config"},
     "cli": EDGES | {"server", "demo", "db", "schema", "logging", "config"},
     "commands": {"domain", "server", "demo"},  # and the client, the package `interlock`
     "command": {"commands", "cli"},
-    "worker": {"logging"},
+    "worker": {"logging", "tracing"},
     "demo": {"shipped"},
     "": EDGES | {"api", "ui", "v1", "web", "config"},  # app/__init__.py wires the parts
 }
@@ -103,7 +105,20 @@ READERS: dict[str, tuple[str, ...]] = {
 CONDITIONS = {"IS_CLOSED": "Circuit", "IS_LEASED": "Task", "IS_FAILED": "Task", "IS_WAITING": "StateChangeRequest"}
 OF_A_SESSION = re.compile(r"pg_(try_)?advisory_lock|\b(LISTEN|SET SESSION|CREATE TEMP|WITH HOLD)\b")
 MAY_USE_FLASK = {"", "web", "api", "ui", "v1", "cli", "server"}
-MAY_NOT_USE_SQLALCHEMY = {"domain", "errors", "web", "api", "ui", "v1", "worker", "demo", "logging", "metrics", ""}
+MAY_NOT_USE_SQLALCHEMY = {
+    "domain",
+    "errors",
+    "web",
+    "api",
+    "ui",
+    "v1",
+    "worker",
+    "demo",
+    "logging",
+    "metrics",
+    "tracing",
+    "",
+}
 WEB = {"flask", "flask_wtf", "wtforms", "flask_smorest", "werkzeug", "marshmallow"}
 # The one module that inserts and updates a batch's row, each time with its audit row.
 STATE_WRITERS = {"services/batch/changes.py"}

@@ -20,6 +20,8 @@ from app.server.allocator import keep_little
 from app.server.embedded_worker import EmbeddedWorker
 from app.server.http.buffered_worker import BufferedWorker
 from app.services import Services
+from app.tracing import setup
+from app.tracing.tracer import tracer
 from config import Config
 
 GRACE_SECONDS = 10
@@ -67,6 +69,7 @@ class WebApplication(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        setup.start("interlock")
         return create_app(self.config)
 
     def _announce(self, _: Arbiter) -> None:
@@ -131,11 +134,12 @@ def start_web_process(worker: Any) -> None:
 
 
 def stop_web_process(_: Arbiter, worker: Any) -> None:
-    """Stop the sweeper and close the database connections."""
+    """Stop the sweeper, close the database connections and send the last spans."""
     if getattr(worker, "wsgi", None) is None:  # it died before its application was made
         return
     _services(worker).sweeper.stop()
     _services(worker).engine.dispose()
+    tracer().close()
 
 
 def remove_metrics(_: Arbiter, worker: Any) -> None:

@@ -10,6 +10,8 @@ import click
 import stamina
 
 from app.logging import configure
+from app.tracing import setup
+from app.tracing.tracer import tracer
 from app.worker.arguments import (
     checked_function,
     checked_handlers,
@@ -137,6 +139,7 @@ def main(
     Exit codes: 0 stopped by a signal, 1 reports were lost or the worker failed, 2 the service refuses the token.
     """
     configure(log_level)
+    setup.start("interlock-worker")
     stamina.instrumentation.set_on_retry_hooks([])  # app/worker/service/outage.py logs an outage, with fewer lines
     address = Address(url, read_token(token, token_file))
     client = Client(address, (name or f"{socket.gethostname()}:{os.getpid()}")[:200])
@@ -165,7 +168,9 @@ def main(
     except OSError as error:
         raise click.BadParameter(f"no scheduler answers there: {error}", param_hint="--scheduler") from error
     stop_on_signals(worker)
-    exit_process(worker, worker.run())
+    exit_code = worker.run()
+    tracer().close()
+    exit_process(worker, exit_code)
 
 
 if __name__ == "__main__":

@@ -101,4 +101,5 @@ def _task_of(row: dict[str, Any]) -> Task:
         payload=dict(row["payload"]),
         lease_token=str(row["lease_token"]),
         is_probe=bool(row.get("is_probe")),
+        traceparent=str(row["traceparent"]) if row.get("traceparent") else None,
     )

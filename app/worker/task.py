@@ -10,7 +10,8 @@ from typing import Any
 class Task:
     """A leased task. `payload` is as the API gives it; `run` and `attempt` are counted from 1.
 
-    A task that `is_probe` shall show whether its closed connection works again.
+    A task that `is_probe` shall show whether its closed connection works again. `traceparent` is its place in the trace
+    of its batch; None if that is not recorded.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Task:
     lease_token: str = field(default="", repr=False)
     stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
     is_probe: bool = False
+    traceparent: str | None = None
 
     @property
     def stopped(self) -> bool:

@@ -4,15 +4,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from app.tracing.tracer import Span, tracer
 from app.worker.handlers import Handlers, perform
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.reporting.outbox import Outbox
 from app.worker.reporting.reports import Report, of_exception
-from app.worker.task import ConnectionClosed, Handler, TaskFailed
+from app.worker.task import ConnectionClosed, Handler, Task, TaskFailed
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +77,10 @@ class TaskRunner:
         except TaskFailed as failure:
             self._report(lease, of_exception(lease.task, failure))
             return
+        span = _span_of(lease.task)
+        task = replace(lease.task, traceparent=span.traceparent) if span else lease.task
         try:
-            future = executor.submit(perform, handler, lease.task, self._handlers.images)
+            future = executor.submit(perform, handler, task, self._handlers.images)
         except Exception as error:
             if isinstance(error, BrokenExecutor):
                 self._replace(executor, error)
@@ -87,9 +91,11 @@ class TaskRunner:
             if not self._held.put_back(lease):
                 self._release([lease])
         else:
-            future.add_done_callback(partial(self._finish, lease, handler))
+            future.add_done_callback(partial(self._finish, lease, handler, span))
 
-    def _finish(self, lease: Lease, handler: Handler, future: "Future[Report | ConnectionClosed]") -> None:
+    def _finish(
+        self, lease: Lease, handler: Handler, span: Span | None, future: "Future[Report | ConnectionClosed]"
+    ) -> None:
         if self._closed:
             return
         error = BrokenExecutor("it was cancelled") if future.cancelled() else future.exception()
@@ -98,6 +104,8 @@ class TaskRunner:
             error = TaskFailed("worker_failed", f"The task's executor failed: {type(error).__name__}: {error}")
         outcome = of_exception(lease.task, error) if error else future.result()
         closed = outcome if isinstance(outcome, ConnectionClosed) else None
+        if span:
+            _end(span, outcome)
         self._handlers.circuits.ended(lease.task, handler, closed)
         if isinstance(outcome, ConnectionClosed):
             self._release([lease])
@@ -137,3 +145,26 @@ class TaskRunner:
                 log.warning("executor_replaced")
                 self.start_tasks()
                 return
+
+
+def _span_of(task: Task) -> Span | None:
+    """Begin the span of a task; None if the trace of its batch is not recorded."""
+    return tracer().task(
+        f"task {task.kind}",
+        task.traceparent,
+        {
+            "interlock.batch_id": task.batch_id,
+            "interlock.task_id": task.id,
+            "interlock.run": task.run,
+            "interlock.attempt": task.attempt,
+        },
+    )
+
+
+def _end(span: Span, outcome: Report | ConnectionClosed) -> None:
+    if isinstance(outcome, ConnectionClosed):
+        span.end({"interlock.outcome": "released"}, error=f"closed_{outcome.error_class}")
+    elif outcome.has_result:
+        span.end({"interlock.outcome": "completed"})
+    else:
+        span.end({"interlock.outcome": "failed"}, error=outcome.code)

@@ -122,7 +122,7 @@ def test_what_a_worker_gets(client: ApiClient) -> None:
     """Contract 5: a leased task, and the answers to reports, one by one and in bulk."""
     batch_id = bring(client, "ANALYZING", documents=4)["id"]
     one, two, three, four = lease(client, batch_id)
-    assert_as_on_page("A leased task", one, frozenset({"is_probe"}))
+    assert_as_on_page("A leased task", one, frozenset({"is_probe", "traceparent"}))
     assert set(one["payload"]) == {"document", "prompt", "connection", "model", "params", "messages"}
     assert set(answered(complete(client, one))) == {"task_id", "status", "batch_state"}
     assert set(answered(fail(client, two))) == {"task_id", "status", "batch_state"}

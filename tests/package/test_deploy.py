@@ -85,7 +85,10 @@ def test_the_image_has_all_files_of_the_wheel() -> None:
     kept = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.M))
     project = (ROOT / "pyproject.toml").read_text()
     needed = set(re.findall(r'^"([\w.]+)" = "app/', project, re.M)) | {"app", "interlock", "config.py", "wsgi.py"}
-    assert needed | {"pyproject.toml", "requirements.txt", "requirements-dask.txt", "README.md"} == kept
+    assert (
+        needed | {"pyproject.toml", "requirements.txt", "requirements-dask.txt", "requirements-otel.txt", "README.md"}
+        == kept
+    )
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -120,6 +120,7 @@ class LeasedTask(Shown):
     lease_expires_at = fields.DateTime()
     payload = fields.Dict()
     is_probe = fields.Boolean()
+    traceparent = fields.String()
 
 
 ClosedSchema = Shown.from_dict(

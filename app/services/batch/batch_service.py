@@ -5,6 +5,7 @@ compare the version, ask the table, ask the guard, write the row by its version,
 that are due, commit. Everything here is one transaction: if the process dies before the commit, nothing has changed.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -102,6 +103,7 @@ class BatchService:
 
     def decide(self, batch_id: int, action: str, order: Order) -> Answer:
         """Decide as `request_state_change` does, for an order. Raises Busy if the request queue is full."""
+        began_ns = time.time_ns()
         try:
             if action not in ACTIONS:
                 raise UnknownAction(action, ACTIONS, is_event=action in transitions.EVENTS)
@@ -109,7 +111,7 @@ class BatchService:
             answer = (self._rehearse if order.dry_run else self._decide)(batch_id, action, order)
         except (UnknownAction, Invalid, NotFound) as refusal:
             answer = refused(refusal)
-        decision_log.log_answer(batch_id, action, order, answer)
+        decision_log.log_answer(batch_id, action, order, answer, began_ns)
         return answer
 
     def deciding(self, order: Order) -> AbstractContextManager[Decision]:
@@ -121,12 +123,12 @@ class BatchService:
 
         Returns a verdict for each report, and the state of each batch afterwards.
         """
-        reports_taken = list(taken)
+        began_ns, reports_taken = time.time_ns(), list(taken)
         verdicts, stands = db.retry_while_locked(
             lambda: db.write_then_read(self._engine, lambda c: reports.receive(c, reports_taken), _stand_now)
         )
         judged = list(zip(reports_taken, verdicts, strict=True))
-        decision_log.count_reports(judged)
+        decision_log.count_reports(judged, began_ns)
         self._sightings.reported((verdict.worker, report.outcome) for report, verdict in judged)
         states = {v.batch_id: v.batch_state for v in verdicts if v.batch_id is not None and v.batch_state}
         return verdicts, {i: (self._settle(stands[i]) if i in stands else None) or states[i] for i in states}

@@ -3,6 +3,7 @@
 The requests come first so that no new request overtakes them. Changes are logged after the commit.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -98,7 +99,8 @@ class Decision:
 @contextmanager
 def deciding(engine: Engine, order: Order) -> Iterator[Decision]:
     """Open a decision: committed at the end, or rolled back by any exception."""
+    began_ns = time.time_ns()
     with changes.lost_writes_refused(), db.transaction(engine) as connection:
         decision = Decision(connection, order)
         yield decision
-    decision_log.log_changes(decision.changes)
+    decision_log.log_changes(decision.changes, began_ns)

@@ -28,6 +28,7 @@ from app.services.queue.positions import Positions, Reached
 from app.services.queue.work import Trial
 from app.services.task import task_rows
 from app.services.task.endings import Endings, Kept
+from app.tracing.tracer import tracer
 
 MOST_BYTES = 32 * 1024 * 1024  # of payload in one answer; at least one task is given
 MOST_TRIED = 8  # targets of batches, for the one task of a probe
@@ -183,6 +184,7 @@ class Grant:
 
 
 def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str, Any]:
+    traceparent = tracer().traceparent_of(row.batch_id)
     return {
         "id": str(row.id),
         "batch_id": row.batch_id,
@@ -192,4 +194,5 @@ def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str
         "lease_token": row.lease_token,
         "lease_expires_at": rfc3339(expires_at),
         "payload": payload,
+        **({"traceparent": traceparent} if traceparent else {}),
     }

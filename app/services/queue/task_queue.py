@@ -5,6 +5,7 @@ Batches take turns, weighed by priority; see app.domain.turns. Writes no batch.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,8 @@ from app.services.queue.leasing import Candidate
 from app.services.queue.positions import Positions
 from app.services.queue.work import Work
 from app.services.queue.worker_sightings import Sightings
+from app.tracing import spans
+from app.tracing.tracer import tracer
 
 MOST_BATCHES = 8  # that one lease takes from
 MOST_STATEMENTS = 8  # by which it takes the tasks of these batches, at least one for each
@@ -140,6 +143,7 @@ class TaskQueue:
         if request.batch_id is None:
             for gone in set(self._target_turns) - found.batch_ids:
                 self._target_turns.pop(gone, None)
+        began_ns = time.time_ns()
         with transaction(self._engine) as connection:
             grant = Grant(connection, request, self._positions)
             for trial in found.due(request.abilities):
@@ -154,6 +158,8 @@ class TaskQueue:
                 record(connection, granted)
         self._positions.keep(grant.reached)
         LEASES.inc(len(granted.tasks))
+        if tracer().is_on:
+            spans.record_leases(Counter(task["batch_id"] for task in granted.tasks), request.worker, began_ns)
         return granted
 
     def _take_turns(self, grant: Grant, untried: dict[int, Candidate]) -> dict[int, Candidate]:

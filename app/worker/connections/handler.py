@@ -9,6 +9,7 @@ from app.worker.answers.json_answers import NotJson, parse_json
 from app.worker.connections import body_errors
 from app.worker.connections.answer import Answer, objection
 from app.worker.connections.call_failed import CallFailed, ErrorClass
+from app.worker.connections.call_span import CallSpan
 from app.worker.connections.calls import Calls
 from app.worker.connections.circuit import Circuit
 from app.worker.connections.context import fitting_request
@@ -70,13 +71,15 @@ class ConnectionHandler:
         usage: dict[str, Any] = {}  # empty until there is an answer
         began_at = time.monotonic()
         try:
-            reply = self._send(request)
-            usage["latency_ms"] = round((time.monotonic() - began_at) * 1000)
-            tokens = tokens_of(reply.body)
-            if tokens:
-                self._limiter.correct(estimate, tokens.input, tokens.output)
-                usage |= self._usage(request.model, tokens)
-            answer = self._read(request, reply, tokens)
+            with CallSpan(task, self._name, self._settings, request) as span:
+                reply = self._send(request)
+                usage["latency_ms"] = round((time.monotonic() - began_at) * 1000)
+                tokens = tokens_of(reply.body)
+                span.answered(reply.body, tokens)
+                if tokens:
+                    self._limiter.correct(estimate, tokens.input, tokens.output)
+                    usage |= self._usage(request.model, tokens)
+                answer = self._read(request, reply, tokens)
         except TaskFailed as caught:
             failure = self._judged(caught, request, usage)
             failure.refusal = caught.refusal if request.ready_made else None

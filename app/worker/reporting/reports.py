@@ -19,12 +19,13 @@ INTEGERS = range(-(2**63), 2**64)  # that JSON parsers read without loss
 
 @dataclass(frozen=True)
 class Report:
-    """An item of `POST /api/tasks/report`, ready to send. `has_result` is False for a failure."""
+    """An item of `POST /api/tasks/report`, ready to send. `has_result` is False for a failure, which has a `code`."""
 
     task_id: str
     lease_token: str
     body: bytes
     has_result: bool
+    code: str | None = None
 
     @property
     def size(self) -> int:
@@ -62,7 +63,7 @@ def failed(task: Task, failure: TaskFailed) -> Report:
         body = _encode(task, error={**error, **(failure.refusal or {}), **usage}, **fields)
     except (TypeError, ValueError, RecursionError):
         body = _encode(task, error=error, **fields)
-    return Report(task.id, task.lease_token, body, has_result=False)
+    return Report(task.id, task.lease_token, body, has_result=False, code=code)
 
 
 def of_exception(task: Task, error: BaseException) -> Report:

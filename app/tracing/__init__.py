@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry: off unless OTEL_* variables configure them, and then without a cost. ADR 28."""
