@@ -116,7 +116,8 @@ class _Form:
     def _converted(self, row: Sequence[Any]) -> list[Any]:
         converted = list(row)
         for place, convert in self._from:
-            converted[place] = convert(row[place])
+            if row[place] is not None:
+                converted[place] = convert(row[place])
         return converted
 
 

@@ -32,6 +32,9 @@ def one_of(column: str, words: Any) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
+_STATES = {str(state): state for state in BatchState}
+
+
 class StateName(TypeDecorator[BatchState]):
     """A state of a batch, stored as its name."""
 
@@ -39,7 +42,7 @@ class StateName(TypeDecorator[BatchState]):
     cache_ok = True
 
     def process_result_value(self, value: str | None, _: Dialect) -> BatchState | None:
-        return None if value is None else BatchState(value)
+        return None if value is None else _STATES[value]
 
 
 FIXED = {"fixed": True}  # marks a column that no change writes after the creation
