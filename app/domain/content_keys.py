@@ -5,11 +5,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def key_of(*parts: Any) -> str:
     """Hash JSON values to 64 hex digits; the order of an object's members does not matter."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def key_of_line(line: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What a task needs of a worker (its target), and what a worker can do (its abilities), as `can` of a lease says."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.leases import TaskKind
 
@@ -13,8 +13,7 @@ _LINES = f"{LINES}:"
 _FORMS = f'"{STAGE}", "<connection>/<model>", "<connection>/{ANY}", "{_LINES}<endpoint>" or "{_LINES}{ANY}"'
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What a task needs: staging, a model of a connection, or an endpoint and a model for a ready-made line.
 
     An analysis task without a connection was written by an earlier release: every worker that calls models may try it.

@@ -77,7 +77,7 @@ def _parts(body: IO[bytes]) -> Iterator[Raw]:
     """Iterate over the lines that are not empty, with their numbers, in portions that fit into memory."""
     part: Raw = []
     size = 0
-    for number, line in enumerate(iter(lambda: body.readline(LINE_BYTES + 1), b""), 1):
+    for number, line in enumerate(iter(partial(body.readline, LINE_BYTES + 1), b""), 1):
         if len(line) > LINE_BYTES:
             raise TooLarge(f"Line {number} is longer than {LINE_BYTES} bytes.")
         if line.removeprefix(BYTE_ORDER_MARK).strip():
@@ -119,13 +119,14 @@ def parsed(line: bytes) -> dict[str, Any]:
 def _ready_task(line: bytes) -> Mapping[str, Any]:
     data = parsed(line)
     for name, kind in _LINE.items():
-        value = data.get(name)
-        if not isinstance(value, kind):
+        if not isinstance(data.get(name), kind):
             raise BadLine(f"{name} is missing or of a wrong type")
-        if isinstance(value, str) and (not value or "\0" in value or len(value) > _LONGEST[name]):
-            raise BadLine(f"{name} has to be 1 to {_LONGEST[name]} characters")
-    if unknown := sorted(set(data) - set(_LINE)):
-        raise BadLine(f"unknown fields: {cut(', '.join(unknown))}")
+    for name, longest in _LONGEST.items():
+        value = data[name]
+        if not 1 <= len(value) <= longest or "\0" in value:
+            raise BadLine(f"{name} has to be 1 to {longest} characters")
+    if len(data) > len(_LINE):
+        raise BadLine(f"unknown fields: {cut(', '.join(sorted(data.keys() - _LINE.keys())))}")
     if objection := objection_to_url(data["url"]):
         raise BadLine(objection)
     if data["body"].get("stream"):

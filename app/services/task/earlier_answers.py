@@ -124,13 +124,18 @@ _SQLITE = _statements(
 )
 
 
+def has_none(run: NewRun) -> bool:
+    """Whether there is no earlier run whose answers could be reused."""
+    return run.run == 1
+
+
 def find(connection: Connection, run: NewRun, new_tasks: Sequence[NewTask]) -> list[Earlier | None]:
     """Find for each task of a run the answer to reuse; None where there is none, or where the task is done again.
 
     A task whose question another task has too takes its own earlier answer first. If the run repeats certain causes, a
     task without an answer that failed for another cause keeps its failure.
     """
-    if run.run == 1:
+    if has_none(run):
         return [None] * len(new_tasks)
     statements = _POSTGRESQL if db.is_postgresql(connection) else _SQLITE
     latest = _latest(connection, statements, run, new_tasks)

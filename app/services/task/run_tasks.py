@@ -19,7 +19,7 @@ from app.domain.leases import TaskKind, TaskStatus
 from app.domain.prompts import filled_in, placeholders
 from app.domain.reuse import redo_of
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
-from app.services.task import analysis_tasks
+from app.services.task import analysis_tasks, earlier_answers
 from app.services.task.earlier_answers import NewRun, NewTask
 from app.services.task.erasure import OF_DOCUMENT
 from app.services.task.task_counts import CountChanges
@@ -76,16 +76,21 @@ _FROM_FOLDER = insert(Task).from_select(
     .order_by(Document.path),
     include_defaults=False,
 )
-_READY = (
-    select(ReadyTask.number, ReadyTask.content_key, ReadyTask.target)
-    # Numbers have no gaps. The range has both ends: without statistics, as just after an import, the planner would
-    # otherwise sort all that is left of a million rows.
-    .where(
-        ReadyTask.batch_id == bindparam("batch_id"),
-        ReadyTask.number > bindparam("written"),
-        ReadyTask.number <= bindparam("written") + bindparam("slice"),
-    )
-    .order_by(ReadyTask.number)
+# Numbers have no gaps. The range has both ends: without statistics, as just after an import, the planner would
+# otherwise sort all that is left of a million rows.
+_in_slice = (
+    ReadyTask.batch_id == bindparam("batch_id"),
+    ReadyTask.number > bindparam("written"),
+    ReadyTask.number <= bindparam("written") + bindparam("slice"),
+)
+_READY = select(ReadyTask.number, ReadyTask.content_key, ReadyTask.target).where(*_in_slice).order_by(ReadyTask.number)
+# The same as for each line of _READY, without an earlier answer: nothing of it has to leave the database.
+_FROM_READY = insert(Task).from_select(
+    [*_COMMON, "content_key", "ready_number"],
+    select(*_run, *_queued[:-1], ReadyTask.target, literal(TaskKind.ANALYZE), ReadyTask.content_key, ReadyTask.number)
+    .where(*_in_slice)
+    .order_by(ReadyTask.number),
+    include_defaults=False,
 )
 _STAGED: Any = (
     select(
@@ -133,7 +138,10 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
     """
     counts = CountChanges()
     values = {"batch_id": run.batch_id, "run": run.run, "now": now, "slice": SLICE, "written": written}
-    if ready_made:
+    if ready_made and earlier_answers.has_none(run):
+        amount = connection.execute(_FROM_READY, values).rowcount
+        counts.add((run.batch_id, run.run, TaskKind.ANALYZE), TaskStatus.QUEUED, amount)
+    elif ready_made:
         rows = connection.execute(_READY, values)
         new_tasks = [
             NewTask(row.content_key, run.redo is not None, ready_number=row.number, target=row.target) for row in rows
