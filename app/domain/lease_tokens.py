@@ -8,8 +8,8 @@ the space at its end. SQL writes both when it leases a task; the expressions for
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from app.domain.leases import OPEN, RELEASED, Outcome, TaskStatus
 
@@ -50,8 +50,7 @@ class Standing(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Tokens:
+class Tokens(NamedTuple):
     """A task's tokens: the last one with its use and the status answered to it, and the earlier ones."""
 
     status: TaskStatus
@@ -71,8 +70,7 @@ class Tokens:
         return token == self.last and self.outcome is None and self.status in OPEN
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     standing: Standing
     reason: str = ""
     answer: TaskStatus | None = None

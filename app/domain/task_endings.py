@@ -8,6 +8,7 @@ database and no clock, and it does not judge whether a lease token still counts:
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.domain.leases import FINISHED, RELEASED, Outcome, TaskStatus, backoff_seconds
 
@@ -51,8 +52,7 @@ class Ending:
     skipped: bool = False
 
 
-@dataclass(frozen=True)
-class TaskChange:
+class TaskChange(NamedTuple):
     """What an event does to one task."""
 
     status: TaskStatus
@@ -65,13 +65,14 @@ class TaskChange:
     @property
     def answer(self) -> TaskStatus | None:
         """The status that answers the worker's report, now and whenever it is repeated; None if it was no report."""
-        return self.status if self.used_for in tuple(Outcome) else None
+        return self.status if self.used_for in _REPORTED else None
 
     @property
     def is_finished(self) -> bool:
         return self.status in FINISHED
 
 
+_REPORTED = frozenset(Outcome)
 QUEUED, LEASED, COMPLETED, FAILED = TaskStatus
 LEFT, USED_UP, ANY = Attempts
 _completed, _failed = Outcome

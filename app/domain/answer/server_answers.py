@@ -50,8 +50,8 @@ def _of_content(content: Any) -> str | None:
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _objects(values: Any) -> list[Mapping[str, Any]]:
-    return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []

@@ -150,7 +150,7 @@ class Grant:
         return False
 
     def _hand_out(self, rows: list[Any], expires_at: datetime) -> int:
-        granted, size, too_large = 0, 0, {}
+        granted, size, too_large, expires = 0, 0, {}, rfc3339(expires_at)
         left = {row.id for row in rows}
         for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
             if payload is None:
@@ -162,7 +162,7 @@ class Grant:
             size += len(orjson.dumps(payload))
             if granted and size > MOST_BYTES:
                 break
-            self.tasks.append(_leased(row, payload, expires_at))
+            self.tasks.append(_leased(row, payload, expires))
             left.remove(row.id)
             granted += 1
         self._bytes += size
@@ -183,7 +183,7 @@ class Grant:
                 self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
 
 
-def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str, Any]:
+def _leased(row: Any, payload: dict[str, Any], expires_at: str) -> dict[str, Any]:
     traceparent = tracer().traceparent_of(row.batch_id)
     return {
         "id": str(row.id),
@@ -192,7 +192,7 @@ def _leased(row: Any, payload: dict[str, Any], expires_at: datetime) -> dict[str
         "kind": row.kind,
         "attempt": row.attempt,
         "lease_token": row.lease_token,
-        "lease_expires_at": rfc3339(expires_at),
+        "lease_expires_at": expires_at,
         "payload": payload,
         **({"traceparent": traceparent} if traceparent else {}),
     }

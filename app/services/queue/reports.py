@@ -4,8 +4,7 @@ Writes only tasks. BatchService decides after the commit whether a phase of the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -25,8 +24,7 @@ from app.services.task.task_rows import HeldTask
 CUT_OFF = "The answer was cut off at the limit of its tokens, and the batch takes no such answer (on_truncated: fail)."
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """One report of a worker: the body of `complete` or `fail`, or an item of `report`."""
 
     task_id: str
@@ -45,7 +43,7 @@ class Report:
         for name, kind in (("lease_token", str), (wanted, dict)):
             if not isinstance(body.get(name), kind):
                 raise Invalid(f"The report has no valid {name}.", errors={name: ["is missing or of a wrong type"]})
-        known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+        known = {name: body[name] for name in cls._fields if name in body}
         return cls(**{**known, "task_id": task_id, "outcome": outcome})
 
     @property
@@ -66,8 +64,7 @@ class Report:
         return self.outcome is Outcome.COMPLETED and isinstance((self.result or {}).get("document_cut"), Mapping)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How a report was judged. `refusal` is None if it counts, or repeats one that counted."""
 
     task_id: str

@@ -8,6 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, bindparam, text
 
 from app import db
+from app.array_texts import array_text
 from app.domain.leases import TaskKind, TaskStatus
 from app.services.task import earlier_answers
 from app.services.task.earlier_answers import Earlier, NewRun, NewTask
@@ -58,7 +59,8 @@ def write(
         ]
         same = {"batch_id": run.batch_id, "run": run.run, "now": now}
         if db.is_postgresql(connection):
-            connection.execute(_POSTGRESQL, {**same, **{name: [row[name] for row in rows] for name in _VALUES}})
+            columns = {name: array_text(row[name] for row in rows) for name in _VALUES}
+            connection.execute(_POSTGRESQL, {**same, **columns})
         else:
             connection.execute(_SQLITE, [{**same, **row} for row in rows])
         for status, amount in Counter(map(_status, found)).items():

@@ -5,14 +5,15 @@ INSERTs of new tasks write a status beside this module.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, bindparam, text
 
 from app import db, portions
+from app.array_texts import array_text
 from app.domain.attempts import OUTCOMES, Attempt, AttemptOutcome, code_of, line_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
@@ -66,8 +67,7 @@ WHERE {_AS_IT_WAS}
 """).bindparams(*(bindparam(name, type_=db.UtcTime) for name, kind in _VALUES.items() if kind == "timestamptz"))
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """What is kept with a task when its lease ends: what the call used, and a result or an error."""
 
     usage: CallUsage
@@ -123,8 +123,8 @@ class Endings:
             "lease_expires_at": lease_expires_at,
             "lease_outcome": task.lease_outcome,
             "lease_answer": task.lease_answer,
-            "result": kept.result,
-            "error": kept.error,
+            "result": _json(kept.result),
+            "error": _json(kept.error),
             "finished_at": self.now if change.is_finished else None,
             **kept.usage.amounts,
             "unpriced": _unpriced(task, kept.usage),
@@ -147,14 +147,15 @@ class Endings:
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""
-        usage = replace(usage, unpriced=_unpriced(task, usage))
+        if usage.unpriced != (unpriced := _unpriced(task, usage)):
+            usage = replace(usage, unpriced=unpriced)
         self.counts.spend(task.run_key, usage)
         if task.kind == TaskKind.ANALYZE:
             self._usage.add(task.usage_key, usage, failed)
 
     def keep(self, task: HeldTask, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None) -> None:
         """Replace the result and error that are kept with a task, after `end`."""
-        self._rows[task.id] |= {"result": result, "error": error}
+        self._rows[task.id] |= {"result": _json(result), "error": _json(error)}
 
     def write(self, connection: Connection) -> None:
         """Write the counts, the usage and the rows, each in the order of its key: two writers cannot deadlock."""
@@ -166,11 +167,11 @@ class Endings:
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
     changed = 0
-    for part in portions.divide(map(_as_written, rows), _size):  # the driver copies its values several times
+    for part in portions.divide(rows, _size):  # the driver copies its values several times
         if db.is_postgresql(connection) and len(part) == 1:
             changed += len(_ONE.rows(connection, **part[0]))
         elif db.is_postgresql(connection):
-            columns = {name: [row[name] for row in part] for name in _VALUES}
+            columns: dict[str, Any] = {name: array_text(row[name] for row in part) for name in _VALUES}
             changed += connection.execute(_POSTGRESQL, columns).rowcount
         else:
             changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
@@ -181,10 +182,6 @@ def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def _unpriced(task: HeldTask, usage: CallUsage) -> int:
     """Count the calls whose cost is not known. Staging calls no model."""
     return usage.unpriced if task.kind == TaskKind.ANALYZE else 0
-
-
-def _as_written(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "result": _json(row["result"]), "error": _json(row["error"])}
 
 
 def _size(row: dict[str, Any]) -> int:

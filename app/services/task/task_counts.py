@@ -4,7 +4,7 @@ Each server connection has a shard of its own, so that two reporters never wait 
 exact at every commit. Knows no rule of tasks.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 
 from sqlalchemy import Connection, TextClause, bindparam, text
@@ -47,27 +47,27 @@ class CountChanges:
     """What one transaction adds to the counts; `write` adds it in the database."""
 
     def __init__(self) -> None:
-        self._changes: dict[Run, Counter[str]] = {}
+        self._changes: defaultdict[Run, Counter[str]] = defaultdict(Counter)
 
     def add(self, run: Run, status: TaskStatus, amount: int = 1) -> None:
         """Count `amount` new tasks in `status`."""
-        self._changes.setdefault(run, Counter())[_COLUMN[status]] += amount
+        self._changes[run][_COLUMN[status]] += amount
 
     def move(self, run: Run, old: TaskStatus, new: TaskStatus, amount: int = 1) -> None:
         """Count `amount` tasks that went from status `old` to `new`."""
-        change = self._changes.setdefault(run, Counter())
+        change = self._changes[run]
         change[_COLUMN[old]] -= amount
         change[_COLUMN[new]] += amount
 
     def spend(self, run: Run, usage: Usage) -> None:
         """Count what a call used."""
-        amounts = {**usage.amounts, "unpriced": usage.unpriced}
-        if amounts := {name: amount for name, amount in amounts.items() if amount}:
-            self._changes.setdefault(run, Counter()).update(amounts)
+        self.note(run, **usage.amounts, unpriced=usage.unpriced)
 
     def note(self, run: Run, **amounts: int) -> None:
         """Count what is counted beside the statuses: `critical`, `skipped`, `found`, `truncated`."""
-        self._changes.setdefault(run, Counter()).update(amounts)
+        for name, amount in amounts.items():
+            if amount:
+                self._changes[run][name] += amount
 
     def write(self, connection: Connection, now: datetime) -> None:
         """Add the changes to the database's counts, in the order of the keys: two writers cannot deadlock."""

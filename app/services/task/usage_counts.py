@@ -3,7 +3,7 @@
 It has shards as the counts of tasks have, and is exact at every commit. It sets no limit.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, literal_column, text
 
 from app import db
+from app.array_texts import array_text
 from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
 from app.prepared_statements import Prepared
@@ -73,14 +74,18 @@ class UsageChanges:
     """What one transaction adds to the usage; `write` adds it in the database."""
 
     def __init__(self) -> None:
-        self._changes: dict[UsageKey, Counter[str]] = {}
+        self._changes: defaultdict[UsageKey, Counter[str]] = defaultdict(Counter)
 
     def add(self, key: UsageKey, usage: CallUsage, failed: bool) -> None:
         """Count one call, and what it used."""
-        change = self._changes.setdefault(key, Counter())
-        change.update(usage.amounts, attempts=1, failures=failed, timed=usage.latency_ms is not None)
+        change = self._changes[key]
+        change["attempts"] += 1
+        change["failures"] += failed
         change["unpriced"] += usage.unpriced
+        change["timed"] += usage.latency_ms is not None
         change["latency_ms"] += usage.latency_ms or 0
+        for name, amount in usage.amounts.items():
+            change[name] += amount
 
     def write(self, connection: Connection) -> None:
         """Add the changes by one statement, in the order of the keys: two writers cannot deadlock."""
@@ -89,7 +94,8 @@ class UsageChanges:
             for key, change in sorted(self._changes.items())
         ]
         if rows and db.is_postgresql(connection):
-            _ADD_POSTGRESQL.rows(connection, **{name: [row[name] for row in rows] for name in _COLUMNS})
+            columns = {name: array_text(row[name] for row in rows) for name in _COLUMNS}
+            _ADD_POSTGRESQL.rows(connection, **columns)
         elif rows:
             connection.execute(_ADD_SQLITE, rows)
 
