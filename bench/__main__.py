@@ -32,6 +32,7 @@ from bench.rows import (
     snapshots,
     statements,
     watchers,
+    workers,
 )
 from tests.support.postgres import NoPostgres, private_postgres
 
@@ -44,6 +45,7 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "size": sizes.sizes,
     "hot": actions.hot,
     "sqlite": actions.sqlite,
+    "worker": workers.end_to_end,
     "jsonl": jsonl.jsonl,
     "pace": pace.pace,
     "routes": routes.empty,

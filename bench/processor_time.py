@@ -35,14 +35,15 @@ def processor_time(server_pid: int, database_url: str) -> ProcessorTime:
     """Read what a server and its child processes have used, and the processes of the connections to its database."""
     children = Path(f"/proc/{server_pid}/task/{server_pid}/children").read_text().split()
     return ProcessorTime(
-        sum(map(_seconds, [server_pid, *map(int, children)])), sum(map(_seconds, _backends(database_url)))
+        sum(map(of_process, [server_pid, *map(int, children)])), sum(map(of_process, _backends(database_url)))
     )
 
 
-def _seconds(pid: int) -> float:
+def of_process(pid: int) -> float:
+    """Read the seconds that a process has used, without its child processes; 0 if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:  # it has ended
+    except FileNotFoundError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 

@@ -8,11 +8,14 @@ line of JSON.
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from bench.api_caller import Caller
+
+RESULT: dict[str, Any] = {"text": "An answer.", "usage": {"input_tokens": 12, "output_tokens": 3}}
 
 
 def work(caller: Caller, batch_id: int, at_once: int, name: str) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def work(caller: Caller, batch_id: int, at_once: int, name: str) -> dict[str, An
                 "task_id": task["id"],
                 "lease_token": task["lease_token"],
                 "outcome": "completed",
-                "result": {"text": "An answer.", "usage": {"input_tokens": 12, "output_tokens": 3}},
+                "result": RESULT,
             }
             for task in tasks
         ]
@@ -40,9 +43,14 @@ def main() -> None:
     url, batch_id, at_once, name = sys.argv[1:]
     with Caller(url, os.environ["BENCH_TOKEN"]) as caller:
         caller.send("GET", "/healthz")
-        print("ready", flush=True)
-        if sys.stdin.readline():  # stdin ended without a line: the parent process is gone
-            print(orjson.dumps(work(caller, int(batch_id), int(at_once), name)).decode(), flush=True)
+        serve(lambda: work(caller, int(batch_id), int(at_once), name))
+
+
+def serve(do: Callable[[], dict[str, Any]]) -> None:
+    """Say that this process is ready, wait for the parent process, do the work and print its figures."""
+    print("ready", flush=True)
+    if sys.stdin.readline():  # stdin ended without a line: the parent process is gone
+        print(orjson.dumps(do()).decode(), flush=True)
 
 
 if __name__ == "__main__":

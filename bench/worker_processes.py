@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -23,27 +23,38 @@ def run_workers(bench: Bench, deployment: Deployment, batch_id: int, tasks: int,
 
     Raises WrongAnswer when one fails.
     """
-    with _started_workers(deployment, batch_id, at_once) as workers:
-        for worker in workers:
-            _line(worker)  # wait until it is connected
-        with _progress_printed(bench, deployment, batch_id, tasks):
-            for worker in workers:
-                assert worker.stdin
-                worker.stdin.write("go\n")
-                worker.stdin.flush()
-            return [json.loads(_line(worker)) for worker in workers]
+    arguments = (deployment.server.url, str(batch_id), str(at_once))
+    with (
+        _started_workers("bench.worker_process", arguments, BENCH_TOKEN=deployment.server.tokens["worker"]) as workers,
+        _progress_printed(bench, deployment, batch_id, tasks),
+    ):
+        return _figures(workers)
+
+
+def run_bare_workers(database_url: str, batch_id: int, at_once: int) -> list[dict[str, Any]]:
+    """Let as many workers do the same by the bare statements."""
+    with _started_workers("bench.bare_bulk", (database_url, str(batch_id), str(at_once))) as workers:
+        return _figures(workers)
+
+
+def _figures(workers: list[Process]) -> list[dict[str, Any]]:
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return [json.loads(_line(worker)) for worker in workers]
 
 
 @contextmanager
-def _started_workers(deployment: Deployment, batch_id: int, at_once: int) -> Iterator[list[Process]]:
-    command = [sys.executable, "-m", "bench.worker_process", deployment.server.url, str(batch_id), str(at_once)]
+def _started_workers(module: str, arguments: Sequence[str], **environment: str) -> Iterator[list[Process]]:
+    """Start the workers and wait until they are connected."""
     workers: list[Process] = []
     try:
         for number in range(WORKER_PROCESSES):
             worker = subprocess.Popen(
-                [*command, f"worker-{number}"],
+                [sys.executable, "-m", module, *arguments, f"worker-{number}"],
                 cwd=ROOT,
-                env={**os.environ, "BENCH_TOKEN": deployment.server.tokens["worker"]},
+                env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -51,6 +62,8 @@ def _started_workers(deployment: Deployment, batch_id: int, at_once: int) -> Ite
                 start_new_session=True,  # Ctrl-C reaches only the benchmark, which then ends its child processes
             )
             workers.append(worker)
+        for worker in workers:
+            _line(worker)
         yield workers
     finally:
         for worker in workers:
