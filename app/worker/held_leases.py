@@ -56,12 +56,16 @@ class HeldLeases:
         self._running: dict[str, Lease] = {}  # by lease token: after an outage, one task may be leased twice
         self._answered: dict[str, Lease] = {}  # their reports or releases are not yet answered
         self._shares = Shares(running, waiting)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        # One condition for each that waits: the end of a task wakes nobody for whom it changes nothing.
+        self._has_capacity = threading.Condition(self._lock)
+        self._is_idle = threading.Condition(self._lock)
+        self._has_new = threading.Condition(self._lock)
         self._closed = False
 
     def capacity(self) -> int:
         """Count the tasks to lease now. It is 0 while more than half of the waiting tasks are left: lease in bulk."""
-        with self._changed:
+        with self._lock:
             return self._capacity()
 
     def _capacity(self) -> int:
@@ -75,15 +79,15 @@ class HeldLeases:
 
     def wait_for_capacity(self, timeout_seconds: float) -> bool:
         """Wait until there is capacity; return False after the timeout."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._capacity() > 0, timeout_seconds)
+        with self._lock:
+            return self._has_capacity.wait_for(lambda: self._capacity() > 0, timeout_seconds)
 
     def add(self, leases: Iterable[Lease]) -> list[Lease]:
         """Add waiting tasks, probes before all others, and return those that are to be released.
 
         These are all after `close`, and those of connections of which enough tasks wait already.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return list(leases)
             saturated, surplus = self._saturated(), []
@@ -93,12 +97,13 @@ class HeldLeases:
                     surplus.append(lease)
                     continue
                 (self._waiting.appendleft if lease.task.is_probe else self._waiting.append)(lease)
-            self._changed.notify_all()
+            self._has_new.notify_all()
+            self._notify()
             return surplus
 
     def start_next(self) -> Lease | None:
         """Mark the next waiting task as running and return it, or None. A task whose lease expired is passed over."""
-        with self._changed:
+        with self._lock:
             if self._closed or len(self._running) >= self._max_running:
                 return None
             now = time.monotonic()
@@ -108,41 +113,42 @@ class HeldLeases:
                     self._waiting.remove(lease)
                     self._running[lease.task.lease_token] = lease
                     self._shares.started(lease.connection)
+                    self._notify()
                     return lease
             return None
 
     def put_back(self, lease: Lease) -> bool:
         """Put a task that could not be started before the other waiting tasks. Return False after `close`."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return False
             if self._end(lease.task.lease_token):
                 self._waiting.appendleft(lease)
-            self._changed.notify_all()
+            self._notify()
             return True
 
     def mark_answered(self, lease: Lease) -> None:
         """Mark a running task as finished. Its report is not yet sent."""
-        with self._changed:
+        with self._lock:
             if self._end(lease.task.lease_token):
                 self._answered[lease.task.lease_token] = lease
-            self._changed.notify_all()
+            self._notify()
 
     def mark_released(self, leases: Iterable[Lease]) -> None:
         """Keep leases that run no task any more until their release is answered."""
-        with self._changed:
+        with self._lock:
             for lease in leases:
                 self._end(lease.task.lease_token)
                 self._answered[lease.task.lease_token] = lease
-            self._changed.notify_all()
+            self._notify()
 
     def remove(self, lease_tokens: Iterable[str]) -> None:
         """Remove running and finished tasks: they are reported or released, or need no report."""
-        with self._changed:
+        with self._lock:
             for token in lease_tokens:
                 self._end(token)
                 self._answered.pop(token, None)
-            self._changed.notify_all()
+            self._notify()
 
     def revoke(self, lease: Lease) -> None:
         """Renew a lease no more: the service revoked it.
@@ -150,16 +156,16 @@ class HeldLeases:
         A waiting task is removed. A running task is signalled by its `stopping` event. The report of a finished
         task is still sent.
         """
-        with self._changed:
+        with self._lock:
             lease.renew_at = float("inf")
             lease.task.stopping.set()
             if lease in self._waiting:
                 self._waiting.remove(lease)
-            self._changed.notify_all()
+            self._notify()
 
     def due(self) -> list[Lease]:
         """List the leases to renew now. If any is due, the list includes those that are due soon."""
-        with self._changed:
+        with self._lock:
             now, held = time.monotonic(), list(self._held())
             if not any(lease.renew_at <= now for lease in held):
                 return []
@@ -167,37 +173,44 @@ class HeldLeases:
 
     def wait_until_due(self, max_seconds: float) -> None:
         """Wait until a lease may be due, for at most `max_seconds`."""
-        with self._changed:
+        with self._lock:
             next_at = min((lease.renew_at for lease in self._held()), default=float("inf"))
-            self._changed.wait(min(max(next_at - time.monotonic(), 0.0), max_seconds))
+            self._has_new.wait(min(max(next_at - time.monotonic(), 0.0), max_seconds))
 
     def close(self) -> list[Lease]:
         """Add and start no more tasks. Remove the waiting tasks and return them, so that they can be released."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             return self.take_waiting()
 
     def take_waiting(self, which: Callable[[Task], bool] = lambda _: True) -> list[Lease]:
         """Remove waiting tasks and return them, so that they can be released."""
-        with self._changed:
+        with self._lock:
             waiting: deque[Lease] = self._waiting
             taken: list[Lease] = []
             self._waiting = deque()
             for lease in waiting:
                 (taken if which(lease.task) else self._waiting).append(lease)
-            self._changed.notify_all()
+            self._notify()
             return taken
 
     def wait_until_idle(self, deadline: float) -> list[Lease]:
         """Wait until no task runs, at most until `deadline` on the monotonic clock; return those that still run."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running, max(deadline - time.monotonic(), 0.0))
+        with self._lock:
+            self._is_idle.wait_for(lambda: not self._running, max(deadline - time.monotonic(), 0.0))
             return list(self._running.values())
 
     def counts(self) -> dict[str, int]:
         """Count the waiting, the running and the finished tasks."""
-        with self._changed:
+        with self._lock:
             return {"waiting": len(self._waiting), "running": len(self._running), "unreported": len(self._answered)}
+
+    def _notify(self) -> None:
+        """Wake those that wait for what is true now."""
+        if self._capacity() > 0:
+            self._has_capacity.notify_all()
+        if not self._running:
+            self._is_idle.notify_all()
 
     def _end(self, token: str) -> bool:
         """Count a task as running no more; return whether it ran."""

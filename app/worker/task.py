@@ -5,6 +5,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+_making = threading.Lock()
+
+
+class StopSignal:
+    """Says that a result is no longer needed. It makes its event when somebody needs it, which few tasks do."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: threading.Event | None = None
+
+    def set(self) -> None:
+        self._made().set()
+
+    def is_set(self) -> bool:
+        return self._event is not None and self._event.is_set()
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until it is set, for at most `timeout_seconds`; return whether it is."""
+        return self._made().wait(timeout_seconds)
+
+    def _made(self) -> threading.Event:
+        with _making:
+            self._event = self._event or threading.Event()
+            return self._event
+
 
 @dataclass(frozen=True)
 class Task:
@@ -21,20 +47,20 @@ class Task:
     attempt: int
     payload: dict[str, Any]
     lease_token: str = field(default="", repr=False)
-    stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+    stopping: StopSignal = field(default_factory=StopSignal, repr=False, compare=False)
     is_probe: bool = False
     traceparent: str | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether the result is no longer needed. In another process it stays False: the event is not shared."""
+        """Whether the result is no longer needed. In another process it stays False: the signal is not shared."""
         return self.stopping.is_set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "stopping"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, stopping=threading.Event())
+        self.__dict__.update(state, stopping=StopSignal())
 
 
 Handler = Callable[[Task], dict[str, Any]]

@@ -11,4 +11,4 @@ def connection_and_model(payload: Mapping[str, Any]) -> tuple[str, str]:
     if "connection" in payload:
         return str(payload["connection"]), str(payload.get("model", ""))
     body = payload.get("body")
-    return READY_MADE, str(body.get("model", "")) if isinstance(body, Mapping) else ""
+    return READY_MADE, str(body.get("model", "")) if isinstance(body, dict) else ""
