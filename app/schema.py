@@ -1,5 +1,7 @@
 """Migrates the schema of the database and checks whether it is up to date. No other module knows the migrations."""
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
@@ -34,7 +36,7 @@ def migrate(database_url: str, revision: str = "head", downgrade: bool = False) 
 
 def is_known(revision: str) -> bool:
     """Whether this code has a migration; one that it does not have is of a later release."""
-    return revision in {script.revision for script in ScriptDirectory.from_config(_settings()).walk_revisions()}
+    return revision in _known()[1]
 
 
 class Readiness:
@@ -42,9 +44,8 @@ class Readiness:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        scripts = ScriptDirectory.from_config(_settings())
-        self.head = scripts.get_current_head()
-        self._earlier = {script.revision for script in scripts.walk_revisions()} - {self.head}
+        self.head, known = _known()
+        self._earlier = known - {self.head}
 
     def missing(self) -> str | None:
         """Explain what is missing before requests can be served, or return None. Raises Unavailable."""
@@ -62,6 +63,13 @@ class Readiness:
         if current is None or current in self._earlier:
             return f"The database is at migration {current}, this code needs {self.head}: run the migrations."
         return None
+
+
+@cache
+def _known() -> tuple[str | None, frozenset[str]]:
+    """Return the newest migration of this code, and all of them. Their files are read once in a process."""
+    scripts = ScriptDirectory.from_config(_settings())
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _settings() -> AlembicConfig:
