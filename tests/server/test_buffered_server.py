@@ -431,3 +431,45 @@ def test_the_end_waits_for_requests_that_are_there(running: Running) -> None:
         running.connect(request("/"))
     running.application.hold.set()
     assert b"GET|/held|" in whole_answer(client)
+
+
+def test_the_end_does_not_wait_for_connections_that_are_kept(running: Running) -> None:
+    """Nor for a client that would ask again and again: the answer under way is its last one, and says so."""
+    idle, half, busy = running.http(), running.connect(request("/half")[:-2]), running.http()
+    idle.request("GET", "/")
+    idle.getresponse().read()
+    busy.request("GET", "/held")
+    wait_until(lambda: any(each.requests for each in list(running.server._connections)), "the request")
+    wait_until(lambda: any(each.reader.began_at for each in list(running.server._connections)), "the half request")
+    running._stops.set()
+    wait_until(lambda: running.server._is_finishing, "the beginning of the end")
+    assert idle.sock.recv(1) == b""
+    assert half.recv(1) == b""
+    running.application.hold.set()
+    answer = busy.getresponse()
+    assert answer.read().startswith(b"GET|/held|")
+    assert answer.getheader("Connection") == "close"
+    running.stop()
+
+
+def test_requests_that_came_at_once_are_all_answered_at_the_end(running: Running) -> None:
+    client = running.connect(request("/held") + request("/2"))
+    wait_until(lambda: any(len(each.requests) == 2 for each in list(running.server._connections)), "both requests")
+    running._stops.set()
+    wait_until(lambda: running.server._is_finishing, "the beginning of the end")
+    running.application.hold.set()
+    answers = whole_answer(client)
+    assert answers.index(b"GET|/held|") < answers.index(b"Connection: close") < answers.index(b"GET|/2|")
+    assert answers.count(b"Connection: close") == 1
+
+
+def test_an_interrupt_ends_what_serves_at_once(running: Running) -> None:
+    running.stop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = BufferedServer(running.application, listener, THREADS, 75, MOST_BODY_BYTES)
+    serving = threading.Thread(target=server.serve, args=(2 * LIMIT_SECONDS,))
+    serving.start()
+    server.interrupt()
+    serving.join(LIMIT_SECONDS)
+    assert not serving.is_alive()
+    server.finish(LIMIT_SECONDS)

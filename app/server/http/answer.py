@@ -28,6 +28,7 @@ class Answer:
     """Writes one answer: a head, and the pieces of a body; the head goes along with the first piece."""
 
     def __init__(self, request: Request, outgoing: Outgoing) -> None:
+        self._request = request
         self._outgoing = outgoing
         self._protocol = request.environ["SERVER_PROTOCOL"]
         self._may_have_body = request.environ["REQUEST_METHOD"] != "HEAD"
@@ -41,6 +42,7 @@ class Answer:
         """Take status and headers: `start_response` of WSGI."""
         if exc_info and self.begun:
             raise exc_info[1]
+        self.keeps_connection = self.keeps_connection and self._request.keeps_connection
         names = {name.lower(): value for name, value in headers}
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         self._may_have_body = self._may_have_body and status[:3] not in ("204", "304")

@@ -59,14 +59,14 @@ class BufferedServer:
             each.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ, self._woken)
         self._selector.register(listener, selectors.EVENT_READ, listener)
-        self._accepts, self._is_finishing = True, False
+        self._accepts, self._is_finishing, self._returns = True, False, False
         for thread in self._threads:
             thread.start()
 
     def serve(self, seconds: float) -> None:
         """Serve all connections for about `seconds`, then close those that are overdue. To be called in a loop."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not self._returns:
             for key, events in self._selector.select(left):
                 if isinstance(key.data, Connection):
                     self._serve(key.data, events)
@@ -76,11 +76,19 @@ class BufferedServer:
                     self._look_at_changed()
         self._look_at_deadlines(time.monotonic())
 
+    def interrupt(self) -> None:
+        """Let `serve` return at once, until `finish` is called. For a signal handler."""
+        self._returns = True
+        self._wake()
+
     def finish(self, seconds: float) -> None:
-        """Take no new connection; answer the requests that are there, for up to `seconds`, and stop."""
-        self._is_finishing = True
+        """Take no new connection and no new request; answer the requests that are there, for up to `seconds`."""
+        self._is_finishing, self._returns = True, False
         self._accept_connections(False)
         self._listener.close()
+        for connection in list(self._connections):
+            connection.finish()
+            self._look_at(connection)
         deadline = time.monotonic() + seconds
         while self._is_busy() and time.monotonic() < deadline:
             self.serve(0.1)
@@ -143,6 +151,9 @@ class BufferedServer:
     def _look_later(self, connection: Connection) -> None:
         """Make the loop look at a connection. Called by any thread."""
         self._changed.append(connection)
+        self._wake()
+
+    def _wake(self) -> None:
         with suppress(OSError):  # the loop has not read yet what woke it before, or has ended
             self._waker.send(b"\0")
 

@@ -1,6 +1,7 @@
 """A web process: what gunicorn's arbiter forks, watches and stops. It serves the application with BufferedServer."""
 
 import os
+from typing import Any
 
 from gunicorn.workers.base import Worker
 
@@ -13,10 +14,12 @@ MULTIPART_BYTES = 64 * 1024  # of a multipart body, beside a file of the largest
 class BufferedWorker(Worker):  # type: ignore[misc]
     """gunicorn's worker of this name: `worker_class`."""
 
+    _server: BufferedServer | None = None
+
     def run(self) -> None:
         """Serve until SIGTERM, or until the arbiter is gone."""
         config = self.app.config
-        server = BufferedServer(
+        self._server = server = BufferedServer(
             self.wsgi,
             self.sockets[0].sock,
             config.threads,
@@ -27,3 +30,9 @@ class BufferedWorker(Worker):  # type: ignore[misc]
             self.notify()
             server.serve(NOTICE_SECONDS)
         server.finish(self.cfg.graceful_timeout)
+
+    def handle_exit(self, number: int, frame: Any) -> None:
+        """Handle SIGTERM: stop at once, and not when the next notice is due."""
+        super().handle_exit(number, frame)
+        if self._server:
+            self._server.interrupt()

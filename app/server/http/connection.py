@@ -21,7 +21,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection:
-    """The server's loop calls `receive`, a thread of the application `answer_one`; `changed` makes the loop look anew.
+    """The server's loop calls `receive` and `finish`, a thread of the application `answer_one`.
+
+    `changed` makes the loop look anew.
 
     `requests` are those that are there whole; the first one is being answered. While a second one waits, nothing more
     is read.
@@ -42,12 +44,13 @@ class Connection:
         self.heard_at = time.monotonic()  # when something arrived last
         self._changed = changed
         self._is_full = False
+        self._is_finishing = False
         self._ends = False  # as soon as everything is sent
         self._lock = Lock()  # the loop adds requests, a thread removes them
 
     @property
     def wants_to_read(self) -> bool:
-        return not (self._is_full or self._ends or self.reader.has_ended)
+        return not (self._is_full or self._is_finishing or self._ends or self.reader.has_ended)
 
     @property
     def is_over(self) -> bool:
@@ -73,6 +76,15 @@ class Connection:
             self._continue_if_awaited()
         return begins
 
+    def finish(self) -> None:
+        """Read no further request; end when those that are there whole are answered. The last answer says so."""
+        with self._lock:
+            self._is_finishing = True
+            if self.requests:
+                self.requests[-1].keeps_connection = False
+            else:
+                self._ends = True
+
     def answer_one(self, application: Application) -> bool:
         """Answer the first request; return whether there is another one to answer."""
         request = self.requests[0]
@@ -80,7 +92,7 @@ class Connection:
         stays = self.outgoing.is_open and answer(application, request, self.outgoing)
         with self._lock:
             self.requests.popleft()
-            if not stays:
+            if not stays or (self._is_finishing and not self.requests):
                 self._ends = True
                 while self.requests:
                     self.requests.pop().close()
