@@ -21,7 +21,7 @@ class TokenSums:
         self._sums = dict.fromkeys([*_NAMES, *_DETAILS], 0)
 
     def add(self, body: Any) -> None:
-        """Add the usage of a body; a number that is missing or no count is 0."""
+        """Add the usage of a body; a number that is missing or is not a count is 0."""
         usage = _object(_object(body).get("usage"))
         for name, places in _NAMES.items():
             self._sums[name] += next((_count(usage[each]) for each in places if each in usage), 0)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
 
-from app.worker.executors.process_executor import ProcessExecutor
 from app.worker.named_functions import import_function
 
 
@@ -18,6 +17,8 @@ def make_executor(name: str, size: int, scheduler: str | None = None) -> Executo
     if name == "threads":
         return ThreadPoolExecutor(size, thread_name_prefix="task")
     if name == "processes":
+        from app.worker.executors.process_executor import ProcessExecutor  # slow to import, and few want it
+
         return ProcessExecutor()
     if name == "dask":
         try:
