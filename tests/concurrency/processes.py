@@ -1,9 +1,8 @@
 """Work done by several processes that begin together, each with services of its own.
 
-Fresh interpreters, not forks: what a test's own process has open is none of theirs.
+They are not forked from the test's own process: what it has open is none of theirs.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier, Event
@@ -12,18 +11,18 @@ from typing import Any, TypeVar
 from app import logging
 from app.services import Services, build
 from config import Config
+from tests.support.process import FORKS
 from tests.support.waiting import LIMIT_SECONDS
 
 T = TypeVar("T")
-_SPAWN = multiprocessing.get_context("spawn")
 
 
 class Meeting:
     """What the processes of one race share: a barrier, and an event."""
 
     def __init__(self, processes: int) -> None:
-        self.barrier: Barrier = _SPAWN.Barrier(processes, timeout=LIMIT_SECONDS)
-        self.event: Event = _SPAWN.Event()
+        self.barrier: Barrier = FORKS.Barrier(processes, timeout=LIMIT_SECONDS)
+        self.event: Event = FORKS.Event()
 
 
 _meeting: Meeting
@@ -54,7 +53,7 @@ def race(
     """
     arguments = list(calls)
     shared = Meeting(len(arguments) + (meanwhile is not None))
-    with ProcessPoolExecutor(len(arguments), _SPAWN, _enter, (shared,)) as pool:
+    with ProcessPoolExecutor(len(arguments), FORKS, _enter, (shared,)) as pool:
         futures = [pool.submit(work, *each) for each in arguments]
         if meanwhile:
             meanwhile(shared)

@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 
 from tests.support.batches import Batch
-from tests.support.process import ROOT
+from tests.support.process import ROOT, PythonProcess
 from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS
 
@@ -26,13 +26,19 @@ class WorkerProcess:
         self, url: str, token: str, log: Path, *options: str, file_bytes: int | None = None, **environment: str
     ) -> None:
         self._log = log
-        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (file_bytes, file_bytes)) if file_bytes else None
-        command = [sys.executable, "-m", "app.worker", "--handler", HANDLER, "--report-max", "5", *options]
-        settings = {"INTERLOCK_URL": url, "INTERLOCK_TOKEN": token, "INTERLOCK_WAIT_SECONDS": "0.2", **environment}
+        command = ("-m", "app.worker", "--handler", HANDLER, "--report-max", "5", *options)
+        address = {"INTERLOCK_URL": url, "INTERLOCK_TOKEN": token, "INTERLOCK_WAIT_SECONDS": "0.2"}
+        settings = os.environ | address | environment
+        self._cat: subprocess.Popen[bytes] | None = None
+        self.process: PythonProcess | subprocess.Popen[bytes]
+        if file_bytes is None:
+            self.process = PythonProcess(*command, env=settings, output=log)
+            return
         with log.open("wb") as output:  # through `cat`: the limit of files is not for the log
             self._cat = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=output)
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | settings, stderr=self._cat.stdin, preexec_fn=limit
+            [sys.executable, *command], cwd=ROOT, env=settings, stderr=self._cat.stdin, preexec_fn=limit
         )
 
     @property
@@ -43,9 +49,9 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(LIMIT_SECONDS)
-        assert self._cat.stdin
-        self._cat.stdin.close()
-        self._cat.wait(LIMIT_SECONDS)
+        if self._cat and self._cat.stdin:
+            self._cat.stdin.close()
+            self._cat.wait(LIMIT_SECONDS)
 
 
 def staged_batch(server: LiveServer, http: requests.Session) -> Batch:

@@ -1,7 +1,7 @@
-"""Processes of this project, forked from one that has imported the libraries: a start costs a third less.
+"""Processes of this project, forked from one that has imported what they need: see preloaded.py.
 
 Each is a process of its own, as an operator starts it with `python -m`: with its own session, environment, arguments
-and output. Only the libraries are imported already, and none of this project's modules.
+and output. Only its imports are made already, which would take longer than most tests.
 """
 
 import atexit
@@ -17,13 +17,9 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
-LIBRARIES = (
-    "alembic.command", "click", "flask", "flask_smorest", "flask_wtf", "gunicorn.arbiter",
-    "jsonschema", "marshmallow", "openai", "orjson", "psycopg2", "rich.console", "sqlalchemy.dialects.postgresql",
-    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "structlog",
-)  # fmt: skip
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(list(LIBRARIES))
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.support.preloaded"])
 
 
 class PythonProcess:
@@ -35,7 +31,7 @@ class PythonProcess:
     def __init__(self, *arguments: str, env: Mapping[str, str], output: Path) -> None:
         self._name = " ".join(("python", *arguments))
         output.touch()  # it may be read before the process has opened it
-        self._process = _forks.Process(target=_become, args=(arguments, dict(env), str(output)))
+        self._process = FORKS.Process(target=_become, args=(arguments, dict(env), str(output)))
         self._process.start()
         assert self._process.pid
         self.pid = self._process.pid
@@ -85,6 +81,7 @@ def _become(arguments: Sequence[str], env: Mapping[str, str], output: str) -> No
     """Turn this forked process into the one that was wanted."""
     os.setsid()
     os.chdir(ROOT)
+    env = {name: os.environ[name] for name in (METRICS,) if name in os.environ} | dict(env)
     os.environ.clear()
     os.environ.update(env)
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -1,7 +1,6 @@
 """Fixtures of the worker's tests: a fake service that misbehaves on request, and a client of it."""
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +11,13 @@ import pytest
 
 from app.worker.service import outage, retries
 from app.worker.service.client import Address, Client
+from tests.support.process import PythonProcess
 from tests.worker import sample_handlers
 from tests.worker.fake_service import FakeService
 from tests.worker.running import Handler, Running
 
-ROOT = Path(__file__).parents[2]
+StartWorker = Callable[..., PythonProcess]
+WORKER_LOG = "worker.log"  # below tmp_path: what the processes of start_worker write
 
 
 @pytest.fixture(autouse=True)
@@ -41,21 +42,24 @@ def client(service: FakeService) -> Client:
 
 
 @pytest.fixture
-def start_worker(service: FakeService, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start worker processes against the fake service, with further options; all are killed at the end."""
-    started: list[subprocess.Popen[str]] = []
+def start_worker(service: FakeService, tmp_path: Path) -> Iterator[StartWorker]:
+    """Start worker processes against the fake service, with further options; all are killed at the end.
+
+    What they write is in the file WORKER_LOG.
+    """
+    started: list[PythonProcess] = []
     token = tmp_path / "token"
     token.write_text(f"{service.token}\n")
 
-    def start(*options: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "app.worker", "--url", service.url, "--token-file", str(token), *options]
-        started.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+    def start(*options: str) -> PythonProcess:
+        command = ("-m", "app.worker", "--url", service.url, "--token-file", str(token), *options)
+        started.append(PythonProcess(*command, env=os.environ, output=tmp_path / WORKER_LOG))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 @pytest.fixture

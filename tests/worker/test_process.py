@@ -5,18 +5,17 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from app.worker.__main__ import main
+from tests.support.process import ROOT
 from tests.support.waiting import LIMIT_SECONDS, wait_until
-from tests.worker.conftest import ROOT
+from tests.worker.conftest import WORKER_LOG, StartWorker
 from tests.worker.fake_service import FakeService
 
-Start = Callable[..., "subprocess.Popen[str]"]
 SLOW = ("--handler", "test=tests.worker.sample_handlers:slow")
 GATED = ("--handler", "test=tests.worker.sample_handlers:gated")
 DEAF = ("--handler", "test=tests.worker.sample_handlers:deaf")
@@ -40,7 +39,7 @@ def marks(folder: Path) -> Path:
 
 
 def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(
-    service: FakeService, start_worker: Start, tmp_path: Path
+    service: FakeService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     service.add(12, connection="test", model="m", seconds=3.0, begun=str(marks(tmp_path)))
     process = start_worker(*SLOW, "--concurrency", "2", "--prefetch", "5")
@@ -52,7 +51,7 @@ def test_sigterm_hands_back_what_has_not_begun_and_reports_what_runs(
     assert sum(len(body["leases"]) for body in service.calls["release"]) == 10
 
 
-def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: Start) -> None:
+def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: StartWorker) -> None:
     process = start_worker("--wait-seconds", "1")
     service.wait_for(lambda: service.calls["lease"])
     asked = len(service.calls["lease"])
@@ -63,7 +62,7 @@ def test_sigint_stops_an_idle_worker_soon(service: FakeService, start_worker: St
 
 
 def test_a_handler_that_does_not_end_does_not_hold_the_process(
-    service: FakeService, start_worker: Start, tmp_path: Path
+    service: FakeService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     service.add(3, connection="test", model="m", begun=str(marks(tmp_path)))
     process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", "1")
@@ -74,7 +73,7 @@ def test_a_handler_that_does_not_end_does_not_hold_the_process(
     assert service.calls["report"] == []
 
 
-def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Start, tmp_path: Path) -> None:
+def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: StartWorker, tmp_path: Path) -> None:
     service.add(3, connection="test", model="m", begun=str(marks(tmp_path)))
     process = start_worker(*DEAF, "--concurrency", "1", "--grace-seconds", str(2 * LIMIT_SECONDS))
     wait_until(lambda: list(marks(tmp_path).iterdir()))
@@ -87,7 +86,7 @@ def test_a_second_signal_ends_it_at_once(service: FakeService, start_worker: Sta
 
 
 def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
-    service: FakeService, start_worker: Start
+    service: FakeService, start_worker: StartWorker
 ) -> None:
     service.lease_seconds = 2.0
     service.add(6, connection="test", model="m", seconds=0.2)
@@ -101,18 +100,20 @@ def test_a_worker_that_is_killed_loses_its_leases_and_another_does_the_work(
     assert {task.attempt for task in service.tasks.values()} <= {2, 3}
 
 
-def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(service: FakeService, start_worker: Start) -> None:
+def test_a_token_that_is_not_accepted_ends_it_with_2_and_a_sentence(
+    service: FakeService, start_worker: StartWorker, tmp_path: Path
+) -> None:
     process = start_worker("--wait-seconds", "0.2")
     service.wait_for(lambda: service.calls["lease"])
     service.token = "another"
-    _, output = process.communicate(timeout=LIMIT_SECONDS)
-    assert process.returncode == 2
+    assert process.wait(LIMIT_SECONDS) == 2
+    output = (tmp_path / WORKER_LOG).read_text()
     assert "does not accept this token" in output
     assert "the-token" not in output
 
 
 def test_processes_as_executor_survive_the_death_of_one(
-    service: FakeService, start_worker: Start, tmp_path: Path
+    service: FakeService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     service.add(4, connection="test", model="m")
     service.add(1, connection="mortal", model="m", mark=str(tmp_path / "mark"))

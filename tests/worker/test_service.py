@@ -173,6 +173,7 @@ def test_a_folder_of_all_kinds_is_seen_through(server: LiveServer, start: Start,
     assert skipped.keys() <= unreadable
 
 
+@one_database  # the readers are new here: the way from a folder to answers is above, and the page in ui/test_input.py
 @pytest.mark.usefixtures("tesseract_installed")
 def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
     server: LiveServer, start: Start, tmp_path: Path

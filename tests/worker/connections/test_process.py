@@ -4,18 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.process import ROOT
 from tests.support.waiting import LIMIT_SECONDS
-from tests.worker.conftest import ROOT
+from tests.worker.conftest import WORKER_LOG, StartWorker
 from tests.worker.connections.conftest import KEY
 from tests.worker.connections.model_server import MisbehavingServer
 from tests.worker.fake_service import FakeService
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def connections(tmp_path: Path, model_server: MisbehavingServer, monkeypatch: py
 
 
 def test_a_wait_longer_than_the_lease_costs_no_attempt(
-    service: FakeService, start_worker: Start, connections: Path, model_server: MisbehavingServer
+    service: FakeService, start_worker: StartWorker, connections: Path, model_server: MisbehavingServer
 ) -> None:
     service.lease_seconds = 1.5
     service.add(8, connection="lab", model="m", messages=[{"role": "user", "content": "Hi."}])
@@ -56,7 +54,7 @@ def test_a_wait_longer_than_the_lease_costs_no_attempt(
 
 
 def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
-    service: FakeService, start_worker: Start, connections: Path
+    service: FakeService, start_worker: StartWorker, connections: Path
 ) -> None:
     prompt = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
     slow = service.add(4, connection="slow", **prompt)
@@ -68,7 +66,7 @@ def test_who_waits_for_a_slow_connection_holds_its_own_seat_alone(
     assert sum(service.tasks[number].status == "COMPLETED" for number in slow) == 1
 
 
-def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start, connections: Path) -> None:
+def test_the_end_hands_back_who_waits(service: FakeService, start_worker: StartWorker, connections: Path) -> None:
     service.add(3, connection="slow", model="m", messages=[{"role": "user", "content": "Hi."}])
     process = start_worker("--connections", str(connections), "--grace-seconds", "1")
     service.wait_for(lambda: service.statuses().get("COMPLETED") == 1)
@@ -79,14 +77,19 @@ def test_the_end_hands_back_who_waits(service: FakeService, start_worker: Start,
 
 
 def test_the_key_is_in_no_log_and_no_report(
-    service: FakeService, start_worker: Start, connections: Path, model_server: MisbehavingServer
+    service: FakeService,
+    start_worker: StartWorker,
+    connections: Path,
+    model_server: MisbehavingServer,
+    tmp_path: Path,
 ) -> None:
     model_server.order((401, {"error": {"message": f"Not a key: {KEY}"}}), "cut", (400, {"error": {"message": KEY}}))
     service.add(5, custom_id="a", method="POST", url="/v1/chat/completions", body={"model": "m", "messages": []})
     process = start_worker("--connections", str(connections), "--log-level", "DEBUG", "--concurrency", "1")
     service.wait_until_finished()
     process.send_signal(signal.SIGTERM)
-    _, output = process.communicate(timeout=LIMIT_SECONDS)
+    process.wait(LIMIT_SECONDS)
+    output = (tmp_path / WORKER_LOG).read_text()
     assert [headers["authorization"] for _, headers, _ in model_server.calls] == [f"Bearer {KEY}"] * 7
     assert "worker_started" in output
     assert KEY not in output

@@ -7,7 +7,7 @@ import pytest
 from app.worker.connections.registry import handlers_of
 from app.worker.connections.settings import Connections, WrongConnections, read
 from app.worker.connections.tokens import Tokens
-from tests.worker.conftest import ROOT
+from tests.support.process import ROOT
 
 ENVIRONMENT = {"LAB_KEY": "sk-lab"}
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -19,14 +18,13 @@ from app.worker.executors.process_executor import ProcessExecutor
 from config import Config
 from tests.support.effort import effort
 from tests.support.postgres import free_port
-from tests.support.process import PythonProcess
+from tests.support.process import ROOT, PythonProcess
 from tests.support.server import LiveServer
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker import sample_handlers
-from tests.worker.conftest import ROOT
+from tests.worker.conftest import StartWorker
 from tests.worker.fake_service import FakeService
 
-Start = Callable[..., "subprocess.Popen[str]"]
 HANDLERS = ("--handler", "jsonl=tests.worker.sample_handlers:quick_line")
 TASKS = effort(test=1_000, soak=5_000)  # the last of three kills meets 700 that are not done
 
@@ -84,7 +82,9 @@ def test_a_process_killed_while_it_has_nothing_to_do(processes: ProcessExecutor)
     assert processes.submit(sample_handlers.whose_process, task(2)).result(LIMIT_SECONDS)["pid"] != pid
 
 
-def test_a_signal_to_the_whole_group_ends_no_task(service: FakeService, start_worker: Start, tmp_path: Path) -> None:
+def test_a_signal_to_the_whole_group_ends_no_task(
+    service: FakeService, start_worker: StartWorker, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     service.add(2, connection="test", model="m", gate=str(gate))
     worker = start_worker(
@@ -114,7 +114,7 @@ def all_ready(pid: int) -> bool:
     ids=["in order", "at once", "killed"],
 )
 def test_no_end_of_the_worker_leaves_a_process_behind(
-    service: FakeService, start_worker: Start, signals: list[int], exit_code: int
+    service: FakeService, start_worker: StartWorker, signals: list[int], exit_code: int
 ) -> None:
     service.add(3)
     worker = start_worker(
