@@ -4,7 +4,8 @@
 One private PostgreSQL serves the whole run: under pytest-xdist its controller starts it for all workers.
 """
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -25,7 +26,7 @@ from tests.support import databases
 from tests.support.client import ApiClient, api_client
 from tests.support.databases import NewDatabase
 from tests.support.effort import SOAK, load_profile
-from tests.support.engines import engine_for
+from tests.support.engines import engine_for, give_back
 from tests.support.memory import memory_folder
 from tests.support.pgbouncer import NoPgBouncer, private_pgbouncer
 from tests.support.postgres import NoPostgres, private_postgres
@@ -55,6 +56,17 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure() -> None:
     logging.configure("INFO")
     load_profile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Collect the tests without garbage collections, and leave what was made for them out of later ones."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -178,7 +190,7 @@ def config(database_url: str) -> Config:
 def services(config: Config) -> Iterator[Services]:
     built = build(config)
     yield built
-    built.engine.dispose()
+    give_back(built.engine)
 
 
 @pytest.fixture
@@ -188,7 +200,7 @@ def another(config: Config) -> Iterator[Callable[..., Services]]:
 
         def make(**settings: Any) -> Services:
             services = build(replace(config, **settings))
-            opened.callback(services.engine.dispose)
+            opened.callback(give_back, services.engine)
             return services
 
         yield make
@@ -235,7 +247,7 @@ def app(config: Config) -> Iterator[Flask]:
     made.extensions["interlock"] = build(config)
     prepare_fragments(made)
     yield made
-    made.extensions["interlock"].engine.dispose()
+    give_back(made.extensions["interlock"].engine)
     made.config.update(settings)
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -179,11 +180,14 @@ def texts(tree: ast.Module) -> Iterator[ast.Constant]:
             yield node
 
 
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Parse all modules, when the first test needs them: under pytest-xdist each process would do it at its start."""
+    return {path: ast.parse(path.read_text()) for path in SOURCES}
 
 
 def test_a_layer_imports_only_what_it_may() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         layer = layer_of(path)
         assert layer in MAY_IMPORT, f"app/{layer} belongs to no layer: give it one in MAY_IMPORT"
         used = {found for module in imported_modules(tree) if (found := imported_layer(module)) is not None}
@@ -252,7 +256,7 @@ def test_a_row_shape_is_made_in_one_place() -> None:
 
 
 def test_an_edge_takes_no_shape_and_no_statement_from_the_readers() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         taken = [each for each in imported_modules(tree) if each.startswith("app.services.reads.")]
         if layer_of(path) in {"api", "ui", "v1"}:
             assert not [each for each in taken if each.endswith(("_view", "_TASKS"))], path
@@ -272,7 +276,7 @@ def test_folders_of_services_import_in_no_circle() -> None:
 
 
 def test_flask_and_sqlalchemy_stay_in_their_layers() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         used = {module.partition(".")[0] for module in imported_modules(tree)}
         if layer_of(path) not in MAY_USE_FLASK:
             assert not used & WEB, path
@@ -281,7 +285,7 @@ def test_flask_and_sqlalchemy_stay_in_their_layers() -> None:
 
 
 def test_a_module_says_what_it_is_for_and_is_short() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         docstring = ast.get_docstring(tree)
         assert docstring or not tree.body, f"{path}: a module's docstring says what it is for"
         if EXCUSE not in (docstring or ""):
@@ -344,7 +348,7 @@ def updates_of_tasks(tree: ast.Module) -> list[str]:
 
 
 def test_only_changes_writes_a_batch() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if name_of(path) not in STATE_WRITERS:
             assert list(writes_of_batches(tree)) == [], path
 
@@ -364,14 +368,14 @@ CALLERS = {
 
 @pytest.mark.parametrize("name", CALLERS)
 def test_what_writes_a_batch_has_one_caller(name: str) -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         called = [ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)]
         assert called.count(name) == (name_of(path) == CALLERS[name]), path
 
 
 def test_only_one_module_ends_a_task() -> None:
     """A lease is started in one module and ended or renewed in one; new tasks are inserted; nothing else writes one."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if layer_of(path) in MAY_NOT_USE_SQLALCHEMY:
             continue  # it cannot; and the worker's Task is another class
         if name_of(path) not in TASK_WRITERS:
@@ -399,7 +403,7 @@ def test_the_writers_of_tasks_do_write(name: str) -> None:
 
 def test_the_end_of_a_task_is_decided_for_its_writer_alone() -> None:
     """The rule is asked where the row and its count are written, and nowhere else."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         deciding = {"app.domain.task_endings.decide", "app.domain.leases.backoff_seconds"} & set(imported_modules(tree))
         assert not deciding or name_of(path) in (TASK_ENDER, "domain/task_endings.py"), path
 
@@ -482,7 +486,7 @@ def lists_of_states(tree: ast.Module) -> Iterator[str]:
 
 
 def test_states_are_listed_in_the_table_alone() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if name_of(path) != "domain/transitions.py":
             assert list(lists_of_states(tree)) == [], path
 

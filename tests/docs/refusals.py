@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 
 import app
 from app.errors import Refusal
 
 
+@cache
 def every_refusal() -> set[type[Refusal]]:
     """Import the whole service and collect the subclasses of Refusal."""
     for module in pkgutil.walk_packages(app.__path__, "app."):

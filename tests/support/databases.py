@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg2
+from psycopg2.extensions import connection as Connection
 
 from app.schema import migrate
+from tests.support import engines
 
 NewDatabase = Callable[[str], AbstractContextManager[str]]  # of the kind "sqlite" or "postgresql"
 
@@ -47,7 +50,8 @@ def postgres_template(server_url: str) -> Iterator[str]:
 # The triggers refuse TRUNCATE, so they are disabled for it; a session that is left over is ended.
 _EMPTY = """
 SET statement_timeout = '30s';
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s);
 DO $$
 DECLARE filled text; defence record;
 BEGIN
@@ -56,18 +60,20 @@ BEGIN
         AND pg_relation_size(oid) > 0;
     IF filled IS NOT NULL THEN
         FOR defence IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger WHERE tgtype & 32 > 0 LOOP
-            EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', defence.name, defence.tgname);
+            EXECUTE format('ALTER TABLE %%s DISABLE TRIGGER %%I', defence.name, defence.tgname);
         END LOOP;
         EXECUTE 'TRUNCATE ' || filled || ' CASCADE';
         FOR defence IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger WHERE tgtype & 32 > 0 LOOP
-            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', defence.name, defence.tgname);
+            EXECUTE format('ALTER TABLE %%s ENABLE ALWAYS TRIGGER %%I', defence.name, defence.tgname);
         END LOOP;
     END IF;
     PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence;
 END $$;
 """
 _LOOKS = """
-SELECT md5(string_agg(word, ' ' ORDER BY word)) FROM (
+SELECT md5(string_agg(word, ' ' ORDER BY word)),
+    (SELECT array_agg(pid) FROM pg_stat_activity WHERE datname = current_database())
+FROM (
     SELECT concat_ws(' ', attrelid::regclass, attname, atttypid, attnotnull, atthasdef) FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace WHERE NOT attisdropped
     UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, convalidated) FROM pg_constraint
@@ -82,41 +88,56 @@ SELECT md5(string_agg(word, ' ' ORDER BY word)) FROM (
 
 
 class PostgresPool:
-    """Migrated databases that are used again. What a test has left running is gone when the next one takes its own."""
+    """Migrated databases that are used again. What a test has left running is gone when the next one takes its own.
+
+    Only the connections that engines.py keeps stay, and one for the work here.
+    """
 
     def __init__(self, server_url: str, template: str, opened: ExitStack) -> None:
         self._server_url = server_url
         self._template = template
         self._opened = opened
         self._idle: list[str] = []
-        self._looks = _looks(f"{server_url}/{template}")
+        self._connections: dict[str, Connection] = {}
+        with closing(psycopg2.connect(f"{server_url}/{template}")) as connection:
+            self._looks, _ = _execute_and_fetch(connection, _LOOKS)
 
     @contextmanager
     def database(self) -> Iterator[str]:
         """Yield the URL of an empty migrated database."""
         while self._idle:
             url = self._idle.pop()
-            if _emptied(url) == self._looks:
+            if self._emptied(url) == self._looks:
                 break
+            engines.keep_none(url)
         else:
             url = self._opened.enter_context(postgres_database(self._server_url, self._template))
+            engines.keep_connections(url)
         yield url
         self._idle.append(url)
 
-
-def _looks(url: str, first: str = "") -> str:
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(first + _LOOKS)
-        ((looks,),) = cursor.fetchall()
-        return str(looks)
-
-
-def _emptied(url: str) -> str | None:
-    """Empty a database; return how its schema looks, or None where it does not let itself be emptied."""
-    try:
-        return _looks(url, _EMPTY)
-    except psycopg2.Error:
+    def _emptied(self, url: str) -> str | None:
+        """Empty a database; return how its schema looks, or None where it does not let itself be emptied."""
+        for _ in range(2):  # a test may have ended the connection
+            if url not in self._connections:
+                self._connections[url] = self._opened.enter_context(closing(psycopg2.connect(url)))
+            try:
+                looks, alive = _execute_and_fetch(self._connections[url], _EMPTY + _LOOKS, engines.kept_backends(url))
+            except psycopg2.Error:
+                if not self._connections.pop(url).closed:
+                    return None
+            else:
+                engines.close_dead(url, alive)
+                return looks
         return None
+
+
+def _execute_and_fetch(connection: Connection, statement: str, *parameters: Any) -> tuple[str, list[int]]:
+    """Read how a schema looks, and which of the server's processes are alive; empty the database first, if asked to."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        ((looks, alive),) = cursor.fetchall()
+        return looks, alive
 
 
 class SqlitePool:
