@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
 from app.services import Services
+from tests.support import signing_in
 from tests.support.chromium import NoChromium, launched
 from tests.support.server import LiveServer, StartServer
 from tests.support.waiting import LIMIT_SECONDS
@@ -18,7 +20,7 @@ from tests.ui.visits import visitor
 AXE = Path(__file__).with_name("axe.min.js").read_text()
 # What htmx says of a request that ended because the page was left; one that failed has another word as well.
 LEFT = ("htmx:afterRequest,", "htmx:sendAbort,")
-# For tests of how pages look: that depends on no database.
+# For tests of how pages look, and what their scripts do under the hands of a visitor: that depends on no database.
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 expect.set_options(timeout=LIMIT_SECONDS * 1000)
@@ -135,17 +137,30 @@ def browser_page(chromium: Browser, site: LiveServer, witness: Witness) -> Itera
 
 
 def sign_in(page: Page, role: str) -> None:
-    """Sign in by the form, as somebody with the role."""
-    page.goto("/sign-in")
-    page.get_by_label("Token").fill(_visited["site"].tokens[role])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/sign-in" not in url)
+    """Give the browser the cookies of somebody who has signed in: the form itself is slower, and has its own tests."""
+    site = _visited["site"]
+    with requests.Session() as http:
+        form = signing_in.form_of(http.get(site.url + signing_in.PATH).text, site.tokens[role])
+        assert http.post(site.url + signing_in.PATH, data=form, allow_redirects=False).status_code == 303
+        page.context.add_cookies([{"name": each.name, "value": each.value, "url": site.url} for each in http.cookies])
 
 
 def assert_accessible(page: Page) -> None:
     """Hold the page against axe-core's rules (WCAG 2 and good practice)."""
     page.evaluate(AXE)
-    found = page.evaluate("axe.run()")["violations"]
+    _assert_no_violation(page, "axe.run()")
+
+
+def assert_accessible_in_light_and_dark(page: Page) -> None:
+    """The same; and once more in dark colours, for the rules that look at colours."""
+    page.emulate_media(color_scheme="light")
+    assert_accessible(page)
+    page.emulate_media(color_scheme="dark")
+    _assert_no_violation(page, "axe.run({runOnly: ['cat.color']})")
+
+
+def _assert_no_violation(page: Page, run: str) -> None:
+    found = page.evaluate(run)["violations"]
     assert not found, [
         (rule["id"], [node["html"][:200] + " " + node["failureSummary"] for node in rule["nodes"][:3]])
         for rule in found

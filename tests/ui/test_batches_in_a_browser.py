@@ -1,7 +1,6 @@
 """The list and the page of a batch in a real browser: live, by keyboard, stale, accessible in light and dark."""
 
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,7 +9,7 @@ from app.services import Services
 from tests.services import stories
 from tests.support.row_locks import HoldRow
 from tests.support.server import LiveServer
-from tests.ui.conftest import assert_accessible, on_one_database, sign_in
+from tests.ui.conftest import assert_accessible, assert_accessible_in_light_and_dark, on_one_database, sign_in
 
 
 @pytest.fixture
@@ -78,6 +77,7 @@ def test_a_notice_goes_when_the_batch_has_a_newer_version(operator: Page, servic
     expect(operator.locator("[role=tooltip]")).to_have_count(0)
 
 
+@on_one_database
 def test_an_impossible_action_says_why_to_the_keyboard(operator: Page, services: Services) -> None:
     batch_id = stories.bring(services, "STAGED")
     operator.goto(f"/batches/{batch_id}")
@@ -98,6 +98,7 @@ def test_an_impossible_action_says_why_to_the_keyboard(operator: Page, services:
     expect(operator.locator("#more summary")).to_be_focused()
 
 
+@on_one_database
 def test_a_dialog_by_keyboard_alone(operator: Page, services: Services) -> None:
     batch_id = stories.bring(services, "STAGED")
     operator.goto(f"/batches/{batch_id}")
@@ -126,6 +127,7 @@ def test_the_page_changes_without_being_loaded_anew(operator: Page, services: Se
     assert operator.evaluate("window.sameDocument")
 
 
+@on_one_database
 def test_a_button_stays_the_same_while_it_is_pressed_and_the_page_is_refreshed(
     operator: Page, services: Services
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_button_stays_the_same_while_it_is_pressed_and_the_page_is_refreshed(
     expect(operator.locator("#dialog")).to_be_visible()
 
 
+@on_one_database
 def test_a_box_ticked_while_the_list_is_refreshed_stays_ticked(operator: Page, services: Services) -> None:
     batch_id, chosen = stories.create(services), stories.create(services)
     operator.goto("/")
@@ -167,6 +170,7 @@ def test_a_click_before_the_scripts_ran_is_not_lost(operator: Page, site: LiveSe
     page.context.close()
 
 
+@on_one_database
 def test_a_dialog_that_came_with_the_page_is_a_dialog_like_any_other(operator: Page, services: Services) -> None:
     batch_id = stories.bring(services, "ANALYZING")
     operator.goto(f"/batches/{batch_id}/act/pause?version=4")
@@ -195,6 +199,7 @@ def test_the_list_changes_and_keeps_what_was_chosen(operator: Page, services: Se
     assert stories.audit(services, chosen)[-1]["reason"] == "all at once"
 
 
+@on_one_database
 def test_a_list_by_keys_alone(operator: Page, services: Services) -> None:
     first, second = stories.create(services), stories.create(services)
     operator.goto(f"/?name={second}")
@@ -232,14 +237,12 @@ SIZES = """() => ["h1", "h2", "h3"].map((name) => {
 
 
 @on_one_database
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Services, scheme: Any) -> None:
+def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Services) -> None:
     """On a screen, a small screen and a phone: nothing overflows, and nothing to click is small."""
     batch_id = stories.bring(services, "ANALYZING", documents=4)
     failed, done, *_ = stories.lease(services, batch_id, most=3)
     stories.fail(services, failed, retryable=False)
     stories.complete(services, done)
-    operator.emulate_media(color_scheme=scheme)
     tabs = ("", "/results", "/failures", "/tasks", f"/tasks/{failed['id']}", "/input", "/audit")
     for path in ("/", "/find?q=contr", "/activity", *(f"/batches/{batch_id}{tab}" for tab in tabs)):
         operator.goto(path)
@@ -249,21 +252,21 @@ def test_pages_of_batches_are_accessible_and_fit(operator: Page, services: Servi
             assert operator.evaluate(TARGETS) == [], path
             h1, h2, h3 = operator.evaluate(SIZES)
             assert h1 > h2 >= h3
-        assert_accessible(operator)
+        assert_accessible_in_light_and_dark(operator)
     operator.set_viewport_size({"width": 390, "height": 844})
     operator.goto(f"/batches/{batch_id}")
     assert operator.evaluate(BELOW_THE_FOLD, [".why", ".figures"]) == []
     operator.set_viewport_size({"width": 1440, "height": 900})
     operator.goto(f"/batches/{batch_id}")
     assert operator.evaluate(BELOW_THE_FOLD, OVERVIEW) == []
-    assert_accessible(operator)
+    assert_accessible_in_light_and_dark(operator)
     operator.locator("#act-cancel").click()
     expect(operator.locator("#dialog")).to_be_visible()
-    assert_accessible(operator)
+    assert_accessible_in_light_and_dark(operator)
     operator.locator("#dialog [data-closes]").click()
     operator.locator("[data-opens=states]").click()
     expect(operator.locator("#states")).to_be_visible()
-    assert_accessible(operator)
+    assert_accessible_in_light_and_dark(operator)
 
 
 @pytest.mark.usefixtures("own_site")

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.server import LiveServer
-from tests.ui.conftest import assert_accessible, on_one_database, sign_in
+from tests.ui.conftest import assert_accessible, assert_accessible_in_light_and_dark, on_one_database, sign_in
 
 PROMPTS = [{"name": "colour", "text": "What colour? {document}"}, {"name": "size", "text": "What size? {document}"}]
 MODELS = [{"connection": "local", "model": "one"}, {"connection": "local", "model": "other"}]
@@ -93,6 +92,7 @@ def test_results_columns_compare_and_downloads(browser_page: Page, site: LiveSer
         assert len(saved.read_bytes().splitlines()) == lines
 
 
+@on_one_database
 def test_an_answer_beside_the_matrix_by_keyboard(browser_page: Page, site: LiveServer) -> None:
     batch_id = worked(site)
     sign_in(browser_page, "viewer")
@@ -118,11 +118,9 @@ def test_an_answer_beside_the_matrix_by_keyboard(browser_page: Page, site: LiveS
 
 
 @on_one_database
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_accessible_and_fit_a_phone(browser_page: Page, site: LiveServer, scheme: Any) -> None:
+def test_the_pages_are_accessible_and_fit_a_phone(browser_page: Page, site: LiveServer) -> None:
     batch_id = worked(site)
     sign_in(browser_page, "viewer")
-    browser_page.emulate_media(color_scheme=scheme)
     with site.session() as http:
         task = http.get(f"{site.url}/api/batches/{batch_id}/tasks?limit=200").json()["tasks"][-1]
     paths = (
@@ -135,7 +133,7 @@ def test_the_pages_are_accessible_and_fit_a_phone(browser_page: Page, site: Live
     )
     for path in paths:
         browser_page.goto(f"/batches/{batch_id}/{path}")
-        assert_accessible(browser_page)
+        assert_accessible_in_light_and_dark(browser_page)
         browser_page.set_viewport_size({"width": 360, "height": 800})
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert browser_page.evaluate(wider) <= 0, path

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.ui.conftest import Witness, assert_accessible, on_one_database, sign_in
+from tests.ui.conftest import Witness, assert_accessible, assert_accessible_in_light_and_dark, on_one_database, sign_in
 
 LINE = '{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 PHONE = {"width": 360, "height": 740}
@@ -82,6 +82,7 @@ def test_from_files_to_a_batch_with_one_that_is_tried_again(form: Page, site: An
     expect(form.locator("#uploads-list li")).to_have_text([re.compile("The batch has it already.")] * 2)
 
 
+@on_one_database
 def test_with_the_keyboard_alone_and_on_a_phone(form: Page, witness: Witness) -> None:
     witness.expect(422)
     form.set_viewport_size(PHONE)  # type: ignore[arg-type]
@@ -107,6 +108,7 @@ def test_with_the_keyboard_alone_and_on_a_phone(form: Page, witness: Witness) ->
     assert fits(form)
 
 
+@on_one_database
 def test_dropped_files_are_picked(form: Page) -> None:
     dropped = form.evaluate_handle(
         "() => { const d = new DataTransfer(); d.items.add(new File(['dropped'], 'd.txt', {type: 'text/plain'}));"
@@ -135,15 +137,13 @@ def test_a_bad_line_is_named_and_a_good_file_becomes_a_batch(form: Page, tmp_pat
 
 @pytest.mark.usefixtures("own_site")
 @on_one_database
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_workers_and_requests_are_accessible(browser_page: Page, site: Any, scheme: str) -> None:
+def test_workers_and_requests_are_accessible(browser_page: Page, site: Any) -> None:
     sign_in(browser_page, "viewer")
-    browser_page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     browser_page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     for address, words in (("/workers", "No worker was seen"), ("/requests", "No request waits.")):
         browser_page.goto(address)
         expect(browser_page.locator("main")).to_contain_text(words)
-        assert_accessible(browser_page)
+        assert_accessible_in_light_and_dark(browser_page)
         assert fits(browser_page)
 
 
