@@ -4,6 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.services import Services
+from app.services.reads import documents
 from tests.services import stories
 from tests.ui.visits import fields, one, parsed, read, words
 
@@ -19,6 +20,27 @@ def test_it_is_seen_in_every_state(operator: FlaskClient, service: Services, sta
     limits = words(one(page, "//section[@aria-labelledby='limits-title']"))
     assert "max_failed_tasks4" in limits
     assert bool(page.xpath("//a[contains(@href, 'input/edit')]")) == (state == "SAVED")
+
+
+def test_documents_are_found_by_name_and_say_why_they_were_not_read(
+    operator: FlaskClient, service: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = stories.create(service, documents=5, on_unreadable="skip")
+    stories.act(service, batch_id, "stage")
+    first, *others = stories.lease(service, batch_id)
+    stories.complete(service, first, {"skipped": True, "reason": "a <picture> without text"})
+    for task in others:
+        stories.complete(service, task)
+    page = read(operator, f"/batches/{batch_id}/input")
+    table = one(page, "//section[@aria-labelledby='documents-title']//table")
+    assert [words(each) for each in table.xpath(".//tbody/tr/td[5]")] == ["a <picture> without text", "", "", "", ""]
+    monkeypatch.setattr(documents, "MOST_LOOKED_AT", 2)
+    found, path = [], f"/batches/{batch_id}/input?find=3.T"
+    while path:
+        page = read(operator, path)
+        found += [words(each) for each in page.xpath("//section[@aria-labelledby='documents-title']//tbody/tr/td[2]")]
+        path = next(iter(page.xpath("//a[@rel='next']/@href")), "")
+    assert found == ["3.txt"]
 
 
 def test_prompts_models_and_limits_are_changed_as_one_edit(operator: FlaskClient, service: Services) -> None:

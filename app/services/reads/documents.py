@@ -15,6 +15,7 @@ from app.services.batch.batch_rows import look
 from app.services.reads.tasks import is_being_read
 
 MOST_NAMES = 500
+MOST_LOOKED_AT = 5_000  # documents among which a page finds a name
 PIECE = 2 * 1024 * 1024  # bytes of a file, or characters of a text, that are in memory at once
 
 _documents = db.table_of(Document)
@@ -49,20 +50,29 @@ class Documents:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def page(self, batch_id: int, limit: int = 50, after: int = 0) -> tuple[list[dict[str, Any]], int | None]:
+    def page(
+        self, batch_id: int, limit: int = 50, after: int = 0, name: str = ""
+    ) -> tuple[list[dict[str, Any]], int | None]:
         """Give a page of a batch's documents after a number, without their content, and the next cursor, or None.
 
+        `name` is a part of their names, in any case, looked for among the next MOST_LOOKED_AT: a page may be short.
         Raises NotFound.
         """
-        statement = (
-            _LISTED.where(_documents.c.batch_id == batch_id, _documents.c.number > after)
-            .order_by(_documents.c.number)
-            .limit(limit + 1)
-        )
+        next_ones = (_documents.c.batch_id == batch_id, _documents.c.number > after)
+        statement = _LISTED.where(*next_ones).order_by(_documents.c.number).limit(limit + 1)
+        in_order = select(_documents.c.number).where(*next_ones).order_by(_documents.c.number)
+        if name:
+            looked_at = in_order.limit(MOST_LOOKED_AT).subquery("looked_at")
+            statement = statement.where(
+                _documents.c.number.in_(select(looked_at.c.number)), _documents.c.name.icontains(name, autoescape=True)
+            )
         with reading(self._engine) as connection:
             look(connection, batch_id)
             rows = connection.execute(statement).mappings().all()
-        return [dict(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else None
+            further = rows[limit - 1]["number"] if len(rows) > limit else None
+            if name and further is None:
+                further = connection.execute(in_order.offset(MOST_LOOKED_AT - 1).limit(1)).scalar()
+        return [dict(row) for row in rows[:limit]], further
 
     def content(self, document_id: int, for_worker: bool = False) -> Content:
         """Read an uploaded document. A worker reads it only while a task for which it needs it is leased.

@@ -1,16 +1,17 @@
 """Tasks: those of a run in pages, and one of them whole."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, exists, func, literal_column, or_, select
 
 from app import db, portions
 from app.db import reading
 from app.domain.attempts import Attempt, attempts_of
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
-from app.domain.leases import TaskKind, TaskStatus
+from app.domain.leases import FINISHED, TaskKind, TaskStatus
 from app.domain.money import cost
 from app.domain.times import rfc3339
 from app.errors import NotFound
@@ -62,6 +63,14 @@ _STAGED = (
     )
     .order_by(_tasks.c.id)
     .limit(MOST_LOOKED_AT)
+)
+LONGEST_WHY = 300  # characters of the reason why a document was not read
+_UNREAD = select(_tasks.c.document_id, _tasks.c.kind, _listed_result.label("result"), _tasks.c.error).where(
+    _tasks.c.batch_id == bindparam("of_batch"),
+    literal_column(f"tasks.kind = '{TaskKind.STAGE}'"),  # as in the condition of the index
+    _tasks.c.document_id.in_(bindparam("document_ids", expanding=True)),
+    _tasks.c.run == bindparam("of_run"),
+    _tasks.c.status.in_(sorted(FINISHED)),
 )
 LISTED_TASKS = named_tasks(*_but_result, _listed_result.label("result"))
 _last_outcome = (
@@ -197,6 +206,14 @@ class Tasks:
             for row in rows
             if isinstance(row.left_out, list) and row.left_out and all(isinstance(each, dict) for each in row.left_out)
         ]
+
+    def unread(self, batch_id: int, run: int, document_ids: Collection[int]) -> dict[int, str]:
+        """Say of those of some documents that the run left out, or could not read, why, by the document's id."""
+        with reading(self._engine) as connection:
+            values = {"of_batch": batch_id, "of_run": run, "document_ids": list(document_ids)}
+            rows = connection.execute(_UNREAD, values).all() if document_ids else []
+        reasons = {row.document_id: _skipped(row) or (row.error or {}).get("message") for row in rows}
+        return {document_id: str(reason)[:LONGEST_WHY] for document_id, reason in reasons.items() if reason}
 
     def show(self, task_id: str) -> dict[str, Any]:
         """Show a task whole, with its result, its error, its attempts and its late results. Raises NotFound."""

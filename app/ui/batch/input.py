@@ -24,6 +24,7 @@ from app.web.services import services
 
 routes = Blueprint("ui_input", __name__)
 DOCUMENTS_A_PAGE = 50
+LONGEST_NAME = 200
 LONGEST_SHOWN = 20_000  # characters of a prompt
 
 
@@ -39,7 +40,8 @@ def show(batch_id: int) -> str:
     """Show what a batch is made of."""
     head = of_batch(batch_id, "input")
     made_of = services().reads.batch_page.made_of(batch_id)
-    documents, further = services().reads.documents.page(batch_id, DOCUMENTS_A_PAGE, cursor("after") or 0)
+    name = request.args.get("find", "").strip()[:LONGEST_NAME]
+    documents, further = services().reads.documents.page(batch_id, DOCUMENTS_A_PAGE, cursor("after") or 0, name)
     return render_template(
         "batch/input.html",
         **head,
@@ -51,6 +53,8 @@ def show(batch_id: int) -> str:
         crossed=_crossed(head["batch"]),
         documents=documents,
         further=further,
+        find=name,
+        unread=services().reads.tasks.unread(batch_id, head["batch"]["run"], [each["id"] for each in documents]),
         is_first="after" not in request.args,
         left_out=services().reads.tasks.left_out(batch_id),
     )
