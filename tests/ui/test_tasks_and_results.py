@@ -226,6 +226,10 @@ def test_a_click_on_a_column_sorts_by_it(
     for order in (["0", "1", "2", "3"], ["1", "3", "0", "2"], ["1", "2", "0", "3"], ["0", "1", "2", "3"]):
         assert walked(path) == [f"{each}.txt" for each in order]
         path = read(viewer, path).xpath("//thead//th[2]/a/@href")[0]
+    heads = f"/batches/{batch_id}/results/heads?column=1.1"
+    assert words(one(read(viewer, heads), "//span[@id='latency-1-1']")) == "p50 20 ms"
+    monkeypatch.setattr(results, "MOST_SUMMED", 3)
+    assert "p50" not in viewer.get(heads).text
     assert walked(f"/batches/{batch_id}/results?sort=slowest&by=9.9") == [f"{each}.txt" for each in range(4)]
 
 

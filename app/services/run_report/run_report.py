@@ -19,7 +19,7 @@ from app.services.run_report.agreement import Agreement
 from app.services.run_report.cells import LINES, Column, RunInput, input_of
 from app.services.run_report.found_documents import Place, Sort, Wanted
 from app.services.run_report.matrix import Page
-from app.services.run_report.sums import LINE_MODEL, NOTHING, tally
+from app.services.run_report.sums import LINE_MODEL, NOTHING, medians, tally
 from app.services.task import usage_counts
 
 WALK_WAIT_SECONDS = 5
@@ -61,6 +61,12 @@ class RunReport:
                 used = usage_counts.by_model_and_prompt(connection, batch_id, made.run)
                 return {"run": made.run, "tasks": tasks, "whole": False, **used}
         return {**self._sums(made), "tasks": tasks, "whole": True}
+
+    def medians(self, batch_id: int, run: int | None, most_tasks: int) -> dict[Column, int]:
+        """Give the median latency of each column of a run; none if it has more than `most_tasks`. Raises NotFound."""
+        with reading(self._engine) as connection:
+            made = input_of(connection, batch_id, run)
+            return medians(connection, batch_id, made.run) if sum(made.tasks.values()) <= most_tasks else {}
 
     def _sums(self, made: RunInput) -> dict[str, Any]:
         if not _walks.acquire(timeout=WALK_WAIT_SECONDS):

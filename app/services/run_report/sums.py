@@ -10,12 +10,18 @@ from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, f
 
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.money import cost
-from app.models import ReadyTask, Task
+from app.models import IS_TIMED, ReadyTask, Task
 from app.services.task.named_tasks import OF_LINE
 
 QUANTILES = (50, 90, 99)
 MOST_GROUPS = 200  # ready-made lines may name any number of models; a batch of documents has fewer
 LONGEST_MODEL = 200
+_LATENCIES = (
+    select(Task.prompt_number, Task.model_number, Task.latency_ms)
+    .where(Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), IS_TIMED)
+    .where(Task.status == TaskStatus.COMPLETED)
+    .order_by(Task.prompt_number, Task.model_number, Task.latency_ms)
+)
 _SUMS = ("input_tokens", "output_tokens", "cost_nanos", "unpriced")
 # The model that a ready-made line names. PostgreSQL cannot read a part of a JSON value that holds U+0000.
 LINE_MODEL: ColumnElement[Any] = case(
@@ -28,6 +34,14 @@ def tally(connection: Connection, batch_id: int, run: int, by: ColumnElement[Any
     """Add up a run's analysis tasks by a column of Task or by LINE_MODEL, the largest group first."""
     rows = connection.execute(_statement(by), {"batch_id": batch_id, "run": run})
     return {row.group: _view(row._mapping) for row in rows}
+
+
+def medians(connection: Connection, batch_id: int, run: int) -> dict[tuple[int, int], int]:
+    """Give the median latency of each prompt and model of a run, of which all latencies are read: by an index."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for prompt, model, latency_ms in connection.execute(_LATENCIES, {"batch_id": batch_id, "run": run}):
+        found.setdefault((prompt, model), []).append(latency_ms)
+    return {column: latencies[(len(latencies) - 1) // 2] for column, latencies in found.items()}
 
 
 def _statement(by: ColumnElement[Any]) -> Any:

@@ -4,11 +4,11 @@ The words are in batch/_standing.html. Which sentence it is follows from facts t
 """
 
 from collections.abc import Mapping
-from math import ceil, floor, log10
 from typing import Any, NamedTuple
 
 from app.domain.failures import CANCELLED
 from app.domain.leases import stands_still
+from app.domain.money import rounded_up
 from app.domain.picture.style import tone
 from app.domain.roles import SYSTEM
 from app.domain.transitions import BEGINS_RUN, ENDS_OF_RUN, BatchState, leased_kinds
@@ -38,7 +38,7 @@ def standing_of(now: Present) -> Standing:
         return _at_work(now, change)
     if change and change["actor"] == BREAKER:
         is_cost = change["context"].get("limit") == "max_cost" and now.rest["cost"] is not None
-        new_limit = _limit_for((now.batch["usage"]["cost"] or 0.0) + now.rest["cost"]) if is_cost else None
+        new_limit = rounded_up(ROOM * ((now.batch["usage"]["cost"] or 0.0) + now.rest["cost"])) if is_cost else None
         return Standing("limit", tone(state), change, new_limit=new_limit)
     if state is BatchState.PAUSED:
         return Standing("held", tone(state), change)
@@ -68,11 +68,3 @@ def _at_work(now: Present, change: Mapping[str, Any] | None) -> Standing:
     if now.open_calls and stands_still(*still):
         return Standing("slow", tone(state), change, silent, heard=heard)
     return Standing("running", tone(state), change, silent)
-
-
-def _limit_for(cost: float) -> float | None:
-    """Suggest a limit for a run that will cost this much: with some room, and two digits."""
-    if cost <= 0:
-        return None
-    unit = 10.0 ** (floor(log10(cost * ROOM)) - 1)
-    return round(ceil(cost * ROOM / unit) * unit, 9)

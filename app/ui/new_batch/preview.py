@@ -9,11 +9,13 @@ from app.domain.connection.abilities import Abilities
 from app.domain.documents import PromptInput
 from app.domain.estimates import Template, Texts
 from app.domain.ids import plain_number
+from app.domain.money import rounded_up
 from app.ui.new_batch import form as form_rules
 from app.ui.new_batch.form import Form
 
 NONE = Texts()
 MOST_SHOWN = 4_000  # characters of a message
+ROOM = 2.0  # times the estimate is the limit that is filled in
 BIGGEST_COUNT = 10**9  # the page counts its files and their characters itself
 
 
@@ -58,6 +60,7 @@ def preview(
         "page_tokens": estimates.PAGE_TOKENS if pictures else None,
         "characters_a_token": estimates.CHARACTERS_A_TOKEN,
         **cost,
+        "suggested_limit": rounded_up(ROOM * (cost["cost"] or 0.0)),
         "warnings": [
             *(warning for each in prompts for warning in _warnings(each)),
             *_warnings_of_models(models, workers),

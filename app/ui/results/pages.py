@@ -7,6 +7,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from app.domain.answer.answers import fingerprint
 from app.domain.answer.differences import differences
 from app.domain.roles import READERS
+from app.services.run_report.cells import Column
 from app.services.run_report.found_documents import Place, Show
 from app.ui.access import page
 from app.ui.batch.overview import of_batch
@@ -82,17 +83,25 @@ def sums(batch_id: int) -> str:
 
 @page(routes, "GET", f"{BATCH}/results/heads", roles=READERS)
 def heads(batch_id: int) -> str:
-    """Say for the columns of a page which share of their answers differs from those that they are held against."""
+    """Say of the columns of a page their median latency, and which share of their answers differs from the others'."""
+    query, report = MatrixQuery.of(request.args), services().run_report
+    medians = report.medians(batch_id, run_in_query(), MOST_SUMMED)
+    shown = {column: each for column, each in medians.items() if column in query.columns}
+    return render_template("results/_heads.html", shares=_shares_that_differ(batch_id, query), medians=shown)
+
+
+def _shares_that_differ(batch_id: int, query: MatrixQuery) -> dict[Column, float]:
+    """Give the share of the answers of each column that differ from those of the model that it is held against."""
+    held, shares = query.wanted.held_model, {}
+    if held is None or len({model for _, model in query.columns}) < 2:
+        return {}
     found = services().run_report.sums(batch_id, run_in_query(), MOST_SUMMED)
-    query = MatrixQuery.of(request.args)
-    held = query.wanted.held_model
-    shares = {}
     for pair in found.get("agreement", ()):
         one, other = (each["number"] for each in pair["models"])
         column = pair["prompt_number"], other if one == held else one
         if pair["compared"] and held in (one, other) and column in query.columns:
             shares[column] = 1 - pair["rate"]
-    return render_template("results/_heads.html", shares=shares)
+    return shares
 
 
 @page(routes, "GET", f"{BATCH}/results/<ident:document_id>", roles=READERS)

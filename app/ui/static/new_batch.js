@@ -74,6 +74,17 @@
   if (picker.files.length) picked(); // before this script ran
   dropsInto(field("drop"), picker);
 
+  // --- the limit of the cost: twice the estimate, until somebody writes another one
+
+  const limit = field("max_cost");
+  let isOwn = Boolean(limit.value);
+  limit.addEventListener("input", () => (isOwn = true));
+  function suggest() {
+    if (!isOwn) limit.value = field("look").dataset.limit ?? "";
+  }
+  document.body.addEventListener("htmx:afterSwap", suggest);
+  suggest();
+
   // --- the sending
 
   function show(errors) {
