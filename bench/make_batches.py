@@ -135,7 +135,8 @@ def complete_by_sql(deployment: Deployment, batch_id: int, tasks: int, answer: A
     """Complete a number of queued tasks of a batch and update its counts, in portions; yield how many are done."""
     open_tasks = f"batch_id = {batch_id} AND kind = 'ANALYZE' AND status = 'QUEUED'"
     completed = text(
-        "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer"
+        "UPDATE tasks SET status = 'COMPLETED', attempt = 1, finished_at = available_at, result = :answer,"
+        " latency_ms = 200 + id % 977"
         f" WHERE id IN (SELECT id FROM tasks WHERE {open_tasks} ORDER BY id LIMIT :most)"
     )
     counted = text(

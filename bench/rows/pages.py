@@ -34,8 +34,9 @@ ANSWER = {"text": "An answer of the length that answers have. " * 10}
 # Pages that a filter, an order or a search makes slower.
 QUERIES = {
     "ui_results.results": (
-        "?show=failed", "?show=differ", "?show=no_answer", "?find=00", "?show=differ&find=99", "?sort=slowest&by=1.1",
-        "?held=m2&lines=all",
+        "?show=failed", "?show=differ", "?show=no_answer", "?find=00", "?show=differ&find=99", "?held=m2&lines=all",
+        "?sort=slowest&by=1.1", "?sort=slowest&by=1.1&find=99", "?sort=slowest&by=1.1&show=failed",
+        "?sort=slowest&by=1.1&cursor=600.1", "?sort=dearest&by=1.1",
     ),
     "ui_search.find": ("?q=0000", "?q=batch", "?q=no such thing"),
     "ui_batches.index": ("?name=9", "?sort=name", "?state=FAILED"),
