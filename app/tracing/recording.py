@@ -38,9 +38,9 @@ INTEGER = 2**63
 class RecordedSpan:
     """A span that has begun."""
 
-    def __init__(self, span: Span, ended: "ContextVar[RecordedSpan | None] | None" = None) -> None:
+    def __init__(self, span: Span, current: "ContextVar[RecordedSpan | None] | None" = None) -> None:
         self.span = span
-        self._current = ended  # of the thread that it is taken from at its end
+        self._current = current  # which this span leaves when it ends
 
     @property
     def traceparent(self) -> str:
@@ -54,7 +54,7 @@ class RecordedSpan:
             self._current.set(None)
         self.span.set_attributes(_known(attributes or {}))
         if error is not None:
-            self.span.set_attribute("error.type", error)
+            self.span.set_attribute("error.type", _text(error))
             self.span.set_status(Status(StatusCode.ERROR))
         self.span.end()
 
