@@ -133,9 +133,26 @@ def test_the_attributes_of_a_call(recorded: Recorded) -> None:
     }
 
 
+def test_the_attributes_of_a_call_for_vectors(recorded: Recorded) -> None:
+    body = {"model": "m", "encoding_format": "float", "dimensions": 64, "input": "secret"}
+    found = called(recorded, "/embeddings", body, {"model": "m-1", "usage": {"prompt_tokens": 9}, "data": []})
+    assert dict(found.attributes) == {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "m",
+        "gen_ai.request.encoding_formats": ("float",),
+        "gen_ai.embeddings.dimension.count": 64,
+        "gen_ai.response.model": "m-1",
+        "gen_ai.usage.input_tokens": 9,
+        "server.address": "api.openai.com",
+        "server.port": 443,
+        "interlock.connection": "lab",
+    }
+
+
 @pytest.mark.parametrize("wrong", [None, True, "text", [], [1], {"type": 7}, 2**80, float("inf")])
 def test_wrong_values_of_a_line_or_an_answer_are_left_out(recorded: Recorded, wrong: Any) -> None:
-    names = ("n", "temperature", "top_p", "seed", "max_tokens", "response_format", "stop")
+    names = ("n", "temperature", "top_p", "seed", "max_tokens", "response_format", "encoding_format", "dimensions")
     answer = dict.fromkeys(("id", "model", "choices", "usage"), wrong)
     found = called(recorded, "/chat/completions", {"model": "m", **dict.fromkeys(names, wrong)}, answer)
     assert found.name == "chat m"

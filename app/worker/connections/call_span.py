@@ -29,6 +29,7 @@ PROVIDERS = {
     "api.deepseek.com": "deepseek",
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral_ai",
+    "api.moonshot.ai": "moonshot_ai",
     "api.perplexity.ai": "perplexity",
     "api.x.ai": "x_ai",
 }
@@ -45,6 +46,7 @@ class CallSpan:
     def __init__(self, task: Task, name: str, settings: Connection, request: ModelRequest) -> None:
         self._answered: Attributes = {}
         self._span: Span | None = None
+        self._path = request.path
         if task.traceparent is not None and (operation := OPERATIONS.get(request.path)):
             span_name = f"{operation} {request.model}" if request.model else operation
             given = _of_request(operation, name, settings, request)
@@ -56,7 +58,7 @@ class CallSpan:
     def answered(self, body: Mapping[str, Any], tokens: Tokens | None) -> None:
         """Note what the server has answered."""
         if self._span:
-            self._answered = _of_answer(body, tokens)
+            self._answered = _of_answer(body, tokens) if self._path != EMBEDDINGS else _of_vectors(body, tokens)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._span:
@@ -76,6 +78,13 @@ def _of_answer(body: Mapping[str, Any], tokens: Tokens | None) -> Attributes:
     }
 
 
+def _of_vectors(body: Mapping[str, Any], tokens: Tokens | None) -> Attributes:
+    return {
+        "gen_ai.response.model": _text(body.get("model")),
+        "gen_ai.usage.input_tokens": tokens.input if tokens else None,
+    }
+
+
 def _of_request(operation: str, name: str, settings: Connection, request: ModelRequest) -> Attributes:
     body, address = request.body, urlsplit(settings.base_url)
     host, limit, choices = address.hostname or "", request.max_output_tokens, body.get("n")
@@ -88,6 +97,8 @@ def _of_request(operation: str, name: str, settings: Connection, request: ModelR
         "gen_ai.request.seed": _whole(body.get("seed")),
         "gen_ai.request.choice.count": _whole(choices) if choices != 1 else None,
         "gen_ai.output.type": _output_type(body.get("response_format")),
+        "gen_ai.request.encoding_formats": _one(body.get("encoding_format")),
+        "gen_ai.embeddings.dimension.count": _whole(body.get("dimensions")),
         **given,
         "server.address": host,
         "server.port": address.port or PORTS[address.scheme],
@@ -120,3 +131,7 @@ def _whole(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _one(value: Any) -> list[str] | None:
+    return [value] if isinstance(value, str) else None
