@@ -39,7 +39,8 @@ def tally(connection: Connection, batch_id: int, run: int, by: ColumnElement[Any
 def medians(connection: Connection, batch_id: int, run: int) -> dict[tuple[int, int], int]:
     """Give the median latency of each prompt and model of a run, of which all latencies are read: by an index."""
     found: dict[tuple[int, int], list[int]] = {}
-    for prompt, model, latency_ms in connection.execute(_LATENCIES, {"batch_id": batch_id, "run": run}):
+    rows: Any = connection.execute(_LATENCIES, {"batch_id": batch_id, "run": run})
+    for prompt, model, latency_ms in rows:
         found.setdefault((prompt, model), []).append(latency_ms)
     return {column: latencies[(len(latencies) - 1) // 2] for column, latencies in found.items()}
 
