@@ -13,7 +13,8 @@ from PIL import Image
 
 from app.domain.documents import IMAGES
 from app.worker import Task
-from app.worker.connections.model_request import IMAGE_TOKENS, request_of
+from app.worker.connections.model_request import request_of
+from app.worker.connections.picture_tokens import PAGE_TOKENS
 from app.worker.connections.settings import Connection
 from app.worker.extraction import Limits, Unreadable, read_images
 from app.worker.handlers import perform
@@ -92,7 +93,7 @@ def test_a_picture_counts_as_its_tokens_and_not_as_its_bytes() -> None:
     content = [{"type": "text", "text": "x" * 398}, {"type": "image_url", "image_url": {"url": "y" * 1_000_000}}]
     task: Task = asking(messages=[{"role": "user", "content": content}])
     found = request_of(task.payload, Connection(base_url="http://127.0.0.1:1/v1")).input_tokens
-    assert IMAGE_TOKENS < found < IMAGE_TOKENS + 200
+    assert PAGE_TOKENS < found < PAGE_TOKENS + 200
 
 
 @pytest.fixture
