@@ -33,10 +33,14 @@ class ProcessorTime:
 
 def processor_time(server_pid: int, database_url: str) -> ProcessorTime:
     """Read what a server and its child processes have used, and the processes of the connections to its database."""
-    children = Path(f"/proc/{server_pid}/task/{server_pid}/children").read_text().split()
     return ProcessorTime(
-        sum(map(of_process, [server_pid, *map(int, children)])), sum(map(of_process, _backends(database_url)))
+        sum(map(of_process, [server_pid, *children_of(server_pid)])), sum(map(of_process, _backends(database_url)))
     )
+
+
+def children_of(pid: int) -> list[int]:
+    """List the child processes of a server: those that answer requests."""
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def of_process(pid: int) -> float:

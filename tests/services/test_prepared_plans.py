@@ -22,7 +22,8 @@ def test_a_plan_from_when_there_were_few_tasks_reads_few(services: Services) -> 
     complete(services, first)
     services.reads.batches.show(batch_id)
     with db.reading(services.engine) as connection:
-        known: Any = dict(connection.execute(_KNOWN).tuples().all())
+        rows: Any = connection.execute(_KNOWN).all()
+        known = dict(rows)
         assert {name: known.get(name) for name in PREPARED} == PREPARED
         connection.execute(COPIES, {"batch_id": batch_id, "tasks": TASKS})
         for name, amount in PREPARED.items():

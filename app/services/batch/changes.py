@@ -4,11 +4,9 @@ The only module that writes the table of batches. It decides nothing: Decision c
 for a change.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from itertools import count
 from typing import Any, NamedTuple
 
 from psycopg2.errorcodes import NOT_NULL_VIOLATION
@@ -30,17 +28,17 @@ _audit = db.table_of(AuditRow)
 _NAMES = [column.name for column in COLUMNS]
 _FIXED = {column.name for column in COLUMNS if column.info.get("fixed")}
 _AUDITED = [column.name for column in _audit.c]
-_numbers = count()
 
 
 class _Write(NamedTuple):
     """Writes some columns of a batch's row; with the audit row it is one statement."""
 
+    columns: Sequence[str]
     alone: Any
     with_audit: Prepared
 
     @classmethod
-    def of(cls, columns: Iterable[str]) -> "_Write":
+    def of(cls, name: str, columns: Sequence[str]) -> "_Write":
         alone = (
             update(_batches)
             .where(
@@ -55,12 +53,12 @@ class _Write(NamedTuple):
         # It writes one row of each table, or fails: an audit row without the id of a written batch violates NOT NULL.
         audit_row = select(select(written.c.id).scalar_subquery(), *values)
         with_audit = insert(_audit).from_select(_AUDITED, audit_row).add_cte(written)
-        return cls(alone, Prepared(f"write_{next(_numbers)}", with_audit, later=True))
+        return cls(columns, alone, Prepared(name, with_audit, later=True))
 
 
-_write_of = cache(
-    _Write.of
-)  # by the columns that a change writes: each transition and each edit has a few sets of them
+_WHOLE = _Write.of("write_whole_and_audit", [each.name for each in COLUMNS if not each.info.get("fixed")])
+# All that pause, resume and reset change, as a rule: they do not pay for the other columns.
+_STEP = _Write.of("write_step_and_audit", ["state", "version", "paused_at", "updated_at"])
 _CREATE: Any = insert(_batches).returning(*COLUMNS)
 _AUDIT = insert(_audit).values({name: bindparam(f"audit_{name}") for name in _AUDITED})
 
@@ -98,11 +96,11 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
     """Write `after` over `before`, and the audit row. The transaction has to be within `lost_writes_refused`."""
     made = ChangeMade(before.state, after, change)
     audit_row = _audit_row(made)
-    new = {name: value for name in _NAMES if (value := getattr(after, name)) != getattr(before, name)}
-    if not _FIXED.isdisjoint(new):
-        raise ValueError(f"No change writes {sorted(_FIXED & set(new))}.")
-    write = _write_of(tuple(new))
-    values = {f"new_{name}": value for name, value in new.items()}
+    changed = {name for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    if not changed.isdisjoint(_FIXED):
+        raise ValueError(f"No change writes {sorted(changed & _FIXED)}.")
+    write = _STEP if changed.issubset(_STEP.columns) else _WHOLE
+    values = {f"new_{name}": getattr(after, name) for name in write.columns}
     values |= {"read_id": before.id, "read_version": before.version, "read_state": before.state}
     if db.is_postgresql(connection):
         write.with_audit.rows(connection, **values, **audit_row)
