@@ -196,13 +196,14 @@ class Token(TypedDict):
 
 
 class Webhook(TypedDict):
-    """A webhook; `secret` is in the answers of `create` and `rotate` only."""
+    """A webhook; `secret` is in the answers of `create` and `rotate` only, and not of the format apprise."""
 
     id: int
     url: str
     description: str | None
     types: list[str]
     format: str
+    digest_minutes: int | None
     enabled: bool
     disabled_reason: str | None
     secrets: int

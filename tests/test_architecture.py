@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "command": {"commands", "cli"},
     "worker": {"logging", "tracing"},
     "demo": {"shipped"},
+    "notifier": {"domain"},
     "": EDGES | {"api", "ui", "v1", "web", "config"},  # app/__init__.py wires the parts
 }
 # folder of app/services -> the other folders of it that it may import
@@ -117,6 +118,7 @@ MAY_NOT_USE_SQLALCHEMY = {
     "v1",
     "worker",
     "demo",
+    "notifier",
     "logging",
     "metrics",
     "tracing",

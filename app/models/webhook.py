@@ -20,7 +20,7 @@ class Webhook(Base):
     description: Mapped[str | None] = mapped_column(Text)
     types: Mapped[list[str]] = mapped_column(JSON)
     format: Mapped[str] = mapped_column(String(8))
-    secret: Mapped[str] = mapped_column(String(100))  # not a hash: it signs
+    secret: Mapped[str] = mapped_column(String(100))  # not a hash: it signs; empty where nothing is signed
     # The secrets before it that still sign, each with its end: [{"secret", "until"}].
     earlier_secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     enabled: Mapped[bool]
@@ -29,12 +29,17 @@ class Webhook(Base):
     failure: Mapped[str | None] = mapped_column(Text)  # the last one
     failed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     delivered_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    digest_minutes: Mapped[int | None]  # the least time between two digests; only of the format apprise
+    next_digest_at: Mapped[datetime | None] = mapped_column(UtcTime)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
+    # From when on it gets what it gets: its creation, or the last change of its types or of `enabled`.
+    gets_since: Mapped[datetime | None] = mapped_column(UtcTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcTime)  # the sweeper deletes its deliveries, then the row
 
     __table_args__ = (
         CheckConstraint(one_of("format", Format), name="format"),
         CheckConstraint("deleted_at IS NULL OR NOT enabled", name="deleted"),
+        CheckConstraint(f"(format = '{Format.APPRISE}') = (digest_minutes IS NOT NULL)", name="digest_minutes"),
     )
 
 

@@ -26,6 +26,7 @@ from app.services.upkeep.outages import Outages
 from app.services.upkeep.purge import Purge
 from app.services.upkeep.sweeper import Sweeper
 from app.services.webhook.courier import Courier
+from app.services.webhook.notifying import Notifier
 from app.services.webhook.sending import Sender
 from app.services.webhook.webhooks import Webhooks
 from config import Config
@@ -69,7 +70,8 @@ def build(config: Config) -> Services:
     clock = Clock(engine)
     tokens = TokenStore(engine, clock.now, config.admin_token)
     sender = Sender(config.webhook_networks)
-    courier = Courier(engine, sender)
+    notifier = Notifier(sender)
+    courier = Courier(engine, sender, notifier)
     reads = Reads.on(engine)
     purge_after = timedelta(days=config.purge_archived_after_days) or None
     return Services(
@@ -90,7 +92,7 @@ def build(config: Config) -> Services:
         sign_in_throttle=Throttle(),
         outages=outages,
         purge=Purge(engine, batches),
-        webhooks=Webhooks(engine, sender),
+        webhooks=Webhooks(engine, sender, notifier),
         courier=courier,
         sweeper=Sweeper(engine, batches, outages, sightings, courier, purge_after),
         readiness=Readiness(engine),

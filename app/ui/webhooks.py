@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.domain.roles import ADMINS
+from app.domain.webhook import digests
 from app.domain.webhook.addresses import LONGEST_URL
 from app.domain.webhook.delivery_status import DeliveryStatus
 from app.domain.webhook.message_types import Format, MessageType
@@ -29,11 +30,13 @@ def index() -> str:
 
 @page(routes, "POST", "/webhooks", roles=ADMINS)
 def make() -> Any:
-    """Create a webhook, and show its secret this one time."""
+    """Create a webhook, and show its secret, if it has one, this one time."""
     try:
         made = services().webhooks.create(_given(), actor=order().actor)
     except Invalid as refusal:
         return _index(refusal=refusal.detail), 422
+    if "secret" not in made:
+        return redirect(url_for("ui_webhooks.show", webhook_id=made["id"]), 303)
     return _index(made=made)
 
 
@@ -80,9 +83,22 @@ def _show(webhook_id: int, **outcome: Any) -> str:
 
 
 def _given() -> dict[str, Any]:
-    url, types, form = request.form.get("url", "").strip(), request.form.getlist("types"), request.form.get("format")
+    url, types = request.form.get("url", "").strip(), request.form.getlist("types")
     if not 1 <= len(url) <= LONGEST_URL:
         raise Invalid(f"A webhook needs a URL of up to {LONGEST_URL} characters.")
     if not types or set(types) - set(MessageType):
         raise Invalid("Choose what the webhook is told.")
-    return {"url": url, "types": types, "format": Format.OPENAI if form == Format.OPENAI else Format.STANDARD}
+    form = next((each for each in Format if each == request.form.get("format")), Format.STANDARD)
+    return {
+        "url": url,
+        "types": types,
+        "format": form,
+        **({"digest_minutes": _minutes()} if form is Format.APPRISE else {}),
+    }
+
+
+def _minutes() -> int:
+    given = request.form.get("digest_minutes", "").strip() or str(digests.DEFAULT_MINUTES)
+    if given.isascii() and given.isdigit() and digests.LEAST_MINUTES <= int(given[:6]) <= digests.MOST_MINUTES:
+        return int(given[:6])
+    raise Invalid(f"Minutes between two digests are {digests.LEAST_MINUTES} to {digests.MOST_MINUTES}.")

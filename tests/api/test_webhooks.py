@@ -117,6 +117,44 @@ def test_422_openai_has_four_types(client: ApiClient) -> None:
     refused(client.patch(f"/api/webhooks/{made['id']}", json={"types": ["batch.paused"]}), 422)
 
 
+def test_of_the_format_apprise(client: ApiClient, service: Services) -> None:
+    """Contract 5: digests have no secret that signs; of the URL only its schema and its host are shown."""
+    with running_receiver() as receiver:
+        url = f"json://night:s3cret@127.0.0.1:{receiver.port}/t0ken"
+        answer = client.post("/api/webhooks", json={**BODY, "format": "apprise", "url": url})
+        made = answered(answer, 201)
+        path = answer.headers["Location"]
+        assert {name: made[name] for name in ("url", "format", "digest_minutes", "secrets")} == {
+            "url": "json://127.0.0.1/...", "format": "apprise", "digest_minutes": 5, "secrets": 0,
+        }  # fmt: skip
+        assert "secret" not in made
+        assert answered(client.patch(path, json={"digest_minutes": 60}))["digest_minutes"] == 60
+        tried = answered(client.post(f"{path}/test"))
+        assert (tried["delivered"], tried["http_status"], tried["error"]) == (True, None, None)
+        assert receiver.received[0].path == "/t0ken"
+    assert "secret" in refused(client.post(f"{path}/rotate"), 422)["detail"]
+    shown = "".join(client.get(each).text for each in (path, "/api/webhooks", f"{path}/deliveries"))
+    for secret in ("s3cret", "t0ken"):
+        assert secret not in answer.text + shown
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("digest_minutes", {"digest_minutes": 5}),
+        ("digest_minutes", {"format": "apprise", "url": "json://example.com/", "digest_minutes": 0}),
+        ("digest_minutes", {"format": "apprise", "url": "json://example.com/", "digest_minutes": 1_441}),
+        ("digest_minutes", {"format": "apprise", "url": "json://example.com/", "digest_minutes": "5"}),
+        ("url", {"format": "apprise"}),
+        ("url", {"format": "apprise", "url": "json://10.0.0.1/"}),
+        ("url", {"format": "apprise", "url": "slack://none"}),
+        ("url", {"format": "standard", "url": "json://example.com/"}),
+    ],
+)
+def test_422_of_the_format_apprise(client: ApiClient, field: str, body: dict[str, Any]) -> None:
+    assert field in refused(client.post("/api/webhooks", json={**BODY, **body}), 422)["errors"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -9,7 +9,7 @@ import pytest
 APP = Path(__file__).parents[2] / "app"
 # Parts that call another server: the worker its model servers and the service, the commands the service alone.
 MAY_CALL = ("worker", "demo", "server", "cli.py")
-CLIENTS = {"requests", "httpx", "urllib3", "http.client", "urllib.request", "aiohttp", "socket"}
+CLIENTS = {"requests", "httpx", "urllib3", "http.client", "urllib.request", "aiohttp", "socket", "apprise"}
 RUNS = {"eval", "exec", "compile", "__import__"}
 UNPICKLES = {"pickle", "marshal", "shelve", "yaml", "dill", "cloudpickle"}
 SOURCES = sorted(APP.rglob("*.py"))
@@ -30,8 +30,9 @@ def calls(tree: ast.Module) -> Iterator[str]:
             yield from (f"{each.arg}={ast.unparse(each.value)}" for each in node.keywords if each.arg)
 
 
-# What sends messages to the receivers of webhooks; tests/webhooks/test_forgery.py says where it does not go.
-SENDS = {"services/webhook/sending.py": {"socket", "http.client"}}
+# What sends messages to the receivers of webhooks; test_forgery.py and test_digests.py of tests/webhooks say where it
+# does not go.
+SENDS = {"services/webhook/sending.py": {"socket", "http.client"}, "notifier/__main__.py": {"apprise"}}
 
 
 def test_the_service_calls_no_other_server() -> None:

@@ -6,6 +6,7 @@ import secrets
 import shlex
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def test_the_image_runs_a_command_that_exists_and_not_as_root() -> None:
     assert re.search(r"^USER 10001$", text, re.M)
     assert "/readyz" in text
     compile(re.findall(r'"-c", "(.+)"\]$', text, re.M)[0].replace('\\"', '"'), "HEALTHCHECK", "exec")
+
+
+def test_hadolint_objects_to_nothing_in_the_image(tmp_path: Path) -> None:
+    """It comes as a wheel of requirements-dev.txt."""
+    hadolint = Path(sys.executable).parent / "hadolint"
+    checked = finished(hadolint, DEPLOY / "Dockerfile", folder=tmp_path)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    (tmp_path / "Dockerfile").write_text("FROM debian\nRUN cd /tmp && sudo ls\n")
+    assert finished(hadolint, tmp_path / "Dockerfile", folder=tmp_path).returncode != 0
 
 
 def test_the_image_has_all_files_of_the_wheel() -> None:

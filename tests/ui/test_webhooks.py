@@ -61,6 +61,24 @@ def test_422_says_what_is_wrong(app: Flask, client: ApiClient) -> None:
         assert said in words(one(page, "//*[@role='alert']"))
 
 
+def test_a_webhook_of_apprise_shows_no_secret(app: Flask, client: ApiClient, receiver: Receiver) -> None:
+    admin = visitor(app, client.tokens, "admin")
+    given = {"url": f"json://127.0.0.1:{receiver.port}/t0ken", "format": "apprise", "digest_minutes": "9"}
+    made = admin.post("/webhooks", data={**MADE, **given})
+    assert made.status_code == 303
+    path = made.headers["Location"]
+    page = read(admin, path)
+    assert words(one(page, "//h1")) == "json://127.0.0.1/..."
+    assert words(one(page, "//dt[.='At most one digest in']/following-sibling::dd[1]")) == "9 min"
+    assert page.xpath("//button[@value='rotate']") == []
+    tested = parsed(admin.post(path, data={"do": "test"}))
+    assert "The receiver took a test message in" in words(one(tested, "//p[@role='status']"))
+    assert "t0ken" not in page.text_content() + read(admin, "/webhooks").text_content()
+    for wrong in ("0", "1441", "x"):
+        refused = parsed(admin.post("/webhooks", data={**MADE, **given, "digest_minutes": wrong}), 422)
+        assert "Minutes between two digests" in words(one(refused, "//*[@role='alert']"))
+
+
 def test_tested_and_sent_again(app: Flask, client: ApiClient, receiver: Receiver) -> None:
     admin = visitor(app, client.tokens, "admin")
     services: Services = app.extensions["interlock"]

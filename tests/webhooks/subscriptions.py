@@ -1,5 +1,6 @@
 """Webhooks made and brought to their messages, by the services of this process."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.services import Services
 from tests.support.receiver import Receiver
 
 ALL = [str(each) for each in MessageType]
+_LINE_OF_DIGEST = re.compile(r"Batch (\d+) .+ is \w+ \(\w+ by [^,]+, version (\d+)\)")
 
 
 def subscribe(services: Services, receiver: Receiver | str, *types: str, **more: Any) -> dict[str, Any]:
@@ -35,3 +37,8 @@ def let_tries_come(services: Services) -> None:
         past = db.now(connection) - timedelta(seconds=1)
         is_waiting = rows.c.status == DeliveryStatus.PENDING
         connection.execute(update(rows).where(is_waiting).values(next_try_at=past))
+
+
+def told_by(digest: str) -> list[str]:
+    """List the changes that the text of a digest tells, by the ids of their messages."""
+    return [f"msg_{batch}_{version}" for batch, version in _LINE_OF_DIGEST.findall(digest)]

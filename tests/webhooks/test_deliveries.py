@@ -211,8 +211,8 @@ def test_a_delivery_that_another_process_recorded_stays(services: Services, rece
     one_change(services)
     services.courier.make_messages()
     (due,) = deliveries.due(services.engine, webhook["id"], 10)
-    deliveries.record(services.engine, webhook["id"], [(due, deliveries.Outcome(204))])
-    deliveries.record(services.engine, webhook["id"], [(due, deliveries.Outcome(500, "The receiver answered 500."))])
+    deliveries.record(services.engine, webhook["id"], [([due], deliveries.Outcome(204))])
+    deliveries.record(services.engine, webhook["id"], [([due], deliveries.Outcome(500, "The receiver answered 500."))])
     (row,) = messages(services, webhook)
     assert (row["status"], row["tries"], row["http_status"]) == ("DELIVERED", 1, 204)
 

@@ -6,10 +6,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from app.api.schemas.fields import Flag, Items, Taken, Time, short
+from app.api.schemas.fields import Flag, Items, Taken, Time, short, whole
 from app.api.schemas.taken import Page
 from app.api.schemas.views import Shown
-from app.domain.webhook import addresses
+from app.domain.webhook import addresses, digests
 from app.domain.webhook.delivery_status import DeliveryStatus
 from app.domain.webhook.message_types import Format, MessageType
 
@@ -22,16 +22,21 @@ def _types(**kwargs: Any) -> Items:
     return Items(each, len(MessageType), least=1, **kwargs)
 
 
+def _minutes(**kwargs: Any) -> fields.Integer:
+    return whole(digests.LEAST_MINUTES, digests.MOST_MINUTES, **kwargs)
+
+
 class ChangeWebhookBody(Taken):
     url = short(addresses.LONGEST_URL)
     types = _types()
     description = short(LONGEST_DESCRIPTION, allow_none=True)
+    digest_minutes = _minutes()
     enabled = Flag()
 
     @ma.validates_schema
     def not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
         if not data:
-            raise ma.ValidationError("give url, types, description or enabled", "url")
+            raise ma.ValidationError("give url, types, description, digest_minutes or enabled", "url")
 
 
 class WebhookBody(Taken):
@@ -39,6 +44,7 @@ class WebhookBody(Taken):
     types = _types(required=True)
     description = short(LONGEST_DESCRIPTION, load_default=None, allow_none=True)
     format = fields.String(load_default=str(Format.STANDARD), validate=validate.OneOf(list(Format)))
+    digest_minutes = _minutes(load_default=None, allow_none=True)
 
 
 class DeliveriesQuery(Page):
@@ -65,6 +71,7 @@ class WebhookSchema(Shown):
     description = fields.String(allow_none=True)
     types = fields.List(fields.Enum(MessageType, by_value=True))
     format = fields.Enum(Format, by_value=True)
+    digest_minutes = fields.Integer(allow_none=True)
     enabled = fields.Boolean()
     disabled_reason = fields.String(allow_none=True)
     secrets = fields.Integer()

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import SplitResult, urlsplit
 
 LONGEST_URL = 2_000
+NO_URL = "is not a URL"
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address, in its last 32 bits
@@ -26,9 +27,9 @@ def objection_to_url(url: str) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return "is not a URL"
-    if any(not "!" <= each <= "~" or each == "\\" for each in url):
-        return "may have printable ASCII characters only, and no backslash; write a name of other letters as xn--..."
+        return NO_URL
+    if objection := objection_to_characters(url):
+        return objection
     if parts.scheme not in ("http", "https"):
         return "has to begin with https:// or http://"
     if not parts.hostname or port == 0 or "%" in parts.netloc:
@@ -36,6 +37,13 @@ def objection_to_url(url: str) -> str | None:
     if "@" in parts.netloc:
         return "may not have a user name or password: the signature says who sends"
     return "may not have a fragment" if "#" in url else None
+
+
+def objection_to_characters(url: str) -> str | None:
+    """Say which characters a URL may not have; None if it has none of them."""
+    if any(not "!" <= each <= "~" or each == "\\" for each in url):
+        return "may have printable ASCII characters only, and no backslash; write a name of other letters as xn--..."
+    return None
 
 
 def port_of(parts: SplitResult) -> int:

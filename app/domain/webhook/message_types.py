@@ -28,6 +28,7 @@ class MessageType(StrEnum):
 class Format(StrEnum):
     STANDARD = "standard"
     OPENAI = "openai"  # the events of OpenAI's Batch API, for batches made at /v1/batches
+    APPRISE = "apprise"  # digests in words, which the library apprise sends to a chat, by mail and so on
 
 
 TEST = "webhook.test"  # the type of a message that tries a webhook: nobody subscribes to it

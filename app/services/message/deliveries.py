@@ -43,21 +43,28 @@ _unsettled = (
     )
     .exists()
 )
+# Of a digest, the next one may be sent when the time between two of them is over.
+_may_be_sent = or_(Webhook.next_digest_at.is_(None), Webhook.next_digest_at <= bindparam("now", type_=db.UtcTime))
 _DUE = (
-    select(_deliveries, Webhook.url, Webhook.secret, Webhook.earlier_secrets)
+    select(_deliveries, Webhook.url, Webhook.secret, Webhook.earlier_secrets, Webhook.digest_minutes)
     .join(Webhook, Webhook.id == _deliveries.c.webhook_id)
     .where(
         Webhook.enabled,
         _deliveries.c.webhook_id == bindparam("webhook_id"),
         IS_PENDING,
         _is_due,
+        _may_be_sent,
         or_(Webhook.format != Format.OPENAI, ~_unsettled),
     )
     .order_by(_deliveries.c.next_try_at, _deliveries.c.id)
     .limit(bindparam("most"))
 )
 _due_of_webhook = select(_deliveries.c.id).where(_deliveries.c.webhook_id == Webhook.id, IS_PENDING, _is_due)
-_WITH_DUE = select(Webhook.id).where(Webhook.enabled, _due_of_webhook.exists()).order_by(Webhook.id)
+_WITH_DUE = (
+    select(Webhook.id, Webhook.format)
+    .where(Webhook.enabled, _may_be_sent, _due_of_webhook.exists())
+    .order_by(Webhook.id)
+)
 _TRIED = update(_deliveries).where(
     _deliveries.c.id == bindparam("tried"), IS_PENDING, _deliveries.c.tries == bindparam("tries_before")
 )
@@ -74,6 +81,7 @@ class DueDelivery:
     tries: int
     url: str
     secrets: Sequence[str]
+    digest_minutes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +97,17 @@ class Outcome:
         return self.error is None
 
 
+Tried = tuple[Sequence[DueDelivery], Outcome]  # messages that were sent together, and what became of them
+
+
 def secrets_in_force(secret: str, earlier: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
     """List the secrets that sign now: the present one, and those that were replaced less than a day ago."""
     return [secret, *(each["secret"] for each in earlier if datetime.fromisoformat(each["until"]) > now)]
 
 
-def webhooks_with_due(connection: Connection) -> Sequence[int]:
-    """List the webhooks that have messages to be sent now."""
-    return connection.execute(_WITH_DUE, {"now": db.now(connection)}).scalars().all()
+def webhooks_with_due(connection: Connection) -> dict[int, Format]:
+    """Give the webhooks that have messages to be sent now, each with its format."""
+    return {row.id: Format(row.format) for row in connection.execute(_WITH_DUE, {"now": db.now(connection)})}
 
 
 def due(engine: Engine, webhook_id: int, most: int) -> list[DueDelivery]:
@@ -113,12 +124,13 @@ def due(engine: Engine, webhook_id: int, most: int) -> list[DueDelivery]:
             tries=row.tries,
             url=row.url,
             secrets=secrets_in_force(row.secret, row.earlier_secrets, now),
+            digest_minutes=row.digest_minutes,
         )
         for row in rows
     ]
 
 
-def record(engine: Engine, webhook_id: int, tried: Sequence[tuple[DueDelivery, Outcome]]) -> None:
+def record(engine: Engine, webhook_id: int, tried: Sequence[Tried]) -> None:
     """Write what became of tries. A message that another process has meanwhile sent stays as that left it."""
 
     def write() -> list[DeliveryStatus]:
@@ -129,16 +141,15 @@ def record(engine: Engine, webhook_id: int, tried: Sequence[tuple[DueDelivery, O
         DELIVERIES.labels(_COUNTED_AS[status]).inc()
 
 
-def _record(
-    connection: Connection, webhook_id: int, tried: Sequence[tuple[DueDelivery, Outcome]]
-) -> list[DeliveryStatus]:
+def _record(connection: Connection, webhook_id: int, tried: Sequence[Tried]) -> list[DeliveryStatus]:
     now, became = db.now(connection), []
-    for delivery, outcome in tried:
-        values = _after(delivery.tries + 1, outcome, now)
-        where = {"tried": delivery.id, "tries_before": delivery.tries}
-        connection.execute(_TRIED.values(values), where)
-        became.append(values.get("status", DeliveryStatus.PENDING))
-    _note_health(connection, webhook_id, [outcome for _, outcome in tried], now)
+    for together, outcome in tried:
+        for delivery in together:
+            values = _after(delivery.tries + 1, outcome, now)
+            where = {"tried": delivery.id, "tries_before": delivery.tries}
+            connection.execute(_TRIED.values(values), where)
+            became.append(values.get("status", DeliveryStatus.PENDING))
+    _note_health(connection, webhook_id, tried, now)
     return became
 
 
@@ -152,16 +163,18 @@ def _after(tries: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {**values, "next_try_at": now + timedelta(seconds=wait)}
 
 
-def _note_health(connection: Connection, webhook_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
+def _note_health(connection: Connection, webhook_id: int, tried: Sequence[Tried], now: datetime) -> None:
     """Note on the webhook how its last tries went; a receiver that is gone for good gets no more messages."""
     values: dict[str, Any] = {}
-    for outcome in outcomes:
+    for together, outcome in tried:
+        if minutes := together[0].digest_minutes:
+            values |= {"next_digest_at": now + timedelta(minutes=minutes)}
         if outcome.is_delivered:
             values |= {"failures": 0, "delivered_at": now}
         else:
             failures = values.get("failures", _webhooks.c.failures) + 1
             values |= {"failures": failures, "failed_at": now, "failure": outcome.error}
-    if any(outcome.http_status == GONE for outcome in outcomes):
+    if any(outcome.http_status == GONE for _, outcome in tried):
         values |= {"enabled": False, "disabled_reason": GONE_REASON}
     connection.execute(update(_webhooks).where(_webhooks.c.id == webhook_id).values(values))
 

@@ -36,7 +36,7 @@ def subscribers(connection: Connection) -> list[Subscriber]:
 
 def subscribed_to(found: Collection[Subscriber], of_type: str) -> list[Subscriber]:
     """List those that get messages of a type that is no change of a batch."""
-    return [each for each in found if each.format is Format.STANDARD and of_type in each.types]
+    return [each for each in found if each.format is not Format.OPENAI and of_type in each.types]
 
 
 def _subscriber(row: Any) -> Subscriber:

@@ -12,6 +12,7 @@ from app.domain.times import rfc3339
 from app.domain.transitions import BatchState
 from app.domain.usage import MOST_COUNTED
 from app.models import Task
+from app.services.message.contradictions import contradictions
 
 MOST_NAMED = 20  # batches in one sentence
 _AMOUNTS = ("input_tokens", "output_tokens", "cost_nanos")
@@ -133,6 +134,8 @@ def verify(engine: Engine) -> Iterator[str]:
                 yield _sentence(invariant, broken)
         if broken := sorted(_with_wrong_attempts(connection))[:MOST_NAMED]:
             yield _sentence(OF_ATTEMPTS, broken)
+        for invariant, broken in contradictions(connection, MOST_NAMED):
+            yield _sentence(invariant, broken)
 
 
 def _sentence(invariant: str, broken: list[Any]) -> str:

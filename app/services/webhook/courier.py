@@ -8,6 +8,7 @@ from app.db import reading
 from app.services.message.deliveries import webhooks_with_due
 from app.services.message.outbox import Outbox
 from app.services.webhook.lanes import Lanes
+from app.services.webhook.notifying import Notifier
 from app.services.webhook.sending import Sender
 from app.services.webhook.warnings import warn
 
@@ -17,10 +18,10 @@ WARN_SECONDS = 10.0
 class Courier:
     """Brings messages to webhooks, in the process that leads."""
 
-    def __init__(self, engine: Engine, sender: Sender) -> None:
+    def __init__(self, engine: Engine, sender: Sender, notifier: Notifier) -> None:
         self._engine = engine
         self._outbox = Outbox(engine)
-        self._lanes = Lanes(engine, sender.send)
+        self._lanes = Lanes(engine, sender.send, notifier.send)
         self._warned_at: float | None = None
 
     def make_messages(self) -> None:
@@ -38,8 +39,8 @@ class Courier:
         if not inline:
             self._lanes.begin(found)
             return
-        for webhook_id in found:
-            self._lanes.empty(webhook_id)
+        for webhook_id, its_format in found.items():
+            self._lanes.empty(webhook_id, its_format)
 
     def stop(self) -> None:
         """Send nothing more after what is under way: this process does not lead any more."""

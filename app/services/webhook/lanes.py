@@ -5,14 +5,16 @@ at a time, so they may arrive in another order. A process that dies between a de
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Engine
 
+from app.domain.webhook import digests
+from app.domain.webhook.message_types import Format
 from app.errors import Refusal
 from app.services.message import deliveries
-from app.services.message.deliveries import DueDelivery, Outcome
+from app.services.message.deliveries import DueDelivery, Outcome, Tried
 
 AT_ONCE = 4  # messages on their way to one receiver
 CHUNK = 20  # messages whose outcomes are written in one transaction
@@ -21,23 +23,32 @@ log = structlog.get_logger()
 
 
 class Lanes:
-    """The lanes of this process. Their threads do not outlive it: a message under way is then sent again."""
+    """The lanes of this process. Their threads do not outlive it: a message under way is then sent again.
 
-    def __init__(self, engine: Engine, send: Callable[[DueDelivery], Outcome]) -> None:
+    `send` sends one message, `send_digest` several as one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        send: Callable[[DueDelivery], Outcome],
+        send_digest: Callable[[Sequence[DueDelivery]], Outcome],
+    ) -> None:
         self._engine = engine
         self._send = send
+        self._send_digest = send_digest
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
         self._stopping = threading.Event()
 
-    def begin(self, webhook_ids: Sequence[int]) -> None:
+    def begin(self, webhooks: Mapping[int, Format]) -> None:
         """Begin the lanes of these webhooks, unless they are under way."""
-        for webhook_id in webhook_ids:
+        for webhook_id, its_format in webhooks.items():
             with self._lock:
                 if webhook_id in self._under_way:
                     continue
                 self._under_way.add(webhook_id)
-            threading.Thread(target=self._run, args=(webhook_id,), name="webhook-lane", daemon=True).start()
+            threading.Thread(target=self._run, args=(webhook_id, its_format), name="webhook-lane", daemon=True).start()
 
     def go_on(self) -> None:
         """Send again, after `stop`."""
@@ -47,15 +58,17 @@ class Lanes:
         """Send nothing more after what is under way."""
         self._stopping.set()
 
-    def empty(self, webhook_id: int) -> None:
-        """Send all messages of a webhook that are due."""
-        while not self._stopping.is_set() and (due := deliveries.due(self._engine, webhook_id, CHUNK)):
-            if tried := self._send_all(due):
+    def empty(self, webhook_id: int, its_format: Format) -> None:
+        """Send all messages of a webhook that are due; as a digest, those that go into one."""
+        is_digest = its_format is Format.APPRISE
+        most = digests.MOST_MESSAGES if is_digest else CHUNK
+        while not self._stopping.is_set() and (due := deliveries.due(self._engine, webhook_id, most)):
+            if tried := [(due, self._send_digest(due))] if is_digest else self._send_all(due):
                 deliveries.record(self._engine, webhook_id, tried)
 
-    def _run(self, webhook_id: int) -> None:
+    def _run(self, webhook_id: int, its_format: Format) -> None:
         try:
-            self.empty(webhook_id)
+            self.empty(webhook_id, its_format)
         except Refusal as refusal:  # the database is busy or away: the next pass begins again
             log.warning("webhook_lane_refused", webhook_id=webhook_id, reason=refusal.detail)
         except Exception:
@@ -64,8 +77,9 @@ class Lanes:
             with self._lock:
                 self._under_way.discard(webhook_id)
 
-    def _send_all(self, due: Sequence[DueDelivery]) -> list[tuple[DueDelivery, Outcome]]:
-        waiting, tried = iter(due), []
+    def _send_all(self, due: Sequence[DueDelivery]) -> list[Tried]:
+        waiting = iter(due)
+        tried: list[Tried] = []
         lock = threading.Lock()
 
         def work() -> None:
@@ -76,7 +90,7 @@ class Lanes:
                     return
                 outcome = self._send(each)
                 with lock:
-                    tried.append((each, outcome))
+                    tried.append(([each], outcome))
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(due)))]
         for thread in threads:

@@ -14,12 +14,15 @@ from app import db
 from app.db import reading, retry_while_locked, transaction
 from app.domain.roles import SYSTEM
 from app.domain.times import rfc3339
+from app.domain.webhook import digests
 from app.domain.webhook.message_types import OPENAI_TYPES, TEST, Format
+from app.domain.webhook.notification_urls import masked
 from app.domain.webhook.signatures import ROTATION_SECONDS, new_secret
 from app.errors import Busy, Invalid, NotFound
 from app.models import Webhook
 from app.services.message import deliveries, messages, outbox
 from app.services.message.deliveries import DueDelivery, secrets_in_force
+from app.services.webhook.notifying import Notifier
 from app.services.webhook.sending import Sender
 
 MOST_WEBHOOKS = 32
@@ -39,24 +42,31 @@ log = structlog.get_logger()
 class Webhooks:
     """The webhooks of a database."""
 
-    def __init__(self, engine: Engine, sender: Sender) -> None:
+    def __init__(self, engine: Engine, sender: Sender, notifier: Notifier) -> None:
         self._engine = engine
         self._sender = sender
+        self._notifier = notifier
         self._tests = threading.BoundedSemaphore(TESTS_AT_ONCE)
 
     def create(self, given: Mapping[str, Any], record: Record | None = None, actor: str = SYSTEM) -> dict[str, Any]:
         """Create a webhook; only this answer has its secret. It gets messages from now on. Raises Invalid."""
+        is_digest = given["format"] == Format.APPRISE
+        if is_digest:
+            given = {**given, "digest_minutes": given.get("digest_minutes") or digests.DEFAULT_MINUTES}
         self._check(given)
-        secret = new_secret()
+        if is_digest:
+            self._ask_apprise(given["url"])
+        secret = "" if is_digest else new_secret()
 
         def make(connection: Connection) -> dict[str, Any]:
             if connection.execute(select(func.count()).select_from(_LIVE.subquery())).scalar_one() >= MOST_WEBHOOKS:
                 raise Invalid(f"There are {MOST_WEBHOOKS} webhooks, which is the most.")
             _begin_if_first(connection)
             values = {**given, "secret": secret, "earlier_secrets": [], "enabled": True, "failures": 0}
-            values["created_at"] = db.now(connection)
+            values["created_at"] = values["gets_since"] = db.now(connection)
             row = connection.execute(insert(_webhooks).values(values).returning(_webhooks)).one()
-            return _recorded(connection, {**_view(row, values["created_at"], 0), "secret": secret}, record)
+            shown = {"secret": secret} if secret else {}
+            return _recorded(connection, {**_view(row, values["created_at"], 0), **shown}, record)
 
         made = self._changing(make)
         log.info("webhook_created", webhook_id=made["id"], actor=actor)
@@ -69,11 +79,22 @@ class Webhooks:
 
     def change(self, webhook_id: int, given: Mapping[str, Any], actor: str = SYSTEM) -> dict[str, Any]:
         """Change what is given. Enabled again, it gets messages from then on. Raises NotFound, Invalid."""
+        if "url" in given:
+            with reading(self._engine) as connection:
+                its_format = _found(connection, webhook_id).format
+            self._check_url(given["url"], its_format)
+            if its_format == Format.APPRISE:
+                self._ask_apprise(given["url"])
 
         def make(connection: Connection) -> dict[str, Any]:
             row = _found(connection, webhook_id)
-            self._check({"url": row.url, "types": row.types, "format": row.format, **given})
+            fields = ("url", "types", "format", "digest_minutes")
+            self._check({**{name: getattr(row, name) for name in fields}, **given})
             values = dict(given)
+            if "digest_minutes" in given:
+                values |= {"next_digest_at": None}
+            if {"types", "enabled"} & given.keys():
+                values |= {"gets_since": db.now(connection)}
             if given.get("enabled") and not row.enabled:
                 _begin_if_first(connection)
                 values |= {"disabled_reason": None, "failures": 0}
@@ -88,8 +109,9 @@ class Webhooks:
         """Delete a webhook: nothing more is sent to it. The sweeper deletes its messages. Raises NotFound."""
 
         def make(connection: Connection) -> None:
-            _found(connection, webhook_id)
-            values = {"deleted_at": db.now(connection), "enabled": False, "secret": "", "earlier_secrets": []}
+            url = _shown_url(_found(connection, webhook_id))
+            values = {"deleted_at": db.now(connection), "enabled": False}
+            values |= {"url": url, "secret": "", "earlier_secrets": []}
             connection.execute(update(_webhooks).where(_webhooks.c.id == webhook_id).values(values))
 
         self._changing(make)
@@ -101,6 +123,8 @@ class Webhooks:
 
         def make(connection: Connection) -> dict[str, Any]:
             row, now = _found(connection, webhook_id), db.now(connection)
+            if not row.secret:
+                raise Invalid("A webhook of the format apprise has no secret: nothing is signed.")
             until = rfc3339(now + timedelta(seconds=ROTATION_SECONDS))
             in_force = [each for each in row.earlier_secrets if datetime.fromisoformat(each["until"]) > now]
             earlier = [{"secret": row.secret, "until": until}, *in_force]
@@ -126,7 +150,8 @@ class Webhooks:
             raise Busy(f"{TESTS_AT_ONCE} webhooks are being tested.")
         try:
             begun = time.monotonic()
-            outcome = self._sender.send(message)
+            is_digest = row.format == Format.APPRISE
+            outcome = self._notifier.send([message]) if is_digest else self._sender.send(message)
             seconds = time.monotonic() - begun
         finally:
             self._tests.release()
@@ -166,11 +191,21 @@ class Webhooks:
             return _views(connection, rows)
 
     def _check(self, given: Mapping[str, Any]) -> None:
-        if objection := self._sender.objection_to(given["url"]):
-            raise Invalid(f"url {objection}.", errors={"url": [objection]})
+        self._check_url(given["url"], given["format"])
+        if given["format"] != Format.APPRISE and given.get("digest_minutes") is not None:
+            raise _invalid("digest_minutes", "is for the format apprise")
         if given["format"] == Format.OPENAI and set(given["types"]) - set(OPENAI_TYPES):
-            objection = f"of the format openai are {', '.join(OPENAI_TYPES)}"
-            raise Invalid(f"types {objection}.", errors={"types": [objection]})
+            raise _invalid("types", f"of the format openai are {', '.join(OPENAI_TYPES)}")
+
+    def _check_url(self, url: str, its_format: str) -> None:
+        checks = self._notifier if its_format == Format.APPRISE else self._sender
+        if objection := checks.objection_to(url):
+            raise _invalid("url", objection)
+
+    def _ask_apprise(self, url: str) -> None:
+        """Check the details that only apprise knows. It takes a second, so no transaction is open meanwhile."""
+        if objection := self._notifier.refusal_of(url):
+            raise _invalid("url", objection.rstrip("."))
 
     def _changing(self, make: Callable[[Connection], T]) -> T:
         def locked() -> T:
@@ -180,6 +215,10 @@ class Webhooks:
                 return make(connection)
 
         return retry_while_locked(locked)
+
+
+def _invalid(field: str, objection: str) -> Invalid:
+    return Invalid(f"{field} {objection}.", errors={field: [objection]})
 
 
 def _begin_if_first(connection: Connection) -> None:
@@ -205,16 +244,23 @@ def _views(connection: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
     return [_view(row, now, waiting.get(row.id, 0)) for row in rows]
 
 
+def _shown_url(row: Any) -> str:
+    """Give what may be shown of a webhook's URL: one of apprise holds its secrets."""
+    url: str = row.url
+    return masked(url) if row.format == Format.APPRISE else url
+
+
 def _view(row: Any, now: datetime, waiting: int) -> dict[str, Any]:
     return {
         "id": row.id,
-        "url": row.url,
+        "url": _shown_url(row),
         "description": row.description,
         "types": row.types,
         "format": row.format,
+        "digest_minutes": row.digest_minutes,
         "enabled": row.enabled,
         "disabled_reason": row.disabled_reason,
-        "secrets": len(secrets_in_force(row.secret, row.earlier_secrets, now)),
+        "secrets": len(secrets_in_force(row.secret, row.earlier_secrets, now)) if row.secret else 0,
         "waiting": waiting,
         "failures": row.failures,
         "failure": row.failure,
