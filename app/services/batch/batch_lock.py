@@ -8,14 +8,15 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from app import db
 from app.models import IS_CLOSED, IS_WAITING, Circuit, StateChangeRequest
 from app.prepared_statements import Prepared
-from app.services.batch.batch_rows import CLOCK, ONE_ARCHIVED, ONE_SEEN, BatchRecord, RunCounts
+from app.services.batch.batch_rows import ONE_AND_CLOCK, ONE_ARCHIVED, ONE_SEEN, BatchRecord, RunCounts
 
 _waiting = select(func.count()).where(
     StateChangeRequest.batch_id == bindparam("batch_id"),
     IS_WAITING,
 )
 _any_closed = select(Circuit.connection).where(IS_CLOSED).exists()
-_IN_LINE = ONE_SEEN.add_columns(_waiting.scalar_subquery().label("waiting"), _any_closed.label("any_circuit_closed"))
+_beside = (_waiting.scalar_subquery().label("waiting"), _any_closed.label("any_circuit_closed"))
+_IN_LINE = ONE_SEEN.add_columns(*_beside)
 
 # First the row, then the advisory lock that leases and reports of the batch share: a transaction that waits for the
 # row does not stop workers. NO KEY UPDATE lets other transactions insert rows that refer to the batch.
@@ -27,7 +28,9 @@ _TAKE_IF_FREE = text(_TAKE.format(archived="NULL", if_held=" SKIP LOCKED"))
 _TAKE_ARCHIVED = text(_TAKE.format(archived="NOT NULL", if_held=""))
 # One statement would not do: the second has a snapshot of its own, which shows everything that was committed before the
 # lock was granted. Its clock, too, is later than every lease before it.
-_TAKE_AND_SEE = Prepared("take_and_see", text(_TAKE.format(archived="NULL", if_held="")), _IN_LINE.add_columns(CLOCK))
+_TAKE_AND_SEE = Prepared(
+    "take_and_see", text(_TAKE.format(archived="NULL", if_held="")), ONE_AND_CLOCK.add_columns(*_beside)
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,11 @@ def lock(connection: Connection, batch_id: int, if_free: bool = False) -> Locked
         row = _TAKE_AND_SEE.row(connection, batch_id=batch_id)
     if row is None:
         return None
-    now = row.now if db.is_postgresql(connection) else db.now(connection)
-    return Locked(BatchRecord.of(row), now, RunCounts.of(row, row.waiting), row.any_circuit_closed)
+    if db.is_postgresql(connection):
+        now, counts = row.now, RunCounts.of_kinds(row.counts, row.waiting)
+    else:
+        now, counts = db.now(connection), RunCounts.of(row, row.waiting)
+    return Locked(BatchRecord.of(row), now, counts, row.any_circuit_closed)
 
 
 def lock_archived(connection: Connection, batch_id: int) -> Locked | None:

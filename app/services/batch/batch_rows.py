@@ -4,7 +4,7 @@ This module knows the shape of rows, and no rule.
 """
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +23,7 @@ from app.models import IS_WAITING, Batch, StateChangeRequest, TaskCounts
 from app.prepared_statements import Prepared
 
 COLUMNS = tuple(db.table_of(Batch).c)
+_COUNTED, _USED = tuple(Counts.__dataclass_fields__), tuple(Usage.__dataclass_fields__)
 
 if TYPE_CHECKING:
 
@@ -70,6 +71,16 @@ class RunCounts:
         usage = Usage(**dict(zip(Usage.__dataclass_fields__, row[-len(USAGE_SUMS) :], strict=True)))
         return cls(Counts(*sums[:half]), Counts(*sums[half:]), touched_at, waiting, usage)
 
+    @classmethod
+    def of_kinds(cls, kinds: Sequence[Mapping[str, Any]], waiting: int = 0) -> "RunCounts":
+        """Make the counts of the column `counts` of ONE_AND_CLOCK."""
+        of_kind = {str(kind): Counts() for kind in TaskKind}
+        for each in kinds:
+            of_kind[each["kind"]] = Counts(*[each[name] for name in _COUNTED])
+        usage = Usage(*[sum(each[name] for each in kinds) for name in _USED])
+        touched_at = max((datetime.fromisoformat(each["touched_at"]) for each in kinds), default=None)
+        return cls(of_kind[TaskKind.STAGE], of_kind[TaskKind.ANALYZE], touched_at, waiting, usage)
+
 
 def _sums(kind: TaskKind) -> list[Any]:
     of_kind = TaskCounts.kind == literal_column(repr(str(kind)))
@@ -104,13 +115,26 @@ ONE_SEEN = SEEN.where(Batch.id == bindparam("batch_id"))
 ONE_ARCHIVED = _ALL.where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_not(None))
 _PURGED_AT = select(Batch.purged_at).where(Batch.id == bindparam("batch_id"))
 CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
-ONE_AND_CLOCK = ONE_SEEN.add_columns(CLOCK)
+_summed = ", ".join(f"sum({name}) AS {name}" for name in (*_COUNTED, *_USED))
+# For PostgreSQL: one row by its id, with few columns. It costs a third less than ONE_SEEN, the driver included.
+ONE_AND_CLOCK = select(
+    *COLUMNS,
+    literal_column(
+        db.rows_as_json(
+            f"SELECT kind, {_summed}, max(touched_at) AS touched_at FROM task_counts AS c"
+            " WHERE c.batch_id = batches.id AND c.run = batches.run GROUP BY kind"
+        )
+    ).label("counts"),
+    CLOCK,
+).where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_(None))
 _ONE_AND_CLOCK = Prepared("see", ONE_AND_CLOCK)
 _amount_waiting: Any = (
     select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()
 )
 _ONE_AND_WAITING = ONE_SEEN.add_columns(_amount_waiting.label("amount_waiting"))
-_ONE_WAITING_AND_CLOCK = Prepared("see_with_waiting", _ONE_AND_WAITING.add_columns(CLOCK))
+_ONE_WAITING_AND_CLOCK = Prepared(
+    "see_with_waiting", ONE_AND_CLOCK.add_columns(_amount_waiting.label("amount_waiting"))
+)
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
@@ -220,6 +244,7 @@ def look_at_unsettled(connection: Connection) -> list[tuple[BatchRecord, Facts]]
 
 
 def seen(row: Any, now: datetime) -> tuple[BatchRecord, Facts]:
-    """Make the batch and its facts of a row that begins as one of SEEN."""
+    """Make the batch and its facts of a row that begins as one of SEEN, or is one of ONE_AND_CLOCK."""
     batch = BatchRecord.of(row)
-    return batch, facts_of(batch, RunCounts.of(row), now)
+    counts = RunCounts.of_kinds(row.counts) if hasattr(row, "counts") else RunCounts.of(row)
+    return batch, facts_of(batch, counts, now)

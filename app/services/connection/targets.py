@@ -4,7 +4,7 @@ A target is a number within its batch: of `models`, of `ready_targets`, or 0. Ea
 queued tasks, however many tasks a batch has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cache
@@ -60,8 +60,21 @@ def _queued(states: Mapping[str, AbstractSet[BatchState]], of_batch: str | None,
 
 
 _ALL = text(f"{_wanted(LEASES_IN, of_batch=':batch_id')} SELECT * FROM wanted")
-# What `queued` finds of each batch that a statement of PostgreSQL reads, as one value: for `targets_of`.
-QUEUED_AS_JSON = db.rows_as_json(_queued(REPORTS_IN, of_batch="batches.id"))
+_ALL_REPORTED = text(f"{_wanted(REPORTS_IN, of_batch=':batch_id')} SELECT * FROM wanted")
+_KIND = " ".join(f"WHEN '{state}' THEN '{kind}'" for kind, each in REPORTS_IN.items() for state in sorted(each))
+_QUEUED = f"""
+    SELECT t.target FROM tasks t WHERE t.batch_id = batches.id AND t.run = batches.run
+    AND t.kind = CASE batches.state {_KIND} END AND t.status = '{TaskStatus.QUEUED}'
+"""
+# The numbers of the targets that `queued` finds, of each batch that a statement of PostgreSQL reads, as one value: each
+# is found by one step of the index.
+QUEUED_NUMBERS = f"""
+(WITH RECURSIVE queued AS (
+    ({_QUEUED} ORDER BY t.target LIMIT 1)
+    UNION ALL
+    SELECT ({_QUEUED} AND t.target > queued.target ORDER BY t.target LIMIT 1) FROM queued WHERE target IS NOT NULL)
+SELECT json_agg(target) FROM queued WHERE target IS NOT NULL)
+"""
 
 _OLDEST = (
     text(f"""
@@ -132,9 +145,9 @@ def _read(connection: Connection, statement: TextClause, batch_id: int | None, *
     return [_target(row) for row in db.in_index_order(connection, statement, {**values, **of_batch})]
 
 
-def targets_of(value: Sequence[Mapping[str, Any]]) -> list[Target]:
-    """Read the value QUEUED_AS_JSON."""
-    return [Target(TaskKind(row["kind"]), row["connection"], row["model"], row["endpoint"]) for row in value]
+def reported(connection: Connection, batch_id: int) -> dict[int, Target]:
+    """Give all targets of a batch that is at work or paused, by their numbers. They change with its version alone."""
+    return {row.target: _target(row).target for row in connection.execute(_ALL_REPORTED, {"batch_id": batch_id})}
 
 
 def _target(row: Any) -> QueuedTarget:

@@ -6,11 +6,9 @@ from typing import Any, TypedDict
 
 from sqlalchemy import Connection, literal_column
 
-from app.domain import transitions
 from app.domain.connection.abilities import Abilities, Target
 from app.domain.leases import TaskKind
 from app.domain.times import Time, rfc3339
-from app.models.batch import one_of
 from app.services.connection import circuits, targets
 from app.services.connection.circuits import CircuitRow
 from app.services.connection.present_workers import CAN_AS_JSON, is_served, present_abilities
@@ -33,12 +31,13 @@ WaitingFor = TypedDict(
 )
 
 
-_STATES = sorted(set().union(*transitions.REPORTS_IN.values()))
-# What `waiting_for` reads, as one column of a statement of PostgreSQL that reads batches: for `waits_of`.
-MAY_WAIT: Any = literal_column(
-    f"CASE WHEN {one_of('batches.state', _STATES)} THEN json_build_object("
-    f"'queued', {targets.QUEUED_AS_JSON}, 'can', {CAN_AS_JSON}, 'any_closed', {circuits.ANY_CLOSED}) END"
-).label("may_wait")
+# For a statement of PostgreSQL that reads batches: the numbers of the targets of which tasks wait, what the workers
+# can do that are present, and whether a circuit is closed. For `waits_of`.
+MAY_WAIT: tuple[Any, ...] = (
+    literal_column(targets.QUEUED_NUMBERS).label("queued"),
+    literal_column(CAN_AS_JSON).label("can"),
+    literal_column(circuits.ANY_CLOSED).label("any_closed"),
+)
 
 
 def waiting_for(connection: Connection, batch_id: int, now: datetime | None = None) -> list[WaitingFor]:
@@ -49,12 +48,13 @@ def waiting_for(connection: Connection, batch_id: int, now: datetime | None = No
     return _waits(found, present_abilities(connection, now), circuits.closed(connection))
 
 
-def waits_of(connection: Connection, may_wait: Mapping[str, Any] | None) -> list[WaitingFor]:
-    """Read the column MAY_WAIT, as `waiting_for` reads a batch."""
-    if not may_wait or not may_wait["queued"]:
+def waits_of(connection: Connection, row: Any, targets_of: Mapping[int, Target]) -> list[WaitingFor]:
+    """Read the columns MAY_WAIT, as `waiting_for` reads a batch; its targets are given, by their numbers."""
+    if not row.queued:
         return []
-    closed = circuits.closed(connection) if may_wait["any_closed"] else []
-    return _waits(targets.targets_of(may_wait["queued"]), map(Abilities, may_wait["can"]), closed)
+    closed = circuits.closed(connection) if row.any_closed else []
+    found = [targets_of[number] for number in row.queued if number in targets_of]  # all, unless it has just changed
+    return _waits(found, map(Abilities, row.can), closed)
 
 
 def _waits(found: Sequence[Target], can: Iterable[Abilities], closed: Iterable[CircuitRow]) -> list[WaitingFor]:

@@ -6,21 +6,22 @@ The number of statements does not depend on the number of batches. Archived batc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, or_, select
 
 from app import db
 from app.db import reading
 from app.domain import transitions
+from app.domain.connection.abilities import Target
 from app.domain.facts import Facts
 from app.domain.ids import plain_number
 from app.domain.transitions import UNFINISHED, BatchState
-from app.models import Batch
+from app.models import Batch, Model, Prompt
 from app.prepared_statements import Prepared
 from app.services.batch.batch_rows import ONE_AND_CLOCK, BatchRecord, look_at, look_with_clock, not_found, seen
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
-from app.services.connection import waiting
+from app.services.connection import targets, waiting
 from app.services.connection.waiting import WaitingFor
 from app.services.task import usage_counts
 
@@ -47,7 +48,10 @@ class Filter:
 
 
 # Everything that is shown of one batch, in one round trip.
-_WHOLE = Prepared("whole", ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, waiting.MAY_WAIT), by_index=True)
+_WHOLE = Prepared("whole", ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, *waiting.MAY_WAIT), by_index=True)
+_PROMPTS = select(Prompt.number, Prompt.name).where(Prompt.batch_id == bindparam("batch_id"))
+_MODELS = select(Model.number, Model.connection, Model.model).where(Model.batch_id == bindparam("batch_id"))
+MOST_KNOWN = 1_000  # batches of which a process knows the names
 
 
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts, waits: list[WaitingFor]) -> BatchView:
@@ -62,14 +66,40 @@ def may_wait(batch: BatchRecord, facts: Facts) -> bool:
     return batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
 
 
-def _whole_view_at_once(connection: Connection, batch_id: int) -> BatchView:
-    """Show what `whole_view` shows, by one statement. For PostgreSQL. Raises NotFound."""
-    row = _WHOLE.row(connection, batch_id=batch_id)
-    if row is None:
-        raise not_found(connection, batch_id)
-    view = batch_view(*seen(row, row.now), usage_counts.shares_of(row.shares))
-    view["waiting_for"] = waiting.waits_of(connection, row.may_wait)
-    return view
+class _Names(NamedTuple):
+    """What a batch calls its prompts and models, and what its tasks need of workers, by number."""
+
+    version: int
+    prompts: dict[int, str]
+    models: dict[int, tuple[str, str]]
+    targets: dict[int, Target]
+
+
+_NO_NAMES = _Names(0, {}, {}, {})
+
+
+class _KnownNames:
+    """The names of batches, as this process knows them: they change with the version of the batch alone."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Names] = {}
+
+    def of(self, connection: Connection, batch: BatchRecord) -> _Names:
+        known = self._kept.get(batch.id)
+        if known is None or known.version != batch.version:
+            if len(self._kept) >= MOST_KNOWN:
+                self._kept.clear()
+            known = self._kept[batch.id] = self._read(connection, batch)
+        return known
+
+    def _read(self, connection: Connection, batch: BatchRecord) -> _Names:
+        of_batch: Any = {"batch_id": batch.id}
+        return _Names(
+            batch.version,
+            {row.number: row.name for row in connection.execute(_PROMPTS, of_batch)},
+            {row.number: (row.connection, row.model) for row in connection.execute(_MODELS, of_batch)},
+            targets.reported(connection, batch.id),
+        )
 
 
 class Batches:
@@ -77,15 +107,27 @@ class Batches:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._names = _KnownNames()
 
     def show(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
             if db.is_postgresql(connection):
-                return _whole_view_at_once(connection, batch_id)
+                return self._at_once(connection, batch_id)
             batch, facts, now = look_with_clock(connection, batch_id)
             waits = waiting.waiting_for(connection, batch_id, now) if may_wait(batch, facts) else []
             return whole_view(connection, batch, facts, waits)
+
+    def _at_once(self, connection: Connection, batch_id: int) -> BatchView:
+        """Show what `whole_view` shows, by one statement of PostgreSQL. Raises NotFound."""
+        row = _WHOLE.row(connection, batch_id=batch_id)
+        if row is None:
+            raise not_found(connection, batch_id)
+        batch, facts = seen(row, row.now)
+        names = self._names.of(connection, batch) if row.shares or row.queued else _NO_NAMES
+        view = batch_view(batch, facts, usage_counts.shares_of(row.shares, names.models, names.prompts))
+        view["waiting_for"] = waiting.waits_of(connection, row, names.targets)
+        return view
 
     def counts(self, name: str = "") -> dict[str, int]:
         """Count the batches in each state; `name` is a part of their names, in any case."""

@@ -49,20 +49,24 @@ SELECT m.connection, {_SUMS} FROM usage_counts u
 LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
 {_OF_RUN} GROUP BY m.connection ORDER BY m.connection
 """)
-_BY_MODEL_AND_PROMPT = """
-SELECT 'model' AS of, u.model_number AS number, m.connection, m.model AS name, {sums} FROM usage_counts u
+_BY_MODEL_AND_PROMPT = text(f"""
+SELECT 'model' AS of, u.model_number AS number, m.connection, m.model AS name, {_SUMS} FROM usage_counts u
 LEFT JOIN models m ON m.batch_id = u.batch_id AND m.number = u.model_number
-WHERE u.batch_id = {batch_id} AND u.run = {run} GROUP BY u.model_number, m.connection, m.model
+{_OF_RUN} GROUP BY u.model_number, m.connection, m.model
 UNION ALL
-SELECT 'prompt', u.prompt_number, NULL, p.name, {sums} FROM usage_counts u
+SELECT 'prompt', u.prompt_number, NULL, p.name, {_SUMS} FROM usage_counts u
 LEFT JOIN prompts p ON p.batch_id = u.batch_id AND p.number = u.prompt_number
-WHERE u.batch_id = {batch_id} AND u.run = {run} GROUP BY u.prompt_number, p.name
+{_OF_RUN} GROUP BY u.prompt_number, p.name
 ORDER BY 1, 2
-"""
-_SHARES = text(_BY_MODEL_AND_PROMPT.format(sums=_SUMS, batch_id=":batch_id", run=":run"))
-# The same of the present run of each batch that a statement of PostgreSQL reads, as one column: for `shares_of`.
+""")
+# For a statement of PostgreSQL that reads batches: what the present run of each used, by the numbers of its models and
+# prompts, as one column for `shares_of`. Without their names, and so without a join.
 PRESENT_SHARES: Any = literal_column(
-    db.rows_as_json(_BY_MODEL_AND_PROMPT.format(sums=_SUMS, batch_id="batches.id", run="batches.run"))
+    db.rows_as_json(
+        f"SELECT u.model_number, u.prompt_number, {_SUMS} FROM usage_counts u"
+        " WHERE u.batch_id = batches.id AND u.run = batches.run"
+        " GROUP BY GROUPING SETS ((u.model_number), (u.prompt_number))"
+    )
 ).label("shares")
 
 _BY_COLUMN = text(f"""
@@ -108,20 +112,26 @@ def by_connection(connection: Connection, batch_id: int, run: int) -> list[Conne
 
 def by_model_and_prompt(connection: Connection, batch_id: int, run: int) -> dict[str, list[dict[str, Any]]]:
     """Sum up what a run used, by model and by prompt, in their order; the names of ready-made tasks are null."""
-    return _shares(connection.execute(_SHARES, {"batch_id": batch_id, "run": run}).all())
-
-
-def shares_of(column: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Read the column PRESENT_SHARES, as `by_model_and_prompt` reads any run."""
-    return _shares([SimpleNamespace(**row) for row in column])
-
-
-def _shares(rows: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
+    rows = connection.execute(_BY_MODEL_AND_PROMPT, {"batch_id": batch_id, "run": run}).all()
     return {
         "by_model": [
             {"connection": row.connection, "model": row.name, **_shown(row)} for row in rows if row.of == "model"
         ],
         "by_prompt": [{"prompt": row.name, **_shown(row)} for row in rows if row.of == "prompt"],
+    }
+
+
+def shares_of(
+    column: Sequence[Mapping[str, Any]], models: Mapping[int, tuple[str, str]], prompts: Mapping[int, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Read the column PRESENT_SHARES, as `by_model_and_prompt` reads a run; the names are given, by number."""
+    used = [SimpleNamespace(**row) for row in column]
+    of_models = sorted((each for each in used if each.model_number is not None), key=lambda each: each.model_number)
+    of_prompts = sorted((each for each in used if each.prompt_number is not None), key=lambda each: each.prompt_number)
+    named = [(models.get(each.model_number, (None, None)), each) for each in of_models]
+    return {
+        "by_model": [{"connection": name[0], "model": name[1], **_shown(each)} for name, each in named],
+        "by_prompt": [{"prompt": prompts.get(each.prompt_number), **_shown(each)} for each in of_prompts],
     }
 
 
