@@ -22,13 +22,15 @@ run: $(RUN_STAMP) ## install what is missing and start the service at http://127
 demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a temporary one
 	@exec $(PY) -m app.cli demo $(ARGS)
 
-# More processes than cores: half of the time a test waits for a process that it started.
+# More processes than cores: half of the time a test waits for a process that it started. Each takes half a GB.
+PROCESSES ?= $(shell nproc | awk '{ n = 2 * $$1; print n < 4 ? 4 : n > 8 ? 8 : n }')
+
 test: $(NODE_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
-	@exec $(PY) -m pytest -n 4 --dist worksteal $(ARGS)
+	@exec $(PY) -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
 # A test that tries so much may take long on a busy machine: `timeout` of pyproject.toml is for the others.
 soak: $(NODE_STAMP) ## try far more than make test: thousands of races and made-up calls, kills, 500 random lives (ARGS)
-	@SOAK=1 exec $(PY) -m pytest -o timeout=3600 -n 4 --dist worksteal -m "soak or hypothesis" $(ARGS)
+	@SOAK=1 exec $(PY) -m pytest -o timeout=3600 -n $(PROCESSES) --dist worksteal -m "soak or hypothesis" $(ARGS)
 
 edges: $(DEV_STAMP) ## try outages, full disks and hostile callers at full length (ARGS="--help")
 	@exec $(PY) -m bench.edges $(ARGS)

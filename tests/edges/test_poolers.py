@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -16,7 +14,7 @@ from tests.support.batches import Batch
 from tests.support.databases import NewDatabase
 from tests.support.pgbouncer import MODES
 from tests.support.postgres import free_port
-from tests.support.process import ROOT
+from tests.support.process import finished
 from tests.support.row_locks import row_locks
 from tests.support.server import Shared, running_server
 from tests.support.waiting import LIMIT_SECONDS, wait_until
@@ -95,8 +93,5 @@ def test_the_one_that_leads_keeps_no_old_rows(pooled: Shared) -> None:
 
 def test_pooling_by_statement_is_refused_at_the_start(pooler_urls: PoolerUrls) -> None:
     settings = {"DATABASE_URL": f"{pooler_urls('statement')}/postgres", "PORT": str(free_port())}
-    command = [sys.executable, "-m", "app.cli", "serve"]
-    ended = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT_SECONDS
-    )
+    ended = finished("-m", "app.cli", "serve", env={**os.environ, **settings})
     assert (ended.returncode, ended.stderr.strip()) == (1, f"Error: {NO_TRANSACTIONS}")

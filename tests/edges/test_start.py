@@ -2,8 +2,6 @@
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 from sqlalchemy import text
@@ -11,23 +9,15 @@ from sqlalchemy import text
 from app.db import make_engine
 from app.schema import migrate
 from config import Config
-from tests.support.process import ROOT
+from tests.support.process import finished
 from tests.support.server import KEPT_ENVIRONMENT
-from tests.support.waiting import LIMIT_SECONDS
 
 
 def test_a_short_admin_token_is_refused_in_a_sentence(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
     database = {"DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "HOST": "no-such-host.invalid"}
     for token, refused in (("a", True), ("x" * 15, True), ("x" * 16, False)):
-        ended = subprocess.run(
-            [sys.executable, "-m", "app.cli", "serve"],
-            cwd=ROOT,
-            env={**kept, **database, "ADMIN_TOKEN": token},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-        )
+        ended = finished("-m", "app.cli", "serve", env={**kept, **database, "ADMIN_TOKEN": token})
         assert ended.returncode != 0
         assert ("ADMIN_TOKEN" in ended.stderr and "at least 16 characters" in ended.stderr) is refused, ended.stderr
         assert "Traceback" not in ended.stderr

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,7 +14,7 @@ import requests
 
 from app.server.web_processes import GRACE_SECONDS
 from tests.support.postgres import free_port
-from tests.support.process import ROOT
+from tests.support.process import finished
 from tests.support.server import KEPT_ENVIRONMENT, LiveServer, SharedServers
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
@@ -26,14 +25,8 @@ one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True
 def serve(**settings: str) -> "subprocess.CompletedProcess[str]":
     """Run `serve` when it is expected to fail."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "serve"],
-        cwd=ROOT,
-        env={**kept, "HOST": "127.0.0.1", "ADMIN_TOKEN": "a long admin token", "EMBEDDED_WORKER": "0", **settings},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-    )
+    given = {"HOST": "127.0.0.1", "ADMIN_TOKEN": "a long admin token", "EMBEDDED_WORKER": "0"}
+    return finished("-m", "app.cli", "serve", env={**kept, **given, **settings})
 
 
 def metrics_folders(server: LiveServer) -> list[Path]:

@@ -50,7 +50,7 @@ def postgres_template(server_url: str) -> Iterator[str]:
 # The triggers refuse TRUNCATE, so they are disabled for it; a session that is left over is ended.
 _EMPTY = """
 SET statement_timeout = '30s';
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity(NULL) JOIN pg_database ON datid = oid
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s);
 DO $$
 DECLARE filled text; defence record;
@@ -71,15 +71,16 @@ BEGIN
 END $$;
 """
 _LOOKS = """
-SELECT md5(string_agg(word, ' ' ORDER BY word)),
-    (SELECT array_agg(pid) FROM pg_stat_activity WHERE datname = current_database())
+SELECT concat_ws(' ', count(*), sum(hashtextextended(word, 0))),
+    (SELECT array_agg(pid) FROM pg_stat_get_activity(NULL) JOIN pg_database ON datid = oid
+        WHERE datname = current_database())
 FROM (
-    SELECT concat_ws(' ', attrelid::regclass, attname, atttypid, attnotnull, atthasdef) FROM pg_attribute
+    SELECT concat_ws(' ', attrelid, attname, atttypid, attnotnull, atthasdef) FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace WHERE NOT attisdropped
-    UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, convalidated) FROM pg_constraint
+    UNION ALL SELECT concat_ws(' ', conrelid, conname, convalidated) FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace
-    UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT concat_ws(' ', proname, md5(prosrc)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT concat_ws(' ', tgrelid, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT concat_ws(' ', proname, prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT version_num FROM alembic_version
     UNION ALL SELECT setconfig::text FROM pg_db_role_setting JOIN pg_database ON setdatabase = pg_database.oid
         WHERE datname = current_database()

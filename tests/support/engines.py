@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app import db
 from config import Config
 
-MOST_OF_AN_ENGINE, MOST_OF_A_DATABASE = 2, 12  # connections that are kept
+MOST_OF_AN_ENGINE, MOST_OF_A_DATABASE = 2, 8  # connections that are kept
 
 _make_engine = db.make_engine
 _idle: dict[Hashable, list[Engine]] = defaultdict(list)

@@ -94,7 +94,8 @@ def _settings(port: int, fsync: bool) -> list[str]:
         "port": port,
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
-        "max_connections": 600,
+        "max_connections": 400,
+        "track_activity_query_size": 100,
         "deadlock_timeout": "200ms",
     }
     if not fsync:

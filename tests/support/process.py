@@ -11,10 +11,13 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.support.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -25,13 +28,13 @@ FORKS.set_forkserver_preload(["tests.support.preloaded"])
 class PythonProcess:
     """`python arguments...`, with what tests use of `subprocess.Popen`; the arguments are as in python's command line.
 
-    Writes to the file `output`. It does not end with the test process: end it.
+    Writes to the file `output`, its errors to `errors` if that is given. It does not end with the test process: end it.
     """
 
-    def __init__(self, *arguments: str, env: Mapping[str, str], output: Path) -> None:
+    def __init__(self, *arguments: str, env: Mapping[str, str], output: Path, errors: Path | None = None) -> None:
         self._name = " ".join(("python", *arguments))
         output.touch()  # it may be read before the process has opened it
-        self._process = FORKS.Process(target=_become, args=(arguments, dict(env), str(output)))
+        self._process = FORKS.Process(target=_become, args=(arguments, dict(env), str(output), str(errors or output)))
         self._process.start()
         assert self._process.pid
         self.pid = self._process.pid
@@ -68,6 +71,20 @@ class PythonProcess:
         self.wait()
 
 
+def finished(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run such a process to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        errors.touch()
+        with PythonProcess(*arguments, env=env, output=output, errors=errors) as process:
+            try:
+                exit_code = process.wait(LIMIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(arguments, exit_code, output.read_text(), errors.read_text())
+
+
 def new_interpreter(*arguments: str, env: Mapping[str, str], output: Path) -> "subprocess.Popen[bytes]":
     """Start the same in a new interpreter, where its own start and memory are what counts."""
     with output.open("ab") as log:
@@ -77,17 +94,17 @@ def new_interpreter(*arguments: str, env: Mapping[str, str], output: Path) -> "s
         )
 
 
-def _become(arguments: Sequence[str], env: Mapping[str, str], output: str) -> None:
+def _become(arguments: Sequence[str], env: Mapping[str, str], output: str, errors: str) -> None:
     """Turn this forked process into the one that was wanted."""
     os.setsid()
     os.chdir(ROOT)
     env = {name: os.environ[name] for name in (METRICS,) if name in os.environ} | dict(env)
     os.environ.clear()
     os.environ.update(env)
-    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for descriptor in (1, 2):
+    for descriptor, path in ((1, output), (2, errors)):
+        written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(written, descriptor)
-    os.close(written)
+        os.close(written)
     try:
         _run(*arguments)
     finally:

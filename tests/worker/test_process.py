@@ -4,14 +4,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from app.worker.__main__ import main
-from tests.support.process import ROOT
+from tests.support.process import ROOT, finished
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.conftest import WORKER_LOG, StartWorker
 from tests.worker.fake_service import FakeService
@@ -25,10 +24,7 @@ def command(
     *options: str, program: tuple[str, str] = ("-m", "app.worker"), **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     settings = {k: v for k, v in os.environ.items() if not k.startswith(("INTERLOCK_", "OPENAI_"))} | environment
-    return subprocess.run(
-        [sys.executable, *program, *options],
-        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=LIMIT_SECONDS,
-    )  # fmt: skip
+    return finished(*program, *options, env=settings)
 
 
 def marks(folder: Path) -> Path:
