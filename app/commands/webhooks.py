@@ -6,12 +6,19 @@ import click
 
 from app.commands.exit_codes import Ended, Exit
 from app.commands.service_command import Call, ServiceGroup, pass_call
+from app.commands.values import text_of
+from app.domain.webhook import digests
 from app.domain.webhook.delivery_status import DeliveryStatus
 from app.domain.webhook.message_types import Format, MessageType
 
 WEBHOOK = click.argument("webhook_id", type=click.IntRange(1), metavar="WEBHOOK")
 TYPES = click.Choice([each.value for each in MessageType])
 FORMATS = click.Choice([each.value for each in Format])
+DIGEST = click.option(
+    "--digest-minutes",
+    type=click.IntRange(digests.LEAST_MINUTES, digests.MOST_MINUTES),
+    help="With the format apprise: how often a digest is sent.",
+)
 STATUS = click.Choice([each.value for each in DeliveryStatus], case_sensitive=False)
 
 
@@ -36,33 +43,48 @@ def show(call: Call, webhook_id: int) -> None:
 
 
 @webhooks.command()
-@click.argument("address", metavar="URL")
+@click.argument("address", metavar="URL|@FILE")
 @click.option("--type", "types", multiple=True, required=True, type=TYPES, help="A type of message. May be repeated.")
 @click.option("--description", help="What it is for.")
 @click.option("--format", "form", type=FORMATS, help="Default: standard.")
+@DIGEST
 @pass_call
-def create(call: Call, address: str, types: tuple[str, ...], description: str | None, form: str | None) -> None:
-    """Create a webhook that sends to URL and print it, with its secret. It is not shown again."""
-    more = {name: value for name, value in (("description", description), ("format", form)) if value is not None}
-    call.output.one("webhook", call.client.webhooks.create(address, types, **more))
+def create(
+    call: Call, address: str, types: tuple[str, ...], description: str | None, form: str | None,
+    digest_minutes: int | None,
+) -> None:  # fmt: skip
+    """Create a webhook that sends to URL and print it, with its secret. It is not shown again.
+
+    The URL of a digest has a secret: give a file that has it.
+    """
+    given = {"description": description, "format": form, "digest_minutes": digest_minutes}
+    more = {name: value for name, value in given.items() if value is not None}
+    call.output.one("webhook", call.client.webhooks.create(text_of(address).strip(), types, **more))
 
 
 @webhooks.command()
 @WEBHOOK
-@click.option("--to", "address", metavar="URL", help="Where messages are sent from now on.")
+@click.option("--to", "address", metavar="URL|@FILE", help="Where messages are sent from now on.")
 @click.option("--type", "types", multiple=True, type=TYPES, help="Instead of its types. May be repeated.")
 @click.option("--description", help="What it is for.")
+@DIGEST
 @click.option("--enable/--disable", "enabled", default=None, help="Whether messages are made and sent.")
 @pass_call
 def change(
     call: Call, webhook_id: int, address: str | None, types: tuple[str, ...], description: str | None,
-    enabled: bool | None,
+    digest_minutes: int | None, enabled: bool | None,
 ) -> None:  # fmt: skip
     """Change a webhook, enable or disable it, and print it."""
-    given = {"url": address, "types": list(types) or None, "description": description, "enabled": enabled}
+    given = {
+        "url": text_of(address).strip() if address else None,
+        "types": list(types) or None,
+        "description": description,
+        "digest_minutes": digest_minutes,
+        "enabled": enabled,
+    }
     fields = {name: value for name, value in given.items() if value is not None}
     if not fields:
-        raise click.UsageError("Give --to, --type, --description, --enable or --disable.")
+        raise click.UsageError("Give --to, --type, --description, --digest-minutes, --enable or --disable.")
     call.output.one("webhook", call.client.webhooks.change(webhook_id, **fields))
 
 

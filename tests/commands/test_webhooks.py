@@ -1,6 +1,7 @@
 """`webhooks`: created, tried, changed, rotated, and their messages read and sent again."""
 
 import json
+from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook as StandardWebhook
@@ -11,6 +12,7 @@ from tests.commands.conftest import Run, completed, lines_of
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import wait_until
 
+SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 TYPES = ("--type", "batch.completed", "--type", "batch.failed")
 
 
@@ -65,13 +67,30 @@ def test_it_is_changed_and_deleted(run: Run, receiver: Receiver) -> None:
     assert run("webhooks", "show", webhook_id).exit_code == Exit.REFUSED
 
 
+def test_a_digest(run: Run, client: Client, tmp_path: Path) -> None:
+    """Its URL is a secret: it is read of a file, and no command shows it."""
+    (tmp_path / "url").write_text(f"{SLACK}\n")
+    words = ("--format", "apprise", "--digest-minutes", 10, "--type", "batch.failed")
+    (webhook,) = lines_of(run("webhooks", "create", f"@{tmp_path}/url", *words))
+    try:
+        assert (webhook["format"], webhook["digest_minutes"]) == ("apprise", 10)
+        (changed,) = lines_of(run("webhooks", "change", webhook["id"], "--digest-minutes", 60, "--disable"))
+        assert (changed["digest_minutes"], changed["enabled"]) == (60, False)
+        assert SLACK not in "".join(map(str, [webhook, changed, run("webhooks", "list").stdout]))
+        assert run("webhooks", "rotate", webhook["id"]).exit_code == Exit.REFUSED
+    finally:
+        client.webhooks.delete(webhook["id"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         ("create http://10.0.0.1/ --type batch.failed", Exit.REFUSED, "url: "),
         ("create https://example.com/ --type batch.eaten", Exit.USAGE, "'batch.eaten' is not one of"),
         ("create https://example.com/", Exit.USAGE, "Missing option '--type'"),
-        ("change 1", Exit.USAGE, "Give --to, --type, --description, --enable or --disable."),
+        ("create @/no/such/file --type batch.failed", Exit.USAGE, "cannot be read: No such file or directory"),
+        ("create slack://x --type batch.failed --digest-minutes 0", Exit.USAGE, "0 is not in the range"),
+        ("change 1", Exit.USAGE, "Give --to, --type, --description, --digest-minutes, --enable or --disable."),
         ("replay 1", Exit.USAGE, "Give the ids of messages, or --since with or without --until."),
         ("replay 1 --until 2026-11-26T00:00:00Z", Exit.USAGE, "Give the ids of messages"),
         ("replay 1 msg_1_1 --since 2026-11-26T00:00:00Z", Exit.USAGE, "Give the ids of messages"),

@@ -73,6 +73,7 @@ def files(curl_body: Any, folder: Path) -> None:
     """Lay down the files that the commands of the guide read."""
     for name in ("batch.json", "documents.json"):
         (folder / name).write_text(json.dumps(curl_body or {}))
+    (folder / "slack-url").write_text((curl_body or {}).get("url", ""))
     for name in ("b.txt", "tasks.jsonl"):
         (folder / name).write_text("one line")
     (folder / "examples").symlink_to(ROOT / "examples")
