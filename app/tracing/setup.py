@@ -1,7 +1,7 @@
 """Starts the traces of a process, if they are configured; says what lacks, and goes on without them, if it lacks."""
 
 import os
-import socket
+import platform
 
 import structlog
 
@@ -29,7 +29,7 @@ def start(service_name: str) -> None:
         return
     ids = ChosenIds()
     try:
-        provider = provider_of(service_name, f"{socket.gethostname()}:{os.getpid()}", ids)
+        provider = provider_of(service_name, f"{platform.node()}:{os.getpid()}", ids)
     except Exception as error:  # whatever the SDK does not like in the environment
         log.warning("traces_off", reason=f"The OTEL_* variables are not valid: {error}")
         return
