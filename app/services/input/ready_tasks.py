@@ -4,7 +4,6 @@ Everything that takes time (parsing, content keys, the search for duplicates) ha
 The transaction only copies the rows, a few megabytes at a time; no more than that is ever in memory.
 """
 
-import marshal
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ class ReadyTasks:
             if number not in left_out
         ]
         for begin in range(0, len(rows), PORTION_ROWS):
-            marshal.dump(rows[begin : begin + PORTION_ROWS], self._portions)
+            self._portions.write(orjson.dumps(rows[begin : begin + PORTION_ROWS]) + b"\n")
         self.count += len(rows)
         return left_out
 
@@ -124,7 +123,7 @@ class ReadyTasks:
         self._portions.seek(0)
         left = self.count
         while left:
-            rows: list[Any] = marshal.load(self._portions)
+            rows: list[Any] = orjson.loads(self._portions.readline())
             yield rows
             left -= len(rows)
 
