@@ -23,7 +23,7 @@ demo: $(RUN_STAMP) ## process a batch of samples, on the running service or on a
 	@exec $(PY) -m app.cli demo $(ARGS)
 
 # More processes than cores: half of the time a test waits for a process that it started. Each takes half a GB.
-PROCESSES ?= $(shell nproc | awk '{ n = 2 * $$1; print n < 4 ? 4 : n > 8 ? 8 : n }')
+PROCESSES ?= $(shell nproc | awk '{ n = 2 * $$1; print (n < 4 ? 4 : n > 8 ? 8 : n) }')
 
 test: $(NODE_STAMP) ## run every test, on SQLite and on a private PostgreSQL (ARGS="-k pause -n 0")
 	@exec $(PY) -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
