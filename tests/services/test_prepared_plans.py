@@ -6,14 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from app import db
-from app.domain.leases import Outcome
 from app.services import Services
-from app.services.queue.reports import Report
-from tests.services.stories import TEXT, bring, complete, lease
+from tests.services.stories import bring, complete, lease
 from tests.services.test_lease_plans import COPIES, TASKS
 
 PREPARED = {"whole_0": 1, "share_and_hold_one_0": 1, "share_and_hold_one_1": 1, "end_task_0": 21}
-OF_MANY = {"share_and_hold_0": 1, "share_and_hold_1": 1, "end_tasks_0": 21}  # their ids are an array
 _KNOWN = text("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements ORDER BY name")
 
 
@@ -34,25 +31,3 @@ def test_a_plan_from_when_there_were_few_tasks_reads_few(services: Services) -> 
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN EXECUTE {name} ({given})").scalars())
             assert "Seq Scan on tasks" not in plan, plan
             assert ("ix_tasks_queued" if name == "whole_0" else "pk_tasks") in plan, plan
-
-
-@pytest.mark.usefixtures("unsound")
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_plan_for_reports_of_many_tasks_reads_few(services: Services) -> None:
-    batch_id = bring(services, "ANALYZING", documents=5)
-    leased = lease(services, batch_id, most=4)
-    taken = [Report(each["id"], each["lease_token"], Outcome.COMPLETED, TEXT) for each in leased]
-    for two in (taken[:2], taken[2:]):
-        verdicts, _ = services.batches.report(two)
-        assert [verdict.refusal for verdict in verdicts] == [None, None]
-    with db.reading(services.engine) as connection:
-        rows: Any = connection.execute(_KNOWN).all()
-        known = dict(rows)
-        assert {name: known.get(name) for name in OF_MANY} == OF_MANY
-        connection.execute(COPIES, {"batch_id": batch_id, "tasks": TASKS})
-        ids = ",".join(each["id"] for each in leased)
-        for name, amount in OF_MANY.items():
-            given = ", ".join([f"'{{{ids}}}'", *["NULL"] * (amount - 1)])
-            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN EXECUTE {name} ({given})").scalars())
-            assert "Seq Scan on tasks" not in plan, plan
-            assert "pk_tasks" in plan, plan

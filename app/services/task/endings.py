@@ -45,15 +45,11 @@ _SET = f"""
 """
 _AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
 # One statement for any number of tasks. Arrays, not one JSON document: it could not hold U+0000.
-_MANY = Prepared(
-    "end_tasks",
-    text(f"""
-    UPDATE tasks SET {_SET}
-    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
-    WHERE {_AS_IT_WAS} RETURNING tasks.id
-"""),
-    by_index=True,
-)
+_POSTGRESQL = text(f"""
+UPDATE tasks SET {_SET}
+FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
+WHERE {_AS_IT_WAS}
+""")
 # For one task, as workers report it that have no others to report with it.
 _ONE = Prepared(
     "end_task",
@@ -175,8 +171,8 @@ def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         if db.is_postgresql(connection) and len(part) == 1:
             changed += len(_ONE.rows(connection, **part[0]))
         elif db.is_postgresql(connection):
-            columns = {name: array_text(row[name] for row in part) for name in _VALUES}
-            changed += len(_MANY.rows(connection, **columns))
+            columns: dict[str, Any] = {name: array_text(row[name] for row in part) for name in _VALUES}
+            changed += connection.execute(_POSTGRESQL, columns).rowcount
         else:
             changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
     if changed != len(rows):

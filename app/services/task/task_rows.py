@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select, text
 
 from app import db
-from app.array_texts import array_text
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
@@ -68,7 +67,7 @@ _batches_of = select(Task.batch_id).where(_is_wanted).distinct().order_by(Task.b
 _SHARE = select(func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
 _TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
 # One round trip. The second statement sees what was committed before the batches were shared.
-_SHARE_AND_HOLD = Prepared("share_and_hold", _SHARE, _HELD.add_columns(_clock), by_index=True)
+_SHARE_AND_HOLD = db.in_turn(_SHARE, _HELD.add_columns(_clock))
 _is_it = Task.id == bindparam("id", type_=BigInteger)
 _SHARE_AND_HOLD_ONE = Prepared(
     "share_and_hold_one",
@@ -159,7 +158,7 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
 def _share_and_hold(connection: Connection, ids: list[int]) -> Sequence[Any]:
     if len(ids) == 1:
         return _SHARE_AND_HOLD_ONE.rows(connection, id=ids[0])
-    return _SHARE_AND_HOLD.rows(connection, ids=array_text(ids))
+    return connection.execute(_SHARE_AND_HOLD, {"ids": ids}).all()
 
 
 def _hold_free(connection: Connection, wanted: dict[str, list[int]]) -> tuple[dict[int, HeldTask], datetime]:
