@@ -77,7 +77,7 @@ class RunCounts:
         of_kind = {str(kind): Counts() for kind in TaskKind}
         for each in kinds:
             of_kind[each["kind"]] = Counts(*[each[name] for name in _COUNTED])
-        usage = Usage(*[sum(each[name] for each in kinds) for name in _USED])
+        usage = Usage(**{name: sum(each[name] for each in kinds) for name in _USED})
         touched_at = max((datetime.fromisoformat(each["touched_at"]) for each in kinds), default=None)
         return cls(of_kind[TaskKind.STAGE], of_kind[TaskKind.ANALYZE], touched_at, waiting, usage)
 
