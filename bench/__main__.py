@@ -20,6 +20,7 @@ from bench.results import Result, table, write_markdown
 from bench.rows import (
     actions,
     bare,
+    flat,
     jsonl,
     leases,
     memory,
@@ -45,6 +46,7 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "lease": leases.bulk,
     "report": reports.single,
     "size": sizes.sizes,
+    "flat": flat.flat,
     "hot": actions.hot,
     "sqlite": actions.sqlite,
     "worker": workers.end_to_end,

@@ -30,7 +30,7 @@ _LIFE = (
 )
 
 
-def _analyze_again(deployment: Deployment, batches: tuple[int, ...]) -> None:
+def analyze_again(deployment: Deployment, batches: tuple[int, ...]) -> None:
     """Make SAVED batches ANALYZING, with the tasks that they have."""
     with deployment.services.engine.begin() as connection:
         for batch_id in batches:
@@ -54,7 +54,8 @@ def _analyze_again(deployment: Deployment, batches: tuple[int, ...]) -> None:
                 )
 
 
-def _milliseconds(caller: Caller, batch_id: int, action: str) -> float:
+def milliseconds(caller: Caller, batch_id: int, action: str) -> float:
+    """Time one action, or a GET."""
     begun = time.perf_counter()
     if action == "GET":
         caller.send("GET", f"/api/batches/{batch_id}")
@@ -73,10 +74,10 @@ def sizes(bench: Bench) -> list[Result]:
         for cycle in range(-2, cycles):  # two to warm up
             for action in ("GET", *ACTIONS):
                 for batch_id in (small, large) if cycle % 2 else (large, small):
-                    spent = _milliseconds(caller, batch_id, action)
+                    spent = milliseconds(caller, batch_id, action)
                     if cycle >= 0:
                         took.setdefault((action, batch_id), []).append(spent)
-            _analyze_again(deployment, (small, large))
+            analyze_again(deployment, (small, large))
             bench.progress.count("cycles", cycle + 1, cycles)
     return [_result(action, took[action, large], took[action, small], tasks) for action in (*ACTIONS, "GET")]
 

@@ -84,7 +84,7 @@ def _side(bench: Bench, tasks: int, as_before: bool) -> Iterator[Side]:
             while services.batches.write_tasks(batch_id):
                 pass
             services.batches.request_state_change(batch_id, "run", {})
-            _add_history(bench, services)
+            add_history(services, bench.size(HISTORY))
             with services.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM (ANALYZE)"))
             yield Side(services, batch_id)
@@ -92,9 +92,9 @@ def _side(bench: Bench, tasks: int, as_before: bool) -> Iterator[Side]:
             services.engine.dispose()
 
 
-def _add_history(bench: Bench, services: Services) -> None:
+def add_history(services: Services, tasks: int) -> None:
     """Add an archived batch of completed tasks."""
-    values = {"batch_id": int(edits.create_batch(services.batches, _EMPTY, Order())["id"]), "n": bench.size(HISTORY)}
+    values = {"batch_id": int(edits.create_batch(services.batches, _EMPTY, Order())["id"]), "n": tasks}
     edits.archive(services.batches, values["batch_id"], Order())
     with services.engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -111,9 +111,9 @@ def _reset(connection: Any, table: str) -> None:
 
 
 @contextmanager
-def _snapshot(side: Side) -> Iterator[None]:
+def held_snapshot(services: Services) -> Iterator[None]:
     """Hold a snapshot open, as a report or a dump that takes hours does."""
-    url = side.services.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = services.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg2.connect(url)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:
@@ -133,7 +133,7 @@ def snapshots(bench: Bench) -> list[Result]:
             }
             if held:
                 for side in sides.values():
-                    opened.enter_context(_snapshot(side))
+                    opened.enter_context(held_snapshot(side.services))
             rates: dict[str, list[float]] = {name: [] for name in sides}
             for number in range(tasks // CHUNK):
                 for name in sides if number % 2 else reversed(sides):
