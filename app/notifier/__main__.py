@@ -45,6 +45,7 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
         return {"done": False, "error": "apprise does not take this URL"}
     if "text" not in order:
         return {"done": True, "error": None}
+    service.socket_connect_timeout = service.socket_read_timeout = order["seconds"]  # its own are 4 s
     service.overflow_mode = OverflowMode.SPLIT  # where a service takes short texts only
     sender = Apprise(asset=asset)
     sender.add(service)

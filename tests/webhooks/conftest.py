@@ -8,9 +8,10 @@ from sqlalchemy import event
 
 from app.services import Services
 from app.services.upkeep.verify import verify
-from app.services.webhook import courier
+from app.services.webhook import courier, notifying
 from config import Config
 from tests.support.receiver import Receiver, running_receiver
+from tests.support.waiting import LIMIT_SECONDS
 
 LOCAL = "127.0.0.0/8"
 
@@ -31,6 +32,12 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _warns_at_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courier, "WARN_SECONDS", -1.0)
+
+
+@pytest.fixture(autouse=True)
+def _has_time_to_send_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process needs half a second, and on a busy machine far more."""
+    monkeypatch.setattr(notifying, "SECONDS", LIMIT_SECONDS)
 
 
 @pytest.fixture
