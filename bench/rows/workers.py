@@ -51,34 +51,34 @@ class Workplace:
 
 
 @contextmanager
+def started_worker(deployment: Deployment, *options: str) -> Iterator[int]:
+    """Run a worker for a deployment; yield its process id."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "app.worker", "--url", deployment.server.url, *options],
+        cwd=ROOT,
+        env={**os.environ, "INTERLOCK_TOKEN": deployment.server.tokens["worker"]},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches only the benchmark, which then ends its child processes
+    )
+    try:
+        yield worker.pid
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+@contextmanager
 def at_work(bench: Bench) -> Iterator[Workplace]:
     """Run a service and a worker."""
-    with deployed(bench) as deployment:
-        worker = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "app.worker",
-                "--url",
-                deployment.server.url,
-                "--concurrency",
-                str(THREADS),
-                *OPTIONS,
-            ],
-            cwd=ROOT,
-            env={**os.environ, "INTERLOCK_TOKEN": deployment.server.tokens["worker"]},
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches only the benchmark, which then ends its child processes
-        )
-        try:
-            workplace = Workplace(bench, deployment, worker.pid)
-            workplace.complete(bench.size(WARM_UP_TASKS, least=100))
-            workplace.microseconds.clear()
-            yield workplace
-        finally:
-            worker.terminate()
-            worker.wait()
+    with (
+        deployed(bench) as deployment,
+        started_worker(deployment, "--concurrency", str(THREADS), *OPTIONS) as pid,
+    ):
+        workplace = Workplace(bench, deployment, pid)
+        workplace.complete(bench.size(WARM_UP_TASKS, least=100))
+        workplace.microseconds.clear()
+        yield workplace
 
 
 def end_to_end(bench: Bench) -> list[Result]:
