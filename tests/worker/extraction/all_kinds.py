@@ -2,18 +2,20 @@
 
 import io
 import json
+import mailbox
 import zipfile
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
 import xlwt
-from odf import opendocument, text
+from odf import draw, opendocument, style, table, text
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from tests.support import documents
+from tests.worker.extraction import binary_excel_files
 from tests.worker.extraction.ole_files import message, ole
 from tests.worker.extraction.test_other_kinds import book
 from tests.worker.extraction.test_presentations import presentation, slide_of
@@ -32,6 +34,37 @@ def odt(mark: str) -> bytes:
     made.text.addElement(text.P(text=f"The word {mark}"))
     made.write(file)
     return file.getvalue()
+
+
+def ods(mark: str) -> bytes:
+    made, file = opendocument.OpenDocumentSpreadsheet(), io.BytesIO()
+    sheet, row, cell = table.Table(name="Plan"), table.TableRow(), table.TableCell(valuetype="string")
+    cell.addElement(text.P(text=mark))
+    row.addElement(cell)
+    sheet.addElement(row)
+    made.spreadsheet.addElement(sheet)
+    made.write(file)
+    return file.getvalue()
+
+
+def odp(mark: str) -> bytes:
+    made, file = opendocument.OpenDocumentPresentation(), io.BytesIO()
+    layout = style.PageLayout(name="L")
+    made.automaticstyles.addElement(layout)
+    master = style.MasterPage(name="M", pagelayoutname=layout)
+    made.masterstyles.addElement(master)
+    page, frame, box = draw.Page(masterpagename=master), draw.Frame(width="10cm", height="2cm"), draw.TextBox()
+    box.addElement(text.P(text=mark))
+    frame.addElement(box)
+    page.addElement(frame)
+    made.presentation.addElement(page)
+    made.write(file)
+    return file.getvalue()
+
+
+def xlsb(mark: str) -> bytes:
+    cell = binary_excel_files.cell(binary_excel_files.TEXT, 0, binary_excel_files.text(mark))
+    return binary_excel_files.workbook({"Plan": binary_excel_files.row(0, cell)})
 
 
 def notebook(mark: str) -> bytes:
@@ -86,21 +119,28 @@ KINDS: tuple[tuple[str, Callable[[str], bytes], str | None], ...] = (
     ("xlsx", lambda mark: documents.excel([mark]), None),
     ("pptx", lambda mark: presentation(lambda made: slide_of(made, "Title", mark)), None),
     ("odt", odt, None),
+    ("ods", ods, None),
+    ("odp", odp, None),
+    ("xlsb", xlsb, None),
     ("xls", old_excel, None),
     ("rtf", lambda mark: rf"{{\rtf1\ansi The word {mark}}}".encode(), None),
     ("epub", lambda mark: book(f"<p>{mark}</p>"), None),
     ("eml", mail, "1 attachment"),
     ("msg", lambda mark: ole(message({"0037": "S", "1000": f"The word {mark}"})), None),
     ("ipynb", notebook, "1 picture"),
+    ("vtt", lambda mark: f"WEBVTT\n\n00:01.000 --> 00:02.000\n{mark}\n".encode(), None),
     ("srt", lambda mark: f"1\n00:00:01,000 --> 00:00:02,000\n{mark}\n".encode(), None),
 )
 
 
 def write_all_kinds(folder: Path, count: int, scans: int) -> dict[str, tuple[str, str | None]]:
-    """Write `count` files, `scans` of them scans, two in an archive; return `{name: (its word, what is left out)}`."""
+    """Write `count` files, `scans` of them scans, two in an archive, two in a mailbox.
+
+    Return `{name: (its word, what is left out)}`.
+    """
     folder.mkdir(parents=True)
     written: dict[str, tuple[str, str | None]] = {}
-    for number in range(count - scans - 2):
+    for number in range(count - scans - 4):
         ending, write, left_out = KINDS[number % len(KINDS)]
         name, mark = f"{number:03}.{ending}", f"mark{number}x"
         (folder / name).write_bytes(write(mark))
@@ -112,4 +152,9 @@ def write_all_kinds(folder: Path, count: int, scans: int) -> dict[str, tuple[str
         for name in ("a.txt", "b.txt"):
             archive.writestr(name, f"The word packed{name}")
             written[f"{folder.name}/more.zip/{name}"] = (f"packed{name}", None)
+    box = mailbox.mbox(folder / "inbox.mbox")
+    for number in (1, 2):
+        box.add(mail(f"boxed{number}"))
+        written[f"{folder.name}/inbox.mbox/{number}.eml"] = (f"boxed{number}", "1 attachment")
+    box.close()
     return written

@@ -56,6 +56,19 @@ BEGINNINGS = {
     "utf8_declared_bad.html": "Профиль. Сообщения и контакты. Профиль.",
 }
 
+CLAUSES = ["1. Definitions", "2. Payment", "3. Termination", "See clause 2.", "- milk", "- eggs"]
+LINES = {
+    "tracked_insertion.docx": ["The fee is 250 euros."],
+    "form_controls.docx": [
+        "Name:", "BLOCK CONTROL Jane Doe", "Born: 1980-01-02", "Client: Acme Ltd", "City: Pittsburgh",
+    ],
+    "numbered_clauses.docx": CLAUSES,
+    "strict.docx": CLAUSES,
+    "macro.docm": CLAUSES,
+    "onedrive_document2.docx": CLAUSES,
+    "layout_table.docx": ["Dear Sir,", "First paragraph.", "Second paragraph.", "Item | Price", "Pie | 3"],
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_text_is_what_a_reader_sees(name: str) -> None:
@@ -69,6 +82,24 @@ def test_the_text_begins_as_it_should(name: str) -> None:
     damaged = found.text.count("\ufffd")
     assert damaged == name.startswith("utf8")
     assert left_out(found) == ["1 character that could not be decoded"] * damaged
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_lines_are_those_of_the_document(name: str) -> None:
+    found = read((CASES / name).read_bytes(), name)
+    assert [line.strip() for line in found.text.split("\n") if line.strip()] == LINES[name]
+
+
+def test_every_case_has_its_value() -> None:
+    others = {
+        "book.ipynb",
+        "rtf.rtf",
+        "sub.srt",
+        "tsv_as.xls",
+        "formats.xlsb",
+        "deep.html",
+    }  # in test_other_kinds and here
+    assert {path.name for path in CASES.iterdir()} == {*TEXTS, *BEGINNINGS, *LINES, *others}
 
 
 def test_what_is_left_out_of_the_cases_is_said() -> None:
