@@ -103,6 +103,8 @@ class Task(TypedDict):
     kind: str
     custom_id: str | None
     document: dict[str, Any] | None
+    part: int | None
+    parts: int | None
     prompt: str | None
     connection: str | None
     model: str | None
@@ -130,6 +132,8 @@ class Result(TypedDict):
     task_id: str
     custom_id: str | None
     document: dict[str, Any] | None
+    part: int | None
+    parts: int | None
     prompt: str | None
     connection: str | None
     model: str | None

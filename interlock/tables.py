@@ -48,6 +48,8 @@ def row_of(line: dict[str, Any]) -> dict[str, Any]:
         "document": document.get("name"),
         "run": line.get("run"),
         "attempt": line.get("attempt"),
+        "part": line.get("part"),
+        "parts": line.get("parts"),
         "truncated": line.get("truncated"),
         "text": text if isinstance(text, str) else None,
         "result": None if result is None else json.dumps(result, ensure_ascii=False),
@@ -68,6 +70,7 @@ def _schema() -> Any:
         [
             *((name, text) for name in TEXTS),
             ("document_id", number), ("document", text), ("run", number), ("attempt", number),
+            ("part", number), ("parts", number),
             ("truncated", pyarrow.bool_()), ("text", text), ("result", text), ("error", text),
             *((name, number) for name in NUMBERS),
             ("cost", share), ("latency_ms", share),

@@ -21,10 +21,11 @@ class OnUnreadable(StrEnum):
 
 
 class OnTooLong(StrEnum):
-    """What happens to a document that is too long for a model: its task fails, or only its beginning is sent."""
+    """What happens to a document that is too long: its task fails, its beginning is sent, or it is split into parts."""
 
     FAIL = "fail"
     TRUNCATE = "truncate"
+    SPLIT = "split"
 
 
 class PromptInput(StrEnum):

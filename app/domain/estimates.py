@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.domain.document.parts import amount_of
 from app.domain.documents import PromptInput
 from app.domain.prompts import PLACEHOLDER, placeholders, render
 
@@ -13,10 +14,20 @@ PAGE_TOKENS = 1_105  # of a page of A4 as a picture, as workers count it: by Ope
 
 @dataclass(frozen=True)
 class Texts:
-    """The documents whose length is known: how many they are, and the sum of their characters."""
+    """The documents whose length is known: how many they are, and the sum of their characters.
+
+    Of documents that are split, each part is a text.
+    """
 
     count: int = 0
     characters: int = 0
+    parts: int = 0  # more of them than documents
+
+    def split(self, most_characters: int, overlap: int) -> "Texts":
+        """Divide these documents, as if all had the same length."""
+        of_each = amount_of(self.characters // self.count, most_characters, overlap) if self.count else 1
+        more = self.count * (of_each - 1)
+        return Texts(self.count, self.characters + more * overlap, more)
 
 
 class Template(NamedTuple):
@@ -43,7 +54,7 @@ def text_tokens(texts: Texts, prompts: Iterable[Template], models: int) -> int:
             named = "document" in placeholders(*prompt.templates)
             # As in app.domain.prompts: if no template names the document, its text follows the prompt.
             times = sum(map(_times, prompt.templates)) if named else 1
-            characters += texts.count * prompt.own_characters + times * texts.characters
+            characters += (texts.count + texts.parts) * prompt.own_characters + times * texts.characters
     return models * _tokens(characters)
 
 

@@ -52,5 +52,7 @@ AMOUNTS = {
     "max_tokens": Amount(0, MOST_TOKENS),
     "max_failure_rate": Amount(0, 1, whole=False),
     "pause_after_outage_seconds": Amount(0, 7 * DAY_SECONDS, 600, nullable=True),
+    "part_characters": Amount(2_000, 1_000_000, 40_000),
+    "overlap_characters": Amount(0, 1_000, 400),
     "keep_runs": Amount(1, BIGGEST_INT),
 }

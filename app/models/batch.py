@@ -87,6 +87,9 @@ class Batch(Base):
         default=OnTooLong.FAIL,
         server_default=str(OnTooLong.FAIL),
     )
+    # How a document is split, with `on_too_long: split`: the longest part, and what each repeats of the one before it.
+    part_characters: Mapped[int] = mapped_column(default=40_000, server_default="40000")
+    overlap_characters: Mapped[int] = mapped_column(default=400, server_default="400")
     # How long a run goes on without a call before it is paused (None: for ever), and whether it goes on by itself.
     pause_after_outage_seconds: Mapped[int | None] = mapped_column(default=600, server_default="600")
     auto_resume: Mapped[bool] = mapped_column(default=True, server_default=true())

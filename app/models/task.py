@@ -45,6 +45,10 @@ class Task(Base):
     prompt_number: Mapped[int | None]
     model_number: Mapped[int | None]
     ready_number: Mapped[int | None]
+    # Which part of a split document it is about, and of how many; 0 for a whole document. The result of the staging
+    # task has the place of each part.
+    part: Mapped[int] = mapped_column(default=0, server_default="0")
+    parts: Mapped[int] = mapped_column(default=0, server_default="0")
     # What it needs of a worker: a number of `models` or of `ready_targets`. 0: staging, or an earlier release's task.
     target: Mapped[int] = mapped_column(default=0, server_default="0")
 

@@ -27,6 +27,8 @@ _LIMITS = {
     "max_tokens": "Tokens, at which it pauses",
     "max_failure_rate": "Share of failures, at which it pauses",
     "pause_after_outage_seconds": "Seconds of an outage, after which it pauses",
+    "part_characters": "Characters of a part, where a document is split",
+    "overlap_characters": "Characters that a part repeats at most",
     "keep_runs": "Runs that are kept",
 }
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

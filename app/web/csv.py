@@ -14,6 +14,7 @@ import orjson
 COLUMNS = (
     "task_id", "custom_id", "document", "prompt", "connection", "model", "status", "answer", "truncated", "score",
     "attempt", "input_tokens", "output_tokens", "cost", "latency_ms", "error", "reused_from", "unpriced_calls",
+    "part", "parts",
 )  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"  # without it, Excel does not read the file as UTF-8
 MOST_CELL_UNITS = 32_767  # of UTF-16: Excel divides or cuts a longer cell

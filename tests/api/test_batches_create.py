@@ -16,6 +16,8 @@ NO_LIMITS = {
     "on_unreadable": "fail",
     "on_truncated": "keep",
     "on_too_long": "fail",
+    "part_characters": 40_000,
+    "overlap_characters": 400,
     "pause_after_outage_seconds": 600,
     "auto_resume": True,
     "keep_runs": None,

@@ -118,6 +118,8 @@ def test_csv_has_a_line_for_each_task(client: ApiClient, service: Services) -> N
         "task_id": first["id"],
         "custom_id": "",
         "document": "0.txt",
+        "part": "",
+        "parts": "",
         "prompt": PROMPT["name"],
         "connection": "local",
         "model": "textstats",

@@ -106,6 +106,8 @@ def test_results_line_by_line(same_client: ApiClient) -> None:
         "task_id",
         "custom_id",
         "document",
+        "part",
+        "parts",
         "prompt",
         "connection",
         "model",

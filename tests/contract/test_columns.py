@@ -93,7 +93,8 @@ def test_an_edit_of_the_input_writes_what_it_changes(services: Services) -> None
     """Contract 5: what was edited is read again as it was sent."""
     options = {
         "max_attempts": 7, "lease_seconds": 61, "max_failed_tasks": 8, "priority": 9, "staging_timeout_seconds": 62,
-        "on_unreadable": "skip", "on_truncated": "fail", "on_too_long": "truncate", "pause_after_outage_seconds": 63,
+        "on_unreadable": "skip", "on_truncated": "fail", "on_too_long": "truncate",
+        "part_characters": 5_065, "overlap_characters": 66, "pause_after_outage_seconds": 63,
         "auto_resume": False, "keep_runs": 64,
     }  # fmt: skip
     batch_id = create(services)

@@ -164,6 +164,8 @@ def test_a_row_for_each_document(services: Services) -> None:
     summary, rating = first["answers"]
     assert summary == {
         "task_id": held["0.txt", SUMMARY, "m0"]["id"],
+        "part": None,
+        "parts": None,
         "prompt": SUMMARY,
         "connection": "local",
         "model": "m0",
@@ -347,6 +349,8 @@ def test_a_line_has_all_of_a_task(services: Services) -> None:
         "task_id": rating,
         "custom_id": None,
         "document": "0.txt",
+        "part": None,
+        "parts": None,
         "prompt": RATING,
         "connection": "local",
         "model": "m0",

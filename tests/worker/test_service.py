@@ -203,6 +203,28 @@ def test_a_hundred_files_of_all_kinds_run_from_folder_to_answers(
     assert shown == {name: left_out for name, (_, left_out) in written.items() if left_out}
 
 
+@one_database  # services/test_document_parts.py has both
+def test_a_long_file_is_split_and_answered_part_by_part(server: LiveServer, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    paragraphs = [f"Clause {number}. " + "The seller delivers the goods. " * 20 for number in range(20)]
+    (tmp_path / "in" / "long.txt").write_text("\n\n".join(paragraphs))
+    (tmp_path / "in" / "short.md").write_text("# A letter")
+    start(server, "-m", "app.worker", INTERLOCK_DOCUMENTS_ROOT=str(tmp_path))
+    with server.session() as http:
+        options = {"on_too_long": "split", "part_characters": 4_000, "overlap_characters": 0}
+        prompts = [{"name": "p", "text": "{document}"}]
+        batch = Batch(server, http, documents=[{"folder": "in/*"}], prompts=prompts, models=LOCAL, options=options)
+        batch.ask("stage")
+        assert batch.reach("STAGED")["progress"]["analysis"]["total"] == 5
+        batch.ask("run")
+        batch.reach("COMPLETED")
+        results = batch.results()
+    long = [line for line in results if line["document"]["name"] == "in/long.txt"]
+    assert [(line["part"], line["parts"]) for line in long] == [(number, 4) for number in range(1, 5)]
+    assert sum(line["result"]["usage"]["input_tokens"] for line in long) == 20 * (1 + 5 * 20)
+    assert [line["part"] for line in results if line not in long] == [None]
+
+
 def rows_of_left_out(server: LiveServer, batch: Batch) -> dict[str, str]:
     """Read the table of what was left out on the page of a batch's input, as a person who signed in sees it."""
     with requests.Session() as browser:

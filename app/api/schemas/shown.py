@@ -182,6 +182,8 @@ class TaskSchema(Shown):
     kind = fields.Enum(TaskKind, by_value=True)
     custom_id = fields.String(allow_none=True)
     document = fields.Dict(allow_none=True)
+    part = fields.Integer(allow_none=True)
+    parts = fields.Integer(allow_none=True)
     prompt = fields.String(allow_none=True)
     connection = fields.String(allow_none=True)
     model = fields.String(allow_none=True)

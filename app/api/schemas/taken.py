@@ -105,6 +105,8 @@ class OptionsBody(Taken):
     max_failure_rate = _amount("max_failure_rate")
     pause_after_outage_seconds = _amount("pause_after_outage_seconds")
     auto_resume = Flag(load_default=True)
+    part_characters = _amount("part_characters")
+    overlap_characters = _amount("overlap_characters")
     keep_runs = _amount("keep_runs")
     on_unreadable = fields.String(load_default=str(OnUnreadable.FAIL), validate=validate.OneOf(list(OnUnreadable)))
     on_truncated = _on_truncated()

@@ -75,6 +75,8 @@ class Options(TypedDict):
     on_unreadable: str
     on_truncated: str
     on_too_long: str
+    part_characters: int
+    overlap_characters: int
     pause_after_outage_seconds: int | None
     auto_resume: bool
     deadline_at: Time | None  # as it is now: a pause moves it
@@ -140,6 +142,8 @@ def batch_view(batch: BatchRecord, facts: Facts, shares: UsageShares | None = No
             "on_unreadable": batch.on_unreadable,
             "on_truncated": batch.on_truncated,
             "on_too_long": batch.on_too_long,
+            "part_characters": batch.part_characters,
+            "overlap_characters": batch.overlap_characters,
             "pause_after_outage_seconds": batch.pause_after_outage_seconds,
             "auto_resume": batch.auto_resume,
             "deadline_at": rfc3339(facts.deadline_at),

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, true
 from sqlalchemy.orm import aliased
 
+from app.domain.documents import PromptInput
 from app.domain.facts import Facts
 from app.domain.leases import Outcome, TaskKind, TaskStatus
 from app.domain.reuse import Redo
-from app.models import IS_FAILED, Document, LateResult, Model, Prompt, ReadyTask, Task
+from app.models import IS_FAILED, Batch, Document, LateResult, Model, Prompt, ReadyTask, Task
+from app.services.estimate import prices
 from app.services.task import failed_causes
 
 Amounts = dict[int | None, int]  # by the number of the model; None stands for ready-made tasks
@@ -31,11 +33,13 @@ def next_calls(connection: Connection, batch_id: int, run: int, facts: Facts, re
 def _calls(connection: Connection, batch_id: int, facts: Facts, redo: Redo | None) -> Amounts:
     if facts.ready_tasks:
         return {None: connection.execute(_ready_calls(batch_id, redo)).scalar_one()}
-    unstaged: int = connection.execute(_unstaged(batch_id)).scalar_one()
+    found: Any = connection.execute(_unstaged(batch_id)).one()
+    unstaged, parts = found
+    of_text: int = connection.execute(_prompts_of_text(batch_id)).scalar_one() if parts else 0
     rows: Any = connection.execute(_staged_calls(batch_id, redo))
     known: Amounts = dict(rows.all())
-    models = range(1, facts.models + 1)
-    return {number: unstaged * facts.prompts + known.get(number, 0) for number in models}
+    calls = unstaged * facts.prompts + int(parts or 0) * of_text
+    return {number: calls + known.get(number, 0) for number in range(1, facts.models + 1)}
 
 
 def _unanswered_failures(batch_id: int, run: int) -> Any:
@@ -70,9 +74,16 @@ def _last_stagings(batch_id: int) -> Any:
 
 def _unstaged(batch_id: int) -> Any:
     staged = select(Task.document_id).where(Task.id.in_(_last_stagings(batch_id)))
-    return select(func.count()).where(
-        Document.batch_id == batch_id, Document.id.not_in(staged), Document.erased_at.is_(None)
+    return (
+        select(func.count(), func.sum(prices.more_parts()))
+        .select_from(Document)
+        .join(Batch, Batch.id == Document.batch_id)
+        .where(Document.batch_id == batch_id, Document.id.not_in(staged), Document.erased_at.is_(None))
     )
+
+
+def _prompts_of_text(batch_id: int) -> Any:
+    return select(func.count()).where(Prompt.batch_id == batch_id, Prompt.input == PromptInput.TEXT)
 
 
 def _staged_calls(batch_id: int, redo: Redo | None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Float, Integer, case, cast, func, select
 
 from app import db
-from app.domain.documents import PLAIN_TYPES
+from app.domain.documents import PLAIN_TYPES, OnTooLong, PromptInput
 from app.domain.estimates import Template, Texts, all_tokens
 from app.domain.leases import TaskKind, TaskStatus
 from app.models import Batch, Document, Model, Prompt, Task, UsageCounts
@@ -52,6 +52,9 @@ _KNOWN = (
     .group_by(Model.connection, Model.model)
     .order_by(func.max(Model.batch_id).desc(), Model.connection, Model.model)
 )
+
+
+_IS_TEXT = Document.media_type.like("text/%") | Document.media_type.in_(sorted(PLAIN_TYPES))
 
 
 class Price(NamedTuple):
@@ -114,18 +117,32 @@ def _tokens_of_a_call(connection: Connection, batch_id: int) -> float:
     rows = connection.execute(select(Prompt.text, Prompt.system, Prompt.input).where(Prompt.batch_id == batch_id))
     prompts = [Template(*row) for row in rows]
     documents = texts.count or 1
-    return all_tokens(texts, documents, prompts, 1) / (documents * len(prompts)) if prompts else 0.0
+    of_text = sum(prompt.input == PromptInput.TEXT for prompt in prompts)
+    calls = documents * len(prompts) + texts.parts * of_text
+    return all_tokens(texts, documents, prompts, 1) / calls if calls else 0.0
 
 
 def texts_of(connection: Connection, batch_id: int) -> Texts:
-    """Count the texts of a batch and their bytes."""
+    """Count the texts of a batch, their bytes, and the parts into which they are split."""
     return Texts(*(int(each or 0) for each in connection.execute(_texts(batch_id)).one()))
 
 
+def more_parts() -> Any:
+    """Select how many calls more than one a prompt makes about a document, joined with its batch: by its size."""
+    step = Batch.part_characters - Batch.overlap_characters
+    over = Document.size_bytes - Batch.part_characters
+    is_split = (Batch.on_too_long == OnTooLong.SPLIT) & _IS_TEXT & (over > 0)
+    return case((is_split, (over + step - 1) // step), else_=0)
+
+
 def _texts(batch_id: int) -> Any:
-    is_text = Document.media_type.like("text/%") | Document.media_type.in_(sorted(PLAIN_TYPES))
-    return select(func.count(), func.sum(Document.size_bytes)).where(
-        Document.batch_id == batch_id, Document.run.is_(None), Document.folder.is_(None), is_text
+    parts = more_parts()
+    characters = Document.size_bytes + parts * Batch.overlap_characters
+    return (
+        select(func.count(), func.sum(characters), func.sum(parts))
+        .select_from(Document)
+        .join(Batch, Batch.id == Document.batch_id)
+        .where(Document.batch_id == batch_id, Document.run.is_(None), Document.folder.is_(None), _IS_TEXT)
     )
 
 

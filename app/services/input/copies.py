@@ -21,6 +21,7 @@ _COPIED = ("name", "media_type", "text", "content", "folder", "size_bytes", "sha
 _OPTIONS = (
     "max_attempts", "lease_seconds", "max_failed_tasks", "priority", "staging_timeout_seconds", "max_cost_nanos",
     "max_tokens", "max_failure_rate", "keep_runs", "on_unreadable", "on_truncated", "on_too_long",
+    "part_characters", "overlap_characters",
     "pause_after_outage_seconds", "auto_resume",
 )  # fmt: skip
 

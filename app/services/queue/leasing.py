@@ -51,6 +51,7 @@ _NEXT_TASKS = f"""
 """
 _LEASED = """
 id, batch_id, run, kind, attempt, lease_token, document_id, staging_task_id, prompt_number, model_number, ready_number,
+part, parts,
 available_at
 """
 

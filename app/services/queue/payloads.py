@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, cast
 
 from app import db
 from app.domain import prompts
+from app.domain.document.parts import with_part
 from app.domain.documents import IMAGES, OnTooLong, PromptInput
 from app.domain.leases import TaskKind
 from app.domain.prompts import PromptTooLarge
@@ -165,14 +166,19 @@ class _Analysis:
             self._models[row.model_number],
         )
         name, with_images = document.name, prompt.input == PromptInput.IMAGES
-        text = "" if with_images else staged["text"]
-        given = (prompt.text, text, name, staged.get("metadata"), prompt.system)
+        text, metadata = "" if with_images else staged["text"], staged.get("metadata")
+        named = {"id": row.document_id, "name": name}
+        if row.part:
+            start, end = staged["parts"][row.part - 1]
+            text, metadata = text[start:end], with_part(metadata, row.part, row.parts)
+            named |= {"part": row.part, "parts": row.parts}
+        given = (prompt.text, text, name, metadata, prompt.system)
         try:
             messages = prompts.messages(*given)
         except PromptTooLarge as error:
             return error
         payload = {
-            "document": {"id": row.document_id, "name": name},
+            "document": named,
             "prompt": prompt.name,
             "connection": model.connection,
             "model": model.model,

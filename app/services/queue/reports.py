@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.domain.answer.server_answers import OnTruncated, is_truncated
+from app.domain.document.parts import Part, SplitRule, TooManyParts
 from app.domain.documents import leaves_out
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Judgement, Standing, judge, token_attempt
@@ -79,12 +80,16 @@ class Verdict(NamedTuple):
 class _ReportTransaction:
     """The reports of one transaction: judged in order, written together."""
 
-    def __init__(self, held: dict[int, HeldTask], folder_tasks: set[int], endings: Endings) -> None:
+    def __init__(
+        self, held: dict[int, HeldTask], folder_tasks: set[int], split_rules: dict[int, SplitRule], endings: Endings
+    ) -> None:
         self._held = held
         self._folder_tasks = folder_tasks
+        self._split_rules = split_rules
         self._endings = endings
         self._late: list[tuple[HeldTask, Report]] = []
         self._staged: dict[int, dict[str, Any]] = {}  # the results of staging tasks, from which analysis tasks are made
+        self._parts: dict[int, list[Part]] = {}  # of those that are split
         # With the files found in each, and what the worker says about those that it left out.
         self._folders: list[tuple[HeldTask, list[dict[str, Any]], dict[str, Any]]] = []
 
@@ -141,6 +146,15 @@ class _ReportTransaction:
                 self._folders.append((task, found_files.files_of(result), about))
             except found_files.BadFolder as error:
                 return LeaseEvent.BAD_RESULT, None, {"code": "bad_result", "message": str(error)}
+        if (rule := self._split_rules.get(task.id)) and isinstance(text := (report.result or {}).get("text"), str):
+            try:
+                parts = rule.parts_of(text)
+            except TooManyParts as error:
+                failure = {"code": "too_large", "message": str(error)}
+                return _failure(task, report._replace(error=failure, retryable=False, critical=False))
+            if len(parts) > 1:
+                self._parts[task.id] = parts
+                return LeaseEvent.COMPLETED, {**(report.result or {}), "parts": [[*part] for part in parts]}, None
         if task.on_truncated == OnTruncated.FAIL and _is_cut_off(task, report):
             return LeaseEvent.BAD_RESULT, None, {"code": "truncated", "message": CUT_OFF}
         return LeaseEvent.COMPLETED, report.result or {}, None
@@ -152,7 +166,7 @@ class _ReportTransaction:
             self._endings.keep(task, result={"documents": files, "duplicates": duplicates, **about})
         self._keep_late_results(connection)  # before analysis tasks are made: it may be the answer to one of them
         if self._staged:
-            run_tasks.write_analysis_tasks(connection, self._staged, counts, now)
+            run_tasks.write_analysis_tasks(connection, self._staged, self._parts, counts, now)
         self._endings.write(connection)
 
     def _keep_late_results(self, connection: Connection) -> None:
@@ -178,7 +192,10 @@ def receive(connection: Connection, received: Sequence[Report]) -> list[Verdict]
     held, now = task_rows.hold_named(connection, [report.task_id for report in received])
     with_files = [report for report in received if isinstance(report.result, dict) and "documents" in report.result]
     listed = [held[number] for report in with_files if (number := task_number(report.task_id)) in held]
-    reports = _ReportTransaction(held, found_files.folders_among(connection, listed), Endings(now))
+    with_text = (report for report in received if isinstance((report.result or {}).get("text"), str))
+    staged = [task.id for task in map(held.get, (task_number(report.task_id) for report in with_text)) if task]
+    rules = run_tasks.split_rules(connection, (number for number in staged if held[number].kind == TaskKind.STAGE))
+    reports = _ReportTransaction(held, found_files.folders_among(connection, listed), rules, Endings(now))
     verdicts = [reports.judge(report) for report in received]
     reports.write(connection)
     return verdicts

@@ -87,6 +87,8 @@ def task_names(row: Any) -> dict[str, Any]:
     return {
         "custom_id": row.custom_id,
         "document": document,
+        "part": row.part or None,
+        "parts": row.parts or None,
         "prompt": row.prompt_name,
         "connection": row.connection,
         "model": row.model,

@@ -1,6 +1,7 @@
 """How often the models of a batch agree, and their mean scores. Each answer of a run is read once, in portions.
 
-The database cannot do this: answers are compared as readers see them, without regard to white space and case.
+The database cannot do this: answers are compared as readers see them, without regard to white space and case. Of a
+document that is split, the answers to each part are compared for themselves.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from app.models import Task
 PAGE = 500
 MOST_PAIRS = 1_000  # a batch may have half a million, of its models and prompts
 
-_cell = (Task.document_id, Task.prompt_number, Task.model_number)
+_cell = (Task.document_id, Task.prompt_number, Task.part, Task.model_number)
 _ANSWERS = select(Task.id, *_cell, Task.result)
 _SIZES = (
     select(Task.id, *_cell, portions.size_of(Task.result))
@@ -68,7 +69,7 @@ class Agreement:
         if not wanted:
             return
         answers = _answers(engine, {"batch_id": batch_id, "run": run, "prompts": wanted})
-        for (_, prompt), of_models in groupby(answers, lambda row: (row.document_id, row.prompt_number)):
+        for (_, prompt, _), of_models in groupby(answers, lambda row: (row.document_id, row.prompt_number, row.part)):
             self._see(prompt, ((row.model_number, row.result) for row in of_models))
 
     def _see(self, prompt: int, results: Iterable[tuple[int, Any]]) -> None:
@@ -90,10 +91,10 @@ class Agreement:
 
 
 def _answers(engine: Engine, values: Mapping[str, Any]) -> Iterator[Any]:
-    after: tuple[int, int, int] | None = (0, 0, 0)
+    after: tuple[int, int, int, int] | None = (0, 0, 0, 0)
     while after is not None:
         with reading(engine) as connection:
             sized = connection.execute(_SIZES.where(tuple_(*_cell) > after), values).all()
         yield from portions.read(engine, sized, _ANSWERS)
         last = sized[-1] if len(sized) == PAGE else None
-        after = (last.document_id, last.prompt_number, last.model_number) if last else None
+        after = (last.document_id, last.prompt_number, last.part, last.model_number) if last else None

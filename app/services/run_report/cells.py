@@ -6,6 +6,7 @@ is a row, and the model is the one that the line names.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -32,7 +33,7 @@ Column = tuple[int, int]  # the numbers of a prompt and a model
 MOST_COMPARED = 50  # models whose whole answers are shown side by side
 
 _run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"), Task.kind == TaskKind.ANALYZE)
-_cell = (Task.document_id, Task.prompt_number, Task.model_number)
+_cell = (Task.document_id, Task.prompt_number, Task.model_number, Task.part)
 _CELLS = named_tasks(
     Task.id,
     Task.status,
@@ -42,6 +43,7 @@ _CELLS = named_tasks(
     Task.truncated,
     Task.document_cut,
     *_cell,
+    Task.parts,
     Task.reused_from,
     Task.input_tokens,
     Task.output_tokens,
@@ -54,9 +56,21 @@ _CELLS = named_tasks(
 _SIZES = select(Task.id, *_cell, portions.size_of(Task.result, Task.error)).where(*_run)
 _IN_ORDER = _SIZES.where(Task.id > bindparam("after")).order_by(Task.id).limit(bindparam("most"))
 _TO_PROMPT = (
-    _SIZES.where(Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number"))
+    _SIZES.where(
+        Task.document_id == bindparam("document_id"),
+        Task.prompt_number == bindparam("prompt_number"),
+        Task.part == bindparam("part"),
+    )
     .order_by(Task.model_number)
     .limit(MOST_COMPARED)
+)
+_PARTS = select(func.max(Task.parts)).where(
+    *_run, Task.document_id == bindparam("document_id"), Task.prompt_number == bindparam("prompt_number")
+)
+_AMOUNTS = (
+    select(Task.document_id, func.count().label("amount"))
+    .where(*_run, Task.document_id.in_(bindparam("documents", expanding=True)), Task.prompt_number.is_not(None))
+    .group_by(Task.document_id)
 )
 _OF_DOCUMENTS = _SIZES.where(
     Task.document_id.in_(bindparam("documents", expanding=True)),
@@ -117,16 +131,23 @@ def rows(engine: Engine, made: RunInput, limit: int, after: int) -> dict[str, An
     """Show a page of rows after a cursor, as `documents` and `next_cursor`."""
     if made.of_lines:
         return _rows_of_lines(engine, made, limit, after)
-    of_each = len(made.prompts) * len(made.models)
-    most = max(1, min(limit, MOST_ANSWERS // max(1, of_each)))
     with reading(engine) as connection:
-        found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": most + 1}).all()
+        found = connection.execute(_DOCUMENTS, {**made.values, "after": after, "most": limit + 1}).all()
+        amounts = _amounts(connection, made, [row.id for row in found])
+    most = max(1, sum(so_far <= MOST_ANSWERS for so_far in accumulate(amounts[:limit])))
     shown = found[:most]
     answers: dict[int, list[dict[str, Any]]] = {row.id: [] for row in shown}
     for cell in _walk_cells(engine, made, list(answers)):
         answers[cell.document_id].append(_answer_view(cell, made.schema(cell)))
     documents = [{"document": {"id": row.id, "name": row.name}, "answers": answers[row.id]} for row in shown]
     return {"documents": documents, "next_cursor": str(shown[-1].number) if len(found) > most else None}
+
+
+def _amounts(connection: Connection, made: RunInput, documents: list[int]) -> list[int]:
+    """Count the answers of each document."""
+    rows: Any = connection.execute(_AMOUNTS, {**made.values, "documents": documents}) if documents else []
+    found = {row.document_id: row.amount for row in rows}
+    return [found.get(each, 0) for each in documents]
 
 
 def name_of_document(connection: Connection, batch_id: int, document_id: int) -> str:
@@ -138,9 +159,18 @@ def name_of_document(connection: Connection, batch_id: int, document_id: int) ->
     return name
 
 
-def answers_to(engine: Engine, made: RunInput, document_id: int, prompt_number: int) -> Iterator[dict[str, Any]]:
-    """Walk each model's whole answer to a prompt about a document, in the order of the models."""
+def parts_of(connection: Connection, made: RunInput, document_id: int, prompt_number: int) -> int:
+    """Count the parts of a document about which a prompt was asked; 0 if it was asked about the whole document."""
     values = {**made.values, "document_id": document_id, "prompt_number": prompt_number}
+    parts: int = connection.execute(_PARTS, values).scalar_one_or_none() or 0
+    return parts
+
+
+def answers_to(
+    engine: Engine, made: RunInput, document_id: int, prompt_number: int, part: int
+) -> Iterator[dict[str, Any]]:
+    """Walk each model's whole answer to a prompt about a document or a part of it, in the order of the models."""
+    values = {**made.values, "document_id": document_id, "prompt_number": prompt_number, "part": part}
     with reading(engine) as connection:
         sized = connection.execute(_TO_PROMPT, values).all()
     for cell in portions.read(engine, sized, _CELLS):
@@ -170,10 +200,15 @@ def _rows_of_lines(engine: Engine, made: RunInput, limit: int, after: int) -> di
 
 
 def cells_of(
-    connection: Connection, made: RunInput, documents: Sequence[int], columns: Collection[Column]
+    connection: Connection, made: RunInput, documents: Sequence[int], columns: Collection[Column], most_parts: int
 ) -> Iterator[Any]:
-    """Walk the cells of some documents and columns, in order, a portion in memory at a time."""
-    statement = _OF_DOCUMENTS.where(tuple_(Task.prompt_number, Task.model_number).in_(sorted(columns)))
+    """Walk the cells of some documents and columns, in order, a portion in memory at a time.
+
+    Of a document that is split, the first `most_parts` parts.
+    """
+    statement = _OF_DOCUMENTS.where(Task.part <= most_parts).where(
+        tuple_(Task.prompt_number, Task.model_number).in_(sorted(columns))
+    )
     sized = connection.execute(statement, {**made.values, "documents": documents}).all()
     return portions.read_on(connection, sized, _CELLS)
 
@@ -181,19 +216,21 @@ def cells_of(
 def _walk_cells(engine: Engine, made: RunInput, documents: Sequence[int]) -> Iterator[Any]:
     statement = _OF_DOCUMENTS.limit(CELLS_PAGE)
     values = {**made.values, "documents": documents}
-    after: tuple[int, int, int] | None = (0, 0, 0) if documents else None
+    after: tuple[int, int, int, int] | None = (0, 0, 0, 0) if documents else None
     while after is not None:
         with reading(engine) as connection:
             found = connection.execute(statement.where(tuple_(*_cell) > after), values).all()
         yield from portions.read(engine, found, _CELLS)
         last = found[-1] if len(found) == CELLS_PAGE else None
-        after = (last.document_id, last.prompt_number, last.model_number) if last else None
+        after = (last.document_id, last.prompt_number, last.model_number, last.part) if last else None
 
 
 def _named(cell: Any, schema: Any) -> dict[str, Any]:
     answer = answer_of(cell.result, in_json=schema is not None)
     return {
         "task_id": str(cell.id),
+        "part": cell.part or None,
+        "parts": cell.parts or None,
         "prompt": cell.prompt_name,
         "connection": cell.connection,
         "model": cell.model,

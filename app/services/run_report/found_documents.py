@@ -160,7 +160,8 @@ def _of_run(made: RunInput) -> tuple[Any, ...]:
 
 def _of_column(made: RunInput, wanted: Wanted) -> tuple[Any, ...]:
     prompt, model = wanted.sorted_column or (0, 0)
-    return *_of_run(made), Task.prompt_number == prompt, Task.model_number == model
+    # Of a document that is split, its first part stands for all.
+    return *_of_run(made), Task.prompt_number == prompt, Task.model_number == model, Task.part <= 1
 
 
 def _has_task(made: RunInput, wanted: Wanted) -> tuple[Any, ...]:

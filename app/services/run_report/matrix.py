@@ -20,6 +20,7 @@ from app.services.run_report.cells import Column, RunInput
 from app.services.run_report.found_documents import Place, Show, Wanted
 
 MOST_CELLS = 1_200  # that are read to find answers that differ
+MOST_PARTS_SHOWN = 20  # of a document: its cells have the answers about so many of its first parts
 MOST_SHOWN, MOST_FIELDS, MOST_OF_VALUE, MOST_OF_ERROR = 4_000, 12, 200, 500  # characters, and fields, of a cell
 
 
@@ -34,6 +35,8 @@ class Cell(NamedTuple):
     """An analysis task with the beginning of its answer; `fields` are those of an answer that is a JSON object."""
 
     task_id: str
+    part: int
+    parts: int
     status: str
     truncated: bool
     document_cut: bool
@@ -55,17 +58,23 @@ class Cell(NamedTuple):
 
 @dataclass
 class Row:
-    """A document with its cells and those that they are held against, by column."""
+    """A document with its cells and those that they are held against, by column: one for each part of the document."""
 
     document: dict[str, Any]
     place: Place
-    cells: dict[Column, Cell] = field(default_factory=dict)
-    bases: dict[Column, Cell] = field(default_factory=dict)
+    cells: dict[Column, dict[int, Cell]] = field(default_factory=dict)
+    bases: dict[Column, dict[int, Cell]] = field(default_factory=dict)
 
     @property
     def differs(self) -> bool:
         """Whether an answer of the row differs from what it is held against."""
-        return any(cell.differs(self.bases.get(column)) for column, cell in self.cells.items())
+        return any(
+            cell.differs(self.base_of(column, cell)) for column, parts in self.cells.items() for cell in parts.values()
+        )
+
+    def base_of(self, column: Column, cell: Cell) -> Cell | None:
+        """Find the answer about the same part that a cell is held against."""
+        return self.bases.get(column, {}).get(cell.part)
 
 
 @dataclass(frozen=True)
@@ -104,9 +113,12 @@ def _looked_at(engine: Engine, made: RunInput, wanted: Wanted, limit: int, after
 
 def _cells(
     connection: Connection, made: RunInput, documents: Sequence[int], columns: Collection[Column]
-) -> Mapping[tuple[int, int, int], Cell]:
-    walked = cells.cells_of(connection, made, documents, columns) if documents and columns else iter(())
-    return {(each.document_id, each.prompt_number, each.model_number): _cell(made, each) for each in walked}
+) -> Mapping[tuple[int, int, int], dict[int, Cell]]:
+    found: dict[tuple[int, int, int], dict[int, Cell]] = {}
+    walked = cells.cells_of(connection, made, documents, columns, MOST_PARTS_SHOWN) if documents and columns else ()
+    for each in walked:
+        found.setdefault((each.document_id, each.prompt_number, each.model_number), {})[each.part] = _cell(made, each)
+    return found
 
 
 def _cell(made: RunInput, row: Any) -> Cell:
@@ -117,6 +129,8 @@ def _cell(made: RunInput, row: Any) -> Cell:
     )
     return Cell(
         str(row.id),
+        row.part,
+        row.parts,
         row.status,
         row.truncated,
         row.document_cut,

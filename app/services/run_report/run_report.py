@@ -125,8 +125,12 @@ class RunReport:
             made = input_of(connection, batch_id, run)
         return {"run": made.run, **cells.rows(self._engine, made, limit, after)}
 
-    def document(self, batch_id: int, run: int | None, document_id: int, prompt: int | None) -> dict[str, Any]:
+    def document(
+        self, batch_id: int, run: int | None, document_id: int, prompt: int | None, part: int | None = None
+    ) -> dict[str, Any]:
         """Show the models' whole answers to a prompt (None: the first prompt) about a document. Raises NotFound.
+
+        Of a document that is split, those about one part (None: the first part).
 
         `answers` is an iterator, which has a portion of them in memory.
         """
@@ -136,12 +140,16 @@ class RunReport:
             number = min(made.prompts, default=0) if prompt is None else prompt
             if number not in made.prompts:
                 raise NotFound("prompt", number)
+            parts = cells.parts_of(connection, made, document_id, number)
+        shown_part = min(max(part or 1, 1), parts) if parts else 0
         return {
             "run": made.run,
             "document": {"id": document_id, "name": name},
             "prompts": [{"number": each, "prompt": row.name} for each, row in made.prompts.items()],
             "prompt_number": number,
-            "answers": cells.answers_to(self._engine, made, document_id, number),
+            "part": shown_part,
+            "parts": parts,
+            "answers": cells.answers_to(self._engine, made, document_id, number, shown_part),
         }
 
     def lines(self, batch_id: int, run: int | None = None) -> Iterator[dict[str, Any]]:

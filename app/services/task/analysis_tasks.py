@@ -19,6 +19,7 @@ ROWS = 5_000  # written by one statement, and at most in memory at once
 _QUESTION = {
     "content_key": "text", "document_id": "bigint", "staging_task_id": "bigint", "prompt_number": "int",
     "model_number": "int", "ready_number": "int", "target": "int",
+    "part": "int", "parts": "int",
 }  # fmt: skip
 _FOUND = {"reused_from": "bigint", "task_id": "bigint", "late_id": "bigint", "failed_id": "bigint"}
 _VALUES = {**_QUESTION, **_FOUND}

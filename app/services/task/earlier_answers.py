@@ -42,11 +42,14 @@ class NewTask(NamedTuple):
     model_number: int | None = None
     ready_number: int | None = None
     target: int = 0
+    part: int = 0
+    parts: int = 0
 
     @property
     def question(self) -> Question:
         """The content key, and the place in the batch, which is the same in every run."""
-        return self.content_key, (self.ready_number or self.document_id, self.prompt_number, self.model_number)
+        place = (self.ready_number or self.document_id, self.prompt_number, self.model_number, self.part)
+        return self.content_key, place
 
 
 class Earlier(NamedTuple):
@@ -58,7 +61,7 @@ class Earlier(NamedTuple):
     failed_id: int | None = None
 
 
-_PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number"
+_PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number, t.part"
 _LATE = f"""JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}'
             AND NOT l.truncated AND (:with_cut OR NOT l.document_cut)"""
 
@@ -147,7 +150,7 @@ def find(connection: Connection, run: NewRun, new_tasks: Sequence[NewTask]) -> l
     own: dict[Question, Earlier] = {}
     for statement in statements.own:
         rows = _look(connection, statement, run, wanted - own.keys())
-        own |= {(row[0], tuple(row[1:4])): Earlier(*row[4:]) for row in rows}
+        own |= {(row[0], tuple(row[1:5])): Earlier(*row[5:]) for row in rows}
     others: dict[str, Earlier] = {}
     for statement in statements.any:
         missing = {question for question in wanted - own.keys() if question[0] not in others}
@@ -165,7 +168,7 @@ def _latest(
     if run.redo is None or (run.redo.status is None and run.redo.causes is None):
         return {}
     wanted = {task.question for task in new_tasks if task.redo or run.redo.causes is not None}
-    return {(row[0], tuple(row[1:4])): row for row in _look(connection, statements.endings, run, wanted)}
+    return {(row[0], tuple(row[1:5])): row for row in _look(connection, statements.endings, run, wanted)}
 
 
 def _is_named(redo: Redo | None, ended: Any, causes: Mapping[int, str]) -> bool:
@@ -189,5 +192,5 @@ def _look(connection: Connection, statement: TextClause, run: NewRun, questions:
         return []
     lists = {"keys": [*{key for key, _ in questions}], "inputs": [*{place[0] for _, place in questions}]}
     values = lists if db.is_postgresql(connection) else {name: orjson.dumps(v).decode() for name, v in lists.items()}
-    with_cut = run.on_too_long != OnTooLong.FAIL
+    with_cut = run.on_too_long == OnTooLong.TRUNCATE
     return connection.execute(statement, {**values, "batch_id": run.batch_id, "run": run.run, "with_cut": with_cut})

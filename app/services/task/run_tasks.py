@@ -5,7 +5,7 @@ a process that dies between two slices loses no task and writes none twice.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -14,7 +14,8 @@ from sqlalchemy import JSON, BigInteger, Connection, bindparam, case, insert, li
 
 from app.db import UtcTime
 from app.domain.content_keys import key_of, key_of_text
-from app.domain.documents import IMAGES, PromptInput
+from app.domain.document.parts import Part, SplitRule, most_parts, with_part
+from app.domain.documents import IMAGES, OnTooLong, PromptInput
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.prompts import filled_in, placeholders
 from app.domain.reuse import redo_of
@@ -108,6 +109,23 @@ _STAGED: Any = (
     .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
     .order_by(Task.batch_id, Task.id)
 )
+_SPLIT_RULES = (
+    select(
+        Task.id,
+        Document.name,
+        Batch.part_characters,
+        Batch.overlap_characters,
+        Batch.prompt_count,
+        Batch.model_count,
+    )
+    .join(Document, Document.id == Task.document_id)
+    .join(Batch, Batch.id == Task.batch_id)
+    .where(
+        Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)),
+        Batch.on_too_long == OnTooLong.SPLIT,
+        select(Prompt.number).where(Prompt.batch_id == Task.batch_id, Prompt.input == PromptInput.TEXT).exists(),
+    )
+)
 _PROMPTS = (
     select(Prompt.number, Prompt.name, Prompt.text, Prompt.system, Prompt.schema, Prompt.input)
     .where(Prompt.batch_id == bindparam("batch_id"))
@@ -159,12 +177,29 @@ def write_slice(connection: Connection, run: NewRun, ready_made: bool, written: 
     return amount
 
 
+def split_rules(connection: Connection, task_ids: Iterable[int]) -> dict[int, SplitRule]:
+    """Find how the documents of staging tasks are split, by task; those of batches that split none are left out."""
+    ids = sorted(set(task_ids))
+    rows: Any = connection.execute(_SPLIT_RULES, {"ids": ids}) if ids else []
+    return {
+        row.id: SplitRule(
+            row.name, row.part_characters, row.overlap_characters, most_parts(row.prompt_count, row.model_count)
+        )
+        for row in rows
+    }
+
+
 def write_analysis_tasks(
-    connection: Connection, results: Mapping[int, Mapping[str, Any]], counts: CountChanges, now: datetime
+    connection: Connection,
+    results: Mapping[int, Mapping[str, Any]],
+    parts: Mapping[int, Sequence[Part]],
+    counts: CountChanges,
+    now: datetime,
 ) -> None:
     """Write and count the analysis tasks, prompts x models, of staging tasks; `results` has theirs by id.
 
-    A document without text has tasks of the prompts that get pictures.
+    A document without text has tasks of the prompts that get pictures. Of one that is split, each of its `parts` has
+    tasks of the prompts that get text.
     """
     staged = connection.execute(_STAGED, {"ids": list(results)}).all()
     for batch_id, of_batch in groupby(staged, key=lambda row: row.batch_id):
@@ -173,29 +208,45 @@ def write_analysis_tasks(
         questions = _questions(connection, run)
         new_tasks = (
             NewTask(
-                key_of(
-                    keys[question.input], question.key, filled_in(question.words, document.name, result.get("metadata"))
-                ),
+                key_of(each.key, question.key, filled_in(question.words, document.name, each.metadata)),
                 question.redo,
                 document.document_id,
                 document.id,
                 question.prompt_number,
                 question.model_number,
                 target=question.model_number,
+                part=each.part,
+                parts=each.parts,
             )
             for document in documents
-            for result in [results[document.id]]
-            for keys in [_input_keys(document.sha256, result["text"])]
+            for inputs in [_inputs(document.sha256, results[document.id], parts.get(document.id, ()))]
             for question in questions
-            if question.input in keys
+            for each in inputs[question.input]
         )
         analysis_tasks.write(connection, run, new_tasks, counts, now)
 
 
-def _input_keys(sha256: str, text: str) -> dict[PromptInput, str]:
-    """Hash what the prompts get of a document, by the form in which they get it."""
-    keys = {PromptInput.IMAGES: key_of(sha256, IMAGES)}
-    return {**keys, PromptInput.TEXT: key_of_text(text)} if text.strip() else keys
+class _Input(NamedTuple):
+    """What a question is put about: a whole document, or a part of it."""
+
+    key: str
+    metadata: Any
+    part: int = 0
+    parts: int = 0
+
+
+def _inputs(sha256: str, result: Mapping[str, Any], parts: Sequence[Part]) -> dict[PromptInput, list[_Input]]:
+    """Find what the prompts get of a document, by the form in which they get it, with hashes."""
+    text, metadata = result["text"], result.get("metadata")
+    texts = [_Input(key_of_text(text), metadata)] if text.strip() else []
+    if parts:
+        texts = [
+            _Input(
+                key_of_text(text[part.start : part.end]), with_part(metadata, number, len(parts)), number, len(parts)
+            )
+            for number, part in enumerate(parts, 1)
+        ]
+    return {PromptInput.IMAGES: [_Input(key_of(sha256, IMAGES), metadata)], PromptInput.TEXT: texts}
 
 
 def _questions(connection: Connection, run: NewRun) -> list[_Question]:

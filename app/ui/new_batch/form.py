@@ -25,6 +25,8 @@ OFFERED = (
     "max_tokens",
     "max_failure_rate",
     "pause_after_outage_seconds",
+    "part_characters",
+    "overlap_characters",
 )
 DEFAULTS = {
     "on_unreadable": OnUnreadable.FAIL,

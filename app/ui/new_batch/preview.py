@@ -6,7 +6,7 @@ from typing import Any
 from app.domain import estimates
 from app.domain import prompts as templates
 from app.domain.connection.abilities import Abilities
-from app.domain.documents import PromptInput
+from app.domain.documents import OnTooLong, PromptInput
 from app.domain.estimates import Template, Texts
 from app.domain.ids import plain_number
 from app.domain.money import rounded_up
@@ -43,19 +43,24 @@ def preview(
     # Bytes, as for the documents of a batch: an estimate that is made of the form is made of the batch again.
     own = sum(len(each["text"].encode()) for each in pasted)
     texts = Texts(len(pasted) + readable + copied_texts.count, own + characters + copied_texts.characters)
+    options = form_rules.options(form, ignored)
+    if options["on_too_long"] == OnTooLong.SPLIT:
+        texts = Texts(texts.count, texts.characters).split(options["part_characters"], options["overlap_characters"])
     counted = len(pasted) + files + copied
     sent = [Template(each["text"], each["system"], each["input"]) for each in prompts]
-    has_texts = not sent or any(each.input == PromptInput.TEXT for each in sent)
+    of_text = sum(each.input == PromptInput.TEXT for each in sent)
+    has_texts = not sent or of_text > 0
     pictures = estimates.picture_tokens(counted, sent, len(models))
     cost = _cost(models, known, estimates.all_tokens(texts, counted, sent, len(models)))
-    limit = form_rules.options(form, ignored)["max_cost"]
+    limit = options["max_cost"]
     return {
         "documents": counted,
         "folders": folders,
         "unsized": files - readable + copied - copied_texts.count if has_texts else 0,
         "prompts": len(prompts),
         "models": len(models),
-        "tasks": counted * len(prompts) * len(models),
+        "parts": texts.parts,
+        "tasks": (counted * len(prompts) + texts.parts * of_text) * len(models),
         "input_tokens": estimates.text_tokens(texts, sent, len(models)) + pictures,
         "page_tokens": estimates.PAGE_TOKENS if pictures else None,
         "characters_a_token": estimates.CHARACTERS_A_TOKEN,

@@ -23,6 +23,8 @@ class ShownCell(NamedTuple):
     """A cell: text, pieces of text of which some differ, or fields."""
 
     task_id: str
+    part: int
+    parts: int
     base_id: str | None
     status: str
     is_same: bool
@@ -36,10 +38,16 @@ class ShownCell(NamedTuple):
     is_failed_again: bool  # as it failed in that run
 
 
-def cells_of(row: Row, characters: int, held_run: int | None) -> dict[Column, ShownCell]:
-    """Show the cells of a row, with so many characters of each answer; `held_run` is the run they are held against."""
+def cells_of(row: Row, characters: int, held_run: int | None) -> dict[Column, list[ShownCell]]:
+    """Show the cells of a row, one for each part of the document, with so many characters of each answer.
+
+    `held_run` is the run that they are held against.
+    """
     of_run = held_run is not None
-    return {column: _shown(each, row.bases.get(column), characters, of_run) for column, each in row.cells.items()}
+    return {
+        column: [_shown(each, row.base_of(column, each), characters, of_run) for _, each in sorted(parts.items())]
+        for column, parts in row.cells.items()
+    }
 
 
 def _shown(cell: Cell, base: Cell | None, characters: int, of_run: bool) -> ShownCell:
@@ -50,6 +58,8 @@ def _shown(cell: Cell, base: Cell | None, characters: int, of_run: bool) -> Show
         pieces = differences(held.text[:characters], text, MOST_EDITS)
     return ShownCell(
         cell.task_id,
+        cell.part,
+        cell.parts,
         None if held is None else held.task_id,
         cell.status,
         cell.is_like(held),

@@ -108,7 +108,7 @@ def _shares_that_differ(batch_id: int, query: MatrixQuery) -> dict[Column, float
 def compare(batch_id: int, document_id: int) -> str:
     """Show side by side what the models answered to one prompt about one document."""
     head = of_batch(batch_id, "results")
-    found = services().run_report.document(batch_id, run_in_query(), document_id, number("prompt"))
+    found = services().run_report.document(batch_id, run_in_query(), document_id, number("prompt"), number("part"))
     answers = [_as_text(each) for each in found["answers"]]
     given = [each for each in answers if each["text"] is not None]
     wanted = number("against")
@@ -120,6 +120,8 @@ def compare(batch_id: int, document_id: int) -> str:
         document=found["document"],
         prompts=found["prompts"],
         prompt_number=found["prompt_number"],
+        part=found["part"],
+        parts=found["parts"],
         answers=[{**each, **_compared(base, each)} for each in answers],
         base=base,
     )

@@ -41,10 +41,15 @@ def fitting_request(
     raise TaskFailed(
         "context_exceeded",
         f"The request has about {asked:,} tokens{also}; {name}/{request.model} takes {model.context_tokens:,} "
-        "(context_tokens of the connection). Nothing was sent. Shorten the document, choose another model, or set the "
-        "batch's on_too_long to truncate.",
+        f"(context_tokens of the connection). Nothing was sent. {_advice(payload)}",
         retryable=False,
     )
+
+
+def _advice(payload: Mapping[str, Any]) -> str:
+    if (payload.get("document") or {}).get("part"):
+        return "Choose smaller parts (part_characters of the batch) or another model."
+    return "Shorten the document, choose another model, or set the batch's on_too_long to truncate or split."
 
 
 def _shortened(

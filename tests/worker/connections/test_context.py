@@ -185,3 +185,11 @@ def test_a_prompt_without_room_for_a_document_is_not_sent(connect: Connect, mode
     handler = connect(models={"m": {"input": 1.0, "context_tokens": 100}})
     assert failure_of(handler, of_long_document("word " * 200, "text " * 9)).code == "context_exceeded"
     assert model_server.calls == []
+
+
+def test_a_part_that_is_too_long_says_what_to_do(connect: Connect, model_server: MisbehavingServer) -> None:
+    handler = connect(models={"m": {"input": 1.0, "context_tokens": 100}})
+    failure = failure_of(handler, asking("word " * 200, document={"name": "a.txt", "part": 2, "parts": 3}))
+    assert failure.code == "context_exceeded"
+    assert failure.message.endswith("Choose smaller parts (part_characters of the batch) or another model.")
+    assert model_server.calls == []
