@@ -77,6 +77,7 @@ SELECT concat_ws(' ', count(*), sum(hashtextextended(word, 0))),
 FROM (
     SELECT concat_ws(' ', attrelid, attname, atttypid, attnotnull, atthasdef) FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace WHERE NOT attisdropped
+    UNION ALL SELECT concat_ws(' ', oid, relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
     UNION ALL SELECT concat_ws(' ', conrelid, conname, convalidated) FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace
     UNION ALL SELECT concat_ws(' ', tgrelid, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal

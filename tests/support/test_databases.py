@@ -30,6 +30,7 @@ def test_rows_and_numbers_are_gone_and_so_is_who_was_left(postgres_pool: Postgre
     "change",
     [
         "ALTER TABLE tasks ADD COLUMN further int",
+        "ALTER TABLE tasks RENAME TO gone",
         "ALTER TABLE audit_log DISABLE TRIGGER ALL",
         "UPDATE alembic_version SET version_num = 'x'",
         "CREATE TABLE further (a int)",
