@@ -234,11 +234,13 @@ def test_a_bulk_report_adds_its_usage_by_one_statement(
     assert used(services, batch_id)["input_tokens"] == 100 * len(leased)
 
 
-def test_showing_a_batch_takes_one_statement_on_postgresql_and_two_on_sqlite(
+def test_showing_a_batch_again_takes_one_statement_on_postgresql_and_two_on_sqlite(
     services: Services, statements: list[str]
 ) -> None:
+    """The first look at each version of a batch reads names, too."""
     batch_id = bring(services, "ANALYZING", documents=3, prompts=2)
     finish_all(services, batch_id)
+    services.reads.batches.show(batch_id)
     statements.clear()
     services.reads.batches.show(batch_id)
     on_postgresql = services.engine.dialect.name == "postgresql"
