@@ -93,7 +93,7 @@ def heads(batch_id: int) -> str:
 def _shares_that_differ(batch_id: int, query: MatrixQuery) -> dict[Column, float]:
     """Give the share of the answers of each column that differ from those of the model that it is held against."""
     held, shares = query.wanted.held_model, {}
-    if held is None or len({model for _, model in query.columns}) < 2:
+    if held is None or all(model == held for _, model in query.columns):
         return {}
     found = services().run_report.sums(batch_id, run_in_query(), MOST_SUMMED)
     for pair in found.get("agreement", ()):
