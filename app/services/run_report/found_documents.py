@@ -116,9 +116,10 @@ def _sorted(connection: Connection, made: RunInput, wanted: Wanted, limit: int, 
     )
     if after is not None:
         tasks = tasks.where(tuple_(by, Task.id) < tuple_(literal(after.number), literal(after.task_id)))
-    tasks = tasks.order_by(by.desc(), Task.id.desc())
+    ordered = tasks.order_by(by.desc(), Task.id.desc())
     is_windowed = bool(wanted.name) and not _outcomes(wanted)
-    bounded = tasks.limit(MOST_LOOKED_AT) if is_windowed else tasks if _outcomes(wanted) else tasks.limit(limit + 1)
+    # Those with an outcome are few: no order and no limit here, so that the planner may begin with them.
+    bounded = tasks if _outcomes(wanted) else ordered.limit(MOST_LOOKED_AT if is_windowed else limit + 1)
     looked_at = bounded.subquery("looked_at")
     statement = (
         select(Document.id, Document.name, looked_at.c.value, looked_at.c.task_id)
@@ -131,7 +132,7 @@ def _sorted(connection: Connection, made: RunInput, wanted: Wanted, limit: int, 
     found = [FoundDocument(row.id, row.name, Place(row.value, row.task_id)) for row in rows[:limit]]
     if len(rows) > limit:
         return found, found[-1].place if found else after
-    last = connection.execute(tasks.offset(MOST_LOOKED_AT - 1).limit(1)).one_or_none() if is_windowed else None
+    last = connection.execute(ordered.offset(MOST_LOOKED_AT - 1).limit(1)).one_or_none() if is_windowed else None
     return found, last and Place(last.value, last.task_id)
 
 
