@@ -83,7 +83,7 @@ def test_due_are_those_past_a_third_of_their_lease_and_those_that_are_near() -> 
 
 def test_the_wait_ends_when_a_lease_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     held, waits = HeldLeases(running=1, waiting=10, answers=10), []
-    monkeypatch.setattr(held._changed, "wait", waits.append)
+    monkeypatch.setattr(held._has_new, "wait", waits.append)
     held.wait_until_due(10)
     held.add([lease(600)])
     held.wait_until_due(10)
