@@ -22,10 +22,10 @@ class _Warnings(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 def carry_out(order: dict[str, Any]) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
     sender = Apprise(asset=asset)
     sender.add(service)
     done = sender.notify(body=order["text"], title=order["title"], body_format=NotifyFormat.TEXT)
-    said = " ".join(refused or warnings.said) or "apprise did not deliver it"
-    return {"done": bool(done), "error": None if done else without_secrets(said, order["url"])[:LONGEST_ERROR]}
+    error = " ".join(refused or warnings.messages) or "apprise did not deliver it"
+    return {"done": bool(done), "error": None if done else without_secrets(error, order["url"])[:LONGEST_ERROR]}
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def activity() -> str:
         rows=rows,
         before=before and str(before),
         older=further and str(further),
-        asked={
+        chosen={
             name: value for name in ("actor", "trigger", "state", "hours", "day") if (value := request.args.get(name))
         },
         triggers=TRIGGERS,
@@ -39,11 +39,11 @@ def activity() -> str:
 
 
 def _filter() -> ActivityFilter:
-    asked: Any = request.args
-    state, trigger = asked.get("state", ""), asked.get("trigger", "")
-    since, until = _times(asked.get("hours", ""), asked.get("day", ""))
+    chosen: Any = request.args
+    state, trigger = chosen.get("state", ""), chosen.get("trigger", "")
+    since, until = _times(chosen.get("hours", ""), chosen.get("day", ""))
     return ActivityFilter(
-        actor=asked.get("actor", "").strip()[:LONGEST_ACTOR],
+        actor=chosen.get("actor", "").strip()[:LONGEST_ACTOR],
         trigger=trigger if trigger in TRIGGERS else "",
         state=BatchState(state) if state in set(BatchState) else None,
         since=since,

@@ -87,7 +87,7 @@ def _given() -> dict[str, Any]:
     if not 1 <= len(url) <= LONGEST_URL:
         raise Invalid(f"A webhook needs a URL of up to {LONGEST_URL} characters.")
     if not types or set(types) - set(MessageType):
-        raise Invalid("Choose what the webhook is told.")
+        raise Invalid("Choose the messages that the webhook gets.")
     form = next((each for each in Format if each == request.form.get("format")), Format.STANDARD)
     return {
         "url": url,

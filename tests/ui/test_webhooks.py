@@ -53,8 +53,8 @@ def test_422_says_what_is_wrong(app: Flask, client: ApiClient) -> None:
     for wrong, said in (
         ({"url": ""}, "needs a URL"),
         ({"url": "http://10.0.0.1/"}, "private or reserved address"),
-        ({"types": []}, "Choose what the webhook is told"),
-        ({"types": ["batch.unknown"]}, "Choose what the webhook is told"),
+        ({"types": []}, "Choose the messages that the webhook gets"),
+        ({"types": ["batch.unknown"]}, "Choose the messages that the webhook gets"),
         ({"format": "openai"}, "of the format openai"),
     ):
         page = parsed(admin.post("/webhooks", data={**MADE, **wrong}), 422)

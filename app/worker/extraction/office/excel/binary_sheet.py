@@ -121,9 +121,9 @@ def comments_of(part: bytes) -> list[str]:
             author = whole(data, 0)
             by = authors[author] if author < len(authors) else ""
             place = f"{_letters(whole(data, 12))}{whole(data, 4) + 1}"
-        elif number == _COMMENT_TEXT and (said := _rich_text(data, 0)):
-            named = f" ({by})" if by and not said.startswith(by) else ""
-            lines.append(f"Comment {place}{named}: {said}")
+        elif number == _COMMENT_TEXT and (comment := _rich_text(data, 0)):
+            named = f" ({by})" if by and not comment.startswith(by) else ""
+            lines.append(f"Comment {place}{named}: {comment}")
     return lines
 
 
