@@ -49,8 +49,9 @@ class Prepared:
             return result.all() if result.returns_rows else ()
         form = self._form = self._form or _Form(self._name, self._statements, connection.dialect)
         driver: Any = connection.connection.dbapi_connection
-        sql, parameters, cursor = form.sql, form.parameters(values), driver.cursor()
+        sql, parameters, cursor = form.sql, form.parameters(values), None
         try:
+            cursor = driver.cursor()  # refused by a connection that is lost
             if not driver.is_pooled:
                 sql = form.executes
                 _prepare(driver, cursor, form.prepares)
@@ -66,7 +67,8 @@ class Prepared:
         except BaseException as error:  # it closes lost connections and raises what SQLAlchemy raises everywhere
             connection._handle_dbapi_exception(error, sql, parameters, cursor, None)
         finally:
-            cursor.close()
+            if cursor is not None:
+                cursor.close()
 
     def row(self, connection: Connection, **values: Any) -> Any:
         """Execute it; return the only row, or None if there is none."""

@@ -5,6 +5,7 @@ The number of statements does not depend on the number of batches. Archived batc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -69,13 +70,13 @@ def may_wait(batch: BatchRecord, facts: Facts) -> bool:
 class _Names(NamedTuple):
     """What a batch calls its prompts and models, and what its tasks need of workers, by number."""
 
-    version: int
+    of: tuple[datetime, int]  # the creation and the version of the batch
     prompts: dict[int, str]
     models: dict[int, tuple[str, str]]
     targets: dict[int, Target]
 
 
-_NO_NAMES = _Names(0, {}, {}, {})
+_NO_NAMES = _Names((datetime.min, 0), {}, {}, {})
 
 
 class _KnownNames:
@@ -86,7 +87,7 @@ class _KnownNames:
 
     def of(self, connection: Connection, batch: BatchRecord) -> _Names:
         known = self._kept.get(batch.id)
-        if known is None or known.version != batch.version:
+        if known is None or known.of != (batch.created_at, batch.version):  # a database may be restored
             if len(self._kept) >= MOST_KNOWN:
                 self._kept.clear()
             known = self._kept[batch.id] = self._read(connection, batch)
@@ -95,7 +96,7 @@ class _KnownNames:
     def _read(self, connection: Connection, batch: BatchRecord) -> _Names:
         of_batch: Any = {"batch_id": batch.id}
         return _Names(
-            batch.version,
+            (batch.created_at, batch.version),
             {row.number: row.name for row in connection.execute(_PROMPTS, of_batch)},
             {row.number: (row.connection, row.model) for row in connection.execute(_MODELS, of_batch)},
             targets.reported(connection, batch.id),
