@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from app.db import make_engine
+from app.db import make_engine, reading
+from app.errors import Unavailable
 from app.prepared_statements import Prepared
 from config import Config
 
@@ -63,3 +64,16 @@ def test_a_statement_that_could_not_be_prepared_is_prepared_the_next_time(engine
         connection.rollback()
         connection.execute(text("CREATE TABLE late ()"))
         assert late.rows(connection) == [(0,)]
+
+
+def test_a_connection_that_is_lost_is_refused_as_unavailable_and_replaced(engine: Engine) -> None:
+    def lose_it() -> None:
+        with reading(engine) as connection:
+            SUM.row(connection, a=1, b=3)
+            connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+            SUM.row(connection, a=1, b=3)
+
+    with pytest.raises(Unavailable):
+        lose_it()
+    with reading(engine) as connection:
+        assert SUM.row(connection, a=1, b=3)[0] == 2
