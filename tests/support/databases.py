@@ -71,10 +71,7 @@ BEGIN
 END $$;
 """
 _LOOKS = """
-SELECT concat_ws(' ', count(*), sum(hashtextextended(word, 0))),
-    (SELECT array_agg(pid) FROM pg_stat_get_activity(NULL) JOIN pg_database ON datid = oid
-        WHERE datname = current_database())
-FROM (
+SELECT concat_ws(' ', count(*), sum(hashtextextended(word, 0))) FROM (
     SELECT concat_ws(' ', attrelid, attname, atttypid, attnotnull, atthasdef) FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace WHERE NOT attisdropped
     UNION ALL SELECT concat_ws(' ', oid, relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -102,7 +99,7 @@ class PostgresPool:
         self._idle: list[str] = []
         self._connections: dict[str, Connection] = {}
         with closing(psycopg2.connect(f"{server_url}/{template}")) as connection:
-            self._looks, _ = _execute_and_fetch(connection, _LOOKS)
+            self._looks = _execute_and_fetch(connection, _LOOKS)
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -124,22 +121,22 @@ class PostgresPool:
             if url not in self._connections:
                 self._connections[url] = self._opened.enter_context(closing(psycopg2.connect(url)))
             try:
-                looks, alive = _execute_and_fetch(self._connections[url], _EMPTY + _LOOKS, engines.kept_backends(url))
+                looks = _execute_and_fetch(self._connections[url], _EMPTY + _LOOKS, engines.kept_backends(url))
             except psycopg2.Error:
                 if not self._connections.pop(url).closed:
                     return None
             else:
-                engines.close_dead(url, alive)
+                engines.close_dead(url)
                 return looks
         return None
 
 
-def _execute_and_fetch(connection: Connection, statement: str, *parameters: Any) -> tuple[str, list[int]]:
-    """Read how a schema looks, and which of the server's processes are alive; empty the database first, if asked to."""
+def _execute_and_fetch(connection: Connection, statement: str, *parameters: Any) -> str:
+    """Read how a schema looks; empty the database first, if the statement does."""
     with connection, connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        ((looks, alive),) = cursor.fetchall()
-        return looks, alive
+        ((looks,),) = cursor.fetchall()
+        return str(looks)
 
 
 class SqlitePool:

@@ -5,10 +5,11 @@ has read its catalogs and planned the first statements.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import psycopg2
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -76,12 +77,22 @@ def kept_backends(url: str) -> list[int]:
     return [_backend(record) for engine in _kept.get(url, []) for record in _records(engine)]
 
 
-def close_dead(url: str, alive: Collection[int]) -> None:
-    """Close what is kept of connections whose process is not alive: a test has ended it."""
+def close_dead(url: str) -> None:
+    """Close what is kept of connections that a test has ended. One whose end is under way does not answer either."""
     for engine in _kept.get(url, []):
         for record in _records(engine):
-            if _backend(record) not in alive:
+            if not _answers(record):
                 record.close()
+
+
+def _answers(record: ConnectionPoolEntry) -> bool:
+    connection: Any = record.dbapi_connection
+    try:
+        with connection.cursor() as cursor:
+            cursor.send("SELECT 1")  # without a transaction
+    except psycopg2.Error:
+        return False
+    return True
 
 
 def _records(engine: Engine) -> list[ConnectionPoolEntry]:
