@@ -13,8 +13,8 @@ from PIL import Image
 
 from app.domain.documents import IMAGES
 from app.worker import Task
+from app.worker.connections.context.picture_tokens import PAGE_TOKENS
 from app.worker.connections.model_request import request_of
-from app.worker.connections.picture_tokens import PAGE_TOKENS
 from app.worker.connections.settings import Connection
 from app.worker.extraction import Limits, Unreadable, read_images
 from app.worker.handlers import perform

@@ -48,7 +48,7 @@ def with_part(metadata: Any, part: int, parts: int) -> dict[str, Any]:
 
 
 def _border_before(text: str, start: int, longest: int) -> int:
-    """Find the best border in the last half of a part; its end, where there is none."""
+    """Find the best border in the last half of a part. Where it has no border, return the end of the part."""
     first = start + max(1, int((longest - start) * (1 - LONGEST_STEP_BACK)))
     for border in _BORDERS:
         found = 0

@@ -12,7 +12,7 @@ from app.worker.connections.call_failed import CallFailed, ErrorClass
 from app.worker.connections.call_span import CallSpan
 from app.worker.connections.calls import Calls
 from app.worker.connections.circuit import Circuit
-from app.worker.connections.context import fitting_request
+from app.worker.connections.context.fitting import fitting_request
 from app.worker.connections.endpoints import EMBEDDINGS, READERS
 from app.worker.connections.evidence import LONGEST_PAUSE_SECONDS, Call
 from app.worker.connections.failures import of_status, without_key

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from app.worker.connections.context.picture_tokens import is_picture, tokens_of_picture
 from app.worker.connections.endpoints import CHAT, EMBEDDINGS, MODERATIONS, READERS, path_of
-from app.worker.connections.picture_tokens import is_picture, tokens_of_picture
 from app.worker.connections.settings import Connection
 from app.worker.task import TaskFailed
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from app.domain.estimates import PAGE_TOKENS as OF_A_PAGE
 from app.worker import Task, TaskFailed
-from app.worker.connections.picture_tokens import PAGE_TOKENS, tokens_of_picture
-from app.worker.connections.token_estimate import beginning, tokens_of_input, tokens_of_text
+from app.worker.connections.context.picture_tokens import PAGE_TOKENS, tokens_of_picture
+from app.worker.connections.context.token_estimate import beginning, tokens_of_input, tokens_of_text
 from tests.worker.connections.conftest import Connect, asking, line
 from tests.worker.connections.model_server import MisbehavingServer
 from tests.worker.extraction.test_encodings import TEXTS

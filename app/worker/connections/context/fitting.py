@@ -6,9 +6,9 @@ Cutting is for batches with `on_too_long: truncate`. Their payloads say where th
 from collections.abc import Mapping
 from typing import Any
 
+from app.worker.connections.context.token_estimate import beginning, tokens_of_input, tokens_of_text
 from app.worker.connections.model_request import ModelRequest, request_of
 from app.worker.connections.settings import Connection
-from app.worker.connections.token_estimate import beginning, tokens_of_input, tokens_of_text
 from app.worker.task import TaskFailed
 
 # Of the context, for what is sent of a document that is cut: the estimate may be 0.85 of the true number.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.worker.connections.picture_tokens import is_picture, tokens_of_picture
+from app.worker.connections.context.picture_tokens import is_picture, tokens_of_picture
 
 MESSAGE_TOKENS = 4  # around the content of each message
 _CLASSES: tuple[tuple[float, str], ...] = (  # tokens of each match
