@@ -169,8 +169,8 @@ def test_a_prompt_that_gets_pictures_is_estimated_without_the_texts() -> None:
     assert all_tokens(Texts(), 2, [of_images, of_text], 1) == 0  # nothing is known of the texts
 
 
-def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskClient) -> None:
-    batch_id = made(operator, folders="", prompt_text=["Say {document}", "Who?"])["batch_id"]
+def complete_at_a_price(client: ApiClient, batch_id: int) -> None:
+    """Stage and run a batch; each of its tasks has used 100 tokens and cost 1."""
     worker = client.acting_as("worker")
     client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
     for _ in range(2):
@@ -179,6 +179,11 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
             report = {"lease_token": task["lease_token"], "result": result}
             assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
         client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+
+
+def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskClient) -> None:
+    batch_id = made(operator, folders="", prompt_text=["Say {document}", "Who?"])["batch_id"]
+    complete_at_a_price(client, batch_id)
     page = operator.post("/batches/new/look", data={**FORM, "text": "x" * 400, "folders": ""}).text
     tokens = int(re.search(r"About <strong>([\d,]+)</strong> input", page)[1].replace(",", ""))  # type: ignore[index]
     assert tokens > 200
@@ -188,14 +193,7 @@ def test_the_cost_is_that_of_earlier_calls(client: ApiClient, operator: FlaskCli
 
 def test_pictures_are_in_the_estimate_and_in_the_cost(client: ApiClient, operator: FlaskClient) -> None:
     batch_id = made(operator, folders="", text="x" * 400)["batch_id"]
-    worker = client.acting_as("worker")
-    client.post(f"/api/batches/{batch_id}/action", json={"action": "stage"})
-    for _ in range(2):
-        for task in worker.post("/api/tasks/lease", json={"worker": "w", "max_tasks": 9}).json["tasks"]:
-            result = {"text": "ok", "usage": {"input_tokens": 100, "output_tokens": 1, "cost": 1.0}}
-            report = {"lease_token": task["lease_token"], "result": result}
-            assert worker.post(f"/api/tasks/{task['id']}/complete", json=report).status_code == 200
-        client.post(f"/api/batches/{batch_id}/action", json={"action": "run"})
+    complete_at_a_price(client, batch_id)
     form = {**FORM, "text": "", "folders": "", "files_count": "3", "prompt_text": ["See."], "prompt_input": ["images"]}
     form |= {"prompt_system": [""], "prompt_name": ["see"], "prompt_schema": [""]}
     page = operator.post("/batches/new/look", data=form).text
