@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import DataError
 
 from app.db import transaction
 from app.domain.leases import TaskStatus
@@ -41,14 +42,27 @@ def test_a_task_that_is_not_as_it_was_read_is_not_written(services: Services, ch
     assert snapshot(services) == before
 
 
+@pytest.mark.parametrize("changed", [{"status": "QUEUED"}, {"lease_token": "x.1.1"}, {"lease_token": None}], ids=str)
+def test_a_single_task_that_is_not_as_it_was_read_is_not_written(
+    services: Services, changed: dict[str, str | None]
+) -> None:
+    """Its write goes along with COMMIT on PostgreSQL, and fails there: nothing of the transaction stays."""
+    batch_id = bring(services, "ANALYZING", documents=3)
+    ids = [int(each["id"]) for each in lease(services, batch_id, most=1)]
+    before = snapshot(services)
+    with pytest.raises((RuntimeError, DataError), match=r"^1 tasks were changed|division by zero"):
+        complete_though_changed(services, ids, changed)
+    assert snapshot(services) == before
+
+
 def complete_though_changed(services: Services, ids: list[int], changed: dict[str, str | None]) -> None:
-    """Complete tasks of which one is changed between the read and the write."""
+    """Complete tasks of which the last one is changed between the read and the write."""
     with transaction(services.engine) as connection:
         held, now = task_rows.hold(connection, ids)
         endings = Endings(now)
         for task in held.values():
             endings.end(task, LeaseEvent.COMPLETED)
-        connection.execute(update(Task).where(Task.id == ids[1]).values(**changed))
+        connection.execute(update(Task).where(Task.id == ids[-1]).values(**changed))
         endings.write(connection)
 
 

@@ -19,7 +19,7 @@ from app.domain.leases import Outcome
 from app.domain.transitions import ACTIONS, BatchState
 from app.errors import Invalid, Locked, NotFound, Refusal, UnknownAction
 from app.services.batch import breaker, decision_log, request_queue
-from app.services.batch.batch_rows import look
+from app.services.batch.batch_rows import look, standing
 from app.services.batch.decision import Decision, deciding
 from app.services.batch.orders import Answer, Order, refused
 from app.services.batch.rehearsal import rehearse
@@ -50,8 +50,17 @@ def _stand_now(connection: Connection, verdicts: Sequence[Verdict]) -> dict[int,
 
     That has a new snapshot: if two reporters each saw the other's task open, the later one sees no open task.
     """
-    ids = {verdict.batch_id for verdict in verdicts if verdict.settles and verdict.batch_id is not None}
-    return {batch_id: _stands(connection, batch_id) for batch_id in ids}
+    seen = {verdict.batch_id: verdict for verdict in verdicts if verdict.settles and verdict.batch_id is not None}
+    return {batch_id: _stands_after(connection, batch_id, verdict) for batch_id, verdict in seen.items()}
+
+
+def _stands_after(connection: Connection, batch_id: int, verdict: Verdict) -> _Stands | None:
+    """Look how a batch stands after a report; after most reports it is settled, and few columns show that."""
+    if not verdict.limited and verdict.batch_state not in transitions.BEGINS_RUN:
+        found = standing(connection, batch_id)
+        if found is None or not found[1]:
+            return found and _Stands(batch_id, found[0], False)
+    return _stands(connection, batch_id)
 
 
 class BatchService:

@@ -73,6 +73,7 @@ class Verdict(NamedTuple):
     batch_id: int | None = None
     batch_state: BatchState | None = None
     settles: bool = False  # the batch has to be looked at: its phase may have ended, or a limit may be crossed
+    limited: bool = False  # whether the batch has a limit that a report may cross
     refusal: Refusal | None = None
     worker: str | None = None  # that held the lease, if the report counts
 
@@ -104,7 +105,8 @@ class _ReportTransaction:
             return self._refuse(task, report, judgement)
         self._accept(task, report)
         settles = task.limited or task.status in FINISHED
-        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, settles, worker=task.leased_by)
+        about = (report.task_id, task.status, task.batch_id, task.batch_state)
+        return Verdict(*about, settles, task.limited, worker=task.leased_by)
 
     def _refuse(self, task: HeldTask, report: Report, judgement: Judgement) -> Verdict:
         is_late = judgement.standing is Standing.LATE
@@ -112,7 +114,8 @@ class _ReportTransaction:
             self._late.append((task, report))
         is_kept = is_late and not task.erased
         refusal = ReportRefused(_sentence(judgement.reason), task_status=task.status, late_result_kept=is_kept)
-        return Verdict(report.task_id, task.status, task.batch_id, task.batch_state, task.limited, refusal)
+        about = (report.task_id, task.status, task.batch_id, task.batch_state)
+        return Verdict(*about, settles=task.limited, limited=task.limited, refusal=refusal)
 
     def _accept(self, task: HeldTask, report: Report) -> None:
         event, result, error = self._ending(task, report)

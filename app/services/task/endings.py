@@ -50,14 +50,19 @@ UPDATE tasks SET {_SET}
 FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
 WHERE {_AS_IT_WAS}
 """)
-# For one task, as workers report it that have no others to report with it.
+# For one task, as workers report it that have no others to report with it. It goes along with COMMIT, so nobody counts
+# the rows that it wrote: if the task is not as it was read, it divides by zero, and nothing is committed.
 _ONE = Prepared(
     "end_task",
     text(f"""
-    UPDATE tasks SET {_SET}
-    FROM (SELECT {", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _VALUES.items())}) AS w
-    WHERE {_AS_IT_WAS} RETURNING tasks.id
+    WITH written AS (
+        UPDATE tasks SET {_SET}
+        FROM (SELECT {", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _VALUES.items())}) AS w
+        WHERE {_AS_IT_WAS} RETURNING tasks.id
+    )
+    SELECT 1 / count(*) FROM written
 """),
+    later=True,
     by_index=True,
 )
 _SQLITE = text(f"""
@@ -166,11 +171,12 @@ class Endings:
 
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
+    if db.is_postgresql(connection) and len(rows) == 1:
+        _ONE.rows(connection, **rows[0])
+        return
     changed = 0
     for part in portions.divide(rows, _size):  # the driver copies its values several times
-        if db.is_postgresql(connection) and len(part) == 1:
-            changed += len(_ONE.rows(connection, **part[0]))
-        elif db.is_postgresql(connection):
+        if db.is_postgresql(connection):
             columns: dict[str, Any] = {name: array_text(row[name] for row in part) for name in _VALUES}
             changed += connection.execute(_POSTGRESQL, columns).rowcount
         else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, literal_column, text
+from sqlalchemy import Connection, TextClause, literal_column, text
 
 from app import db
 from app.array_texts import array_text
@@ -37,10 +37,15 @@ _ADD_POSTGRESQL = Prepared(
     ),
     later=True,
 )
-_ADD_SQLITE = text(
-    f"{_INTO} VALUES ({', '.join(f':{name}' for name in _KEY)}, 0, {', '.join(f':{name}' for name in _ADDED)})"
-    f" {_ON_CONFLICT}"
-)
+
+
+def _add_one(shard: str) -> TextClause:
+    values = ", ".join([*(f":{name}" for name in _KEY), shard, *(f":{name}" for name in _ADDED)])
+    return text(f"{_INTO} VALUES ({values}) {_ON_CONFLICT}")
+
+
+_ADD_ONE_POSTGRESQL = Prepared("add_usage_of_one", _add_one(f"pg_backend_pid() % {SHARDS}"), later=True)
+_ADD_SQLITE = _add_one("0")
 
 _SUMS = ", ".join(f"CAST(sum(u.{name}) AS bigint) AS {name}" for name in _ADDED)
 _OF_RUN = "WHERE u.batch_id = :batch_id AND u.run = :run"
@@ -97,7 +102,9 @@ class UsageChanges:
             {**dict(zip(_KEY, key, strict=True)), **{name: change[name] for name in _ADDED}}
             for key, change in sorted(self._changes.items())
         ]
-        if rows and db.is_postgresql(connection):
+        if len(rows) == 1 and db.is_postgresql(connection):
+            _ADD_ONE_POSTGRESQL.rows(connection, **rows[0])
+        elif rows and db.is_postgresql(connection):
             columns = {name: array_text(row[name] for row in rows) for name in _COLUMNS}
             _ADD_POSTGRESQL.rows(connection, **columns)
         elif rows:
