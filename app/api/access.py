@@ -17,14 +17,14 @@ log = structlog.get_logger()
 
 def bearer_token() -> str:
     """Return the token of the present request; empty without one."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     return token.strip(" \t") if scheme.lower() == "bearer" else ""
 
 
 def authenticate(roles: Collection[Role]) -> None:
     """Find the caller of the present request, who has to have one of `roles`. Raises Unauthenticated, Forbidden."""
     token = bearer_token()
-    caller = g.caller = services().tokens.caller(token) if token else None
+    g.caller = caller = services().tokens.caller(token) if token else None
     if caller is None:
         if token:
             log.warning("sign_in_failed", path=request.path, remote=request.remote_addr)

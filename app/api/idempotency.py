@@ -13,6 +13,7 @@ from app.services.access.idempotency import Claim, StoredAnswer, claim
 from app.web.services import services
 
 KEY = "Idempotency-Key"
+_IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After")
 
 
@@ -40,7 +41,7 @@ def once(view: Callable[[], Response]) -> Response:
 
     Raises KeyInUse, KeyReused, AnswerErased, Invalid.
     """
-    key = request.headers.get(KEY)
+    key = request.environ.get(_IN_ENVIRON)
     if key is None:
         return view()
     if not 1 <= len(key) <= 255 or not key.isprintable():

@@ -5,13 +5,21 @@ from typing import Any
 
 import orjson
 from flask import Response
+from werkzeug.datastructures import Headers
+
+
+class Reply(Response):
+    """A whole answer in JSON. All its headers are set: WSGI gets them as they are, without a corrected copy."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers
 
 
 def reply(body: Any, status: int = 200, **headers: str) -> Response:
     """Make an answer with a JSON body; `headers` are named with underscores in place of dashes."""
-    response = Response(orjson.dumps(body), status=status, content_type="application/json")
+    response = Reply(orjson.dumps(body), status=status, content_type="application/json")
     for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
+        response.headers.add(name.replace("_", "-"), value)
     return response
 
 

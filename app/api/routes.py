@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response, request
+from flask import Response
+from flask.globals import request_ctx
 from werkzeug.routing import Map, UnicodeConverter
 
 from app.api.access import authenticate
@@ -98,7 +99,7 @@ class Routes(flask_smorest.Blueprint):  # type: ignore[misc]
         def declare(view: View) -> Callable[..., Any]:
             @wraps(view)
             def with_body(**arguments: Any) -> Any:
-                return view(load(schema, json_body(request), ma.RAISE), **arguments)
+                return view(load(schema, json_body(request_ctx.request), ma.RAISE), **arguments)
 
             return _documented(with_body, declare_and_parse) if location == "json" else declare_and_parse(view)
 

@@ -36,8 +36,10 @@ def show_unrouted(app: Flask) -> None:
     @app.before_request
     def show() -> Response | None:
         error = request.routing_exception
+        if error is None or request.path.startswith("/api/"):
+            return None
         wanted = request.accept_mimetypes
-        if error is None or request.path.startswith("/api/") or wanted["text/html"] <= wanted["application/json"]:
+        if wanted["text/html"] <= wanted["application/json"]:
             return None
         return _add_headers(_of_http(error))
 

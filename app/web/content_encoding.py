@@ -39,7 +39,7 @@ def uncompressed(most_bytes: int) -> Iterator[bytes]:
 
 
 def _encoding() -> str:
-    return request.headers.get("Content-Encoding", "").strip().lower() or "identity"
+    return request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() or "identity"
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

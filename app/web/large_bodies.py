@@ -35,12 +35,13 @@ class Room:
 
 def register(app: Flask) -> None:
     """Count the bodies of an application."""
-    room = Room(MOST_BODIES * app.config["MAX_CONTENT_LENGTH"])
+    most_bytes: int = app.config["MAX_CONTENT_LENGTH"]
+    room = Room(MOST_BODIES * most_bytes)
 
     @app.before_request
     def take() -> None:
         # A body beyond the limit is refused later, or is written to a file.
-        amount = min(request.content_length or 0, current_app.config["MAX_CONTENT_LENGTH"])
+        amount = min(request.content_length or 0, most_bytes)
         if amount < SMALL_BYTES:
             return
         if not room.take(amount):
@@ -49,7 +50,8 @@ def register(app: Flask) -> None:
 
     @app.teardown_request
     def end(_: BaseException | None) -> None:
-        room.give_back(g.pop("body_bytes", 0))
+        if amount := g.pop("body_bytes", 0):
+            room.give_back(amount)
 
     app.extensions["interlock_room"] = room
 

@@ -7,8 +7,13 @@ import structlog
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-Id"
+_IN_ENVIRON = "HTTP_X_REQUEST_ID"
 # For a browser that is led to an answer of the API: it is no page, and stands in no other page.
 POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_UNLESS_SET = {  # by their names in lower case
+    "cache-control": ("Cache-Control", "no-store"),
+    "content-security-policy": ("Content-Security-Policy", POLICY),  # pages have one of their own
+}
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -17,16 +22,19 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if _PLAIN_WORD.fullmatch(given) else uuid4().hex
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        given = request.environ.get(_IN_ENVIRON, "")
+        g.request_id = request_id = given if _PLAIN_WORD.fullmatch(given) else uuid4().hex
+        structlog.contextvars.bind_contextvars(request_id=request_id)
 
     @app.after_request
     def finish(response: Response) -> Response:
-        response.headers[HEADER] = g.get("request_id", "")
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault("Content-Security-Policy", POLICY)  # pages have one of their own
+        headers = response.headers
+        are_set = {name.lower() for name, _ in headers}  # one look at all of them: each `set` would look, too
+        headers.add(HEADER, g.get("request_id", ""))
+        headers.add("X-Content-Type-Options", "nosniff")
+        for key, (name, value) in _UNLESS_SET.items():
+            if key not in are_set:
+                headers.add(name, value)
         return response
 
     @app.teardown_request

@@ -2,7 +2,8 @@
 
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
+from flask.globals import request_ctx
 
 from app.metrics import REQUESTS
 
@@ -17,6 +18,7 @@ def register(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         if begun := g.get("begun"):
+            request = request_ctx.request
             # Where no route matched, the caller chose the method: it must not become a label.
             method = request.method if request.endpoint else "none"
             labels = (method, request.endpoint or "none", str(response.status_code))

@@ -185,13 +185,11 @@ class RenameBody(Taken):
             raise ma.ValidationError("give a name, a description, or both", "name")
 
 
-class ActionBody(Taken):
-    action = fields.String(required=True, metadata={"enum": list(ACTIONS)})
-    context = JsonObject(load_default=dict)
-    dry_run = Flag(load_default=False)
+class Context(JsonObject):
+    """The context of an action: small, and without what the service sets itself."""
 
-    @ma.validates("context")
-    def small_and_free(self, context: Mapping[str, Any], **_: Any) -> None:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        context: dict[str, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
         if taken := [key for key in RESERVED if key in context]:
             raise ma.ValidationError(f"may not have {', '.join(taken)}: the service sets these itself")
         if len(orjson.dumps(context)) > MOST_CONTEXT_BYTES:
@@ -199,6 +197,13 @@ class ActionBody(Taken):
         reason = context.get("reason")
         if reason is not None and (not isinstance(reason, str) or "\0" in reason):
             raise ma.ValidationError("reason has to be text without NUL characters")
+        return context
+
+
+class ActionBody(Taken):
+    action = fields.String(required=True, metadata={"enum": list(ACTIONS)})
+    context = Context(load_default=dict)
+    dry_run = Flag(load_default=False)
 
 
 # --- pages
