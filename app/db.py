@@ -165,7 +165,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises Busy when a lock is not free in time, and Unavailable when the database does not answer.
     """
-    with translated_errors(), engine.begin() as connection:
+    with translated_errors(), engine.connect() as connection, connection.begin():
         yield connection
 
 

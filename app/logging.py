@@ -18,6 +18,7 @@ SECRET_KEYS = frozenset({"token", "secret", "authorization", "admin_token", "lea
 # Messages and tracebacks may contain bearer tokens and passwords in URLs, too.
 SECRET_TEXT = re.compile(r"(?i)(bearer\s+)[^\s'\"]+|(://[^:/@\s]+:)[^@\s]+(?=@)")
 HIDDEN = "[hidden]"
+_SIGNS = ("://", "bearer", *(f'"{key}":' for key in SECRET_KEYS))  # a rendered line without them has no secret
 
 
 def hide_secrets(_: object, __: str, event: EventDict) -> EventDict:
@@ -78,7 +79,7 @@ def configure(level: str) -> None:
     if sys.stderr.isatty():
         last: list[Processor] = [hide_secrets, structlog.dev.ConsoleRenderer()]
     else:
-        last = [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(_json)]
+        last = [structlog.processors.format_exc_info, _line]
     of_libraries = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
@@ -97,5 +98,14 @@ def configure(level: str) -> None:
     )
 
 
-def _json(event: EventDict, **_: object) -> str:
+def _line(logger: object, name: str, event: EventDict) -> str:
+    """Render a line of JSON. Its values are looked at one by one only if the whole may have a secret."""
+    line = _json(event)
+    text = line.lower()
+    if any(each in text for each in _SIGNS):
+        return _json(hide_secrets(logger, name, event))
+    return line
+
+
+def _json(event: EventDict) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

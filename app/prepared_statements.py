@@ -54,8 +54,10 @@ class Prepared:
             cursor = driver.cursor()  # refused by a connection that is lost
             if not driver.is_pooled:
                 sql = form.executes
-                _prepare(driver, cursor, form.prepares)
-            for listener in connection.dispatch.before_cursor_execute:
+                if self._name not in driver.prepared:
+                    _prepare(driver, cursor, form.prepares)
+                    driver.prepared.add(self._name)
+            for listener in connection.engine.dispatch.before_cursor_execute:
                 sql, parameters = listener(connection, cursor, sql, parameters, self, False)
             if self._is_by_index:
                 driver.send_later(_BY_INDEX)

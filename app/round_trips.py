@@ -33,7 +33,7 @@ class OneTripConnection(extensions.connection):
         _driver_autocommit.__set__(self, True)
         self.cursor_factory = OneTripCursor
         self.is_pooled = False  # behind a pooler: see app/poolers.py
-        self.prepared: set[str] = set()  # the names of statements: see app/prepared_statements.py
+        self.prepared: set[str] = set()  # names: see app/prepared_statements.py
         self._later: list[bytes] = []
         self._begins = True
 

@@ -135,6 +135,7 @@ BY_TRIGGER = validate(TABLE)
 ACTIONS = tuple(t.trigger for t in TABLE if t.kind is ACTION)
 EVENTS = tuple(t.trigger for t in TABLE if t.kind is EVENT)
 TRIGGERS = (*ACTIONS, *EVENTS, CREATE, *(edit.trigger for edit in EDITS))  # of audit rows
+_FROM = {(kind, s): [t for t in TABLE if t.kind is kind and s in t.sources] for kind in Kind for s in BatchState}
 LEGAL_PAIRS = tuple(dict.fromkeys((source, t.target) for t in TABLE for source in t.sources))
 
 
@@ -170,14 +171,12 @@ def can(trigger: str, state: BatchState, facts: Facts) -> tuple[bool, str]:
 
 def due(state: BatchState, facts: Facts) -> Transition | None:
     """Find the event that is due in `state` with these facts, or None."""
-    rows = (t for t in TABLE if t.kind is EVENT and state in t.sources)
-    return next((t for t in rows if t.guard(facts) is None), None)
+    return next((t for t in _FROM[EVENT, state] if t.guard(facts) is None), None)
 
 
 def allowed(state: BatchState, facts: Facts) -> list[str]:
     """List the actions that are allowed now, in the table's order."""
-    rows = (t for t in TABLE if t.kind is ACTION and state in t.sources)
-    return [t.trigger for t in rows if t.guard(facts) is None]
+    return [t.trigger for t in _FROM[ACTION, state] if t.guard(facts) is None]
 
 
 def main_way(state: BatchState) -> list[BatchState]:

@@ -11,6 +11,7 @@ from app.services.task import usage_counts
 
 ACTOR = f"{SYSTEM}:breaker"
 ACTION = "pause"
+_NO_LIMITS = Limits()
 
 
 def crossed(connection: Connection, batch: BatchRecord, facts: Facts) -> Crossing | None:
@@ -19,7 +20,7 @@ def crossed(connection: Connection, batch: BatchRecord, facts: Facts) -> Crossin
     Executes a statement only for a limit of failures, which is counted by connection; the facts hold all else.
     """
     allowed = Limits(batch.max_cost_nanos, batch.max_tokens, batch.max_failure_rate)
-    if allowed == Limits() or ACTION not in transitions.allowed(batch.state, facts):
+    if allowed == _NO_LIMITS or ACTION not in transitions.allowed(batch.state, facts):
         return None
     found = limits.crossed(facts.usage, allowed)
     if found or allowed.max_failure_rate is None:

@@ -96,7 +96,7 @@ def write_change(connection: Connection, before: BatchRecord, after: BatchRecord
     """Write `after` over `before`, and the audit row. The transaction has to be within `lost_writes_refused`."""
     made = ChangeMade(before.state, after, change)
     audit_row = _audit_row(made)
-    changed = {name for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    changed = {name for name, new, old in zip(_NAMES, after, before, strict=True) if new is not old and new != old}
     if not changed.isdisjoint(_FIXED):
         raise ValueError(f"No change writes {sorted(changed & _FIXED)}.")
     write = _STEP if changed.issubset(_STEP.columns) else _WHOLE
