@@ -11,6 +11,7 @@ from webargs.flaskparser import FlaskParser
 from app.domain.answer.json_text import writable_json
 from app.errors import Invalid, NotJson, UnsupportedMediaType
 from app.web.content_encoding import refuse_compressed
+from app.web.large_bodies import stated_bytes
 
 Unknown = Literal["exclude", "include", "raise"]
 _ETAG = re.compile(r'"(\d{1,9})"')
@@ -40,8 +41,8 @@ def json_body(req: Request) -> Any:
 
 def _bytes_of(req: Request) -> bytes:
     """Read the body. Raises RequestEntityTooLarge."""
-    length, most = req.content_length, req.max_content_length
-    if "stream" not in vars(req) and length is not None and most is not None and length <= most:
+    length, most = stated_bytes(req.environ), req.max_content_length or 0
+    if 0 < length <= most and "stream" not in vars(req):
         whole: bytes = req.environ["wsgi.input"].read(length)  # nobody has read it, and no stream has to count it
         return whole
     body = req.get_data()

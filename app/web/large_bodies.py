@@ -5,12 +5,15 @@ limit, a few callers that send the largest allowed bodies at the same time would
 """
 
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, current_app, g, request
 
 from app.errors import Busy
 
 SMALL_BYTES = 1024 * 1024  # a smaller body is not counted
+_MOST_DIGITS = 18  # of a length; one with more is refused wherever the body is read
 MOST_BODIES = 2  # of the largest allowed size, or more that are smaller
 
 
@@ -33,6 +36,12 @@ class Room:
             self._left += amount
 
 
+def stated_bytes(environ: Mapping[str, Any]) -> int:
+    """Read how large a body is; 0 if its Content-Length does not say it."""
+    stated = environ.get("CONTENT_LENGTH", "")
+    return int(stated) if stated.isdecimal() and len(stated) <= _MOST_DIGITS else 0
+
+
 def register(app: Flask) -> None:
     """Count the bodies of an application."""
     most_bytes: int = app.config["MAX_CONTENT_LENGTH"]
@@ -41,7 +50,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def take() -> None:
         # A body beyond the limit is refused later, or is written to a file.
-        amount = min(request.content_length or 0, most_bytes)
+        amount = min(stated_bytes(request.environ), most_bytes)
         if amount < SMALL_BYTES:
             return
         if not room.take(amount):

@@ -4,7 +4,7 @@ This module knows the shape of rows, and no rule.
 """
 
 from collections import namedtuple
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     class _Columns(Batch):  # mypy reads the types of the attributes from the model
         def _replace(self, **columns: Any) -> Any: ...
+        def __iter__(self) -> Iterator[Any]: ...
 else:
     _Columns = namedtuple("_Columns", [column.name for column in COLUMNS])
 
