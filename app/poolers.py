@@ -2,7 +2,8 @@
 
 A pooler may run each transaction in another session, which it takes back afterwards. So behind any pooler:
 
-1. the settings come with the first statement of each transaction (SET LOCAL), in the same round trip;
+1. the settings come with the first statement of each transaction (SET LOCAL), in the same round trip: see
+   app/round_trips.py;
 2. nothing is prepared (app/prepared_statements.py);
 3. locks belong to transactions, as they do everywhere in the service.
 
@@ -14,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from psycopg2 import OperationalError
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import Connection, Engine, event
 
 from app.errors import Unavailable
@@ -37,7 +37,7 @@ def listen(engine: Engine, settings: Mapping[str, str]) -> None:
 
     A connection that cannot begin a transaction raises Unavailable.
     """
-    set_local = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in settings.items())
+    set_local = [f"SET LOCAL {name} = '{value}'".encode() for name, value in settings.items()]
 
     def connected(dbapi_connection: Any, _: Any) -> None:
         dbapi_connection.autocommit = True
@@ -47,18 +47,9 @@ def listen(engine: Engine, settings: Mapping[str, str]) -> None:
         dbapi_connection.autocommit = False
         if dbapi_connection.is_pooled:
             _try_a_transaction(dbapi_connection)
-
-    def bring_settings(connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
-        if is_pooled(connection) and _begins_a_transaction(connection.connection.dbapi_connection):
-            sql = set_local + sql
-        return sql, parameters
+            dbapi_connection.settings = set_local
 
     event.listen(engine, "connect", connected, insert=True)  # before SQLAlchemy begins a transaction
-    event.listen(engine, "before_cursor_execute", bring_settings, retval=True)
-
-
-def _begins_a_transaction(dbapi_connection: Any) -> bool:
-    return bool(dbapi_connection.info.transaction_status == TRANSACTION_STATUS_IDLE)  # psycopg2 knows it by itself
 
 
 def _try_a_transaction(dbapi_connection: Any) -> None:

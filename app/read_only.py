@@ -16,7 +16,7 @@ DETAIL = "The database is read-only."
 _FAILURE = "25006"  # read_only_sql_transaction
 _ON_CONNECT = "session is read-only"  # libpq has no code for it
 _IS_READ_ONLY = text("SELECT current_setting('transaction_read_only') = 'on'")
-_GENERATION = "generation"
+_POOL = "pool"
 
 
 def is_read_only(error: DBAPIError) -> bool:
@@ -37,20 +37,14 @@ def require_writable(connection: Connection) -> None:
 
 def listen(engine: Engine) -> None:
     """Make a PostgreSQL engine close all its connections when a write is refused because the server is read-only."""
-    generation = 0
-
-    def disposed(_: Engine) -> None:
-        nonlocal generation
-        generation += 1
 
     def connected(_: Any, record: Any) -> None:
-        record.info[_GENERATION] = generation
+        record.info[_POOL] = engine.pool
 
     def checked_in(_: Any, record: Any) -> None:
-        if record.info.get(_GENERATION) != generation:  # it was in use when the others were closed
+        if record.info.get(_POOL) is not engine.pool:  # it was in use when the others were closed
             record.invalidate()
 
-    event.listen(engine, "engine_disposed", disposed)
     event.listen(engine, "connect", connected)
     event.listen(engine, "checkin", checked_in)
     event.listen(engine, "handle_error", _on_error)

@@ -33,6 +33,7 @@ class OneTripConnection(extensions.connection):
         _driver_autocommit.__set__(self, True)
         self.cursor_factory = OneTripCursor
         self.is_pooled = False  # behind a pooler: see app/poolers.py
+        self.settings: list[bytes] = []  # that go along with the first statement of each transaction, likewise
         self.prepared: set[str] = set()  # names: see app/prepared_statements.py
         self._later: list[bytes] = []
         self._begins = True
@@ -59,9 +60,11 @@ class OneTripConnection(extensions.connection):
 
     def take_unsent(self) -> list[bytes]:
         """What has to be sent before the next statement, as statements; it is taken once."""
-        begin = [_BEGIN] if self._begins and self.get_transaction_status() == _IDLE else []
+        first: list[bytes] = []
+        if self.get_transaction_status() == _IDLE:
+            first = [_BEGIN, *self.settings] if self._begins else self.settings
         later, self._later = self._later, []
-        return begin + later
+        return first + later
 
     def commit(self) -> None:
         """Commit. If what goes along with COMMIT fails, the transaction is rolled back, as after a failed COMMIT."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg2
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from psycopg2 import extensions
+from sqlalchemy import Connection, Engine, text
 
 from app.db import make_engine, reading, transaction
 from app.errors import Unavailable
@@ -79,28 +80,29 @@ def test_without_a_pooler_they_are_set_once(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("pooled_url", "engine", "brought"),
     [
-        ("session", "pooled_url", [1, 0, 1, 0]),
-        ("transaction", "pooled_url", [1, 0, 1, 0]),
-        ("session", "empty_postgres_url", [0] * 4),
+        ("session", "pooled_url", [1, 0, 0, 1, 0, 0]),
+        ("transaction", "pooled_url", [1, 0, 0, 1, 0, 0]),
+        ("session", "empty_postgres_url", [0] * 6),
     ],
     indirect=["pooled_url", "engine"],
 )
 @pytest.mark.usefixtures("pooled_url")
-def test_they_cost_no_round_trip(engine: Engine, brought: list[int]) -> None:
+def test_they_cost_no_round_trip(engine: Engine, brought: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent is as much as without a pooler: the settings stand before the first statement of a transaction."""
     with reading(engine):
         pass
     sent: list[str] = []
 
-    def see(_: Any, __: Any, statement: str, *___: Any) -> None:
-        sent.append(statement)
+    def see(cursor: Any, query: Any, vars: Any = None) -> None:
+        sent.append(cursor.mogrify(query, vars).decode())
+        extensions.cursor.execute(cursor, query, vars)
 
-    event.listen(engine, "before_cursor_execute", see)
+    monkeypatch.setattr("app.round_trips.OneTripCursor.send", see)
     for _ in range(2):
         with transaction(engine) as connection:
             connection.execute(text("SELECT 1"))
             connection.execute(text("SELECT 2"))
-    assert [statement.rpartition("; ")[2] for statement in sent] == ["SELECT 1", "SELECT 2"] * 2
+    assert [statement.rpartition("; ")[2] for statement in sent] == ["SELECT 1", "SELECT 2", "COMMIT"] * 2
     assert [statement.count("SET LOCAL lock_timeout") for statement in sent] == brought
 
 
