@@ -152,29 +152,26 @@ def _state_in(states: Iterable[BatchState]) -> Any:
     return Batch.state.in_([literal_column(repr(str(state))) for state in sorted(states)])
 
 
-def _may_be_unsettled(now: Any) -> Any:
-    """Write the condition of batches that may need an event, a pause, or a slice of tasks, among those with events.
+def _may_need_an_event(now: Any) -> Any:
+    """Write the condition of batches that may need an event or a slice of tasks, among those with events.
 
-    Those that are staging, those with a failed analysis task or with no open one, and those that may have crossed a
-    limit or their deadline at time `now`.
+    Those that are staging, those with a failed analysis task or with no open one, and those past their deadline at
+    time `now`.
     """
-    return or_(
-        _state_in(transitions.BEGINS_RUN),
-        _queued + _leased == 0,
-        _failed > 0,
-        _may_have_crossed,
-        Batch.deadline_at <= now,
-    )
+    return or_(_state_in(transitions.BEGINS_RUN), _queued + _leased == 0, _failed > 0, Batch.deadline_at <= now)
 
 
 def _standing(now: Any) -> Any:
-    may_be_unsettled = and_(_has_events, _may_be_unsettled(now)).label("may_be_unsettled")
-    return ONE_SEEN.with_only_columns(Batch.state, may_be_unsettled).order_by(None)
+    may_need_an_event = and_(_has_events, _may_need_an_event(now)).label("may_need_an_event")
+    return ONE_SEEN.with_only_columns(Batch.state, may_need_an_event).order_by(None)
 
 
 _has_events = _state_in({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _now = bindparam("now", type_=db.UtcTime)
-_UNSETTLED = SEEN.with_only_columns(Batch.id).where(_has_events).having(_may_be_unsettled(_now))
+# Only these batches may need an event, a slice of tasks, or a pause.
+_UNSETTLED = (
+    SEEN.with_only_columns(Batch.id).where(_has_events).having(or_(_may_need_an_event(_now), _may_have_crossed))
+)
 _STANDING_POSTGRESQL, _STANDING_SQLITE = Prepared("standing", _standing(func.clock_timestamp())), _standing(_now)
 
 
@@ -246,7 +243,7 @@ def not_found(connection: Connection, batch_id: int) -> NotFound:
 
 
 def standing(connection: Connection, batch_id: int) -> tuple[BatchState, bool] | None:
-    """Read a batch's state, and whether the batch may be unsettled: `look` shows if it is.
+    """Read a batch's state, and whether it may need an event: `look` shows if it does. Limits are not looked at.
 
     None if it is archived or unknown. It costs half of `look`, and after most reports nothing is due.
     """
@@ -254,7 +251,7 @@ def standing(connection: Connection, batch_id: int) -> tuple[BatchState, bool] |
         row = _STANDING_POSTGRESQL.row(connection, batch_id=batch_id)
     else:
         row = connection.execute(_STANDING_SQLITE, {"batch_id": batch_id, "now": db.now(connection)}).one_or_none()
-    return None if row is None else (BatchState(row.state), bool(row.may_be_unsettled))
+    return None if row is None else (BatchState(row.state), bool(row.may_need_an_event))
 
 
 def look_at(connection: Connection, batch_ids: Sequence[int]) -> list[tuple[BatchRecord, Facts]]:
