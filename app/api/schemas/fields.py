@@ -128,9 +128,10 @@ class Taken(ma.Schema):
     def load(self, data: Any, *, unknown: Any = None, **options: Any) -> Any:
         """Load a valid object by its fields alone, which costs a third. Marshmallow finds what is wrong with others.
 
-        Not where unknown fields are allowed, or where a hook checks several fields.
+        Not where unknown fields are allowed, or missing ones have no defaults, or a hook checks several fields.
         """
-        is_plain = isinstance(data, dict) and not any(options.values()) and not any(self._hooks.values())
+        is_partial = self.partial or any(options.values())
+        is_plain = isinstance(data, dict) and not is_partial and not any(self._hooks.values())
         if is_plain and (unknown or self.unknown) == ma.RAISE:
             try:
                 return self._loaded(data)
