@@ -44,6 +44,7 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a session ends LASTS after the sign-in, whatever is requested meanwhile
         WTF_CSRF_CHECK_DEFAULT=False,  # only pages check it: the API uses no cookies
         WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session
     )

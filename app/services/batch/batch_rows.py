@@ -131,10 +131,9 @@ _ONE_AND_CLOCK = Prepared("see", ONE_AND_CLOCK)
 _amount_waiting: Any = (
     select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()
 )
-_ONE_AND_WAITING = ONE_SEEN.add_columns(_amount_waiting.label("amount_waiting"))
-_ONE_WAITING_AND_CLOCK = Prepared(
-    "see_with_waiting", ONE_AND_CLOCK.add_columns(_amount_waiting.label("amount_waiting"))
-)
+AMOUNT_WAITING = _amount_waiting.label("amount_waiting")
+_ONE_AND_WAITING = ONE_SEEN.add_columns(AMOUNT_WAITING)
+_ONE_WAITING_AND_CLOCK = Prepared("see_with_waiting", ONE_AND_CLOCK.add_columns(AMOUNT_WAITING))
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _WITH_EVENTS = sorted({source for t in transitions.TABLE if t.kind is Kind.EVENT for source in t.sources})
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
