@@ -24,6 +24,14 @@ View = Callable[..., Any]
 
 
 class _Sessions(SecureCookieSessionInterface):
+    _serializer: Any = None
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        # Flask makes it anew for each request. The key is set once: see prepare_sessions.
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         # The API uses no cookies: it reads none and sets none.
         return None if request.path.startswith("/api/") else super().open_session(app, request)
