@@ -93,7 +93,8 @@ class _Browser:
         answer = self._connection.getresponse()
         answer.read()
         self._used_at = time.monotonic()
-        if answer.status != 200:
+        self._headers["If-None-Match"] = answer.headers.get("ETag", "")
+        if answer.status not in (200, 304):
             raise WrongAnswer(f"a browser got the answer {answer.status}")
 
     def _stream(self, over: Event) -> bool:

@@ -52,6 +52,7 @@ def cause_of(connection: str | None, error: Mapping[str, Any] | None) -> Cause:
     return Cause(connection, str(error.get("code") or UNKNOWN), _http_status(error, message), words)
 
 
+@lru_cache(maxsize=4_096)
 def pattern_of(message: str) -> str:
     """Write a message without what differs from task to task."""
     return _DIFFERS.sub(HIDDEN, message)

@@ -24,6 +24,14 @@ View = Callable[..., Any]
 
 
 class _Sessions(SecureCookieSessionInterface):
+    _serializer: Any = None
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        # Flask makes it anew for each request. The key is set once: see prepare_sessions.
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         # The API uses no cookies: it reads none and sets none.
         return None if request.path.startswith("/api/") else super().open_session(app, request)
@@ -44,6 +52,7 @@ def prepare_sessions(app: Flask, key: bytes, port: int) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a session ends LASTS after the sign-in, whatever is requested meanwhile
         WTF_CSRF_CHECK_DEFAULT=False,  # only pages check it: the API uses no cookies
         WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session
     )

@@ -16,9 +16,9 @@ ENDPOINT = "ui.static"
 # Scripts that are loaded together, as one file: each request of a page that is opened for the first time takes time.
 TOGETHER = {
     "frame.js": (
-        "vendor/htmx.min.js", "vendor/sse.min.js", "vendor/idiomorph-ext.min.js", "page.js", "keys.js",
+        "vendor/htmx.min.js", "vendor/sse.min.js", "vendor/idiomorph-ext.min.js", "page.js", "keys.js", "live.js",
+        "head.js", "dialog.js",
     ),
-    "batch.js": ("dialog.js", "head.js"),
 }  # fmt: skip
 _FILES = {str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file()}
 

@@ -16,7 +16,7 @@ WATCHERS = 50
 BATCHES = 1_000
 TASKS_A_SECOND = 5_000  # tasks are prepared for this rate; with a faster service the round ends early
 AT_ONCE = 100
-FLOOR = 0.9
+FLOOR = 0.95
 
 
 def watchers(bench: Bench) -> list[Result]:

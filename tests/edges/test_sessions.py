@@ -42,7 +42,7 @@ def test_a_page_that_is_left_open_ends_too(app: Flask, tokens: dict[str, str], m
     client, real = visitor(app, tokens, "viewer"), db.now
     monkeypatch.setattr("app.services.access.tokens.TRUSTED_SECONDS", 0.0)
     monkeypatch.setattr("app.services.clock.REREAD_SECONDS", -1.0)  # it is read each time
-    for hours, expected in ((8, 200), (11, 200), (13, 303)):  # each answer gives the cookie 12 hours more
+    for hours, expected in ((8, 200), (11, 200), (13, 303)):
         later = timedelta(hours=hours)
         monkeypatch.setattr(db, "now", lambda connection, later=later: real(connection) + later)
         assert status(client) == expected

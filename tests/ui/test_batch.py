@@ -249,6 +249,9 @@ def test_the_number_of_statements_does_not_grow(operator: FlaskClient, service: 
     for batch_id in (small, large):
         first, *_ = stories.lease(service, batch_id)
         stories.fail(service, first, retryable=False)
+        with counted(service) as at_first:
+            read(operator, f"/batches/{batch_id}")
+        assert len(at_first) <= 10
     with counted(service) as few:
         read(operator, f"/batches/{small}")
     with counted(service) as many:

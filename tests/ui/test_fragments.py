@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from lxml import html
 
 from app.services import Services
 from app.ui import fragments
@@ -57,6 +58,39 @@ def test_a_change_is_shown_at_once_and_what_one_role_sees_another_does_not(
     assert "PAUSED" in read(operator, "/", headers=FRAGMENT).text_content()
     stories.act(services, batch_id, "resume")
     assert "PAUSED 1" not in read(operator, "/", headers=FRAGMENT).text_content()
+
+
+def test_a_part_that_shows_what_is_so_is_answered_without_a_body(
+    app: Flask, client: ApiClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fragments, "KEPT_SECONDS", 1e12)
+    monkeypatch.setattr(fragments, "FRESH_SECONDS", 0.0)
+    batch_id = stories.bring(services, "ANALYZING", documents=2)
+    operator, viewer = (visitor(app, client.tokens, role) for role in ("operator", "viewer"))
+    path = f"/batches/{batch_id}/now"
+
+    def answered(mark: str) -> tuple[int, str]:
+        """Give the status of the answer, and the mark that it has."""
+        with operator.get(path, headers={**FRAGMENT, "If-None-Match": f'"{mark}"'}) as answer:
+            if answer.status_code == 304:
+                assert answer.get_data() == b""
+                return 304, mark
+            return answer.status_code, str(one(html.fromstring(answer.text), "//*[@id='now']/@data-mark"))
+
+    shown = str(one(read(operator, f"/batches/{batch_id}"), "//*[@id='now']/@data-mark"))
+    assert answered(shown) == (304, shown)
+    assert shown != one(read(viewer, f"/batches/{batch_id}"), "//*[@id='now']/@data-mark")
+    stories.complete(services, stories.lease_one(services, batch_id))
+    status, moved = answered(shown)
+    assert (status, answered(moved)) == (200, (304, moved))
+    stories.act(services, batch_id, "pause")
+    status, paused = answered(moved)
+    assert status == 200
+    assert len({shown, moved, paused}) == 3
+    head = f"/batches/{batch_id}/head?tab=tasks"
+    mark = one(read(operator, head, headers=FRAGMENT), "//@data-mark")
+    with operator.get(head, headers={**FRAGMENT, "If-None-Match": f'"{mark}"'}) as answer:
+        assert answer.status_code == 304
 
 
 def test_the_list_shows_progress(

@@ -58,6 +58,24 @@ def test_the_zone_that_was_chosen_is_kept(browser_page: Page, chromium: Browser,
 
 
 @on_one_database
+def test_exact_times_without_a_pointer(browser_page: Page, site: LiveServer) -> None:
+    with site.session() as http:
+        assert http.post(f"{site.url}/api/batches", json={"name": "timed"}).ok
+    sign_in(browser_page, "viewer")
+    age, clock = re.compile("ago|now"), re.compile(r"\d:\d\d:\d\d")
+    first = browser_page.locator("main time").first
+    browser_page.goto("/activity")
+    expect(first).to_have_text(age)
+    browser_page.keyboard.press("t")
+    for path in ("/activity", "/"):
+        expect(first).to_have_text(clock)
+        browser_page.goto(path)
+    browser_page.locator("#me summary").press("Enter")
+    browser_page.get_by_role("button", name="Exact times").press("Enter")
+    expect(first).to_have_text(age)
+
+
+@on_one_database
 def test_the_pages_are_accessible(browser_page: Page, site: LiveServer, witness: Witness) -> None:
     hook = {"url": "https://example.com/hook", "types": ["batch.failed"], "format": "standard"}
     with site.session() as http:

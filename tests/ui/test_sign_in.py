@@ -150,7 +150,7 @@ def test_a_form_of_another_site_is_refused(app: Flask, client: ApiClient) -> Non
 def test_the_api_takes_no_session_and_gives_none(app: Flask, client: ApiClient) -> None:
     signed_in = visitor(app, client.tokens, "admin")
     assert signed_in.get("/api/batches").status_code == 401
-    assert "Set-Cookie" in signed_in.get("/machine").headers
+    assert "Set-Cookie" in app.test_client().get("/sign-in").headers
     for path in ("/api/batches", "/api/openapi.json", "/api/nothing"):
         assert "Set-Cookie" not in signed_in.get(path).headers
 

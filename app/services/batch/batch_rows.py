@@ -132,10 +132,9 @@ _ONE_AND_CLOCK = Prepared("see", ONE_AND_CLOCK)
 _amount_waiting: Any = (
     select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()
 )
-_ONE_AND_WAITING = ONE_SEEN.add_columns(_amount_waiting.label("amount_waiting"))
-_ONE_WAITING_AND_CLOCK = Prepared(
-    "see_with_waiting", ONE_AND_CLOCK.add_columns(_amount_waiting.label("amount_waiting"))
-)
+AMOUNT_WAITING = _amount_waiting.label("amount_waiting")
+_ONE_AND_WAITING = ONE_SEEN.add_columns(AMOUNT_WAITING)
+_ONE_WAITING_AND_CLOCK = Prepared("see_with_waiting", ONE_AND_CLOCK.add_columns(AMOUNT_WAITING))
 _SOME = SEEN.where(Batch.id.in_(bindparam("batch_ids", expanding=True)))
 _queued, _leased, _, _failed, *_ = (label.element for label in ANALYSIS_SUMS)
 _input_tokens, _output_tokens, _cost, _unpriced = (label.element for label in USAGE_SUMS)

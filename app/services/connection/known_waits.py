@@ -17,10 +17,10 @@ class KnownWaits:
     def __init__(self) -> None:
         self._kept: dict[int, tuple[float, list[WaitingFor]]] = {}
 
-    def of(self, connection: Connection, batch_id: int, now: datetime, is_fresh: bool) -> list[WaitingFor]:
-        """Give what a batch waits for; with `is_fresh`, as it is now."""
+    def of(self, connection: Connection, batch_id: int, now: datetime) -> list[WaitingFor]:
+        """Give what a batch waits for."""
         at, known = self._kept.get(batch_id, (0.0, None))
-        if known is not None and not is_fresh and time.monotonic() - at < TRUSTED_SECONDS:
+        if known is not None and time.monotonic() - at < TRUSTED_SECONDS:
             return known
         found = waiting_for(connection, batch_id, now)
         self._kept.pop(batch_id, None)

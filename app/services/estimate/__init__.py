@@ -1,1 +1,1 @@
-"""How many calls a run will make and what they will cost: one estimate, wherever it is shown."""
+"""How many calls a run will make, what they will cost and how long they take: one estimate, wherever it is shown."""

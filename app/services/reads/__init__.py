@@ -36,10 +36,11 @@ class Reads:
     @classmethod
     def on(cls, engine: Engine) -> "Reads":
         """Make all readers on one engine."""
+        batches = Batches(engine)
         return cls(
-            batches=Batches(engine),
+            batches=batches,
             batch_list=BatchList(engine),
-            batch_page=BatchPage(engine),
+            batch_page=BatchPage(engine, batches),
             tasks=Tasks(engine),
             results=Results(engine),
             audit=AuditTrail(engine),

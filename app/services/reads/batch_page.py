@@ -1,6 +1,6 @@
 """What the page of one batch shows, read with a fixed number of statements whatever the size of the batch."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from app.services.batch.batch_rows import BatchRecord, Glance, glance, look
 from app.services.batch.batch_view import BatchView, batch_view
 from app.services.connection.known_waits import KnownWaits
 from app.services.connection.waiting import WaitingFor
+from app.services.estimate.latencies import KnownLatencies, Latency, Name
 from app.services.estimate.rest import cost_of_rest
 from app.services.reads import audit, progress, requests
-from app.services.reads.batches import may_wait, whole_view
-from app.services.reads.failed_tasks import FailedTogether, by_cause
+from app.services.reads.batches import Batches, may_wait, whole_view
+from app.services.reads.failed_tasks import FailedTogether, KnownCauses
 from app.services.reads.progress import Moment
 from app.services.reads.workers import PresentWorker, workers_on
 
@@ -46,6 +47,7 @@ class Failures(Head):
 class Present(Failures):
     """A batch now: its progress, its failures, its workers, its changes, its cost and the requests that wait."""
 
+    pulse: "Pulse"
     now: datetime
     is_at_work: bool  # tasks that call models are leased
     rate: float | None  # tasks a second; of a batch that is not at work: those before its last change of state
@@ -55,6 +57,7 @@ class Present(Failures):
     workers: list[PresentWorker]
     changes: list[dict[str, Any]]  # the newest, newest first
     moments: list[Moment]
+    latencies: Mapping[Name, Latency] | None  # by model; None while they are not read
     waiting: list[dict[str, Any]]
     waiting_count: int
 
@@ -122,16 +125,19 @@ class MadeOf:
 class BatchPage:
     """Reads one batch for its page. Each method raises NotFound, `made_of` and `names` excepted."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, batches: Batches) -> None:
         self._engine = engine
+        self._batches = batches
         self._waits = KnownWaits()
+        self._causes = KnownCauses()
+        self._latencies = KnownLatencies()
 
-    def pulse(self, batch_id: int, is_fresh: bool = False) -> Pulse:
+    def pulse(self, batch_id: int) -> Pulse:
         """Read a batch so that any change of it or of its tasks shows; what its tasks wait for may be a little late."""
         with reading(self._engine) as connection:
             seen = glance(connection, batch_id)
             waits = may_wait(seen.batch, seen.facts)
-            return Pulse(seen, self._waits.of(connection, batch_id, seen.now, is_fresh) if waits else [])
+            return Pulse(seen, self._waits.of(connection, batch_id, seen.now) if waits else [])
 
     def head(self, batch_id: int) -> Head:
         """Read what the head of each page of the batch shows."""
@@ -143,44 +149,62 @@ class BatchPage:
         return _head(pulse.seen.batch, pulse.seen.facts)
 
     def present(self, batch_id: int) -> Present:
-        """Read what the page shows of the batch now."""
-        return self.present_of(self.pulse(batch_id, is_fresh=True))
+        """Read what the page shows of the batch now; of the latencies only what is known already."""
+        seen, view = self._batches.glance(batch_id)
+        with reading(self._engine) as connection:
+            return self._present(connection, Pulse(seen, view["waiting_for"]), view, is_fresh=True)
 
     def present_of(self, pulse: Pulse) -> Present:
-        """Read what the page shows beside what was read."""
-        batch, facts, now, amount_waiting = pulse.seen
+        """Read what the page shows beside what was read; the causes of failures may be a little late."""
         with reading(self._engine) as connection:
-            view = whole_view(connection, batch, facts, pulse.waits)
-            calls_made = Calls.of(view)
-            at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
-            changes = audit.latest(connection, batch.id)
-            until = batch.finished_at or (now if at_work else _last_change_at(changes))
-            taken = _moments(connection, batch, facts, calls_made, until)
-            rate = progress.rate_at(taken, until)
-            holds = facts.staging.leased + facts.analysis.leased > 0
-            calls = _open_calls(batch, facts)
-            return Present(
-                batch=view,
-                actions=_judged(batch, facts),
-                now=now,
-                is_at_work=at_work,
-                rate=rate,
-                seconds_left=facts.analysis.open / rate if rate and at_work else None,
-                open_calls=calls,
-                rest=cost_of_rest(connection, batch.id, calls, batch.model_count, facts.usage, calls_made.priced),
-                causes=_causes(connection, batch, facts),
-                workers=workers_on(connection, batch.id, batch.run, batch.lease_seconds, now) if holds else [],
-                changes=changes,
-                moments=taken,
-                waiting=requests.first_waiting(connection, batch.id) if amount_waiting else [],
-                waiting_count=amount_waiting,
-            )
+            view = whole_view(connection, pulse.seen.batch, pulse.seen.facts, pulse.waits)
+            return self._present(connection, pulse, view, is_fresh=False)
+
+    def _present(self, connection: Connection, pulse: Pulse, view: BatchView, is_fresh: bool) -> Present:
+        batch, facts, now, amount_waiting = pulse.seen
+        calls_made = Calls.of(view)
+        at_work = batch.state in transitions.LEASES_IN[TaskKind.ANALYZE]
+        changes = audit.latest(connection, batch.id)
+        until = batch.finished_at or (now if at_work else _last_change_at(changes))
+        taken = _moments(connection, batch, facts, calls_made, until)
+        rate = progress.rate_at(taken, until)
+        holds = facts.staging.leased + facts.analysis.leased > 0
+        calls = _open_calls(batch, facts)
+        return Present(
+            batch=view,
+            actions=_judged(batch, facts),
+            pulse=pulse,
+            now=now,
+            is_at_work=at_work,
+            rate=rate,
+            seconds_left=facts.analysis.open / rate if rate and at_work else None,
+            open_calls=calls,
+            rest=cost_of_rest(connection, batch.id, calls, batch.model_count, facts.usage, calls_made.priced),
+            causes=self._causes.of(connection, batch, facts, is_fresh),
+            workers=workers_on(connection, batch.id, batch.run, batch.lease_seconds, now) if holds else [],
+            changes=changes,
+            moments=taken,
+            latencies=self._latencies_of(connection, view, is_fresh),
+            waiting=requests.first_waiting(connection, batch.id) if amount_waiting else [],
+            waiting_count=amount_waiting,
+        )
+
+    def _latencies_of(self, connection: Connection, view: BatchView, is_page: bool) -> Mapping[Name, Latency] | None:
+        if all(each["latency_ms"] is None for each in view["usage"]["by_model"]):
+            return {}
+        if is_page:
+            return self._latencies.known(view["id"], view["run"])
+        return self._latencies.read(connection, view["id"], view["run"])
 
     def failures(self, batch_id: int) -> Failures:
         """Read why tasks of the present run failed."""
         with reading(self._engine) as connection:
             batch, facts = look(connection, batch_id)
-            return Failures(batch_view(batch, facts), _judged(batch, facts), _causes(connection, batch, facts))
+            return Failures(
+                batch_view(batch, facts),
+                _judged(batch, facts),
+                self._causes.of(connection, batch, facts, is_fresh=True),
+            )
 
     def made_of(self, batch_id: int) -> MadeOf:
         """List a batch's prompts and models."""
@@ -258,9 +282,3 @@ def _judged(batch: BatchRecord, facts: Facts) -> list[dict[str, Any]]:
         {"action": action, "allowed": ok, "reason": reason, "meaning": transitions.BY_TRIGGER[action].meaning}
         for action, ok, reason in judged
     ]
-
-
-def _causes(connection: Connection, batch: BatchRecord, facts: Facts) -> list[FailedTogether]:
-    failed = {TaskKind.STAGE: facts.staging.failed, TaskKind.ANALYZE: facts.analysis.failed}
-    kind = next((kind for kind, amount in failed.items() if amount), None)
-    return by_cause(connection, batch.id, batch.run, kind) if kind else []

@@ -20,7 +20,17 @@ from app.domain.ids import plain_number
 from app.domain.transitions import UNFINISHED, BatchState
 from app.models import Batch, Model, Prompt
 from app.prepared_statements import Prepared
-from app.services.batch.batch_rows import ONE_AND_CLOCK, BatchRecord, look_at, look_with_clock, not_found, seen
+from app.services.batch.batch_rows import (
+    AMOUNT_WAITING,
+    ONE_AND_CLOCK,
+    BatchRecord,
+    Glance,
+    glance,
+    look_at,
+    look_with_clock,
+    not_found,
+    seen,
+)
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
 from app.services.connection import targets, waiting
 from app.services.connection.waiting import WaitingFor
@@ -48,8 +58,10 @@ class Filter:
     states: tuple[BatchState, ...] = ()
 
 
-# Everything that is shown of one batch, in one round trip.
-_WHOLE = Prepared("whole", ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, *waiting.MAY_WAIT), by_index=True)
+# Everything that is shown of one batch, in one round trip; on its page also how many requests wait for it.
+_whole = ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, *waiting.MAY_WAIT)
+_WHOLE = Prepared("whole", _whole, by_index=True)
+_WHOLE_AND_WAITING = Prepared("whole_and_waiting", _whole.add_columns(AMOUNT_WAITING), by_index=True)
 _PROMPTS = select(Prompt.number, Prompt.name).where(Prompt.batch_id == bindparam("batch_id"))
 _MODELS = select(Model.number, Model.connection, Model.model).where(Model.batch_id == bindparam("batch_id"))
 MOST_KNOWN = 1_000  # batches of which a process knows the names
@@ -114,17 +126,23 @@ class Batches:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
             if db.is_postgresql(connection):
-                return self._at_once(connection, batch_id)
+                row = _row_of(connection, _WHOLE, batch_id)
+                return self._view(connection, row, *seen(row, row.now))
             batch, facts, now = look_with_clock(connection, batch_id)
-            waits = waiting.waiting_for(connection, batch_id, now) if may_wait(batch, facts) else []
-            return whole_view(connection, batch, facts, waits)
+            return _view_by_parts(connection, batch, facts, now)
 
-    def _at_once(self, connection: Connection, batch_id: int) -> BatchView:
-        """Show what `whole_view` shows, by one statement of PostgreSQL. Raises NotFound."""
-        row = _WHOLE.row(connection, batch_id=batch_id)
-        if row is None:
-            raise not_found(connection, batch_id)
-        batch, facts = seen(row, row.now)
+    def glance(self, batch_id: int) -> tuple[Glance, BatchView]:
+        """Read one batch so that any change of it shows, and show it as `show` does. Raises NotFound."""
+        with reading(self._engine) as connection:
+            if db.is_postgresql(connection):
+                row = _row_of(connection, _WHOLE_AND_WAITING, batch_id)
+                found = Glance(*seen(row, row.now), row.now, row.amount_waiting)
+                return found, self._view(connection, row, found.batch, found.facts)
+            found = glance(connection, batch_id)
+            return found, _view_by_parts(connection, found.batch, found.facts, found.now)
+
+    def _view(self, connection: Connection, row: Any, batch: BatchRecord, facts: Facts) -> BatchView:
+        """Show what `whole_view` shows, from a row of PostgreSQL."""
         names = self._names.of(connection, batch) if row.shares or row.queued else _NO_NAMES
         view = batch_view(batch, facts, usage_counts.shares_of(row.shares, names.models, names.prompts))
         view["waiting_for"] = waiting.waits_of(connection, row, names.targets)
@@ -163,6 +181,18 @@ class Batches:
             effect = effect_of(batch.state, target, facts) if ok else None
             judged.append({**batch_view(batch, facts), "allowed": ok, "reason": reason, "effect": effect})
         return judged
+
+
+def _row_of(connection: Connection, statement: Prepared, batch_id: int) -> Any:
+    row = statement.row(connection, batch_id=batch_id)
+    if row is None:
+        raise not_found(connection, batch_id)
+    return row
+
+
+def _view_by_parts(connection: Connection, batch: BatchRecord, facts: Facts, now: datetime) -> BatchView:
+    waits = waiting.waiting_for(connection, batch.id, now) if may_wait(batch, facts) else []
+    return whole_view(connection, batch, facts, waits)
 
 
 def ids_of(

@@ -3,8 +3,9 @@
 Causes are those of app.domain.causes. Each read is bounded, and errors are read in portions: each may be large.
 """
 
+import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +13,16 @@ from sqlalchemy import BigInteger, Connection, bindparam, select
 
 from app import portions
 from app.domain.causes import LONGEST_MESSAGE, UNKNOWN, Cause, cause_of
+from app.domain.facts import Facts
 from app.domain.leases import TaskKind
 from app.models import IS_FAILED, Batch, Model, Task
+from app.services.batch.batch_rows import BatchRecord
 from app.services.task.named_tasks import OF_MODEL
 
 LOOKED_AT = 500
 MOST_FAILURES = 500
+TRUSTED_SECONDS = 30.0  # what a failed task says is kept so long after its erasure, as a fragment of a page is
+MOST_KEPT = 256  # batches of which a process knows the causes
 _SIZES = select(Task.id, portions.size_of(Task.error))
 # A literal: a partial index is chosen only when its condition stands in the statement.
 _OF_RUN = (
@@ -76,6 +81,33 @@ def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) ->
         if row.model is not None:
             group.models[f"{row.connection}/{row.model}"] += 1
     return sorted(groups.values(), key=lambda group: -group.tasks)
+
+
+class KnownCauses:
+    """The causes of batches as this process knows them: many look at the same batch again and again.
+
+    They are read anew when another task has failed; of too many batches the oldest are dropped.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[float, Hashable, list[FailedTogether]]] = {}
+
+    def of(self, connection: Connection, batch: BatchRecord, facts: Facts, is_fresh: bool) -> list[FailedTogether]:
+        """Group the failed tasks of a batch's present run by cause; with `is_fresh`, as they are now."""
+        failed = {TaskKind.STAGE: facts.staging.failed, TaskKind.ANALYZE: facts.analysis.failed}
+        kind = next((kind for kind, amount in failed.items() if amount), None)
+        if kind is None:
+            return []
+        seen = batch.version, batch.run, kind, failed[kind]
+        at, of, known = self._kept.get(batch.id, (0.0, None, []))
+        if of == seen and not is_fresh and time.monotonic() - at < TRUSTED_SECONDS:
+            return known
+        found = by_cause(connection, batch.id, batch.run, kind)
+        self._kept.pop(batch.id, None)
+        self._kept[batch.id] = time.monotonic(), seen, found
+        for oldest in list(self._kept)[:-MOST_KEPT]:
+            self._kept.pop(oldest, None)
+        return found
 
 
 def by_worker(connection: Connection) -> list[dict[str, Any]]:

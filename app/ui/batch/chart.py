@@ -1,4 +1,4 @@
-"""The chart of a run as the paths of one SVG: calls a second with the failures among them, and milliseconds a call.
+"""The chart of a run as the paths of one SVG: calls a second with the failures among them, and their mean latency.
 
 Drawn by the server, from three samples on: it needs no script.
 """

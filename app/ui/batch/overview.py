@@ -1,5 +1,6 @@
 """The page of one batch: how it stands, its figures, its failures by cause, its chart, its workers and its states."""
 
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
@@ -9,13 +10,13 @@ from app.domain.leases import TaskStatus
 from app.domain.picture import diagram
 from app.domain.roles import READERS
 from app.domain.transitions import ADD_DOCUMENTS, main_way
-from app.services.reads.batch_page import Head, Present
+from app.services.reads.batch_page import Head, Present, Pulse
 from app.services.reads.batches import Filter, Sort
 from app.ui.access import may_operate, page
 from app.ui.batch.action_words import offers
 from app.ui.batch.chart import chart_of, samples_of
 from app.ui.batch.standing import standing_of
-from app.ui.fragments import fragments
+from app.ui.fragments import fragments, mark_of
 from app.web.services import services
 
 routes = Blueprint("ui_batch", __name__)
@@ -48,7 +49,10 @@ def show(batch_id: int) -> str:
 
 def whole_page(batch_id: int, **more: Any) -> str:
     """Render a batch's page; `more` is the answer to an action. Raises NotFound."""
-    return render_template("batch/page.html", **{**_present(services().reads.batch_page.present(batch_id)), **more})
+    now = services().reads.batch_page.present(batch_id)
+    # Without the latencies the content is not that of a fragment: the first one that is fetched has them.
+    mark = mark_of(_shown("now", now.pulse), now.pulse.moved) if now.latencies is not None else ""
+    return render_template("batch/page.html", **{**_present(now), "mark": mark, **more})
 
 
 def page_with_dialog(batch_id: int, **dialog: Any) -> str:
@@ -74,29 +78,34 @@ def _seconds(change: dict[str, Any]) -> float:
     return datetime.fromisoformat(change["at"]).timestamp()
 
 
+def _shown(fragment: str, pulse: Pulse) -> Hashable:
+    """Name what a fragment shows of a batch and must never show late."""
+    return fragment, request.script_root, pulse.seen.batch.id, pulse.changed, may_operate()
+
+
 @page(routes, "GET", "/batches/<ident:batch_id>/now", roles=READERS)
-def now(batch_id: int) -> str:
+def now(batch_id: int) -> Response:
     """Show the part of a batch's page that changes, and its head."""
     reads = services().reads.batch_page
     pulse = reads.pulse(batch_id)
-    key = ("now", request.script_root, batch_id, pulse.changed, may_operate())
-    return fragments().shared(
-        key, pulse.moved, lambda: render_template("batch/_now_fragment.html", **_present(reads.present_of(pulse)))
-    )
+
+    def render(mark: str) -> str:
+        return render_template("batch/_now_fragment.html", **_present(reads.present_of(pulse)), mark=mark)
+
+    return fragments().answer(_shown("now", pulse), pulse.moved, render)
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/head", roles=READERS)
-def head(batch_id: int) -> str:
+def head(batch_id: int) -> Response:
     """Show the head of a batch's pages, as it is now."""
     reads = services().reads.batch_page
     pulse = reads.pulse(batch_id)
     tab = request.args.get("tab", "")[:MOST_TAB]
-    key = ("head", request.script_root, batch_id, tab, pulse.changed, may_operate())
-    return fragments().shared(
-        key,
-        pulse.moved,
-        lambda: render_template("batch/_head_fragment.html", **head_facts(reads.head_of(pulse), tab)),
-    )
+
+    def render(mark: str) -> str:
+        return render_template("batch/_head_fragment.html", **head_facts(reads.head_of(pulse), tab), mark=mark)
+
+    return fragments().answer(_shown(f"head of {tab}", pulse), pulse.moved, render)
 
 
 @page(routes, "GET", "/batches/<ident:batch_id>/beside", roles=READERS)

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const dialog = document.getElementById("dialog");
+  if (!dialog) return; // the page offers no action of a batch
 
   // The service showed it already, or the answer of an action: this is the page of the batch all the same.
   if (/\/act(\/|$)/.test(location.pathname)) history.replaceState(null, "", dialog.dataset.page);

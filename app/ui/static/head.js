@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const head = () => document.getElementById("head");
+  if (!head()) return; // another page
   const version = () => Number(head().dataset.version);
   let shown = version();
 
@@ -18,7 +19,9 @@
     }
   }
 
-  favicon();
+  // The colour needs the styles of the whole page: the page is loaded first.
+  if (document.readyState === "complete") favicon();
+  else addEventListener("load", () => setTimeout(favicon));
   document.body.addEventListener("htmx:afterSwap", () => {
     if (version() === shown) return;
     shown = version();

@@ -16,6 +16,7 @@
     if (key === "/") return document.querySelector(".find input")?.focus();
     if (key === "?") return press('[data-opens="keys"]');
     if (key === "p") return press("#act-pause:not([aria-disabled]), #act-resume:not([aria-disabled])");
+    if (key === "t") return press("#exact");
     if (key === "j") return move(1);
     if (key === "k") return move(-1);
     if (key === "[" || key === "]") return (document.querySelector(`[data-run-key="${key}"]`) ?? document.querySelector(`[data-key="${key}"]`))?.click();

@@ -1,4 +1,4 @@
-// On every page: how long ago a time was, with the exact one on hover, the time zone, and whether the service answers.
+// On every page: how long ago a time was, or exactly when, the time zone, and whether the service answers.
 "use strict";
 (() => {
   const root = document.documentElement.dataset.root;
@@ -7,7 +7,9 @@
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const ahead = Date.parse(document.documentElement.dataset.now) - Date.now() || 0; // ages follow the database's clock
   const now = () => Date.now() + ahead;
+  const exact = document.getElementById("exact");
   let isUtc = document.cookie.includes("interlock_utc=1");
+  let isExact = document.cookie.includes("interlock_exact=1");
   let lostAt = null;
 
   const formats = new Map(); // kept: to make one takes long
@@ -30,7 +32,7 @@
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.valueOf())) continue;
       time.title = exactly(at);
-      const words = "coming" in time.dataset || at > now() + 60000 ? format({ dateStyle: "medium", timeStyle: "medium" }).format(at) : ago(at);
+      const words = isExact || "coming" in time.dataset || at > now() + 60000 ? format({ dateStyle: "medium", timeStyle: "medium" }).format(at) : ago(at);
       if (time.textContent !== words) time.textContent = words;
     }
     if (!zone) return;
@@ -38,7 +40,11 @@
     zone.textContent = part.value;
     zone.title = isUtc ? "Show times in your zone" : "Show times in UTC";
     zone.hidden = false;
+    exact.setAttribute("aria-pressed", isExact);
+    exact.hidden = false;
   }
+
+  const keep = (name, isOn) => (document.cookie = `${name}=${isOn ? 1 : 0}; path=${root || "/"}; max-age=31536000; samesite=lax`);
 
   function connection(words, isOn = true) {
     if (!place) return;
@@ -60,12 +66,25 @@
   setInterval(() => tell(document), 15000);
   zone?.addEventListener("click", () => {
     isUtc = !isUtc;
-    document.cookie = `interlock_utc=${isUtc ? 1 : 0}; path=${root || "/"}; max-age=31536000; samesite=lax`;
+    keep("interlock_utc", isUtc);
+    tell(document);
+  });
+  exact?.addEventListener("click", () => {
+    isExact = !isExact;
+    keep("interlock_exact", isExact);
     tell(document);
   });
   document.body.addEventListener("htmx:afterSettle", () => tell(document));
   document.body.addEventListener("connection", (event) => {
     if (!lostAt) connection(event.detail);
+  });
+  // A part that changes has the mark of its content: while that is still so, the service answers without it.
+  document.body.addEventListener("htmx:configRequest", (event) => {
+    const { mark } = event.detail.elt.dataset;
+    if (mark) event.detail.headers["If-None-Match"] = `"${mark}"`;
+  });
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.xhr.status === 304) event.detail.shouldSwap = false;
   });
   document.body.addEventListener("htmx:beforeRequest", (event) => isLive(event) || say(""));
   document.body.addEventListener("htmx:afterOnLoad", () => {

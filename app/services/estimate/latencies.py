@@ -1,0 +1,86 @@
+"""How long the calls of a run took, by model: quantiles of a bounded number of its tasks, spread evenly over the run.
+
+So they take as long for a million tasks as for two thousand. A task's latency is that of its last call.
+"""
+
+import time
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, bindparam, select
+
+from app.domain.leases import TaskKind, TaskStatus
+from app.models import IS_TIMED, Model, Task
+from app.services.task.named_tasks import OF_MODEL
+
+MOST_READ = 2_000  # tasks of a run
+FEWEST = 20  # calls of a model: the 95th percentile of fewer is their slowest one
+TRUSTED_SECONDS = 30.0
+MOST_KEPT = 256
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+_of_run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"))
+_ids = select(Task.id).where(*_of_run).limit(1)
+_ENDS = select(
+    _ids.order_by(Task.id).scalar_subquery().label("first"),
+    _ids.order_by(Task.id.desc()).scalar_subquery().label("last"),
+)
+_TIMED = (
+    select(Model.connection, Model.model, Task.latency_ms)
+    .join(Model, OF_MODEL, isouter=True)
+    .where(*_of_run, IS_TIMED, Task.kind == TaskKind.ANALYZE, Task.status == TaskStatus.COMPLETED)
+    .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
+)
+Name = tuple[str | None, str | None]  # connection and model; None for ready-made tasks
+
+
+class Latency(NamedTuple):
+    """The quantiles of some calls, in milliseconds: nearest-rank, so each is a latency that was measured."""
+
+    p50: int
+    p95: int
+
+
+def by_model(connection: Connection, batch_id: int, run: int) -> dict[Name, Latency]:
+    """Give the latencies of each model of which enough calls were read."""
+    of_run: dict[str, Any] = {"batch_id": batch_id, "run": run}
+    ends: Any = connection.execute(_ENDS, of_run).one()
+    if ends.first is None:
+        return {}
+    read: defaultdict[Name, list[int]] = defaultdict(list)
+    for row in connection.execute(_TIMED, {**of_run, "ids": _spread(ends.first, ends.last)}):
+        read[row.connection, row.model].append(row.latency_ms)
+    return {name: _quantiles(sorted(taken)) for name, taken in read.items() if len(taken) >= FEWEST}
+
+
+def _spread(first: int, last: int) -> list[int]:
+    """Choose MOST_READ numbers at most between two, evenly, and not at equal distances: models take turns in a run."""
+    step = -(-(last - first + 1) // MOST_READ)
+    places = (at + int(number * GOLDEN_RATIO % 1 * step) for number, at in enumerate(range(first, last + 1, step)))
+    return [place for place in places if place <= last]
+
+
+def _quantiles(ordered: list[int]) -> Latency:
+    return Latency(*(ordered[-(-len(ordered) * percent // 100) - 1] for percent in (50, 95)))
+
+
+class KnownLatencies:
+    """The latencies of runs as this process knows them; of too many batches the oldest are dropped."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[float, int, dict[Name, Latency]]] = {}
+
+    def known(self, batch_id: int, run: int) -> dict[Name, Latency] | None:
+        """Give what was read lately of a run; None if nothing was."""
+        at, of, found = self._kept.get(batch_id, (0.0, 0, None))
+        return found if of == run and time.monotonic() - at < TRUSTED_SECONDS else None
+
+    def read(self, connection: Connection, batch_id: int, run: int) -> dict[Name, Latency]:
+        """Give what was read lately of a run, or read it."""
+        if (found := self.known(batch_id, run)) is None:
+            found = by_model(connection, batch_id, run)
+            self._kept.pop(batch_id, None)
+            self._kept[batch_id] = time.monotonic(), run, found
+            for oldest in list(self._kept)[:-MOST_KEPT]:
+                self._kept.pop(oldest, None)
+        return found
