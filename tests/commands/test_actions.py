@@ -87,7 +87,10 @@ def test_a_terminal_is_asked_before_many_are_changed(
     name = request.node.name
     ids = [made(client, name) for _ in range(2)]
     words = ["batches", "stage", "--name", name, "-o", "jsonl"]
-    shown = on_terminal(service_with_worker, *words, role="operator", question=QUESTION, answer=answer, pipes=pipes)
+    shown = on_terminal(
+        service_with_worker, *words, role="operator", question=QUESTION, answer=answer, pipes=pipes,
+        in_a_new_interpreter=answer == CTRL_C,
+    )  # fmt: skip
     assert QUESTION in shown.terminal
     is_yes = answer == "y\n"
     assert shown.exit_code == (Exit.DONE if is_yes else Exit.FAILED), shown.terminal

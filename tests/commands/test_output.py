@@ -26,7 +26,8 @@ def test_a_text_does_not_control_the_terminal(text: str, shown: str) -> None:
 def test_a_terminal_gets_a_table(service_with_worker: LiveServer) -> None:
     with Client(service_with_worker.url, service_with_worker.tokens["admin"]) as client:
         batch_id = completed(client, "on a terminal [red]")
-    shown = on_terminal(service_with_worker, "batches", "list", "--name", "on a terminal")
+    words = ("batches", "list", "--name", "on a terminal")
+    shown = on_terminal(service_with_worker, *words, in_a_new_interpreter=True)
     assert shown.exit_code == 0, shown.terminal
     assert "on a terminal [red]" in shown.terminal
     assert str(batch_id) in shown.terminal

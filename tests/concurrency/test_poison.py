@@ -1,7 +1,6 @@
 """A task that kills its worker at each lease does not go round the fleet for ever: activepieces#15130, sidekiq#4633."""
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from tests.concurrency.conftest import Call
 from tests.concurrency.over_http import Caller, answered
 from tests.support.process import PythonProcess
 from tests.support.server import KEPT_ENVIRONMENT, LiveServer
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 MOST_WORKERS = 6
 
@@ -34,7 +33,7 @@ def stage(client: Caller, batch_id: int) -> None:
     assert answered(client.complete(task))["batch_state"] == "STAGED"
 
 
-def run_worker(server: LiveServer, batch_id: int, ended: Any) -> int | None:
+def run_worker(server: LiveServer, batch_id: int, ended: Any) -> int:
     """Run the real worker until it dies or the batch has ended; return how it ended."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
     options = (
@@ -43,15 +42,12 @@ def run_worker(server: LiveServer, batch_id: int, ended: Any) -> int | None:
     command = ("-m", "app.worker", "--url", server.url, "--batch-id", str(batch_id), *options.split())
     environment = {**kept, "INTERLOCK_TOKEN": server.tokens["worker"]}
     with PythonProcess(*command, env=environment, output=Path("/dev/null")) as worker:
-        for _ in range(600):
-            try:
-                return worker.wait(0.1)
-            except subprocess.TimeoutExpired:
-                if ended():
-                    worker.terminate()
-                    return worker.wait(LIMIT_SECONDS)
-        worker.kill()
-    return None
+        try:
+            wait_until(lambda: worker.poll() is not None or ended(), "the end of the worker or of the batch")
+            worker.terminate()
+            return worker.wait(LIMIT_SECONDS)
+        finally:
+            worker.kill()
 
 
 @pytest.fixture

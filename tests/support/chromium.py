@@ -6,7 +6,8 @@ import sys
 
 from playwright.sync_api import Browser, Error, Playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The headless shell first: it makes no windows, and a new page costs it a fifth of the time.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]  # root has no sandbox, a container a small /dev/shm
 INSTALL_SECONDS = 300
 
@@ -23,10 +24,12 @@ def launched(playwright: Playwright) -> Browser:
     try:
         return playwright.chromium.launch(args=ARGUMENTS)
     except Error:
-        install = [sys.executable, "-m", "playwright", "install", "chromium"]
+        install = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
         subprocess.run(install, check=False, timeout=INSTALL_SECONDS, capture_output=True)
     try:
         return playwright.chromium.launch(args=ARGUMENTS)
     except Error as error:
-        helps = f"apt-get install chromium, or {sys.executable} -m playwright install --with-deps chromium"
+        helps = (
+            f"apt-get install chromium-headless-shell, or {sys.executable} -m playwright install --with-deps chromium"
+        )
         raise NoChromium(f"The pages are tested in Chromium, which is missing: {helps}\n{error}") from error

@@ -17,7 +17,7 @@ MODULES = (
     "click", "flask", "gunicorn.arbiter", "jsonschema", "marshmallow", "openai", "orjson", "psycopg2", "pytest",
     "rich.console", "rich.progress", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "structlog",
     "app.server.demo_service", "app.server.serve", "app.web.application", "app.web.trusted_proxies",
-    "app.api", "app.ui", "app.v1", "app.models.defences",
+    "app.api", "app.ui", "app.v1", "app.models.defences", "app.commands.run", "app.commands.webhooks",
     "app.worker.arguments", "app.worker.connections.registry", "app.worker.executors.process_executor",
     "app.worker.exit", "app.worker.worker",
 )  # fmt: skip

@@ -94,6 +94,14 @@ def new_interpreter(*arguments: str, env: Mapping[str, str], output: Path) -> "s
         )
 
 
+def take_as_standard_files(descriptors: Sequence[int]) -> None:
+    """Make open files the standard input, output and error of this process, which was forked."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    sys.stdin = os.fdopen(0)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+
+
 def _become(arguments: Sequence[str], env: Mapping[str, str], output: str, errors: str) -> None:
     """Turn this forked process into the one that was wanted."""
     os.setsid()

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LIMIT_SECONDS = 180.0  # for a slow machine with other work beside it; below `timeout` in pyproject.toml
-POLL_SECONDS = 0.01
+# Between two looks: short at first, then longer, since a look may be a call that takes the time of what it waits for.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, GROWTH = 0.005, 0.1, 1.2
 
 
 def wait_until(probe: Callable[[], T], what: str | Callable[[], str] = "the condition") -> T:
@@ -14,9 +15,10 @@ def wait_until(probe: Callable[[], T], what: str | Callable[[], str] = "the cond
 
     AssertionError naming `what` when that does not come; a function for it is called only then.
     """
-    deadline = time.monotonic() + LIMIT_SECONDS
+    deadline, pause_seconds = time.monotonic() + LIMIT_SECONDS, FIRST_PAUSE_SECONDS
     while not (found := probe()):
         if time.monotonic() > deadline:
             raise AssertionError(f"Did not come in {LIMIT_SECONDS:.0f} s: {what() if callable(what) else what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * GROWTH, LONGEST_PAUSE_SECONDS)
     return found

@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,11 +19,24 @@ from app.services import Services
 from app.services.message import deliveries
 from app.services.webhook import notifying
 from tests.services import stories
+from tests.support.forked.notifier import forked_notifier
 from tests.support.mail_receiver import running_mail_receiver
 from tests.support.receiver import Answer, Receiver
 from tests.webhooks.subscriptions import let_tries_come, messages, subscribe, told_by
 
 SECRET = "s3cr3t-pathpart"  # a part of the URL
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[SimpleNamespace]:
+    with forked_notifier() as running:
+        yield running
+
+
+@pytest.fixture
+def forked(forks: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is sent and when: those of the process that sends it start a real one."""
+    monkeypatch.setattr(notifying, "subprocess", forks)
 
 
 def url_of(receiver: Receiver) -> str:
@@ -55,6 +69,7 @@ def let_digests_come(services: Services) -> None:
         connection.execute(update(rows).values(next_digest_at=db.now(connection) - timedelta(seconds=1)))
 
 
+@pytest.mark.usefixtures("forked")
 def test_at_most_one_in_so_many_minutes_which_tells_all(services: Services, receiver: Receiver) -> None:
     """The first change is told at once; those of the minutes after it are told together."""
     webhook = digest(services, url_of(receiver))
@@ -76,6 +91,7 @@ def test_at_most_one_in_so_many_minutes_which_tells_all(services: Services, rece
     assert {each["status"] for each in messages(services, webhook)} == {"DELIVERED"}
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_receiver_that_fails_loses_nothing(services: Services, receivers: Callable[..., Receiver]) -> None:
     """One try of a digest is one failure. What waits is told together when the receiver takes it."""
     broken = [True]
@@ -99,6 +115,7 @@ def test_a_receiver_that_fails_loses_nothing(services: Services, receivers: Call
     assert services.webhooks.show(webhook["id"])["failures"] == 0
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_dies_before_it_wrote_what_it_sent_sends_it_again(
     services: Services, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +137,7 @@ def test_a_process_that_dies_before_it_wrote_what_it_sent_sends_it_again(
     assert {each["status"] for each in messages(services, webhook)} == {"DELIVERED"}
 
 
+@pytest.mark.usefixtures("forked")
 def test_more_than_goes_into_one_goes_into_the_next(
     services: Services, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +168,7 @@ def test_by_mail(services: Services) -> None:
     assert made in told_by(text)
 
 
+@pytest.mark.usefixtures("forked")
 def test_its_secrets_are_shown_nowhere(
     services: Services, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,11 +190,13 @@ def test_its_secrets_are_shown_nowhere(
     assert SECRET not in repr([row.url for row in stories.rows_of(services, Webhook)])
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_slack_url_shows_nothing_but_its_schema(services: Services) -> None:
     webhook = digest(services, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ")
     assert webhook["url"] == "slack://..."
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize(
     ("url", "said"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.worker import heartbeat as module
+from app.worker import held_leases
 from app.worker.heartbeat import Heartbeat
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.service.client import Client
@@ -19,6 +20,14 @@ from tests.worker.fake_service import FakeService
 @pytest.fixture
 def held() -> HeldLeases:
     return HeldLeases(running=2, waiting=100, answers=100)
+
+
+@pytest.fixture
+def long_leases(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that outlast any test, and are renewed at once all the same."""
+    service.lease_seconds = 600.0
+    monkeypatch.setattr(held_leases, "RENEW_AFTER", 1 / 6_000)
+    monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -47,14 +56,13 @@ def take(service: FakeService, client: Client, held: HeldLeases, amount: int) ->
 
 
 def test_leases_are_renewed_in_bulk_and_never_run_out(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int]
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], long_leases: None
 ) -> None:
     late: list[str] = []
 
     def judge(_: object) -> None:
         late.extend(number for number, task in service.tasks.items() if task.expires_at < time.time())
 
-    service.lease_seconds = 6.0
     service.order("heartbeat", judge)
     take(service, client, held, 20)
     held.start_next()
@@ -75,9 +83,8 @@ def test_a_fresh_lease_is_left_alone(
 
 
 def test_a_task_whose_lease_is_revoked_is_dropped_and_the_others_are_renewed(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int]
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], long_leases: None
 ) -> None:
-    service.lease_seconds = 2.0
     leases = take(service, client, held, 3)
     running = held.start_next()
     assert running is leases[0]
@@ -89,11 +96,11 @@ def test_a_task_whose_lease_is_revoked_is_dropped_and_the_others_are_renewed(
 
 
 def test_a_service_that_is_unavailable_is_called_again_soon(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], long_leases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     beat, beats = client.heartbeat, []
     monkeypatch.setattr(client, "heartbeat", lambda *args: beats.append(1) or beat(*args))
-    service.lease_seconds = 3.0
     leases = take(service, client, held, 2)
     service.stop()
     wait_until(lambda: len(beats) >= 3)
@@ -104,9 +111,8 @@ def test_a_service_that_is_unavailable_is_called_again_soon(
 
 
 def test_refusals_and_nonsense_do_not_end_it(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int]
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], long_leases: None
 ) -> None:
-    service.lease_seconds = 2.0
     service.order("heartbeat", 422, "drop_after", 503)
     take(service, client, held, 1)
     wait_until(lambda: beating)
@@ -125,10 +131,10 @@ def test_an_answer_with_too_few_rows_renews_nothing(
 
 
 def test_many_leases_go_in_portions(
-    service: FakeService, client: Client, held: HeldLeases, beating: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    service: FakeService, client: Client, held: HeldLeases, beating: list[int], long_leases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(module, "MAX_LEASES", 4)
-    service.lease_seconds = 2.0
     take(service, client, held, 10)
     wait_until(lambda: len(service.calls["heartbeat"]) >= 3)
     assert [len(body["leases"]) for body in service.calls["heartbeat"][:3]] == [4, 4, 2]

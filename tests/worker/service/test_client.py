@@ -1,6 +1,9 @@
 """The client: which answer is which exception, and what it sends."""
 
 import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -11,12 +14,16 @@ from app.worker.service.service_answers import Refused, Unauthorized, Unavailabl
 from tests.worker.fake_service import FakeService
 
 
-def test_leases_and_their_length(service: FakeService, client: Client) -> None:
+def test_leases_and_their_length(service: FakeService, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered_at = datetime.now(UTC).replace(microsecond=0)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda _: format_datetime(answered_at, usegmt=True))
     service.add(3)
     granted = client.lease(2, 0, lease_seconds=30, batch_id=9)
     assert [row["id"] for row in granted.rows] == ["1", "2"]
-    # Date has no fraction of a second: one second is subtracted, and up to one more may be missing.
-    assert all(58.0 <= seconds <= 60.0 for seconds in granted.lease_seconds)
+    # Date has no fraction of a second: one second is subtracted.
+    ends = [datetime.fromisoformat(row["lease_expires_at"]) - answered_at for row in granted.rows]
+    assert granted.lease_seconds == [end.total_seconds() - 1 for end in ends]
+    assert all(end >= timedelta(seconds=60) for end in ends)
     wanted = {"worker": "a worker", "max_tasks": 2, "wait_seconds": 0, "lease_seconds": 30, "batch_id": 9}
     assert service.calls["lease"] == [wanted]
 
