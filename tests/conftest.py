@@ -222,6 +222,11 @@ def tokens(services: Services) -> dict[str, str]:
     return {role: services.tokens.create(f"a {role}", role)["token"] for role in ROLES}
 
 
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Override pytest-flask's: it keeps one request open for a whole test; each of ours shall have its own."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _engines_are_used_again() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
