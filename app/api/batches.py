@@ -89,8 +89,8 @@ def create() -> Response:
     if has_lines():
         query = load(LinesQuery(), request.args)
         name, options = query["name"], {"on_truncated": query["on_truncated"]}
-        with ReadyTasks() as tasks:
-            read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
+        with ReadyTasks(services().reads.connections.known_abilities()) as tasks:
+            read_lines(spooled_body(), tasks)
             batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, new, options)
     else:
         if request.args:

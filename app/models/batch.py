@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     String,
@@ -196,7 +197,7 @@ class ReadyTask(Base):
 
     __tablename__ = "ready_tasks"
 
-    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    batch_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     custom_id: Mapped[str] = mapped_column(String(500))
     method: Mapped[str] = mapped_column(String(10))
@@ -205,7 +206,11 @@ class ReadyTask(Base):
     content_key: Mapped[str] = mapped_column(String(64))
     target: Mapped[int] = mapped_column(default=0, server_default="0")  # of ready_targets; 0: an earlier release's
 
-    __table_args__ = (Index("uq_ready_tasks_custom_id", "batch_id", "custom_id", unique=True),)
+    __table_args__ = (
+        Index("uq_ready_tasks_custom_id", "batch_id", "custom_id", unique=True),
+        # PostgreSQL has a trigger in its place: see app/models/defences.py.
+        ForeignKeyConstraint(["batch_id"], ["batches.id"]).ddl_if(dialect="sqlite"),
+    )
 
 
 class ReadyTarget(Base):

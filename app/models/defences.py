@@ -2,6 +2,9 @@
 
 They refuse, from any client: a change of state that is not in the table, an UPDATE of a batch that does not raise its
 version by exactly 1, a new batch in any state but the first, and any change of an audit row.
+
+A ready-made task without a batch is refused, too: on SQLite by a foreign key. PostgreSQL checks that row by row, which
+took half the time of copying lines in; the trigger looks once for all rows of a statement.
 """
 
 from app.domain.transitions import INITIAL, LEGAL_PAIRS
@@ -33,6 +36,20 @@ POSTGRESQL = (
         RAISE EXCEPTION 'the audit log is append-only: % refused', TG_OP USING ERRCODE = 'check_violation';
     END $$
     """,
+    """
+    CREATE FUNCTION defend_ready_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            RAISE EXCEPTION 'a ready-made task stays in its batch' USING ERRCODE = 'foreign_key_violation';
+        ELSIF EXISTS (
+            SELECT FROM (SELECT DISTINCT batch_id FROM added) AS a
+            WHERE NOT EXISTS (SELECT FROM batches WHERE batches.id = a.batch_id)
+        ) THEN
+            RAISE EXCEPTION 'a ready-made task needs its batch' USING ERRCODE = 'foreign_key_violation';
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
     """CREATE TRIGGER defend_batches BEFORE INSERT OR UPDATE ON batches
        FOR EACH ROW EXECUTE FUNCTION defend_batches()""",
     """CREATE TRIGGER defend_audit_log BEFORE UPDATE OR DELETE ON audit_log
@@ -40,13 +57,26 @@ POSTGRESQL = (
     # A row trigger does not see TRUNCATE.
     """CREATE TRIGGER defend_audit_log_truncate BEFORE TRUNCATE ON audit_log
        FOR EACH STATEMENT EXECUTE FUNCTION defend_audit_log()""",
+    """CREATE TRIGGER defend_ready_tasks AFTER INSERT ON ready_tasks
+       REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION defend_ready_tasks()""",
+    """CREATE TRIGGER defend_ready_tasks_update BEFORE UPDATE OF batch_id ON ready_tasks
+       FOR EACH ROW EXECUTE FUNCTION defend_ready_tasks()""",
     # Not even session_replication_role = replica turns them off.
     "ALTER TABLE batches ENABLE ALWAYS TRIGGER defend_batches",
     "ALTER TABLE audit_log ENABLE ALWAYS TRIGGER defend_audit_log",
     "ALTER TABLE audit_log ENABLE ALWAYS TRIGGER defend_audit_log_truncate",
+    "ALTER TABLE ready_tasks ENABLE ALWAYS TRIGGER defend_ready_tasks",
+    "ALTER TABLE ready_tasks ENABLE ALWAYS TRIGGER defend_ready_tasks_update",
 )
 
+# An old database gets them by a later migration than the first.
+OF_READY_TASKS_DROP = (
+    "DROP TRIGGER IF EXISTS defend_ready_tasks_update ON ready_tasks",
+    "DROP TRIGGER IF EXISTS defend_ready_tasks ON ready_tasks",
+    "DROP FUNCTION IF EXISTS defend_ready_tasks()",
+)
 POSTGRESQL_DROP = (
+    *OF_READY_TASKS_DROP,
     "DROP TRIGGER defend_audit_log_truncate ON audit_log",
     "DROP TRIGGER defend_audit_log ON audit_log",
     "DROP TRIGGER defend_batches ON batches",

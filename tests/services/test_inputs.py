@@ -11,7 +11,7 @@ from app.errors import NotFound, Refusal, StateRefused, VersionMismatch
 from app.models import Document, LateResult, Model, Prompt, ReadyTask
 from app.services import Services
 from app.services.batch.orders import Order
-from app.services.input import edits, ready_tasks
+from app.services.input import edits, ready_rows, ready_tasks
 from app.services.input.edits import MadeOfReadyTasks
 from app.services.reads.batches import Filter
 from tests.services import stories
@@ -165,7 +165,7 @@ def test_creation_is_all_or_nothing(services: Services, monkeypatch: pytest.Monk
     monkeypatch.setattr(ready_tasks, "PORTION_ROWS", 3)
     before = snapshot(services)
     for taken in ("_insert", "_copy"):
-        monkeypatch.setattr(ready_tasks, taken, twice_the_same(getattr(ready_tasks, taken)))
+        monkeypatch.setattr(ready_rows, taken, twice_the_same(getattr(ready_rows, taken)))
     with pytest.raises(IntegrityError):
         stories.create_ready(services, 8)
     assert snapshot(services) == before

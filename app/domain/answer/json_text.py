@@ -12,12 +12,12 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors and shells write it at the beg
 # Values, keys and brackets of one JSON text: read, each takes up to some 80 bytes, and in the text perhaps two.
 MOST_VALUES = 4_000_000
 _MARKS = (b",", b":", b"[", b"{")
-_OPENING = (b"[", b"{")
 MOST_LEVELS = 240  # of nesting: the writer allows some 250, and an answer has some around the text
-_DIGITS = b"0123456789"
 _TEXT_IN_JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 LEAST_DIGITS = 19  # of an integer beyond 64 bits
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % LEAST_DIGITS)
+_NINTH = 9  # among so many digits there are always two of every ninth character, one after the other
+_TWO_DIGITS = re.compile(rb"[0-9]{2}")
 
 
 def writable_json(text: bytes) -> Any:
@@ -25,7 +25,7 @@ def writable_json(text: bytes) -> Any:
     if _has_too_many_values(text):
         raise _refusal(f"has more than {MOST_VALUES:,} values")
     data = orjson.loads(text.removeprefix(BYTE_ORDER_MARK))
-    if sum(map(text.count, _OPENING)) > MOST_LEVELS:  # with fewer, it is not nested so deeply
+    if text.count(b"[") + text.count(b"{") > MOST_LEVELS:  # with fewer, it is not nested so deeply
         try:
             orjson.dumps([[[[[[[[data]]]]]]]])  # the writer allows less nesting than the reader
         except orjson.JSONEncodeError as error:
@@ -50,8 +50,8 @@ def _refusal(objection: str) -> Invalid:
 
 def too_large_integer(text: bytes) -> str | None:
     """Find an integer beyond 64 bits in valid JSON: `writable_json` reads it as a float, which is another number."""
-    # To delete the digits is much quicker than to search for so many in a row.
-    if len(text) - len(text.translate(None, _DIGITS)) < LEAST_DIGITS or not _MANY_DIGITS.search(text):
+    # To search every ninth character is much quicker than to search for so many digits in a row.
+    if not _TWO_DIGITS.search(text[::_NINTH]) or not _MANY_DIGITS.search(text):
         return None
     found: list[str] = []
 

@@ -67,8 +67,9 @@ def read(engine: Engine, batches: BatchService, batch_id: int, stopping: threadi
     with reading(engine) as connection:
         row = connection.execute(select(_file_batches).where(_file_batches.c.batch_id == batch_id)).one()
         parts = part_ids(connection, row.file_id) if row.file_id is not None else []
-        check = LineCheck(row.endpoint, known_abilities(connection))
-    with ReadyTasks(key_of_line if row.reuses else key_of_sample) as tasks:
+        known = known_abilities(connection)
+    check = LineCheck(row.endpoint)
+    with ReadyTasks(known, key_of_line if row.reuses else key_of_sample) as tasks:
         if row.file_id is None:
             bad = BadLines()
             bad.add({0: BadLine("There is no such file.", "invalid_request", "file_id")})

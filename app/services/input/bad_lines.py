@@ -1,6 +1,7 @@
 """Lines that are no tasks: the first of them by their numbers, each with its reason, and how many there are."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from app.errors import Invalid
 
@@ -29,7 +30,7 @@ class BadLines:
     def add(self, found: Mapping[int, BadLine]) -> None:
         """Add bad lines, each with its number."""
         self.count += len(found)
-        self.named += sorted(found.items())[: MOST_NAMED - len(self.named)]
+        self.named = sorted([*self.named, *found.items()], key=itemgetter(0))[:MOST_NAMED]
 
     def refusal(self) -> Invalid:
         """Make the refusal that names the bad lines."""

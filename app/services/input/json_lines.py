@@ -1,24 +1,22 @@
 """Reads ready-made tasks from JSON lines: from disk, in small portions, naming every bad line by its number."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import orjson
 
 from app.domain.answer.endpoints import objection_to_url
 from app.domain.answer.json_text import BYTE_ORDER_MARK, too_large_integer, writable_json
-from app.domain.connection.abilities import Abilities, Target, is_unknown
 from app.errors import Invalid, TooLarge
 from app.services.input.bad_lines import BadLine, BadLines, cut
-from app.services.input.ready_tasks import ReadyTasks, target_of
+from app.services.input.ready_tasks import ReadyTasks
 
 LINE_BYTES = 16 * 1024 * 1024
-_REMEMBERED = 1_000  # pairs of endpoint and model for which the workers are looked up once
-_TOGETHER_LINES, _TOGETHER_BYTES = 1_000, 4 * 1024 * 1024
-_LINE = {"custom_id": str, "method": str, "url": str, "body": dict}
+_READ_BYTES = 1024 * 1024
+_TOGETHER = 1_000  # lines that are checked and added at once
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
+_MEMBERS = len((*_LONGEST, "body"))
 # By the byte order mark, or by the zeros that their ASCII characters have.
 _OTHER_ENCODINGS = (
     (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[^\0]\0\0\0|\0\0\0[^\0]", re.DOTALL), "UTF-32"),
@@ -30,19 +28,9 @@ Raw = list[tuple[int, bytes]]
 Check = Callable[[bytes], Mapping[str, Any]]  # reads a line; raises BadLine
 
 
-def read_lines(body: IO[bytes], tasks: ReadyTasks, known: Collection[Abilities] = ()) -> None:
-    """Read the lines of `body` into `tasks`; `known` is what the known workers can do.
-
-    Raises Invalid, which names bad lines, and TooLarge for a long line.
-    """
-    no_worker_answers = only_once(known)
-
-    def check(line: bytes) -> Mapping[str, Any]:
-        task = _ready_task(line)
-        check_workers(task, no_worker_answers)
-        return task
-
-    bad = collect_lines(body, tasks, check)
+def read_lines(body: IO[bytes], tasks: ReadyTasks) -> None:
+    """Read the lines of `body` into `tasks`. Raises Invalid, which names bad lines, and TooLarge for a long line."""
+    bad = collect_lines(body, tasks, _ready_task)
     if bad.count:
         raise bad.refusal()
 
@@ -59,6 +47,8 @@ def collect_lines(body: IO[bytes], tasks: ReadyTasks, check: Check) -> BadLines:
             except BadLine as error:
                 wrong[number] = error
         bad.add(wrong | tasks.add(good))
+    for repeated in tasks.repeated():
+        bad.add(repeated)
     if not tasks.count and not bad.count:
         bad.add({1: BadLine("the body has no task", "empty_file")})
     return bad
@@ -75,32 +65,23 @@ def _refuse_other_encodings(body: IO[bytes]) -> None:
 
 def _parts(body: IO[bytes]) -> Iterator[Raw]:
     """Iterate over the lines that are not empty, with their numbers, in portions that fit into memory."""
-    part: Raw = []
-    size = 0
-    for number, line in enumerate(iter(partial(body.readline, LINE_BYTES + 1), b""), 1):
-        if len(line) > LINE_BYTES:
-            raise TooLarge(f"Line {number} is longer than {LINE_BYTES} bytes.")
-        if line.removeprefix(BYTE_ORDER_MARK).strip():
-            part.append((number, line))
-            size += len(line)
-        if len(part) >= _TOGETHER_LINES or size >= _TOGETHER_BYTES:
-            yield part
-            part, size = [], 0
-    yield part
+    first = 1
+    for lines in _lines(body):
+        for begin in range(0, len(lines), _TOGETHER):
+            part = list(enumerate(lines[begin : begin + _TOGETHER], first + begin))
+            if number := next((number for number, line in part if len(line) > LINE_BYTES), None):
+                raise TooLarge(f"Line {number} is longer than {LINE_BYTES} bytes.")
+            yield [each for each in part if each[1].removeprefix(BYTE_ORDER_MARK).strip()]
+        first += len(lines)
 
 
-def only_once(known: Collection[Abilities]) -> Callable[[Target], bool]:
-    """Make the function that says whether no known worker has a target; it looks each target up once."""
-    return lru_cache(maxsize=_REMEMBERED)(partial(is_unknown, known=known))
-
-
-def check_workers(line: Mapping[str, Any], no_worker_answers: Callable[[Target], bool]) -> None:
-    """Check that a worker may answer a line. Raises BadLine."""
-    target = target_of(line)
-    if no_worker_answers(target):
-        of_model = f" with model {cut(target.model)!r}" if target.model else ""
-        message = f"no known worker answers {target.endpoint}{of_model}: start one that does"
-        raise BadLine(message, "model_not_found", "body.model")
+def _lines(body: IO[bytes]) -> Iterator[list[bytes]]:
+    """Iterate over all lines; one that is too long is the last, and may be only the beginning of it."""
+    rest = b""
+    while len(rest) <= LINE_BYTES and (read := body.read(_READ_BYTES)):
+        *lines, rest = (rest + read).split(b"\n")
+        yield lines
+    yield [rest]
 
 
 def parsed(line: bytes) -> dict[str, Any]:
@@ -118,18 +99,19 @@ def parsed(line: bytes) -> dict[str, Any]:
 
 def _ready_task(line: bytes) -> Mapping[str, Any]:
     data = parsed(line)
-    for name, kind in _LINE.items():
-        if not isinstance(data.get(name), kind):
-            raise BadLine(f"{name} is missing or of a wrong type")
     for name, longest in _LONGEST.items():
-        value = data[name]
-        if not 1 <= len(value) <= longest or "\0" in value:
+        value = data.get(name)
+        if not isinstance(value, str):
+            raise BadLine(f"{name} is missing or of a wrong type")
+        if not 0 < len(value) <= longest or "\0" in value:
             raise BadLine(f"{name} has to be 1 to {longest} characters")
-    if len(data) > len(_LINE):
-        raise BadLine(f"unknown fields: {cut(', '.join(sorted(data.keys() - _LINE.keys())))}")
+    if not isinstance(body := data.get("body"), dict):
+        raise BadLine("body is missing or of a wrong type")
+    if len(data) > _MEMBERS:
+        raise BadLine(f"unknown fields: {cut(', '.join(sorted(data.keys() - {*_LONGEST, 'body'})))}")
     if objection := objection_to_url(data["url"]):
         raise BadLine(objection)
-    if data["body"].get("stream"):
+    if body.get("stream"):
         raise BadLine("body.stream has to be false or left out: answers are not streamed")
     if number := too_large_integer(line):
         raise BadLine(f"has an integer beyond 64 bits, which would lose digits: {cut(number)}; send it as a string")

@@ -1,13 +1,12 @@
 """What a line of a batch at /v1/batches has to be; a fault has OpenAI's code and the name of the parameter."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app.domain.answer.endpoints import endpoint_of
 from app.domain.answer.json_text import too_large_integer
-from app.domain.connection.abilities import Abilities
 from app.services.input.bad_lines import BadLine, cut
-from app.services.input.json_lines import check_workers, only_once, parsed
+from app.services.input.json_lines import parsed
 
 MEMBERS: dict[str, type] = {"custom_id": str, "method": str, "url": str, "body": dict}
 LONGEST = {"custom_id": 500, "method": 10, "url": 500}
@@ -16,11 +15,10 @@ MOST_MODELS = 2  # that are remembered: one is the model of the batch, two are n
 
 
 class LineCheck:
-    """Checks the lines of one batch, and notes which models they name. `known` is what the known workers can do."""
+    """Checks the lines of one batch, and notes which models they name."""
 
-    def __init__(self, endpoint: str, known: Collection[Abilities] = ()) -> None:
+    def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._no_worker_answers = only_once(known)
         self.models: set[str] = set()
 
     def __call__(self, line: bytes) -> Mapping[str, Any]:
@@ -33,7 +31,6 @@ class LineCheck:
             message = f"url {cut(repr(found['url']))} is not the endpoint of the batch, {self._endpoint}"
             raise BadLine(message, "invalid_url", "url")
         self._check_body(found["body"])
-        check_workers(found, self._no_worker_answers)
         if number := too_large_integer(line):
             raise BadLine(
                 f"has an integer beyond 64 bits, which would lose digits: {cut(number)}", "invalid_request", "body"

@@ -4,33 +4,27 @@ Everything that takes time (parsing, content keys, the search for duplicates) ha
 The transaction only copies the rows, a few megabytes at a time; no more than that is ever in memory.
 """
 
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from io import BytesIO
-from types import TracebackType
 from typing import Any
 
 import orjson
-import psycopg2
 from sqlalchemy import Connection, insert
-from sqlalchemy.exc import DBAPIError
 
 from app import db
 from app.domain.answer.endpoints import endpoint_of
-from app.domain.connection.abilities import LINES, Target
+from app.domain.connection.abilities import LINES, Abilities, Target, is_unknown
 from app.domain.content_keys import key_of_line
 from app.domain.leases import TaskKind
 from app.models import ReadyTarget
 from app.services.input.bad_lines import BadLine, cut
+from app.services.input.line_names import LineNames
+from app.services.input.ready_rows import ReadyRow, ReadyRows
 
 PORTION_ROWS = 1_000  # written by one statement
-CACHE_KIB = 32 * 1024
-_COLUMNS = ("custom_id", "method", "url", "body", "content_key", "target")
-_INTO = f"ready_tasks (batch_id, number, {', '.join(_COLUMNS)})"
 MOST_TARGETS = 1_000  # pairs of endpoint and model of one batch
 LONGEST_MODEL = 200  # a longer name is no name of a model
+_REMEMBERED = 1_000  # targets for which the workers are looked up once
 _MANY = f"has one more pair of endpoint and model than a batch may have, which is {MOST_TARGETS:,}"
 Numbered = tuple[int, Mapping[str, Any]]
 
@@ -38,71 +32,56 @@ Numbered = tuple[int, Mapping[str, Any]]
 class ReadyTasks:
     """Ready-made tasks in the order of their lines, each custom_id once, in private temporary files.
 
-    `key` makes the content key of a line. For one thread; a context manager, which deletes the files.
+    `known` is what the known workers can do, `key` makes the content key of a line. For one thread; a context manager,
+    which deletes the files.
     """
 
-    def __init__(self, key: Callable[[Mapping[str, Any]], str] = key_of_line) -> None:
+    def __init__(
+        self, known: Collection[Abilities] = (), key: Callable[[Mapping[str, Any]], str] = key_of_line
+    ) -> None:
         self._key = key
-        self._portions = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._names = sqlite3.connect("", isolation_level=None)  # private, unlinked: a crash leaves nothing
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
-            self._names.execute(f"PRAGMA {pragma}")
-        self._names.execute("CREATE TABLE names (custom_id TEXT PRIMARY KEY, line) WITHOUT ROWID")
-        self._names.execute("BEGIN")
-        self.count = 0
+        self._no_worker_answers = lru_cache(_REMEMBERED)(lambda target: is_unknown(target, known))
+        self._rows = ReadyRows()
+        self._names = LineNames()
         self._targets: dict[Target, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}  # of the targets, by url and model
 
     def __enter__(self) -> "ReadyTasks":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._names.close()
-        self._portions.close()
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    @property
+    def count(self) -> int:
+        """How many tasks there are."""
+        return self._rows.count
 
     def add(self, lines: Sequence[Numbered]) -> dict[int, BadLine]:
         """Add lines; return the numbers of those that are left out, each with the reason.
 
-        A line is left out if an earlier one has its custom_id, or if the batch would need too much of its workers.
+        A line is left out if no worker answers it, or if the batch would need too much of its workers.
         """
-        targets = [self._target(line) for _, line in lines]
-        left_out = {
-            number: BadLine(_MANY) for (number, _), target in zip(lines, targets, strict=True) if target is None
-        }
-        names = [(line["custom_id"], number) for number, line in lines if number not in left_out]
-        before = self._names.total_changes
-        self._names.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
-        if self._names.total_changes - before < len(names):
-            left_out |= {number: reason for name, number in names if (reason := self._same_name(number, name))}
-        rows = [
-            (
-                line["custom_id"],
-                line["method"],
-                line["url"],
-                orjson.dumps(line["body"]).decode(),
-                self._key(line),
-                target,
-            )
-            for (number, line), target in zip(lines, targets, strict=True)
-            if number not in left_out
-        ]
+        left_out: dict[int, BadLine] = {}
+        numbers: list[int] = []
+        rows: list[ReadyRow] = []
+        for number, line in lines:
+            try:
+                target = self._target(line)
+            except BadLine as error:
+                left_out[number] = error
+                continue
+            numbers.append(number)
+            body = orjson.dumps(line["body"])
+            rows.append(ReadyRow(line["custom_id"], line["method"], line["url"], body, self._key(line), target))
+        self._names.add([row.custom_id for row in rows], numbers)
         for begin in range(0, len(rows), PORTION_ROWS):
-            self._portions.write(orjson.dumps(rows[begin : begin + PORTION_ROWS]) + b"\n")
-        self.count += len(rows)
+            self._rows.add(rows[begin : begin + PORTION_ROWS])
         return left_out
 
-    def _target(self, line: Mapping[str, Any]) -> int | None:
-        """Number what a line needs of a worker, from 1 in the order of the lines; None if there are too many."""
-        target = target_of(line)
-        if target not in self._targets and len(self._targets) >= MOST_TARGETS:
-            return None
-        return self._targets.setdefault(target, len(self._targets) + 1)
-
-    def _same_name(self, number: int, custom_id: str) -> BadLine | None:
-        first = self._names.execute("SELECT line FROM names WHERE custom_id = ?", (custom_id,)).fetchone()[0]
-        if first == number:
-            return None
-        message = f"custom_id {cut(repr(custom_id))} is on line {first} already"
-        return BadLine(message, "duplicate_custom_id", "custom_id")
+    def repeated(self) -> Iterator[dict[int, BadLine]]:
+        """Iterate over the lines whose custom_id an earlier line has, with the reason; the tasks include them."""
+        return self._names.repeated(self._rows.custom_ids())
 
     def write(self, connection: Connection, batch_id: int) -> None:
         """Copy the tasks into a batch, numbered from 1, within the caller's transaction."""
@@ -112,52 +91,21 @@ class ReadyTasks:
         ]
         if targets:
             connection.execute(insert(db.table_of(ReadyTarget)), targets)
-        write = _copy if db.is_postgresql(connection) else _insert
-        number = 1
-        for rows in self._rows():
-            write(connection, batch_id, number, rows)
-            number += len(rows)
+        self._rows.write(connection, batch_id)
 
-    def _rows(self) -> Iterator[list[Any]]:
-        """Iterate over the rows, a portion at a time."""
-        self._portions.seek(0)
-        left = self.count
-        while left:
-            rows: list[Any] = orjson.loads(self._portions.readline())
-            yield rows
-            left -= len(rows)
+    def _target(self, line: Mapping[str, Any]) -> int:
+        """Number what a line needs of a worker, from 1 in the order of the lines. Raises BadLine."""
+        url, model = line["url"], line["body"].get("model", "")
+        if not (isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model):
+            model = ""  # it is no name of a model
+        return self._numbers.get((url, model)) or self._new_target(url, model)
 
-
-def target_of(line: Mapping[str, Any]) -> Target:
-    """Find what a line needs of a worker: its endpoint and its model, which is empty where the line names none."""
-    model = line["body"].get("model")
-    is_name = isinstance(model, str) and len(model) <= LONGEST_MODEL and "\0" not in model
-    return _target(line["url"], model if is_name else "")
-
-
-@lru_cache(MOST_TARGETS)
-def _target(url: str, model: str) -> Target:
-    return Target(TaskKind.ANALYZE, LINES, model, endpoint_of(url))
-
-
-def _insert(connection: Connection, batch_id: int, first: int, rows: list[Any]) -> None:
-    values = [(batch_id, number, *row) for number, row in enumerate(rows, first)]
-    connection.exec_driver_sql(f"INSERT INTO {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-
-
-def _copy(connection: Connection, batch_id: int, first: int, rows: list[Any]) -> None:
-    text = "".join(
-        f"{batch_id}\t{number}\t{_escaped(name)}\t{_escaped(method)}\t{_escaped(url)}\t{_escaped(body)}\t{key}\t{target}\n"
-        for number, (name, method, url, body, key, target) in enumerate(rows, first)
-    )
-    cursor: Any = connection.connection.cursor()
-    try:
-        with cursor:
-            cursor.copy_expert(f"COPY {_INTO} FROM STDIN", BytesIO(text.encode()))
-    except psycopg2.Error as error:  # raised by the driver itself: wrap it as SQLAlchemy does
-        raise DBAPIError.instance("COPY", None, error, psycopg2.Error) from error
-
-
-def _escaped(text: str) -> str:
-    """Write a text as COPY reads it."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    def _new_target(self, url: str, model: str) -> int:
+        target = Target(TaskKind.ANALYZE, LINES, model, endpoint_of(url))
+        if self._no_worker_answers(target):
+            of_model = f" with model {cut(model)!r}" if model else ""
+            message = f"no known worker answers {target.endpoint}{of_model}: start one that does"
+            raise BadLine(message, "model_not_found", "body.model")
+        if target not in self._targets and len(self._targets) >= MOST_TARGETS:
+            raise BadLine(_MANY)
+        return self._numbers.setdefault((url, model), self._targets.setdefault(target, len(self._targets) + 1))

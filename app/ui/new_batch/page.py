@@ -112,8 +112,8 @@ def create_of_lines() -> Any:
         return _message(message, 422, {"lines_on_truncated": message})
     options = {"on_truncated": on_truncated}
     try:
-        with ReadyTasks() as tasks:
-            read_lines(spooled_body(), tasks, services().reads.connections.known_abilities())
+        with ReadyTasks(services().reads.connections.known_abilities()) as tasks:
+            read_lines(spooled_body(), tasks)
             batch = edits.create_batch_of_ready_tasks(services().batches, name, tasks, order(), options)
     except RequestEntityTooLarge:
         most = current_app.config["MAX_JSONL_BYTES"]
