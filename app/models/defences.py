@@ -4,7 +4,8 @@ They refuse, from any client: a change of state that is not in the table, an UPD
 version by exactly 1, a new batch in any state but the first, and any change of an audit row.
 
 A ready-made task without a batch is refused, too: on SQLite by a foreign key. PostgreSQL checks that row by row, which
-took half the time of copying lines in; the trigger looks once for all rows of a statement.
+took half the time of copying lines in; the trigger looks once for all rows of a statement. No batch is ever deleted:
+its audit rows refer to it, and they stay.
 """
 
 from app.domain.transitions import INITIAL, LEGAL_PAIRS
