@@ -10,7 +10,7 @@ from app.services import Services
 from tests.services.stories import bring, complete, lease
 from tests.services.test_lease_plans import COPIES, TASKS
 
-PREPARED = {"whole_0": 1, "share_and_hold_one_0": 1, "share_and_hold_one_1": 1, "end_task_0": 21}
+PREPARED = {"whole_0": 1, "share_and_hold_one_0": 1, "share_and_hold_one_1": 1, "end_task_0": 50}
 _KNOWN = text("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements ORDER BY name")
 
 

@@ -13,7 +13,7 @@ from app.models import ProgressSample
 from app.services import Services
 from app.services.reads import batch_page, progress
 from app.services.reads.progress import Moment
-from app.services.upkeep.samples import MOST_SAMPLES, SAMPLE_SECONDS, sample
+from app.services.upkeep.samples import MOST_SAMPLES, SAMPLE_SECONDS, due, sample
 from tests.services import stories
 from tests.services.stories import act, bring, rows_of
 
@@ -83,6 +83,13 @@ def test_a_full_run_is_thinned_and_sampled_half_as_often(services: Services) -> 
     assert kept[-1].gap_seconds == 20
     gaps = {round((b.at - a.at).total_seconds()) for a, b in pairwise(kept[:-1])}
     assert gaps == {20}
+
+
+def test_many_runs_are_sampled_some_at_a_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.upkeep.samples.SLICE", 2)
+    runs = [bring(services, "ANALYZING", documents=1) for _ in range(5)]
+    assert [take() for take in due(services.engine)] == [2, 2, 1]
+    assert sorted((row.batch_id, row.number) for row in samples(services)) == [(each, 1) for each in runs]
 
 
 def test_the_sweeper_takes_them(services: Services) -> None:

@@ -42,12 +42,14 @@ def log_changes(changes: Iterable[ChangeMade], began_ns: int) -> None:
 
 def count_reports(judged: Sequence[tuple[Report, Verdict]], began_ns: int) -> None:
     """Count the reports of a transaction that began at `began_ns`, by outcome or as `refused`; failed ones by code."""
-    outcomes = Counter(_outcome(report, verdict) for report, verdict in judged)
-    for outcome, amount in outcomes.items():
-        REPORTS.labels(outcome).inc(amount)
+    outcomes: dict[str, int] = {}
     for report, verdict in judged:
+        outcome = _outcome(report, verdict)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if report.outcome is Outcome.FAILED and not verdict.refusal:
             count_failure(str((report.error or {}).get("code")))
+    for outcome, amount in outcomes.items():
+        REPORTS.labels(outcome).inc(amount)
     if tracer().is_on:
         by_batch = ((v.batch_id, _outcome(report, v)) for report, v in judged if v.batch_id is not None)
         spans.record_reports(Counter(by_batch), began_ns)

@@ -4,9 +4,10 @@ What follows from an event is decided by app.domain.task_endings. Only a lease (
 INSERTs of new tasks write a status beside this module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +21,8 @@ from app.domain.task_endings import LeaseEvent, decide
 from app.domain.times import rfc3339
 from app.domain.usage import CallUsage
 from app.prepared_statements import Prepared
-from app.services.task.task_counts import CountChanges
+from app.services.task import task_counts, usage_counts
+from app.services.task.task_counts import SHARD, CountChanges
 from app.services.task.task_rows import HeldTask
 from app.services.task.usage_counts import UsageChanges
 
@@ -50,8 +52,13 @@ UPDATE tasks SET {_SET}
 FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
 WHERE {_AS_IT_WAS}
 """)
-# For one task, as workers report it that have no others to report with it. It goes along with COMMIT, so nobody counts
-# the rows that it wrote: if the task is not as it was read, it divides by zero, and nothing is committed.
+_COUNTED = {f"counted_{name}": name for name in task_counts.TYPES}
+_USED = {f"used_{name}": name for name in usage_counts.COLUMNS}
+_counted = ", ".join(f"CAST(:{given} AS {task_counts.TYPES[name]})" for given, name in _COUNTED.items())
+_used = ", ".join(f"CAST(:{given} AS bigint)" for given in _USED)
+# For one task, as workers report it that have no others to report with it: the task, its count, and the usage if a call
+# was made, in this order. It goes along with COMMIT, so nobody counts the rows that it wrote: if the task is not as it
+# was read, it divides by zero, and nothing is committed.
 _ONE = Prepared(
     "end_task",
     text(f"""
@@ -59,8 +66,12 @@ _ONE = Prepared(
         UPDATE tasks SET {_SET}
         FROM (SELECT {", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _VALUES.items())}) AS w
         WHERE {_AS_IT_WAS} RETURNING tasks.id
+    ), counted AS (
+        {task_counts.adding_one(f"SELECT {_counted}, {SHARD} FROM written")} RETURNING c.batch_id
+    ), used AS (
+        {usage_counts.adding(f"SELECT {_used}, {SHARD} FROM counted WHERE CAST(:was_called AS boolean)")}
     )
-    SELECT 1 / count(*) FROM written
+    SELECT 1 / count(*) FROM counted
 """),
     later=True,
     by_index=True,
@@ -164,16 +175,33 @@ class Endings:
 
     def write(self, connection: Connection) -> None:
         """Write the counts, the usage and the rows, each in the order of its key: two writers cannot deadlock."""
+        if db.is_postgresql(connection) and len(self._rows) == 1:
+            counted, used = self.counts.rows(self.now), self._usage.rows()
+            if len(counted) == 1 and len(used) <= 1:
+                _write_one(connection, *self._rows.values(), *counted, *used)
+                return
         self.counts.write(connection, self.now)
         self._usage.write(connection)
         _write_rows(connection, [self._rows[task_id] for task_id in sorted(self._rows)])
 
 
+def _write_one(
+    connection: Connection,
+    task: dict[str, Any],
+    counted: dict[str, Any],
+    used: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write one task back, as `_write_rows` does, and what it adds to the counts and to the usage."""
+    values = {
+        **task,
+        **{given: counted[name] for given, name in _COUNTED.items()},
+        **{given: used.get(name) for given, name in _USED.items()},
+    }
+    _ONE.rows(connection, **values, was_called=bool(used))
+
+
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
-    if db.is_postgresql(connection) and len(rows) == 1:
-        _ONE.rows(connection, **rows[0])
-        return
     changed = 0
     for part in portions.divide(rows, _size):  # the driver copies its values several times
         if db.is_postgresql(connection):

@@ -6,6 +6,7 @@ exact at every commit. Knows no rule of tasks.
 
 from collections import Counter, defaultdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
@@ -29,17 +30,25 @@ def bounded_sum(table: str, name: str) -> str:
     return f"CASE WHEN {old} > {MOST_COUNTED} - {added} THEN {MOST_COUNTED} ELSE {old} + {added} END"
 
 
-def _add_to(shard: str) -> TextClause:
-    return text(f"""
-        INSERT INTO task_counts AS c (batch_id, run, kind, shard, {", ".join(_ADDED)}, touched_at)
-        VALUES (:batch_id, :run, :kind, {shard}, {", ".join(f":{name}" for name in _ADDED)}, :now)
+def adding_one(values: str) -> str:
+    """Write in SQL how a row is added: `values` gives the parameters of TYPES, and the shard."""
+    return f"""
+        INSERT INTO task_counts AS c (batch_id, run, kind, {", ".join(_ADDED)}, touched_at, shard) {values}
         ON CONFLICT (batch_id, run, kind, shard) DO UPDATE SET
             {", ".join(f"{name} = {bounded_sum('c', name)}" for name in _ADDED)}, touched_at = excluded.touched_at
-    """).bindparams(bindparam("now", type_=db.UtcTime))
+    """
 
 
-_ADD_POSTGRESQL = Prepared("add_counts", _add_to(f"pg_backend_pid() % {SHARDS}"), later=True)
+def _add_to(shard: str) -> TextClause:
+    values = ", ".join([*(f":{name}" for name in TYPES), shard])
+    return text(adding_one(f"VALUES ({values})")).bindparams(bindparam("now", type_=db.UtcTime))
+
+
+SHARD = f"pg_backend_pid() % {SHARDS}"  # on PostgreSQL
+TYPES = {"batch_id": "bigint", "run": "int", "kind": "text", **dict.fromkeys(_ADDED, "bigint"), "now": "timestamptz"}
+_ADD_POSTGRESQL = Prepared("add_counts", _add_to(SHARD), later=True)
 _ADD_SQLITE = _add_to("0")
+_ZERO = dict.fromkeys(_ADDED, 0)
 _COLUMN = {status: status.lower() for status in TaskStatus}
 
 
@@ -69,16 +78,16 @@ class CountChanges:
             if amount:
                 self._changes[run][name] += amount
 
-    def write(self, connection: Connection, now: datetime) -> None:
-        """Add the changes to the database's counts, in the order of the keys: two writers cannot deadlock."""
-        if not self._changes:
-            return
-        zero = dict.fromkeys(_ADDED, 0)
-        rows = [
-            {**zero, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
+    def rows(self, now: datetime) -> list[dict[str, Any]]:
+        """Make the rows to add, in the order of the keys: two writers cannot deadlock."""
+        return [
+            {**_ZERO, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
             for run, change in sorted(self._changes.items())
         ]
-        for row in rows:
+
+    def write(self, connection: Connection, now: datetime) -> None:
+        """Add the changes to the database's counts."""
+        for row in self.rows(now):
             if db.is_postgresql(connection):
                 _ADD_POSTGRESQL.rows(connection, **row)
             else:

@@ -8,44 +8,44 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, literal_column, text
+from sqlalchemy import Connection, literal_column, text
 
 from app import db
 from app.array_texts import array_text
 from app.domain.money import cost
 from app.domain.usage import CallUsage, ConnectionCalls
 from app.prepared_statements import Prepared
-from app.services.task.task_counts import SHARDS, bounded_sum
+from app.services.task.task_counts import SHARD, bounded_sum
 
 # Batch id, run, number of the prompt, number of the model; the last two are 0 for a ready-made task.
 UsageKey = tuple[int, int, int, int]
 
 _KEY = ("batch_id", "run", "prompt_number", "model_number")
 _ADDED = ("attempts", "failures", "timed", "unpriced", "input_tokens", "output_tokens", "cost_nanos", "latency_ms")
-_INTO = f"INSERT INTO usage_counts AS u ({', '.join(_KEY)}, shard, {', '.join(_ADDED)})"
-_ON_CONFLICT = f"""
-ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
-    {", ".join(f"{name} = {bounded_sum('u', name)}" for name in _ADDED)}
-"""
-_COLUMNS = (*_KEY, *_ADDED)
+COLUMNS = (*_KEY, *_ADDED)  # all of them whole numbers
+
+
+def adding(values: str) -> str:
+    """Write in SQL how rows are added: `values` gives COLUMNS, and the shard."""
+    return f"""
+        INSERT INTO usage_counts AS u ({", ".join(COLUMNS)}, shard) {values}
+        ON CONFLICT ({", ".join(_KEY)}, shard) DO UPDATE SET
+            {", ".join(f"{name} = {bounded_sum('u', name)}" for name in _ADDED)}
+    """
+
+
 _ADD_POSTGRESQL = Prepared(
     "add_usage",
     text(
-        f"{_INTO} SELECT {', '.join(_KEY)}, pg_backend_pid() % {SHARDS}, {', '.join(_ADDED)}"
-        f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in _COLUMNS)}) AS w({', '.join(_COLUMNS)})"
-        f" ORDER BY {', '.join(_KEY)} {_ON_CONFLICT}"
+        adding(
+            f"SELECT {', '.join(COLUMNS)}, {SHARD}"
+            f" FROM unnest({', '.join(f'CAST(:{name} AS bigint[])' for name in COLUMNS)}) AS w({', '.join(COLUMNS)})"
+            f" ORDER BY {', '.join(_KEY)}"
+        )
     ),
     later=True,
 )
-
-
-def _add_one(shard: str) -> TextClause:
-    values = ", ".join([*(f":{name}" for name in _KEY), shard, *(f":{name}" for name in _ADDED)])
-    return text(f"{_INTO} VALUES ({values}) {_ON_CONFLICT}")
-
-
-_ADD_ONE_POSTGRESQL = Prepared("add_usage_of_one", _add_one(f"pg_backend_pid() % {SHARDS}"), later=True)
-_ADD_SQLITE = _add_one("0")
+_ADD_SQLITE = text(adding(f"VALUES ({', '.join(f':{name}' for name in COLUMNS)}, 0)"))
 
 _SUMS = ", ".join(f"CAST(sum(u.{name}) AS bigint) AS {name}" for name in _ADDED)
 _OF_RUN = "WHERE u.batch_id = :batch_id AND u.run = :run"
@@ -96,16 +96,18 @@ class UsageChanges:
         for name, amount in usage.amounts.items():
             change[name] += amount
 
-    def write(self, connection: Connection) -> None:
-        """Add the changes by one statement, in the order of the keys: two writers cannot deadlock."""
-        rows = [
+    def rows(self) -> list[dict[str, int]]:
+        """Make the rows to add, in the order of the keys: two writers cannot deadlock."""
+        return [
             {**dict(zip(_KEY, key, strict=True)), **{name: change[name] for name in _ADDED}}
             for key, change in sorted(self._changes.items())
         ]
-        if len(rows) == 1 and db.is_postgresql(connection):
-            _ADD_ONE_POSTGRESQL.rows(connection, **rows[0])
-        elif rows and db.is_postgresql(connection):
-            columns = {name: array_text(row[name] for row in rows) for name in _COLUMNS}
+
+    def write(self, connection: Connection) -> None:
+        """Add the changes by one statement."""
+        rows = self.rows()
+        if rows and db.is_postgresql(connection):
+            columns = {name: array_text(row[name] for row in rows) for name in COLUMNS}
             _ADD_POSTGRESQL.rows(connection, **columns)
         elif rows:
             connection.execute(_ADD_SQLITE, rows)
