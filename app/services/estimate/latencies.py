@@ -28,7 +28,9 @@ _ENDS = select(
 _TIMED = (
     select(Model.connection, Model.model, Task.latency_ms)
     .join(Model, OF_MODEL, isouter=True)
-    .where(*_of_run, IS_TIMED, Task.kind == TaskKind.ANALYZE, Task.status == TaskStatus.COMPLETED)
+    # `+ 0` keeps the planner from the indexes of a run's tasks, which may be a million: these are found by their ids.
+    .where(Task.batch_id + 0 == bindparam("batch_id"), Task.run + 0 == bindparam("run"))
+    .where(IS_TIMED, Task.kind == TaskKind.ANALYZE, Task.status == TaskStatus.COMPLETED)
     .where(Task.id.in_(bindparam("ids", expanding=True, type_=BigInteger)))
 )
 Name = tuple[str | None, str | None]  # connection and model; None for ready-made tasks
