@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from config import Config
 
 
+def import_edges() -> None:
+    """Import all that `create_app` needs: processes that are forked afterwards share its memory."""
+    from app import api, ui, v1, web  # noqa: F401
+
+
 def create_app(config: "Config") -> "Flask":
     """Make the web application on the database of `config`; start no thread."""
     # Imported here: importing app.worker or app.services must not load Flask.

@@ -1,9 +1,11 @@
 """Runs a server from its start to its end. The package's docstring has the order of the steps."""
 
+import gc
 import signal
 import sys
 from typing import NoReturn
 
+from app import import_edges
 from app.db import translated_errors
 from app.logging import configure
 from app.schema import migrate
@@ -29,6 +31,8 @@ def serve(config: Config) -> NoReturn:
         link = sign_in_url(config)
         worker = EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None
     with cleanup(lambda: revoke_worker_token(config) if worker else None):
+        import_edges()
+        gc.freeze()  # a collection in a web process would copy the memory that it shares with the others
         InterlockArbiter(WebApplication(config, listener, link), worker).run()
     sys.exit(0)
 
