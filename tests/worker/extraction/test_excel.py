@@ -1,6 +1,7 @@
 """Excel: values as the sheet shows them, and what stands beside the cells."""
 
 import io
+import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.worker.extraction.office.excel.number_format import formatter
 from tests.support.documents import XLSX
 from tests.worker.extraction.hostile import repacked
 from tests.worker.extraction.reading import left_out, read
+from tests.worker.extraction.word_files import renamed
 
 
 def saved(book: openpyxl.Workbook) -> bytes:
@@ -185,18 +187,30 @@ def test_xml_may_be_written_in_any_way(sheet: str) -> None:
         assert read(repacked(content, xl__worksheets__sheet1_xml=raw), "a.xlsx").text == "Sheet\n7 |  | arrow> a row>"
 
 
+def with_strings(content: bytes, table: bytes) -> bytes:
+    """Add a table of strings to a workbook whose strings are in its cells."""
+    place, end = "xl/_rels/workbook.xml.rels", b"</Relationships>"
+    relation = b'<Relationship Id="strings" Type="x/sharedStrings" Target="sharedStrings.xml"/>' + end
+    file = io.BytesIO(
+        renamed(content, lambda name, part: (name, part.replace(end, relation if name == place else end)))
+    )
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", table)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     "strings", ["<si><t>one &amp;lt;</t></si>", "<si><r><t>one </t></r><r><t>&amp;lt;</t></r></si>"]
 )
 def test_references_stand_for_one_character_each(strings: str) -> None:
-    content = saved(sheet_of(["a"]))
     table = f"<sst {XMLNS}><si/><si><t/></si>{strings}<si><t>two_x000D_\nlines _xD83D_ _x005F_</t></si></sst>".encode()
     cells = (
         "".join(f'<c t="s"><v>{number}</v></c>' for number in range(5))
         + '<c t="str"><f>"a&amp;b"</f><v>a&amp;b</v></c>'
     )
     sheet = IN_FULL.format(XMLNS, f"<row>{cells}</row>").encode()
-    found = read(repacked(content, xl__worksheets__sheet1_xml=sheet, xl__sharedStrings_xml=table), "a.xlsx")
+    content = with_strings(repacked(saved(sheet_of(["a"])), xl__worksheets__sheet1_xml=sheet), table)
+    found = read(content, "a.xlsx")
     assert found.text == "Sheet\n |  | one &lt; | two lines _xD83D_ _ |  | a&b"
 
 

@@ -60,7 +60,8 @@ class Body:
 
         The calendar of an invitation is no form of its text, and is added too.
         """
-        forms, calendars = [], []
+        forms: list[Body] = []
+        calendars: list[Body] = []
         for inner in _parts(part):
             form = Body(self._limit)
             form.add(inner)

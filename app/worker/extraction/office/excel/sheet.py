@@ -17,10 +17,10 @@ STEP = 1024 * 1024  # characters in which cells are searched at a time
 _STRING = re.compile(rf"<{P}si\s*(?:/>|>(?:<{P}t(?: [^>]*)?>([^<]*)</{P}t></{P}si>|(.*?)</{P}si\s*>))", re.S)
 _ROW_END = re.compile(rf"</{P}row\s*>")
 # The end of a row; or a cell: column, style and type, in the order in which programs write them, or else all
-# attributes; its value if it has nothing else, or else all that is in it.
+# attributes; its value or string if it has nothing else, or else all that is in it.
 _CELL = re.compile(
     rf'</{P}(row)\s*>|<{P}c(?=[ />\s])(?: r="([A-Z]+)[0-9]+")?(?: s="([0-9]+)")?(?: t="(\w+)")?([^>]*?)'
-    rf"(?:/>|>(?:<{P}v>([^<]*)</{P}v></{P}c>|(.*?)</{P}c\s*>))",
+    rf"(?:/>|>(?:(?:<{P}is><{P}t>|<{P}v>)([^<]*)</{P}[vt]>(?:</{P}is>)?</{P}c>|(.*?)</{P}c\s*>))",
     re.S,
 )
 _VALUE = re.compile(rf"<{P}v(?:\s[^>]*)?>([^<]*)<")
@@ -53,7 +53,7 @@ class SheetParser:
                     self.lines.append(self._limit.take(line))
                 cells = []
                 continue
-            if others.strip():
+            if others:
                 stated = attributes_of(others)
                 column = column or stated.get("r", "").rstrip("0123456789")
                 style, kind = style or stated.get("s", ""), kind or stated.get("t", "")
