@@ -109,7 +109,7 @@ def _mail() -> bytes:
     message.set_content("\n\n".join(paragraphs), cte="quoted-printable")
     page = "".join(f'<p class="MsoNormal"><span lang="EN">{each}</span></p>\n' for each in paragraphs)
     message.add_alternative(f"<html><body>{page}</body></html>", subtype="html", cte="quoted-printable")
-    message.add_attachment(_picture(80_000), maintype="image", subtype="png", filename="scan.png")
+    message.add_attachment(_picture(90_000), maintype="image", subtype="png", filename="scan.png")
     return message.as_bytes()
 
 
@@ -121,7 +121,7 @@ def _pdf() -> bytes:
         for line in range(44):
             canvas.drawString(50, 780 - 16 * line, _sentence(12))
         if page % 7 == 3:
-            canvas.drawImage(ImageReader(io.BytesIO(_picture(55_000))), 300, 80, 200, 200)
+            canvas.drawImage(ImageReader(io.BytesIO(_picture(38_000))), 300, 80, 200, 200)
         canvas.showPage()
     canvas.save()
     return file.getvalue()
@@ -141,7 +141,7 @@ def _word() -> bytes:
             for cell in row.cells:
                 cell.text = _sentence(2)
         if section in (7, 21):
-            document.add_picture(io.BytesIO(_picture(55_000)), Inches(3))
+            document.add_picture(io.BytesIO(_picture(70_000)), Inches(3))
     document.save(file)
     return file.getvalue()
 

@@ -1,6 +1,6 @@
 """The XML of a sheet as a text in which patterns find the cells.
 
-A parser that calls a function for each tag takes twice the time.
+A parser that calls a function for each tag takes a third more time for the whole workbook.
 """
 
 import html
