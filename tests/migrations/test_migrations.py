@@ -76,7 +76,7 @@ def test_large_values_are_compressed_with_lz4_where_the_database_has_it(empty_po
         with engine.begin() as connection:
             expected = "l" if connection.execute(text(has_lz4)).scalar_one() else ""
             assert connection.execute(text(methods)).scalar_one() == expected
-        migrate(empty_postgres_url, "0019", downgrade=True)
+        migrate(empty_postgres_url, "0020", downgrade=True)
         with engine.begin() as connection:
             assert connection.execute(text(methods)).scalar_one() == ""
     finally:

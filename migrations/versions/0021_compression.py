@@ -6,8 +6,8 @@ is read as before. The release before neither knows nor minds the method.
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 
 _LARGE = {
     "documents": ("text", "content"),
