@@ -34,21 +34,14 @@ class DocumentsRoot:
             if entry.is_file():
                 path = entry.relative_to(root).as_posix()
                 found.add(path)
-                self.locate(path)  # raises PathRefused
+                _locate(root, path)  # raises PathRefused
             if len(found) > MAX_FILES:
                 raise TooManyFiles(f"it matches more than {MAX_FILES} files")
         return sorted(found)
 
     def locate(self, path: str) -> Path:
         """Resolve the path of a file below the root. Raises PathRefused and NotFoundThere."""
-        root, parts = self._resolved_root(), _parts(path)
-        try:
-            found = root.joinpath(*parts).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a cycle of links
-            raise NotFoundThere(f"there is no file {path!r} below the worker's root") from error
-        if not found.is_relative_to(root):
-            raise PathRefused(f"{path!r} leads out of the worker's root")
-        return found
+        return _locate(self._resolved_root(), path)
 
     def is_folder(self, path: str) -> bool:
         """Whether a path below the root is a folder. Raises PathRefused and NotFoundThere."""
@@ -80,6 +73,18 @@ class DocumentsRoot:
             return self.folder.resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise NotFoundThere(f"the worker's root {self.folder} does not exist") from error
+
+
+def _locate(root: Path, path: str) -> Path:
+    """Resolve the path of a file below a resolved root. Raises PathRefused and NotFoundThere."""
+    parts = _parts(path)
+    try:
+        found = root.joinpath(*parts).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a cycle of links
+        raise NotFoundThere(f"there is no file {path!r} below the worker's root") from error
+    if not found.is_relative_to(root):
+        raise PathRefused(f"{path!r} leads out of the worker's root")
+    return found
 
 
 def _path_of(descriptor: int, expected: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,12 +54,14 @@ class Folder:
             self._add_file(path)
 
     def _add_file(self, path: str) -> None:
-        size = min(self.root.locate(path).stat().st_size, MAX_SIZE)
         try:
-            # A file that is too large is not read: its size and path stand for its content.
-            content = self.root.read(path, self.max_bytes) if size <= self.max_bytes else f"{size} {path}".encode()
-        except NotFoundThere:
-            content = path.encode("utf-8", "replace")  # the task of this document will report the problem
+            with self.root.opened(path) as file:
+                size = min(os.fstat(file.fileno()).st_size, MAX_SIZE)
+                # A file that is too large is not read: its size and path stand for its content.
+                content = file.read(self.max_bytes + 1) if size <= self.max_bytes else f"{size} {path}".encode()
+        except NotFoundThere:  # the task of this document will report the problem
+            size = min(self.root.locate(path).stat().st_size, MAX_SIZE)
+            content = path.encode("utf-8", "replace")
         self._describe(path, path, size, content)
 
     def _add_members(self, path: str) -> bool:

@@ -13,7 +13,7 @@ from bench.options import Bench
 from bench.results import Result
 from bench.rounds import alternate
 from bench.rows.workers import started_worker
-from tests.worker.extraction.speed import files
+from tests.worker.extraction.mixed_files import MIX, mixed_files
 
 FILES = 2_000
 FLOOR = 100.0
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.1
 
 
 def reading(bench: Bench) -> list[Result]:
-    """Stage a folder of 2,000 mixed files of 200 KB with a real worker: texts, HTML, PDF, Word, Excel, e-mail."""
+    """Stage a folder of 2,000 mixed files of 200 KB with a real worker, a tenth of them of each of ten kinds."""
     count = bench.size(FILES, least=64)
     with TemporaryDirectory() as folder, deployed(bench) as deployment:
         bench.progress.say(f"writing {count:,} files")
@@ -33,7 +33,7 @@ def reading(bench: Bench) -> list[Result]:
             _stage(bench, deployment, 1, "in/000000.txt")  # the worker is there, and its children have started
             found = alternate({"files": lambda: _stage(bench, deployment, count, "in/*")}, bench.rounds, bench.progress)
     rate = median(found["files"])
-    what = f"staging of a folder of {count:,} mixed files of {size / count / 1000:,.0f} KB"
+    what = f"staging of a folder of {count:,} files of {size / count / 1000:,.0f} KB: {MIX}"
     return [Result(what, f"{rate:,.0f} files/s", "one worker", at_least=FLOOR, value=rate)]
 
 
@@ -41,7 +41,7 @@ def _write(folder: Path, count: int) -> int:
     """Write files of all kinds in turn, no two of them equal; return their size together."""
     folder.mkdir()
     size = 0
-    for number, (name, content) in enumerate(islice(cycle(files().items()), count)):
+    for number, (name, content) in enumerate(islice(cycle(mixed_files().items()), count)):
         ending = name.rpartition(".")[2]
         size += (folder / f"{number:06}.{ending}").write_bytes(_changed(content, number))
     return size

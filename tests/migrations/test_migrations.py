@@ -66,6 +66,23 @@ def test_up_down_and_up_again(empty_url: str, engine: Engine) -> None:
     assert triggers_of(engine) == first
 
 
+def test_large_values_are_compressed_with_lz4_where_the_database_has_it(empty_postgres_url: str) -> None:
+    engine = make_engine(Config(database_url=empty_postgres_url))
+    has_lz4 = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
+    methods = """SELECT string_agg(DISTINCT attcompression::text, '') FROM pg_attribute
+        WHERE attname IN ('result', 'body') AND attrelid::regclass::text IN ('tasks', 'late_results', 'ready_tasks')"""
+    try:
+        migrate(empty_postgres_url)
+        with engine.begin() as connection:
+            expected = "l" if connection.execute(text(has_lz4)).scalar_one() else ""
+            assert connection.execute(text(methods)).scalar_one() == expected
+        migrate(empty_postgres_url, "0020", downgrade=True)
+        with engine.begin() as connection:
+            assert connection.execute(text(methods)).scalar_one() == ""
+    finally:
+        engine.dispose()
+
+
 def test_twice_is_once(empty_url: str, engine: Engine) -> None:
     migrate(empty_url)
     before = triggers_of(engine)

@@ -34,6 +34,7 @@ _VALUES = {
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
     "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean", "ended_attempt": "text",
 }  # fmt: skip
+LONG_TEXT = 4_096  # characters, on average
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
     available_at = coalesce(w.available_at, tasks.available_at), lease_expires_at = w.lease_expires_at,
@@ -205,12 +206,18 @@ def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     changed = 0
     for part in portions.divide(rows, _size):  # the driver copies its values several times
         if db.is_postgresql(connection):
-            columns: dict[str, Any] = {name: array_text(row[name] for row in part) for name in _VALUES}
+            columns = {name: _column([row[name] for row in part]) for name in _VALUES}
             changed += connection.execute(_POSTGRESQL, columns).rowcount
         else:
             changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
     if changed != len(rows):
         raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
+
+
+def _column(values: list[Any]) -> Any:
+    """Write the values of a column as an array. Of long texts, the database parses a list in half the time."""
+    texts = [value for value in values if isinstance(value, str)]
+    return values if sum(map(len, texts)) > LONG_TEXT * len(texts) else array_text(values)
 
 
 def _unpriced(task: HeldTask, usage: CallUsage) -> int:

@@ -177,7 +177,8 @@ def _kind_of_zip(content: bytes) -> Kind:
     if "xl/workbook.xml" in names:
         return Kind.EXCEL
     raise Unreadable(
-        f"is an archive: put it into a folder of the workers, which read the files in it. This worker reads {READABLE}"
+        "is an archive: unpack it, or put it into a folder of the workers, which open archives there, but none in "
+        f"another one. This worker reads {READABLE}"
     )
 
 

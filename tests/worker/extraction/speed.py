@@ -1,6 +1,6 @@
 """Measures how fast documents are read, with the children that a worker has: `python -m tests.worker.extraction.speed`.
 
-The files have about 200 KB each: text, CSV, HTML, Markdown, PDF, Word, Excel and e-mail, in equal shares.
+The files have about 200 KB each, in equal shares of ten kinds: see mixed_files.py.
 """
 
 import resource
@@ -15,29 +15,13 @@ from app.worker.extraction import Limits, read
 from app.worker.extraction.machine import most_children, processors
 from app.worker.extraction.reader_pool import pool_for
 from tests.support import documents
+from tests.worker.extraction.mixed_files import mixed_files
 from tests.worker.extraction.word_files import paragraph, run, word
 
-LINE = "The seller shall deliver the goods to the harbour of destination within thirty days of the order"
 LIMITS = Limits()
 LARGE_ROWS, LARGE_TABLE_ROWS = 200_000, 30_000
 SHEET_XMLNS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHEET = f"<worksheet xmlns='{SHEET_XMLNS}'><sheetData>{{}}</sheetData></worksheet>"
-
-
-def files() -> dict[str, bytes]:
-    """Make one file of each kind."""
-    words = [*LINE.split()] * 2_000
-    page = f"<p>{LINE} and <b>pays</b>.</p>\n<table><tr><td><p>Item</p></td>\n<td>12.50</td></tr></table>\n"
-    return {
-        "a.txt": f"{LINE}.\n".encode() * 2_000,
-        "a.csv": f"{LINE};12,50;2024-05-06\n".encode() * 1_700,
-        "a.html": f"<html><body>{page * 1_000}</body></html>".encode(),
-        "a.md": f"## Clause\n\n{LINE} [here](terms.md).\n\n- one\n- two\n\n".encode() * 1_300,
-        "a.pdf": documents.pdf(words[:700], pages=60),
-        "a.docx": word("".join(paragraph(run(f"{number} {LINE}")) for number in range(2_000))),
-        "a.xlsx": documents.excel(words[:20_000]),
-        "a.eml": documents.mail(words[:20_000]),
-    }
 
 
 def rate(count: int) -> tuple[float, float]:
@@ -45,7 +29,7 @@ def rate(count: int) -> tuple[float, float]:
 
     The latter do not depend on what else the machine does.
     """
-    made = files()
+    made = mixed_files()
     names = [name for _, name in zip(range(count), list(made) * (count // len(made) + 1), strict=False)]
     characters: Counter[str] = Counter()
     pool_for(LIMITS).close()

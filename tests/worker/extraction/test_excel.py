@@ -1,6 +1,7 @@
 """Excel: values as the sheet shows them, and what stands beside the cells."""
 
 import io
+import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.worker.extraction.office.excel.number_format import formatter
 from tests.support.documents import XLSX
 from tests.worker.extraction.hostile import repacked
 from tests.worker.extraction.reading import left_out, read
+from tests.worker.extraction.word_files import renamed
 
 
 def saved(book: openpyxl.Workbook) -> bytes:
@@ -151,3 +153,71 @@ def test_two_hundred_thousand_rows_are_read_within_the_default_memory() -> None:
     found = read(content, "a.xlsx", XLSX, Limits(seconds=600))  # on a loaded machine
     assert found.metadata["rows"] == 200_000
     assert found.text.endswith("199999 | item 199999 | 199999.5")
+
+
+XMLNS = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+ROW = '<row r="1"><c r="A1"><v>7</v></c><c r="C1" t="inlineStr"><is><t>arrow&gt; a row></t></is></c></row>'
+IN_FULL = "<worksheet {0}><sheetData>{1}</sheetData></worksheet>"
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        IN_FULL.format(XMLNS, ROW),
+        "\ufeff" + IN_FULL.format(XMLNS, ROW),
+        f"<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\r\n<?mso x?>{IN_FULL.format(XMLNS, ROW)}",
+        IN_FULL.format(XMLNS, ROW.replace("<row", "<!-- <row><c><v>9</v></c></row> --><row")),
+        IN_FULL.format(XMLNS, ROW.replace("<v>7</v>", "<v><![CDATA[7]]></v>")),
+        IN_FULL.format(XMLNS, ROW.replace('"', "'")),
+        IN_FULL.format(XMLNS, ROW.replace('r="A1"', 's="0"\n cm="1"\tr="A1"')),
+        IN_FULL.format(XMLNS, ROW.replace("<v>", "<v >").replace("</c>", "</c >").replace("</row>", "</row\n>")),
+        IN_FULL.format(XMLNS, ROW.replace("</is>", "<rPh sb='0' eb='1'><t>said</t></rPh></is>")),
+        IN_FULL.format(XMLNS, ROW.replace("<t>arrow", "<r><rPr/><t>arr</t></r><r><t xml:space='preserve'>ow")
+                       .replace("</t></is>", "</t></r></is>")),
+        IN_FULL.replace("<", "<x:").replace("<x:/", "</x:").format(
+            XMLNS.replace("xmlns", "xmlns:x"), ROW.replace("<", "<x:").replace("<x:/", "</x:")),
+    ],
+)  # fmt: skip
+def test_xml_may_be_written_in_any_way(sheet: str) -> None:
+    content = saved(sheet_of(["a"]))
+    for encoding in ("utf-8", "utf-16"):
+        if encoding == "utf-16" and "UTF-8" in sheet:
+            sheet = sheet.replace("UTF-8", "UTF-16")
+        raw = sheet.removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding)
+        assert read(repacked(content, xl__worksheets__sheet1_xml=raw), "a.xlsx").text == "Sheet\n7 |  | arrow> a row>"
+
+
+def with_strings(content: bytes, table: bytes) -> bytes:
+    """Add a table of strings to a workbook whose strings are in its cells."""
+    place, end = "xl/_rels/workbook.xml.rels", b"</Relationships>"
+    relation = b'<Relationship Id="strings" Type="x/sharedStrings" Target="sharedStrings.xml"/>' + end
+    file = io.BytesIO(
+        renamed(content, lambda name, part: (name, part.replace(end, relation if name == place else end)))
+    )
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", table)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "strings", ["<si><t>one &amp;lt;</t></si>", "<si><r><t>one </t></r><r><t>&amp;lt;</t></r></si>"]
+)
+def test_references_stand_for_one_character_each(strings: str) -> None:
+    table = f"<sst {XMLNS}><si/><si><t/></si>{strings}<si><t>two_x000D_\nlines _xD83D_ _x005F_</t></si></sst>".encode()
+    cells = (
+        "".join(f'<c t="s"><v>{number}</v></c>' for number in range(5))
+        + '<c t="str"><f>"a&amp;b"</f><v>a&amp;b</v></c>'
+    )
+    sheet = IN_FULL.format(XMLNS, f"<row>{cells}</row>").encode()
+    content = with_strings(repacked(saved(sheet_of(["a"])), xl__worksheets__sheet1_xml=sheet), table)
+    found = read(content, "a.xlsx")
+    assert found.text == "Sheet\n |  | one &lt; | two lines _xD83D_ _ |  | a&b"
+
+
+def test_a_row_may_be_longer_than_what_is_searched_at_a_time() -> None:
+    names = ["row> " * 400_000, "end"]
+    cells = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in names)
+    sheet = IN_FULL.format(XMLNS, f"<row>{cells}</row>" * 2).encode()
+    found = read(repacked(saved(sheet_of(["a"])), xl__worksheets__sheet1_xml=sheet), "a.xlsx")
+    assert found.metadata["rows"] == 2
+    assert [line[-10:] for line in found.text.split("\n")[1:]] == ["row> | end"] * 2

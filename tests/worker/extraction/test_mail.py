@@ -7,6 +7,7 @@ from email.mime.text import MIMEText
 
 import pytest
 
+from app.worker.extraction import Unreadable
 from tests.support.documents import WORDS
 from tests.worker.extraction.reading import left_out, read
 
@@ -127,3 +128,34 @@ def test_recall_of_the_words_in_text_parts() -> None:
     words = set(read(made.as_bytes(), "a.eml").text.split())
     assert sum(word in words for word in said) >= 0.98 * len(said)
     assert left_out(read(made.as_bytes())) == ["1 attachment"]
+
+
+def test_the_calendar_of_an_invitation_is_read_after_its_text() -> None:
+    calendar = "BEGIN:VEVENT\nSUMMARY:A meeting with a long name\nLOCATION:Room 5 in the house next door\nEND:VEVENT"
+    forms = [MIMEText("You are invited."), MIMEText("<p>You are <b>invited</b>.</p>", "html")]
+    invitation = message(*forms, MIMEText(calendar, "calendar"), subtype="alternative")
+    assert body_of(invitation) == f"You are invited.\n\n{calendar}"
+
+
+def test_a_form_for_gmail_is_read_as_html() -> None:
+    page = "<!doctype html><html amp4email><body><p>One two three</p></body></html>"
+    assert body_of(message(MIMEText("one two"), MIMEText(page, "x-amp-html"), subtype="alternative")) == "One two three"
+
+
+def sealed(kind: str) -> MIMEBase:
+    part = MIMEBase("application", "pkcs7-mime", smime_type=kind, name="smime.p7m")
+    part.set_payload("MIIB")
+    return part
+
+
+def test_an_encrypted_message_is_refused_and_an_encrypted_part_counted() -> None:
+    whole = message(MIMEText("Version: 1", "pgp-encrypted"), subtype="encrypted")
+    alone = sealed("enveloped-data")
+    alone["From"], alone["Subject"] = "a@x.example", "S"
+    for refused in (whole, alone, message(whole)):
+        with pytest.raises(Unreadable, match="is encrypted: it opens only with the key of its receiver"):
+            read(refused.as_bytes(), "a.eml")
+    found = read(message(MIMEText("Before it."), sealed("enveloped-data")).as_bytes(), "a.eml")
+    assert (found.text.partition("\n\n")[2], left_out(found)) == ("Before it.", ["1 encrypted part"])
+    signed = read(message(MIMEText("Before it."), sealed("signed-data")).as_bytes(), "a.eml")
+    assert left_out(signed) == ["1 attachment"]

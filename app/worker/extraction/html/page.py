@@ -7,8 +7,7 @@ from app.worker.extraction.found import TextLimit
 from app.worker.extraction.rows import Box, lines_of_row
 
 MAX_SPAN = 100  # columns or rows of one cell
-_SPACES = re.compile(r"[ \t\n\r\f]+")
-_DROPPED = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")  # places where a word may be broken
+_DROPPED = re.compile("[\u00ad\u200b\u2060\ufeff]")  # places where a word may be broken
 
 
 class _Table:
@@ -40,13 +39,13 @@ class Page:
         self.end_line()
         return "\n".join(self._boxes[0].lines)
 
-    def write(self, text: str) -> None:
+    def write(self, text: str | None) -> None:
         """Add text to the current line."""
         if not text:
             return
-        text = self._limit.take(text if text.isascii() else text.translate(_DROPPED))
+        text = self._limit.take(text if text.isascii() else _DROPPED.sub("", text))
         if not self._pre:
-            self._pieces.append(_SPACES.sub(" ", text))
+            self._pieces.append(text)
             return
         text = text.replace("\r\n", "\n")
         if self._pre_begins:  # a browser drops a line end that follows the element directly
@@ -65,9 +64,11 @@ class Page:
 
     def end_line(self) -> None:
         """End the current line; an empty one is left out, except in preformatted text."""
-        line = "".join(self._pieces).replace("\xa0", " ")
+        if not self._pieces and not self._pre:
+            return
+        line = "".join(self._pieces)
         self._pieces = []
-        line = line.rstrip() if self._pre else " ".join(line.split())
+        line = line.replace("\xa0", " ").rstrip() if self._pre else " ".join(line.split())
         if line or self._pre:
             self._boxes[-1].lines.append(self._bullet + line)
             self._bullet = ""

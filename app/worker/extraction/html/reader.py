@@ -1,6 +1,7 @@
 """Reads an HTML page as a browser shows it: a line for each block, bars between the cells of a table."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from lxml import etree
@@ -15,6 +16,29 @@ BLOCKS = {
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header",
     "hgroup", "hr", "legend", "main", "nav", "p", "section", "summary",
 }  # fmt: skip
+LISTS = ("ul", "ol", "menu", "dir")
+PREFORMATTED = ("pre", "listing", "xmp")
+CELLS = ("td", "th")
+# What the begin and the end of an element do. Those of all other elements do nothing.
+_OPENED: dict[str, Callable[[Page, Any], None]] = {
+    **dict.fromkeys(BLOCKS, lambda page, _: page.end_line()),
+    **dict.fromkeys(LISTS, Page.open_list),
+    **dict.fromkeys(PREFORMATTED, lambda page, _: page.open_pre()),
+    **dict.fromkeys(CELLS, Page.open_cell),
+    "li": Page.open_item,
+    "table": lambda page, _: page.open_table(),
+    "tr": lambda page, _: page.open_row(),
+    "sup": Page.write_raised,
+}
+_CLOSED: dict[str, Callable[[Page], None]] = {
+    **dict.fromkeys(BLOCKS, Page.end_line),
+    **dict.fromkeys(LISTS, Page.close_list),
+    **dict.fromkeys(PREFORMATTED, Page.close_pre),
+    **dict.fromkeys(CELLS, Page.close_cell),
+    "li": Page.close_item,
+    "table": Page.close_table,
+    "tr": Page.close_row,
+}
 _LABEL = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]{1,40})"
     rb"|\A\s*<\?xml[^>]{0,100}encoding\s*=\s*[\"']([A-Za-z0-9_:.-]{1,40})",
@@ -66,52 +90,16 @@ def _walk(root: Any, page: Page) -> None:
     """Go through all elements without recursion: a page may be nested very deeply."""
     walker = etree.iterwalk(root, events=("start", "end"))
     for event, element in walker:
-        tag = element.tag
         if event == "end":
-            _close(tag, page)
-            page.write(element.tail or "")
+            if close := _CLOSED.get(element.tag):
+                close(page)
+            page.write(element.tail)
         elif shown.is_hidden(element):
             walker.skip_subtree()
         elif (instead := shown.replacement(element)) is not None:
             page.write(instead)
             walker.skip_subtree()
         else:
-            _open(element, page)
-            page.write(element.text or "")
-
-
-def _open(element: Any, page: Page) -> None:
-    tag = element.tag
-    if tag in BLOCKS:
-        page.end_line()
-    elif tag in ("ul", "ol", "menu", "dir"):
-        page.open_list(element)
-    elif tag == "li":
-        page.open_item(element)
-    elif tag in ("pre", "listing", "xmp"):
-        page.open_pre()
-    elif tag == "table":
-        page.open_table()
-    elif tag == "tr":
-        page.open_row()
-    elif tag in ("td", "th"):
-        page.open_cell(element)
-    elif tag == "sup":
-        page.write_raised(element)
-
-
-def _close(tag: str, page: Page) -> None:
-    if tag in BLOCKS:
-        page.end_line()
-    elif tag in ("ul", "ol", "menu", "dir"):
-        page.close_list()
-    elif tag == "li":
-        page.close_item()
-    elif tag in ("pre", "listing", "xmp"):
-        page.close_pre()
-    elif tag == "table":
-        page.close_table()
-    elif tag == "tr":
-        page.close_row()
-    elif tag in ("td", "th"):
-        page.close_cell()
+            if opened := _OPENED.get(element.tag):
+                opened(page, element)
+            page.write(element.text)

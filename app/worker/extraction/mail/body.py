@@ -9,6 +9,8 @@ from app.worker.extraction.html.reader import own_charset, text_of_html
 from app.worker.extraction.mail.headers import decoded, shown_headers
 
 HEADER_LISTS = {"message/delivery-status", "message/disposition-notification"}  # parsed as messages without bodies
+HTML = {"text/html", "text/x-amp-html", "text/watch-html"}
+SEALED = {"application/pkcs7-mime", "application/x-pkcs7-mime"}  # encrypted, or else signed in one piece
 _ADDRESS = re.compile(r"<?https?://\S+|\[cid:\S+|\[image:[^\]]*\]")
 
 
@@ -18,12 +20,16 @@ def word_count(text: str) -> int:
 
 
 class Body:
-    """Walks through the parts of a message: `texts` are read, `attachments` are the names of the others."""
+    """Walks through the parts of a message: `texts` are read, `attachments` are the names of the others.
+
+    `encrypted` is the number of parts that open only with the key of a receiver.
+    """
 
     def __init__(self, limit: TextLimit) -> None:
         self._limit = limit
         self.texts: list[str] = []
         self.attachments: list[str] = []
+        self.encrypted = 0
 
     def add(self, part: Message) -> None:
         """Add a part and everything in it."""
@@ -32,6 +38,8 @@ class Body:
             self._add_forwarded(part)
         elif kind == "multipart/alternative":
             self._add_fuller(part)
+        elif kind == "multipart/encrypted" or (kind in SEALED and part.get_param("smime-type") != "signed-data"):
+            self.encrypted += 1
         elif kind in HEADER_LISTS:
             self._add_text(self._text_of(part))
         elif part.is_multipart():
@@ -48,16 +56,21 @@ class Body:
             self.add(message)
 
     def _add_fuller(self, part: Message) -> None:
-        """Of several forms of a text, add the one with the most words; of equal ones the plain form."""
-        forms = []
+        """Of several forms of a text, add the one with the most words; of equal ones the plain form.
+
+        The calendar of an invitation is no form of its text, and is added too.
+        """
+        forms: list[Body] = []
+        calendars: list[Body] = []
         for inner in _parts(part):
             form = Body(self._limit)
             form.add(inner)
-            forms.append(form)
+            (calendars if inner.get_content_type() == "text/calendar" else forms).append(form)
         best = max(forms, key=lambda form: word_count(" ".join(form.texts)), default=None)
-        if best:
-            self.texts += best.texts
-            self.attachments += best.attachments
+        for form in [*([best] if best else []), *calendars]:
+            self.texts += form.texts
+            self.attachments += form.attachments
+            self.encrypted += form.encrypted
 
     def _add_text(self, text: str) -> None:
         if text.strip():
@@ -69,7 +82,7 @@ class Body:
         if part.is_multipart():  # message/delivery-status is a list of headers
             content = b"\n\n".join(bytes(inner) for inner in _parts(part))
         charset = encoding_of(part.get_content_charset() or "")
-        if part.get_content_type() == "text/html":
+        if part.get_content_type() in HTML:
             raw, _ = decode_text(content, charset or own_charset(content))
             return text_of_html(raw, self._limit, {}).text
         raw, _ = decode_text(content, charset)

@@ -6,7 +6,7 @@ from email.parser import BytesParser
 from email.policy import compat32
 
 from app.worker.extraction.encodings import decode_text, wide_encoding
-from app.worker.extraction.found import Found, TextLimit, broken, left_out, omitted
+from app.worker.extraction.found import Found, TextLimit, Unreadable, broken, left_out, omitted
 from app.worker.extraction.mail.body import Body
 from app.worker.extraction.mail.headers import header_of, shown_headers
 
@@ -23,6 +23,8 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
         raise broken("e-mail", "it has no sender, date or subject")
     body = Body(limit)
     body.add(message)
+    if body.encrypted and not body.texts:
+        raise Unreadable("is encrypted: it opens only with the key of its receiver")
     text = "\n\n".join([limit.take("\n".join(headers)), *body.texts])
     names = body.attachments[:MAX_ATTACHMENTS]
     return Found(
@@ -30,7 +32,9 @@ def read(content: bytes, charset: str | None, limit: TextLimit) -> Found:
         {
             "title": header_of(message, "Subject") or None,
             "attachments": names,
-            **left_out(omitted(len(body.attachments), "attachment", names=names)),
+            **left_out(
+                omitted(len(body.attachments), "attachment", names=names), omitted(body.encrypted, "encrypted part")
+            ),
         },
     )
 

@@ -118,7 +118,10 @@ def local(tag: Any) -> str:
 def child(element: Any, *path: str) -> Any:
     """Return the first element below, by local names; None if there is none."""
     for name in path:
-        element = next(element.iterchildren("{*}" + name), None)  # half the time of `find`
+        if not len(element):
+            return None
+        first = element[0]  # properties stand there, which are what is asked for most
+        element = first if local(first.tag) == name else next(element.iterchildren("{*}" + name), None)
         if element is None:
             return None
     return element

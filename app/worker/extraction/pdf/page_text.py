@@ -8,21 +8,33 @@ import pypdfium2.raw as pdfium_c
 
 HYPHEN = "\ufffe"  # PDFium's mark of a word that goes on in the next line; get_text_bounded writes \x02
 _HYPHENS = re.compile(f"(.?)[{HYPHEN}\x02](?:\r?\n)?(.?)")
-_MARKS = re.compile(f"[\\s\x02\xad{HYPHEN}\0]+")
+_MARKS = ("\x02", "\xad", HYPHEN, "\0")
 _ALEF_LAM = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
-_LIGATURES = str.maketrans(
-    {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
-)
+_LIGATURES = {
+    "\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"
+}  # fmt: skip
 
 
 def text_of_page(page: Any) -> str:
     """Return the text of a page, without characters outside of it."""
     textpage = page.get_textpage()
     raw = textpage.get_text_range()
-    if _ALEF_LAM.search(raw) or _MARKS.sub("", raw) != _MARKS.sub("", textpage.get_text_bounded()):
-        raw = _by_character(textpage, page.get_bbox())
-    lines = _HYPHENS.sub(_join, raw).replace("\r\n", "\n").translate(_LIGATURES).split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip()
+    is_reversed = bool(_ALEF_LAM.search(raw))
+    if is_reversed or _unmarked(raw) != _unmarked(textpage.get_text_bounded()):
+        raw = _by_character(textpage, page.get_bbox(), is_reversed)
+    if HYPHEN in raw or "\x02" in raw:
+        raw = _HYPHENS.sub(_join, raw)
+    for ligature, letters in _LIGATURES.items():
+        raw = raw.replace(ligature, letters)
+    return "\n".join(line.rstrip() for line in raw.replace("\r\n", "\n").split("\n")).strip()
+
+
+def _unmarked(text: str) -> str:
+    """Return a text without white space and marks, in which two ways to ask PDFium differ."""
+    text = "".join(text.split())
+    for mark in _MARKS:
+        text = text.replace(mark, "")
+    return text
 
 
 def _join(match: "re.Match[str]") -> str:
@@ -31,24 +43,25 @@ def _join(match: "re.Match[str]") -> str:
     return before + ("" if before.islower() and after.islower() else "-") + after
 
 
-def _by_character(textpage: Any, box: tuple[float, float, float, float]) -> str:
-    """Collect the characters one by one: those outside the page are left out, and lam-alef is put in order."""
+def _by_character(textpage: Any, box: tuple[float, float, float, float], is_reversed: bool) -> str:
+    """Collect the characters one by one, without those outside the page; put lam-alef in order if it is reversed."""
     left, bottom, right, top = box
     found: list[str] = []
     before: tuple[float, float] | None = None  # where the character before begins
     edges = [ctypes.c_double() for _ in range(4)]
+    places = [ctypes.byref(edge) for edge in edges]
     for index in range(textpage.count_chars()):
         letter = _character(textpage, index)
         if pdfium_c.FPDFText_IsGenerated(textpage, index) == 1:
             found.append(letter)
             before = None
             continue
-        if pdfium_c.FPDFText_GetCharBox(textpage, index, *map(ctypes.byref, edges)):
-            x0, x1, y0, y1 = (edge.value for edge in edges)
+        if pdfium_c.FPDFText_GetCharBox(textpage, index, *places):
+            x0, x1, y0, y1 = [edge.value for edge in edges]
             if x1 < left or x0 > right or y1 < bottom or y0 > top:
                 continue
-        origin = _origin(textpage, index)
-        if letter == "\u0644" and found and _ALEF_LAM.match(found[-1] + letter) and origin == before:
+        origin = _origin(textpage, index) if is_reversed else None
+        if origin and origin == before and found and _ALEF_LAM.match(found[-1] + letter):
             found.insert(-1, letter)  # one glyph of two letters, which PDFium reversed with its line
         else:
             found.append(letter)

@@ -17,22 +17,19 @@ class Fields:
 
     def __init__(self) -> None:
         self._open: list[bool] = []  # of each open field: whether its instruction has ended
-
-    @property
-    def shown(self) -> bool:
-        return all(self._open)
+        self.shown = True
 
     def take(self, element: Any) -> str:
         """Take a mark of a field. Return what is shown in its place: a check box, or the choice of a list."""
         kind = attribute(element, "fldCharType")
         if kind == "begin":
             self._open.append(False)
-            return _form_field(element)
-        if kind == "separate" and self._open:
+        elif kind == "separate" and self._open:
             self._open[-1] = True
         elif kind == "end" and self._open:
             self._open.pop()
-        return ""
+        self.shown = all(self._open)
+        return _form_field(element) if kind == "begin" else ""
 
 
 def _form_field(element: Any) -> str:

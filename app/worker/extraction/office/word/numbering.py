@@ -37,6 +37,7 @@ class Numbering:
             if styles is not None
             else {}
         )
+        self._of_styles: dict[str, tuple[str | None, int | None]] = {}  # numId and level, of those that were looked up
         self._default_style = next((name for name, style in self._styles.items() if _is_default(style)), None)
         if numbering is not None:
             self._read(numbering)
@@ -83,16 +84,27 @@ class Numbering:
         direct = child(properties, "numPr") if properties is not None else None
         number, level = _ids(direct)
         style = attribute(child(properties, "pStyle")) if properties is not None else None
-        style = style or self._default_style
+        if number is None and (style := style or self._default_style):
+            number, of_style = self._of_style(style)
+            level = of_style if level is None else level
+        return number, min(level or 0, MAX_LEVEL)
+
+    def _of_style(self, style: str) -> tuple[str | None, int | None]:
+        """Return numId and level of a style: its own, or those of a style that it is based on."""
+        if style not in self._of_styles:
+            self._of_styles[style] = self._read_style(style)
+        return self._of_styles[style]
+
+    def _read_style(self, style: str | None) -> tuple[str | None, int | None]:
         for _ in range(MAX_STYLES):
             found = self._styles.get(style) if style else None
-            if found is None or number is not None:
+            if found is None or style is None:
                 break
-            number, of_style = _ids(child(found, "pPr", "numPr"))
-            if number is not None and level is None:
-                level = of_style if of_style is not None else self._level_of_style(number, style)
+            number, level = _ids(child(found, "pPr", "numPr"))
+            if number is not None:
+                return number, self._level_of_style(number, style) if level is None else level
             style = attribute(child(found, "basedOn"))
-        return number, min(level or 0, MAX_LEVEL)
+        return None, None
 
     def _level_of_style(self, number: str, style: str | None) -> int:
         levels = self._lists.get(self._abstract_of.get(number, ""), {})
