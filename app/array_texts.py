@@ -6,8 +6,14 @@ from typing import Any
 
 
 def array_text(values: Iterable[Any]) -> str:
-    """Write texts, numbers, booleans, times and None as an array; a statement casts it: `CAST(:name AS bigint[])`."""
-    return f"{{{','.join(map(_element, values))}}}"
+    """Write texts, numbers, booleans, times or None as an array; a statement casts it: `CAST(:name AS bigint[])`.
+
+    All of them are of one type, but for None.
+    """
+    given = list(values)
+    if given and given.count(given[0]) == len(given):  # as most columns of a report are
+        return f"{{{','.join([_element(given[0])] * len(given))}}}"
+    return f"{{{','.join(map(_element, given))}}}"
 
 
 def _element(value: Any) -> str:

@@ -48,7 +48,9 @@ class Shares:
 
     def _amount(self) -> int:
         """Count the connections with running or recent tasks."""
+        if len(self._seen_at) <= 1:
+            return 1
         since = self._clock() - RECENT_SECONDS
         for name in [name for name, at in self._seen_at.items() if at < since and not self._running[name]]:
             del self._seen_at[name]
-        return max(len(self._seen_at), 1)
+        return len(self._seen_at) or 1

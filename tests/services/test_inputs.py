@@ -11,7 +11,7 @@ from app.errors import NotFound, Refusal, StateRefused, VersionMismatch
 from app.models import Document, LateResult, Model, Prompt, ReadyTask
 from app.services import Services
 from app.services.batch.orders import Order
-from app.services.input import edits, ready_rows, ready_tasks
+from app.services.input import edits, ready_rows
 from app.services.input.edits import MadeOfReadyTasks
 from app.services.reads.batches import Filter
 from tests.services import stories
@@ -162,7 +162,7 @@ def test_an_edit_of_another_version_is_refused(services: Services) -> None:
 
 def test_creation_is_all_or_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract 5: if anything fails half way, nothing is stored."""
-    monkeypatch.setattr(ready_tasks, "PORTION_ROWS", 3)
+    monkeypatch.setattr(ready_rows, "PORTION_ROWS", 3)
     before = snapshot(services)
     for taken in ("_insert", "_copy"):
         monkeypatch.setattr(ready_rows, taken, twice_the_same(getattr(ready_rows, taken)))
@@ -182,7 +182,7 @@ def twice_the_same(write: Any) -> Any:
 
 
 def test_more_ready_made_tasks_than_one_insert_takes(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready_tasks, "PORTION_ROWS", 3)
+    monkeypatch.setattr(ready_rows, "PORTION_ROWS", 3)
     batch_id = stories.create_ready(services, 8)
     assert [row.number for row in stories.rows_of(services, ReadyTask)] == [*range(1, 9)]
     assert view(services, batch_id)["input"]["ready_tasks"] == 8

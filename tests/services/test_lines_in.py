@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.services.input import line_names
+from app.services.input import line_names, ready_rows
 from app.services.input.bad_lines import MOST_NAMED, BadLine, BadLines
 from app.services.input.line_names import LineNames
+from app.services.input.ready_rows import ReadyRows
 
 NAMES = [["a", "b", "c"], ["d", "b"], ["a", "a"]]
 NUMBERS = [[1, 2, 4], [5, 6], [9, 10]]
@@ -58,3 +59,15 @@ def test_the_first_bad_lines_are_named_in_whatever_order_they_are_found() -> Non
     bad.add({3: BadLine("early"), 9_999: BadLine("last")})
     assert bad.count == MOST_NAMED + 2
     assert [number for number, _ in bad.named] == [3, *range(10, 9 + MOST_NAMED)]
+
+
+def test_rows_are_written_in_portions_of_limited_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are added at once; a row that has more bytes is a portion of its own."""
+    monkeypatch.setattr(ready_rows, "PORTION_ROWS", 3)
+    monkeypatch.setattr(ready_rows, "PORTION_BYTES", 500)
+    rows = ReadyRows()
+    for amount, body in ((1, b"{}"), (1, b"{}"), (5, b"{}"), (1, b'"' + b"x" * 900 + b'"'), (1, b"{}")):
+        rows.add([(f"line {rows.count + n}\n", "POST", "/v1/x", body, "k" * 64, 1) for n in range(amount)])
+    assert [len(names) for names in rows.custom_ids()] == [2, 3, 2, 1, 1]
+    assert [name for names in rows.custom_ids() for name in names] == [f"line {n}\n" for n in range(9)]
+    rows.close()

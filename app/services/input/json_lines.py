@@ -14,7 +14,7 @@ from app.services.input.ready_tasks import ReadyTasks
 
 LINE_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
-_TOGETHER = 1_000  # lines that are checked and added at once
+_TOGETHER = 200  # lines that are checked and added at once: what is made of them stays in the processor's cache
 _LONGEST = {"custom_id": 500, "method": 10, "url": 500}
 _MEMBERS = len((*_LONGEST, "body"))
 # By the byte order mark, or by the zeros that their ASCII characters have.

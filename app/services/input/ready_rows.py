@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 import psycopg2
 from sqlalchemy import Connection
@@ -16,21 +17,16 @@ from sqlalchemy.exc import DBAPIError
 
 from app import db
 
+PORTION_ROWS, PORTION_BYTES = 1_000, 4 * 1024 * 1024  # written by one statement; a single row may have more bytes
+INSERTED_AT_ONCE = 200  # by SQLite: the values of so many rows stay in the processor's cache
 _INTO = "ready_tasks (batch_id, number, custom_id, method, url, body, content_key, target)"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _CHARACTERS = {written: character for character, written in _ESCAPES.items()}
 _ESCAPED = re.compile(r"\\[\\tnr]")
 
 
-class ReadyRow(NamedTuple):
-    """A row without its batch and its number. `body` is JSON; `key` is the content key."""
-
-    custom_id: str
-    method: str
-    url: str
-    body: bytes
-    key: str
-    target: int
+# A row without its batch and its number: custom_id, method, url, the body as JSON, content key, target.
+ReadyRow = tuple[str, str, str, bytes, str, int]
 
 
 class ReadyRows:
@@ -38,30 +34,39 @@ class ReadyRows:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
-        self._sizes: list[int] = []  # of the portions, in bytes
+        self._sizes: list[tuple[int, int]] = []  # of the portions, in rows and bytes
         self.count = 0
 
     def close(self) -> None:
         """Delete the file."""
         self._file.close()
 
-    def add(self, portion: list[ReadyRow]) -> None:
-        """Add a portion of rows, which is in memory at once."""
-        rows = [
+    def add(self, rows: list[ReadyRow]) -> None:
+        """Add rows, to the last portion if they fit into it."""
+        for begin in range(0, len(rows), PORTION_ROWS):
+            part = rows[begin : begin + PORTION_ROWS]
+            size = self._file.write(self._written(part))
+            self.count += len(part)
+            last_rows, last_size = self._sizes[-1] if self._sizes else (0, 0)
+            if self._sizes and last_rows + len(part) <= PORTION_ROWS and last_size + size <= PORTION_BYTES:
+                self._sizes[-1] = (last_rows + len(part), last_size + size)
+            else:
+                self._sizes.append((len(part), size))
+
+    def _written(self, rows: list[ReadyRow]) -> bytes:
+        return b"".join(
             b"%d\t%b\t%b\t%b\t%b\t%b\t%d\n"
             % (
                 number,
-                _escaped(row.custom_id),
-                _escaped_once(row.method),
-                _escaped_once(row.url),
-                row.body.replace(b"\\", b"\\\\"),  # JSON has no other character that COPY reads differently
-                row.key.encode(),
-                row.target,
+                _escaped(custom_id),
+                _escaped_once(method),
+                _escaped_once(url),
+                body.replace(b"\\", b"\\\\"),  # JSON has no other character that COPY reads differently
+                key.encode(),
+                target,
             )
-            for number, row in enumerate(portion, self.count + 1)
-        ]
-        self._sizes.append(self._file.write(b"".join(rows)))
-        self.count += len(rows)
+            for number, (custom_id, method, url, body, key, target) in enumerate(rows, self.count + 1)
+        )
 
     def custom_ids(self) -> Iterator[list[str]]:
         """Iterate over the custom_ids, a portion at a time."""
@@ -75,7 +80,8 @@ class ReadyRows:
 
     def _portions(self) -> Iterator[bytes]:
         self._file.seek(0)
-        yield from map(self._file.read, self._sizes)
+        for _, size in self._sizes:
+            yield self._file.read(size)
 
 
 def _copy(connection: Connection, batch_id: int, portion: bytes) -> None:
@@ -91,7 +97,9 @@ def _copy(connection: Connection, batch_id: int, portion: bytes) -> None:
 
 def _insert(connection: Connection, batch_id: int, portion: bytes) -> None:
     sql = f"INSERT INTO {_INTO} VALUES ({batch_id}, ?, ?, ?, ?, ?, ?, ?)"
-    connection.exec_driver_sql(sql, [tuple(row) for row in _values(portion)])
+    rows = map(tuple, _values(portion))
+    while some := list(islice(rows, INSERTED_AT_ONCE)):
+        connection.exec_driver_sql(sql, some)
 
 
 def _values(portion: bytes) -> Iterator[list[str]]:
@@ -106,6 +114,8 @@ def _values(portion: bytes) -> Iterator[list[str]]:
 
 def _escaped(text: str) -> bytes:
     """Write a text as COPY reads it."""
+    if text.isprintable() and "\\" not in text:  # as nearly every text is
+        return text.encode()
     for character, written in _ESCAPES.items():
         text = text.replace(character, written)
     return text.encode()

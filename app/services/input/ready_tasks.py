@@ -21,7 +21,6 @@ from app.services.input.bad_lines import BadLine, cut
 from app.services.input.line_names import LineNames
 from app.services.input.ready_rows import ReadyRow, ReadyRows
 
-PORTION_ROWS = 1_000  # written by one statement
 MOST_TARGETS = 1_000  # pairs of endpoint and model of one batch
 LONGEST_MODEL = 200  # a longer name is no name of a model
 _REMEMBERED = 1_000  # targets for which the workers are looked up once
@@ -73,10 +72,9 @@ class ReadyTasks:
                 continue
             numbers.append(number)
             body = orjson.dumps(line["body"])
-            rows.append(ReadyRow(line["custom_id"], line["method"], line["url"], body, self._key(line), target))
-        self._names.add([row.custom_id for row in rows], numbers)
-        for begin in range(0, len(rows), PORTION_ROWS):
-            self._rows.add(rows[begin : begin + PORTION_ROWS])
+            rows.append((line["custom_id"], line["method"], line["url"], body, self._key(line), target))
+        self._names.add([row[0] for row in rows], numbers)
+        self._rows.add(rows)
         return left_out
 
     def repeated(self) -> Iterator[dict[int, BadLine]]:

@@ -6,9 +6,10 @@ A prompt is rendered when its task is leased: the text is stored once for a docu
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, cast, exists, func, not_, select
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, cast, exists, func, not_, select, text
 
 from app import db
+from app.array_texts import array_text
 from app.domain import prompts
 from app.domain.document.parts import with_part
 from app.domain.documents import IMAGES, OnTooLong, PromptInput
@@ -65,7 +66,7 @@ _PROMPTS = (
 _MODELS = select(Model.batch_id, Model.number, Model.connection, Model.model, Model.params).where(
     Model.batch_id.in_(_of_batches)
 )
-_READY = select(
+_OF_READY = select(
     ReadyTask.number,
     ReadyTask.custom_id,
     ReadyTask.method,
@@ -75,8 +76,9 @@ _READY = select(
     ReadyTask.batch_id == bindparam("batch_id"),
     # Without this range, a planner that has no statistics yet reads the whole batch and filters it.
     ReadyTask.number.between(bindparam("first"), bindparam("last")),
-    ReadyTask.number.in_(bindparam("numbers", expanding=True)),
 )
+_READY_POSTGRESQL = _OF_READY.where(text("ready_tasks.number = ANY (CAST(:numbers AS int[]))"))
+_READY_SQLITE = _OF_READY.where(ReadyTask.number.in_(bindparam("numbers", expanding=True)))
 
 
 Payload = dict[str, Any] | PromptTooLarge | None
@@ -135,8 +137,11 @@ def _ready_lines(connection: Connection, ready: list[Any], room: int) -> dict[in
     if not ready:
         return {}
     numbers = [row.ready_number for row in ready]
-    values = {"batch_id": ready[0].batch_id, "numbers": numbers, "first": min(numbers), "last": max(numbers)}
-    found = connection.execute(_READY, {**values, "room": room})
+    values = {"batch_id": ready[0].batch_id, "first": min(numbers), "last": max(numbers), "room": room}
+    if db.is_postgresql(connection):
+        found = connection.execute(_READY_POSTGRESQL, {**values, "numbers": array_text(numbers)})
+    else:
+        found = connection.execute(_READY_SQLITE, {**values, "numbers": numbers})
     return {
         row.number: {"custom_id": row.custom_id, "method": row.method, "url": row.url, "body": row.body}
         if row.is_read
