@@ -29,9 +29,10 @@ def outcome(load: Any, data: Any) -> Any:
         return error.messages
 
 
+@pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("schema_class", sorted(set(schemas()), key=lambda each: each.__name__))
-def test_both_ways_are_one(schema_class: type[Taken]) -> None:
-    schema = schema_class()
+def test_both_ways_are_one(schema_class: type[Taken], partial: bool) -> None:
+    schema = schema_class(partial=partial)
     bodies = [{}, {"unknown": 1}, [], "x", None]
     for name, field in schema.load_fields.items():
         key = name if field.data_key is None else field.data_key
