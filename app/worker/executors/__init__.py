@@ -1,10 +1,9 @@
 """Makes the executor that runs the tasks: any `concurrent.futures.Executor`. Threads are the default."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
 
-from app.worker.executors.thread_executor import ThreadExecutor
 from app.worker.named_functions import import_function
 
 
@@ -16,7 +15,7 @@ def make_executor(name: str, size: int, scheduler: str | None = None) -> Executo
     when no scheduler answers.
     """
     if name == "threads":
-        return ThreadExecutor(size)
+        return ThreadPoolExecutor(size, thread_name_prefix="task")
     if name == "processes":
         from app.worker.executors.process_executor import ProcessExecutor  # slow to import, and few want it
 
