@@ -28,7 +28,7 @@ SETTINGS = Connection(base_url="https://api.openai.com/v1")
 )  # fmt: skip
 def test_what_is_no_traceparent_is_ignored(header: str, recorded: Recorded) -> None:
     assert parse(header) is None
-    span = recorded.tracer.request("GET /", header, None, {})
+    span = recorded.tracer.request(header, None, lambda: ("GET /", {}))
     assert span is not None
     span.end()
     assert recorded.spans[0].parent is None
@@ -40,7 +40,7 @@ def test_a_traceparent_is_read_as_it_is_written() -> None:
 
 
 def test_the_caller_decides_whether_its_request_is_recorded(recorded: Recorded) -> None:
-    assert recorded.tracer.request("GET /", HEADER.replace("-01", "-00"), None, {}) is None
+    assert recorded.tracer.request(HEADER.replace("-01", "-00"), None, lambda: ("GET /", {})) is None
     assert recorded.tracer.task("task", None, {}) is None
     assert recorded.tracer.call("chat", "nonsense", {}) is None
     assert recorded.spans == []

@@ -36,7 +36,7 @@ def log_changes(changes: Iterable[ChangeMade], began_ns: int) -> None:
             "reason": made.change.reason,
         }
         log.info("batch_changed", **values)
-        if tracer().is_on:
+        if tracer().samples(made.batch.id):
             spans.record_change(values, began_ns)
 
 
@@ -74,5 +74,5 @@ def log_answer(batch_id: int, action: str, order: Order, answer: Answer, began_n
             "actor": order.actor,
         }
         log.info("request_answered", **values)
-        if tracer().is_on:
+        if tracer().samples(batch_id):
             spans.record_answer(values, answer, began_ns)
