@@ -26,11 +26,20 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        span: Span | None = g.get("span")
-        if span:
+        if span := _span():
             status = response.status_code
             span.end({"http.response.status_code": status}, error=str(status) if status >= 500 else None)
         return response
+
+    @app.teardown_request
+    def end_anyway(error: BaseException | None) -> None:
+        if span := _span():
+            span.end(error=type(error).__name__ if error else None)
+
+
+def _span() -> Span | None:
+    span: Span | None = g.get("span")
+    return span
 
 
 def _described() -> tuple[str, Attributes]:

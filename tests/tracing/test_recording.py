@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
+from app.tracing.provider import ChosenIds
+from app.tracing.recording import RecordingTracer
 from app.tracing.traceparent import parse, write
 from app.worker.connections.call_span import CallSpan
 from app.worker.connections.model_request import ModelRequest
@@ -44,6 +48,13 @@ def test_the_caller_decides_whether_its_request_is_recorded(recorded: Recorded) 
     assert recorded.tracer.task("task", None, {}) is None
     assert recorded.tracer.call("chat", "nonsense", {}) is None
     assert recorded.spans == []
+
+
+@pytest.mark.parametrize("batch_id", [None, 1])
+def test_what_is_not_sampled_is_not_described(batch_id: int | None) -> None:
+    tracer = RecordingTracer(TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False), ChosenIds())
+    assert tracer.request(None, batch_id, lambda: pytest.fail("described")) is None
+    assert not tracer.samples(1)
 
 
 @pytest.mark.parametrize("value", [2**70, -(2**70), "\ud800 half", "x" * 1_000_000, ["\udfff"] * 1_000, float("nan")])
