@@ -12,10 +12,11 @@ def naming_right_words() -> Iterator[None]:
     try:
         yield
     except (click.NoSuchOption, click.NoSuchCommand) as error:
-        if error.ctx and not error.possibilities:
-            kind = "options" if isinstance(error, click.NoSuchOption) else "commands"
-            error.message += f" The {kind} are: {', '.join(_right_words(error.ctx, kind))}."
-        raise
+        if error.possibilities or error.ctx is None:
+            raise
+        kind = "options" if isinstance(error, click.NoSuchOption) else "commands"
+        words = ", ".join(_right_words(error.ctx, kind))
+        raise click.UsageError(f"{error.message} The {kind} are: {words}.", error.ctx) from error
 
 
 def _right_words(ctx: click.Context, kind: str) -> list[str]:

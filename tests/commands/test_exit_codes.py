@@ -24,7 +24,7 @@ def test_failed(run: Run, client: Client) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["batches", "explode", "1"], "No such command 'explode'. The commands are: add, archive, "),
+        (["batches", "explode", "1"], "No such command 'explode'. The commands are: actions, add, "),
         (["batches", "shw", "1"], "No such command 'shw'. Did you mean 'show'?"),
         (["nonsense"], "No such command 'nonsense'. The commands are: api, batches, "),
         (["batches", "list", "--nonsense"], "No such option '--nonsense'. The options are: --state, --name, --first"),
