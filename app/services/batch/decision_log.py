@@ -54,7 +54,12 @@ def count_reports(judged: Sequence[tuple[Report, Verdict]], began_ns: int) -> No
     for outcome, amount in outcomes.items():
         _reports(outcome).inc(amount)
     if tracer().is_on:
-        by_batch = ((v.batch_id, _outcome(report, v)) for report, v in judged if v.batch_id is not None)
+        is_sampled = tracer().samples
+        by_batch = (
+            (v.batch_id, _outcome(report, v))
+            for report, v in judged
+            if v.batch_id is not None and is_sampled(v.batch_id)
+        )
         spans.record_reports(Counter(by_batch), began_ns)
 
 
