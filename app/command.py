@@ -13,6 +13,7 @@ from app.commands.batches import batches
 from app.commands.completion import completion
 from app.commands.lists import connections, requests, tasks, workers
 from app.commands.manual import manual
+from app.commands.right_words import naming_right_words
 from app.commands.run import run
 from app.commands.tokens import tokens
 from app.commands.watching import wait, watch
@@ -44,9 +45,14 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return super().get_command(ctx, name) or _service().get_command(ctx, name)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with naming_right_words():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with naming_right_words():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:

@@ -27,7 +27,7 @@ from opentelemetry.trace import (
 from app.tracing.batch_trace import ids_of
 from app.tracing.provider import OWNER, SCHEMA, SCOPE, ChosenIds
 from app.tracing.traceparent import parse, write
-from app.tracing.tracer import Attributes, Tracer, Value
+from app.tracing.tracer import Attributes, Describe, Tracer, Value
 
 FLUSH_SECONDS = 3.0  # for the last spans, when the process ends
 KEPT_BATCHES = 10_000
@@ -76,6 +76,9 @@ class RecordingTracer(Tracer):
         found = self._of_batch(batch_id)
         return write(found.trace_id, found.span_id) if found else None
 
+    def samples(self, batch_id: int) -> bool:
+        return self._of_batch(batch_id) is not None
+
     def record(self, batch_id: int, name: str, began_ns: int, attributes: Attributes, is_first: bool = False) -> None:
         if (batch := self._of_batch(batch_id)) is None:
             return
@@ -91,21 +94,21 @@ class RecordingTracer(Tracer):
             span = self._tracer.start_span(_text(name), _below(parent), **given)
         span.end()
 
-    def request(
-        self, name: str, traceparent: str | None, batch_id: int | None, attributes: Attributes
-    ) -> RecordedSpan | None:
+    def request(self, traceparent: str | None, batch_id: int | None, describe: Describe) -> RecordedSpan | None:
+        self._request.set(None)
+        caller = _remote(traceparent) if traceparent else None
         batch = None if batch_id is None else self._of_batch(batch_id)
-        span: Span | None
+        trace_id = 0 if caller or batch_id is not None else random.getrandbits(128) or 1
+        if not (caller or batch or (trace_id and self._is_sampled(trace_id))):
+            return None
+        name, attributes = describe()
         given: dict[str, Any] = {"kind": SpanKind.SERVER, "attributes": _known(attributes)}
-        if caller := _remote(traceparent):
-            links = [Link(batch)] if batch else None
-            span = self._tracer.start_span(_text(name), _below(caller), links=links, **given)
-        elif batch_id is not None:
-            span = self._tracer.start_span(_text(name), _below(batch), **given) if batch else None
+        if parent := caller or batch:
+            links = [Link(batch)] if caller and batch else None
+            span = self._tracer.start_span(_text(name), _below(parent), links=links, **given)
         else:
-            trace_id = random.getrandbits(128) or 1
-            span = self._root(trace_id, name, **given) if self._is_sampled(trace_id) else None
-        if span is None or not span.is_recording():
+            span = self._root(trace_id, name, **given)
+        if not span.is_recording():
             return None
         made = RecordedSpan(span, self._request)
         self._request.set(made)

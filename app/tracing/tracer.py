@@ -4,11 +4,12 @@ A batch is one trace. Whether it is sampled, and its ids, follow from its id alo
 about a batch that is not sampled is dropped at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 Value = str | int | float | bool | list[str]
 Attributes = Mapping[str, Value | None]  # None: not known, and left out
+Describe = Callable[[], tuple[str, Attributes]]  # the name and the attributes of a span
 
 
 class Span(Protocol):
@@ -39,8 +40,12 @@ class Tracer:
         It is a part of the request that this thread answers, if that is in the batch's trace, else linked to it.
         """
 
-    def request(self, name: str, traceparent: str | None, batch_id: int | None, attributes: Attributes) -> Span | None:
-        """Begin a request that this thread answers; None if it is not sampled.
+    def samples(self, batch_id: int) -> bool:
+        """Whether what happens with a batch is recorded."""
+        return False
+
+    def request(self, traceparent: str | None, batch_id: int | None, describe: Describe) -> Span | None:
+        """Begin a request that this thread answers; None if it is not sampled, and then it is not described.
 
         It belongs to the trace of its caller, without one to that of its batch, without one to a trace of its own.
         """

@@ -3,7 +3,7 @@
 import structlog
 from flask import Flask, Response, g, request
 
-from app.tracing.tracer import Span, tracer
+from app.tracing.tracer import Attributes, Span, tracer
 
 NOT_RECORDED = {"/healthz", "/readyz", "/metrics"}  # asked for all the time, by machines
 
@@ -15,22 +15,14 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        route = request.url_rule.rule if request.url_rule else None
-        if route in NOT_RECORDED:
+        path = request.environ["PATH_INFO"]
+        if path in NOT_RECORDED:
             return
-        attributes = {
-            "http.request.method": request.method,
-            "http.route": route,
-            "url.path": request.path,
-            "url.scheme": request.scheme,
-            "interlock.request_id": g.get("request_id"),
-        }
         found = (request.view_args or {}).get("batch_id")
         batch_id = found if isinstance(found, int) else None
-        name = f"{request.method} {route}" if route else "HTTP"
-        g.span = tracer().request(name, request.headers.get("traceparent"), batch_id, attributes)
-        if g.span:
-            structlog.contextvars.bind_contextvars(trace_id=g.span.traceparent.split("-")[1])
+        if span := tracer().request(request.environ.get("HTTP_TRACEPARENT"), batch_id, _described):
+            g.span = span
+            structlog.contextvars.bind_contextvars(trace_id=span.traceparent.split("-")[1])
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -48,3 +40,14 @@ def register(app: Flask) -> None:
 def _span() -> Span | None:
     span: Span | None = g.get("span")
     return span
+
+
+def _described() -> tuple[str, Attributes]:
+    route = request.url_rule.rule if request.url_rule else None
+    return f"{request.method} {route}" if route else "HTTP", {
+        "http.request.method": request.method,
+        "http.route": route,
+        "url.path": request.path,
+        "url.scheme": request.scheme,
+        "interlock.request_id": g.get("request_id"),
+    }

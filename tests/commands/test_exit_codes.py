@@ -24,8 +24,12 @@ def test_failed(run: Run, client: Client) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["batches", "explode", "1"], "No such command 'explode'"),
-        (["batches", "list", "--nonsense"], "No such option"),
+        (["batches", "explode", "1"], "No such command 'explode'. The commands are: actions, add, "),
+        (["batches", "shw", "1"], "No such command 'shw'. Did you mean 'show'?"),
+        (["nonsense"], "No such command 'nonsense'. The commands are: api, batches, "),
+        (["batches", "list", "--nonsense"], "No such option '--nonsense'. The options are: --state, --name, --first"),
+        (["--nonsense"], "No such option '--nonsense'. The options are: --version, --help."),
+        (["serve", "--nonsense"], "No such option '--nonsense'. The options are: "),
         (["batches", "list", "--state", "EXPLODED"], "'completed'"),
         (["batches", "pause"], "Give the ids of batches, or --state or --name."),
         (["batches", "pause", "1", "--state", "PAUSED"], "Give the ids of batches, or --state or --name."),

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
+from app.tracing.provider import ChosenIds
+from app.tracing.recording import RecordingTracer
 from app.tracing.traceparent import parse, write
 from app.worker.connections.call_span import CallSpan
 from app.worker.connections.model_request import ModelRequest
@@ -28,7 +32,7 @@ SETTINGS = Connection(base_url="https://api.openai.com/v1")
 )  # fmt: skip
 def test_what_is_no_traceparent_is_ignored(header: str, recorded: Recorded) -> None:
     assert parse(header) is None
-    span = recorded.tracer.request("GET /", header, None, {})
+    span = recorded.tracer.request(header, None, lambda: ("GET /", {}))
     assert span is not None
     span.end()
     assert recorded.spans[0].parent is None
@@ -40,10 +44,17 @@ def test_a_traceparent_is_read_as_it_is_written() -> None:
 
 
 def test_the_caller_decides_whether_its_request_is_recorded(recorded: Recorded) -> None:
-    assert recorded.tracer.request("GET /", HEADER.replace("-01", "-00"), None, {}) is None
+    assert recorded.tracer.request(HEADER.replace("-01", "-00"), None, lambda: ("GET /", {})) is None
     assert recorded.tracer.task("task", None, {}) is None
     assert recorded.tracer.call("chat", "nonsense", {}) is None
     assert recorded.spans == []
+
+
+@pytest.mark.parametrize("batch_id", [None, 1])
+def test_what_is_not_sampled_is_not_described(batch_id: int | None) -> None:
+    tracer = RecordingTracer(TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False), ChosenIds())
+    assert tracer.request(None, batch_id, lambda: pytest.fail("described")) is None
+    assert not tracer.samples(1)
 
 
 @pytest.mark.parametrize("value", [2**70, -(2**70), "\ud800 half", "x" * 1_000_000, ["\udfff"] * 1_000, float("nan")])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import structlog
 
@@ -16,6 +17,8 @@ from app.tracing import spans
 from app.tracing.tracer import tracer
 
 log = structlog.get_logger()
+# The counters of labels that were seen: `labels` takes longer than to count.
+_changes, _decisions, _reports = cache(CHANGES.labels), cache(DECISIONS.labels), cache(REPORTS.labels)
 for _name in limits.NAMES:  # from 0 on: Prometheus does not see the first increase of a counter that was not there
     LIMIT_PAUSES.labels(_name)
 
@@ -23,7 +26,7 @@ for _name in limits.NAMES:  # from 0 on: Prometheus does not see the first incre
 def log_changes(changes: Iterable[ChangeMade], began_ns: int) -> None:
     """Log the changes of a committed transaction, which began at `began_ns`."""
     for made in changes:
-        CHANGES.labels(made.change.trigger).inc()
+        _changes(made.change.trigger).inc()
         if made.change.order.actor == breaker.ACTOR:
             LIMIT_PAUSES.labels(made.change.order.context["limit"]).inc()
         values = {
@@ -36,7 +39,7 @@ def log_changes(changes: Iterable[ChangeMade], began_ns: int) -> None:
             "reason": made.change.reason,
         }
         log.info("batch_changed", **values)
-        if tracer().is_on:
+        if tracer().samples(made.batch.id):
             spans.record_change(values, began_ns)
 
 
@@ -49,9 +52,14 @@ def count_reports(judged: Sequence[tuple[Report, Verdict]], began_ns: int) -> No
         if report.outcome is Outcome.FAILED and not verdict.refusal:
             count_failure(str((report.error or {}).get("code")))
     for outcome, amount in outcomes.items():
-        REPORTS.labels(outcome).inc(amount)
+        _reports(outcome).inc(amount)
     if tracer().is_on:
-        by_batch = ((v.batch_id, _outcome(report, v)) for report, v in judged if v.batch_id is not None)
+        is_sampled = tracer().samples
+        by_batch = (
+            (v.batch_id, _outcome(report, v))
+            for report, v in judged
+            if v.batch_id is not None and is_sampled(v.batch_id)
+        )
         spans.record_reports(Counter(by_batch), began_ns)
 
 
@@ -63,7 +71,7 @@ def log_answer(batch_id: int, action: str, order: Order, answer: Answer, began_n
     """Count the answer to a request; log it, unless it is a change: `log_changes` logs those."""
     outcome = {True: "done", False: answer.get("code"), None: "queued"}[answer["success"]]
     known = outcome != "unknown_action"  # a caller's text must not become a label of a metric
-    DECISIONS.labels(action if known else "unknown", "rehearsed" if order.dry_run else outcome).inc()
+    _decisions(action if known else "unknown", "rehearsed" if order.dry_run else outcome).inc()
     if outcome != "done" or order.dry_run:
         values = {
             "batch_id": batch_id,
@@ -74,5 +82,5 @@ def log_answer(batch_id: int, action: str, order: Order, answer: Answer, began_n
             "actor": order.actor,
         }
         log.info("request_answered", **values)
-        if tracer().is_on:
+        if tracer().samples(batch_id):
             spans.record_answer(values, answer, began_ns)
