@@ -33,6 +33,7 @@ from tests.support.postgres import NoPostgres, private_postgres
 from tests.support.row_locks import HoldRow, row_locks
 from tests.support.server import ROLES, LiveServer, SharedServers, StartServer, running_server, servers_once
 
+GARBAGE_OBJECTS = 50_000  # between two collections; Python's own 700 are a test's first few calls
 OPENED = pytest.StashKey[ExitStack]()
 POSTGRES_URL = pytest.StashKey[str]()
 
@@ -60,12 +61,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """Collect the tests without garbage collections, and leave what was made for them out of later ones."""
+    """Collect the tests without garbage collections, leave what was made for them out of later ones, and make few."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS)
         gc.enable()
 
 
