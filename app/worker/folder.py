@@ -11,13 +11,14 @@ from app.worker import containers
 from app.worker.documents_root import MAX_FILES, DocumentsRoot
 from app.worker.extraction import Unreadable
 from app.worker.extraction.found import left_out, omitted
-from app.worker.extraction.kinds import BY_ENDING, MEDIA_TYPES
+from app.worker.extraction.kinds import BY_ENDING, BY_TYPE, MEDIA_TYPES, Kind
 from app.worker.pattern_search import NotFoundThere, PathRefused, TooManyFiles
 
 MAX_SIZE = 2**53  # the largest integer that every JSON parser reads exactly
 MAX_NAME, MAX_PATH = 500, 4096
 MAX_NAMED = 100  # of the files that are left out
 LOCK_MARK = "~$"  # Office writes such a file beside each file that is open
+SYSTEM_FILES = {"thumbs.db", "desktop.ini"}  # Windows writes them into folders that somebody opens
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Folder:
     stopped: Callable[[], bool]
     documents: list[dict[str, Any]] = field(default_factory=list)
     _locks: list[str] = field(default_factory=list)
+    _of_system: list[str] = field(default_factory=list)
     _unnamed: list[str] = field(default_factory=list)
 
     def result(self, pattern: str) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Folder:
         unnamed = "file whose name is not UTF-8", "files whose names are not UTF-8"
         missing = left_out(
             omitted(len(self._locks), "lock file", names=self._locks[:MAX_NAMED]),
+            omitted(len(self._of_system), "file of Windows", "files of Windows", names=self._of_system[:MAX_NAMED]),
             omitted(len(self._unnamed), *unnamed, names=self._unnamed[:MAX_NAMED]),
         )
         return {"documents": self.documents, **({"metadata": missing} if missing else {})}
@@ -48,6 +51,8 @@ class Folder:
         name = path.rpartition("/")[2]
         if name.startswith(LOCK_MARK):
             self._locks.append(_shown(name))
+        elif name.lower() in SYSTEM_FILES:
+            self._of_system.append(_shown(path))
         elif not _is_utf8(path):
             self._unnamed.append(_shown(path))
         elif not name.lower().endswith(containers.ENDINGS) or not self._add_members(path):
@@ -110,8 +115,10 @@ class Stopped(Exception):
 
 def media_type_of(path: str) -> str:
     """Guess the media type from the ending of a name."""
-    kind = BY_ENDING.get(path.rpartition(".")[2].lower())
-    return MEDIA_TYPES[kind] if kind else mimetypes.guess_type(path)[0] or "application/octet-stream"
+    kind, guessed = BY_ENDING.get(path.rpartition(".")[2].lower()), mimetypes.guess_type(path)[0]
+    if kind is not Kind.PICTURE or BY_TYPE.get(guessed or "") is not kind:
+        guessed = MEDIA_TYPES[kind] if kind else guessed
+    return guessed or "application/octet-stream"
 
 
 def _is_utf8(path: str) -> bool:

@@ -23,6 +23,8 @@ def read(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[int]:
 
     def counted(connection: Any, *args: Any) -> Any:
         class Counting:
+            dialect = connection.dialect
+
             def execute(self, *given: Any) -> Any:
                 rows = connection.execute(*given).all()
                 sent.append(sum(len(str(value)) for row in rows for value in row if value is not None))

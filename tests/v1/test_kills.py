@@ -22,6 +22,7 @@ from tests.v1.hands import Hands, reach
 from tests.v1.lines import create, line, read
 
 KILLS = effort(test=3, soak=20)  # one in each phase
+LEAST_LINES = 4  # three are leased before the kill: the batch must not have ended
 PHASES = ("validating", "in_progress", "cancelling")
 FINAL = ("completed", "cancelled")
 
@@ -44,7 +45,7 @@ def kill(server: LiveServer) -> None:
 
 def disturb(server: LiveServer, client: openai.OpenAI, phase: str, chance: random.Random) -> Batch:
     """Bring a new batch into a phase, and kill the service."""
-    made = create(client, *(line(str(number)) for number in range(chance.randint(1, 400))))
+    made = create(client, *(line(str(number)) for number in range(chance.randint(LEAST_LINES, 400))))
     if phase == "validating":
         time.sleep(chance.random() / 4)
     else:

@@ -137,6 +137,24 @@ def test_endings_match_in_any_case_and_lock_files_are_left_out(stager: Stager, t
     assert result["metadata"] == {"left_out": [{"what": "1 lock file", "names": ["~$a.docx"]}]}
 
 
+def test_files_of_windows_are_left_out(stager: Stager, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.txt", "Thumbs.db", "in/desktop.ini"):
+        (tmp_path / name).write_bytes(name.encode())
+    result = listing(stager, "**")
+    assert [each["name"] for each in result["documents"]] == ["a.txt"]
+    assert result["metadata"] == {
+        "left_out": [{"what": "2 files of Windows", "names": ["Thumbs.db", "in/desktop.ini"]}]
+    }
+
+
+def test_a_picture_has_its_own_media_type(stager: Stager, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png", "c.tif", "d.csv"):
+        (tmp_path / name).write_bytes(name.encode())
+    found = [each["media_type"] for each in listing(stager, "*")["documents"]]
+    assert found == ["image/jpeg", "image/png", "image/tiff", "text/csv"]
+
+
 def test_a_name_that_is_not_utf_8_is_said(stager: Stager, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one")
     with open(os.fsencode(tmp_path) + b"/gr\xfc\xdfe.txt", "wb") as file:

@@ -117,7 +117,10 @@ def kind_of(content: bytes, media_type: str, name: str) -> Kind:
     head = content[:1024]
     if not content.strip(b" \t\r\n\0\xef\xbb\xbf"):
         raise Unreadable(EMPTY)
-    if head.lstrip().startswith(b"%PDF-") or (b"%PDF-" in head and is_binary(content[:SAMPLE_BYTES])):
+    declared = declared_kind(media_type, name)
+    if head.lstrip().startswith(b"%PDF-"):
+        return Kind.PDF
+    if b"%PDF-" in head and (declared is Kind.PDF or is_binary(content[:SAMPLE_BYTES])):
         return Kind.PDF  # other bytes may precede the mark, but a plain text may contain it
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_zip(content)
@@ -127,7 +130,6 @@ def kind_of(content: bytes, media_type: str, name: str) -> Kind:
         return Kind.RTF
     if head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
         return Kind.PICTURE
-    declared = declared_kind(media_type, name)
     if declared is Kind.PICTURE and head.startswith(b"BM"):
         return Kind.PICTURE
     if is_binary(content[:SAMPLE_BYTES]):

@@ -49,6 +49,9 @@ def test_a_wrong_declared_type_does_not_break_it(wrong: str, some_kinds: list[by
 def test_a_text_about_pdf_is_a_text_and_a_pdf_with_something_before_it_a_pdf() -> None:
     assert read(b"A PDF begins with %PDF-1.7.", "text/plain").metadata["media_type"] == "text/plain"
     assert read(b"\0\0\0\1 junk\n" + documents.pdf(SAID), "text/plain").metadata["media_type"] == "application/pdf"
+    plain_bytes = b"HTTP/1.1 200 OK\r\n\r\n" + documents.pdf(SAID, pageCompression=0)
+    assert all(word in read(plain_bytes, "application/pdf").text for word in SAID)
+    assert all(word in read(plain_bytes, "", "a.pdf").text for word in SAID)
 
 
 def test_many_files_as_an_operator_has_them(tmp_path: Path) -> None:

@@ -142,6 +142,11 @@ def test_a_form_for_gmail_is_read_as_html() -> None:
     assert body_of(message(MIMEText("one two"), MIMEText(page, "x-amp-html"), subtype="alternative")) == "One two three"
 
 
+def test_a_body_of_parts_without_a_border_between_them_is_read() -> None:
+    raw = b"From: a@x.example\nSubject: S\nContent-Type: multipart/mixed\n\nThe whole body.\n"
+    assert read(raw, "a.eml").text.partition("\n\n")[2] == "The whole body."
+
+
 def sealed(kind: str) -> MIMEBase:
     part = MIMEBase("application", "pkcs7-mime", smime_type=kind, name="smime.p7m")
     part.set_payload("MIIB")

@@ -9,6 +9,7 @@ from app.worker.extraction.html.reader import own_charset, text_of_html
 from app.worker.extraction.mail.headers import decoded, shown_headers
 
 HEADER_LISTS = {"message/delivery-status", "message/disposition-notification"}  # parsed as messages without bodies
+TEXTS = {"text", "message", "multipart"}  # a multipart without a boundary is a text
 HTML = {"text/html", "text/x-amp-html", "text/watch-html"}
 SEALED = {"application/pkcs7-mime", "application/x-pkcs7-mime"}  # encrypted, or else signed in one piece
 _ADDRESS = re.compile(r"<?https?://\S+|\[cid:\S+|\[image:[^\]]*\]")
@@ -45,7 +46,7 @@ class Body:
         elif part.is_multipart():
             for inner in _parts(part):
                 self.add(inner)
-        elif part.get_content_maintype() in ("text", "message") and part.get_content_disposition() != "attachment":
+        elif part.get_content_maintype() in TEXTS and part.get_content_disposition() != "attachment":
             self._add_text(self._text_of(part))
         elif kind != "application/pgp-signature" and not kind.endswith("pkcs7-signature"):
             self.attachments.append(_name_of(part))
