@@ -180,12 +180,17 @@ def allowed(state: BatchState, facts: Facts) -> list[str]:
 
 
 def main_way(state: BatchState) -> list[BatchState]:
-    """List the states on the shortest way to the end of a run that succeeds, and `state` at its place among them."""
+    """List the states on the shortest way to the end of a run, and `state` at its place among them.
+
+    The end is that of a run that succeeds, or `state` if it is another end.
+    """
     ways = {INITIAL: [INITIAL]}
     for source, target in LEGAL_PAIRS * len(BatchState):
         if source in ways and target not in ways:
             ways[target] = [*ways[source], target]
-    return [each for each in BatchState if each in ways[ENDS_OF_RUN[0]] or each is state]
+    end = state if state in ENDS_OF_RUN else ENDS_OF_RUN[0]
+    way = {*ways[ENDS_OF_RUN[0]]} - {*ENDS_OF_RUN} | {state, end}
+    return [each for each in BatchState if each in way]
 
 
 def leased_kinds(state: BatchState) -> list[str]:

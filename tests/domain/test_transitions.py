@@ -244,3 +244,16 @@ def test_the_edits() -> None:
     assert transitions.ERASE_DOCUMENT.sources == STATES
     assert transitions.ERASE_RUNS.sources == ("SAVED", "COMPLETED", "FAILED")
     assert transitions.PURGE.sources == ("SAVED", "COMPLETED", "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("state", "way"),
+    [
+        ("SAVED", "SAVED STAGING STAGED ANALYZING COMPLETED"),
+        ("PAUSED", "SAVED STAGING STAGED ANALYZING PAUSED COMPLETED"),
+        ("COMPLETED", "SAVED STAGING STAGED ANALYZING COMPLETED"),
+        ("FAILED", "SAVED STAGING STAGED ANALYZING FAILED"),  # a run that failed was never COMPLETED
+    ],
+)
+def test_the_way_through_the_states(state: str, way: str) -> None:
+    assert transitions.main_way(BatchState(state)) == way.split()
