@@ -37,7 +37,7 @@ def cases() -> Iterator[tuple[type[Taken], bool]]:
             yield each, True
 
 
-@pytest.mark.parametrize(("schema_class", "partial"), cases())
+@pytest.mark.parametrize(("schema_class", "partial"), [*cases()])
 def test_both_ways_are_one(schema_class: type[Taken], partial: bool) -> None:
     schema = schema_class(partial=partial)
     bodies = [{}, {"unknown": 1}, [], "x", None]
