@@ -32,7 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import psycopg2
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -91,7 +91,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids onl
 
 
 def make_engine(config: Config) -> Engine:
-    """Make the engine for `config.database_url`. `postgresql://` uses psycopg2."""
+    """Make the engine for `config.database_url`. `postgresql://` uses psycopg2. Raises ArgumentError for any other."""
     url = make_url(config.database_url)
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
@@ -106,6 +106,8 @@ def make_engine(config: Config) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ArgumentError(f"{url.drivername}:// is not supported; sqlite:// and postgresql:// are.")
     engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         **options,

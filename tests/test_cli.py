@@ -121,6 +121,7 @@ def test_verify_names_what_contradicts(on_database: Run, services) -> None:
     [
         ({"PORT": "http"}, "Wrong settings: PORT: "),
         ({"DATABASE_URL": "nonsense"}, "Wrong settings: DATABASE_URL: "),
+        ({"DATABASE_URL": "mysql://u@h/d"}, "Wrong settings: DATABASE_URL: mysql:// is not supported; sqlite:// and"),
         ({"DATABASE_URL": "sqlite:////proc/nowhere/x.db"}, "No such file or directory: /proc/nowhere"),
         ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "The database does not answer."),
     ],
