@@ -131,9 +131,12 @@ STATE_WRITERS = {"services/batch/changes.py"}
 TASK_ENDER = "services/task/endings.py"
 # What takes content away: it erases finished tasks and deletes those of purged batches, and changes no status.
 TASK_ERASER = "services/task/erasure.py"
+# What keeps results that came too late: it marks their tasks, and changes no status.
+TASK_MARKER = "services/task/late_results.py"
 TASK_WRITERS = {
     TASK_ENDER,
     TASK_ERASER,
+    TASK_MARKER,
     "services/queue/leasing.py",
     "services/task/run_tasks.py",
     "services/task/analysis_tasks.py",
@@ -382,12 +385,13 @@ def test_only_one_module_ends_a_task() -> None:
             continue  # it cannot; and the worker's Task is another class
         if name_of(path) not in TASK_WRITERS:
             assert list(writes_of_tasks(tree)) == [], path
-        elif name_of(path) not in (TASK_ENDER, TASK_ERASER, "services/queue/leasing.py"):
+        elif name_of(path) not in (TASK_ENDER, TASK_ERASER, TASK_MARKER, "services/queue/leasing.py"):
             assert updates_of_tasks(tree) == [], path
 
 
-def test_what_erases_a_task_writes_no_status() -> None:
-    tree = ast.parse((ROOT / "app" / TASK_ERASER).read_text())
+@pytest.mark.parametrize("name", [TASK_ERASER, TASK_MARKER])
+def test_what_erases_or_marks_a_task_writes_no_status(name: str) -> None:
+    tree = ast.parse((ROOT / "app" / name).read_text())
     assigned = {
         keyword.arg
         for node in ast.walk(tree)

@@ -19,6 +19,7 @@ from app.models.task import (
     Task,
     TaskCounts,
     UsageCounts,
+    in_key_index,
 )
 from app.models.webhook import IS_PENDING, Delivery, MessagePlace, Notice, Webhook
 from app.models.worker import WorkerSighting
@@ -63,4 +64,5 @@ __all__ = [
     "UsageCounts",
     "Webhook",
     "WorkerSighting",
+    "in_key_index",
 ]

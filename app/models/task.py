@@ -11,7 +11,7 @@ from sqlalchemy import JSON, CheckConstraint, ColumnElement, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, BigId, UtcTime
-from app.domain.leases import Outcome, TaskKind, TaskStatus
+from app.domain.leases import FINISHED, Outcome, TaskKind, TaskStatus
 from app.models.batch import one_of
 
 
@@ -24,7 +24,18 @@ def _has(status: TaskStatus) -> str:
     return f"status = '{status}'"
 
 
+def in_key_index(of: str = "") -> str:
+    """Write the condition of the index of content keys for `tasks`, or for its alias `of`.
+
+    A question that is put for the first time has no entry until it has an answer: entries are in no order, so they are
+    the dearest part of making a task and of leasing it.
+    """
+    name, ended = f"{of}." if of else "", ", ".join(f"'{status}'" for status in FINISHED)
+    return f"({name}run > 1 OR {name}has_late_answer OR {name}status IN ({ended}))"
+
+
 _NEXT = ("batch_id", "run", "kind", "target", "available_at", "id")
+_HAS_KEY = f"content_key IS NOT NULL AND {in_key_index()}"
 _CELL = ("batch_id", "run", "document_id", "prompt_number", "model_number")
 _COLUMN = ("batch_id", "run", "prompt_number", "model_number")
 
@@ -76,6 +87,7 @@ class Task(Base):
     # SHA-256 of the question: tasks with equal keys share one answer, whichever run paid for it.
     content_key: Mapped[str | None] = mapped_column(String(64))
     reused_from: Mapped[int | None] = mapped_column(BigId)  # the task whose answer this is
+    has_late_answer: Mapped[bool] = mapped_column(default=False, server_default=false())  # among its late results
     # What all attempts together used; the latency is the last one's.
     input_tokens: Mapped[int] = mapped_column(BigId, default=0)
     output_tokens: Mapped[int] = mapped_column(BigId, default=0)
@@ -93,7 +105,7 @@ class Task(Base):
         # The task that made its batch FAILED.
         Index("ix_tasks_failed", "batch_id", "run", "kind", "id", **_only(_has(TaskStatus.FAILED))),
         # The newest answer to a question, in one step however many tasks have it.
-        Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only("content_key IS NOT NULL")),
+        Index("ix_tasks_content_key", "batch_id", "content_key", "status", "id", **_only(_HAS_KEY)),
         # The answers to a document, by prompt and model: rows of a run's report.
         Index("ix_tasks_of_document", *_CELL, **_only("prompt_number IS NOT NULL")),
         # The slowest and the dearest answers of a prompt and a model, for a report that is sorted.

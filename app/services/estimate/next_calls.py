@@ -5,14 +5,14 @@ Reads the last committed rows. A document that was never staged in its present f
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select, text, true
 from sqlalchemy.orm import aliased
 
 from app.domain.documents import PromptInput
 from app.domain.facts import Facts
 from app.domain.leases import Outcome, TaskKind, TaskStatus
 from app.domain.reuse import Redo
-from app.models import IS_FAILED, Batch, Document, LateResult, Model, Prompt, ReadyTask, Task
+from app.models import IS_FAILED, Batch, Document, LateResult, Model, Prompt, ReadyTask, Task, in_key_index
 from app.services.estimate import prices
 from app.services.task import failed_causes
 
@@ -135,13 +135,12 @@ def _again(redo: Redo | None) -> ColumnElement[bool]:
 
 
 def _has_answer(batch_id: int, content_key: Any) -> ColumnElement[bool]:
-    same = aliased(Task)
-    answered = select(same.id).where(
-        same.batch_id == batch_id, same.content_key == content_key, same.status == TaskStatus.COMPLETED
-    )
+    same = aliased(Task, name="same")
+    has_key = (same.batch_id == batch_id, same.content_key == content_key, text(in_key_index("same")))
+    answered = select(same.id).where(*has_key, same.status == TaskStatus.COMPLETED)
     late = (
         select(LateResult.id)
         .join(same, same.id == LateResult.task_id)
-        .where(same.batch_id == batch_id, same.content_key == content_key, LateResult.outcome == Outcome.COMPLETED)
+        .where(*has_key, same.has_late_answer, LateResult.outcome == Outcome.COMPLETED)
     )
     return or_(answered.exists(), late.exists())

@@ -16,6 +16,7 @@ from app import db
 from app.domain.documents import OnTooLong
 from app.domain.leases import Outcome, TaskStatus
 from app.domain.reuse import Redo
+from app.models import in_key_index
 from app.services.task import failed_causes
 
 Place = tuple[int | None, ...]
@@ -64,6 +65,7 @@ class Earlier(NamedTuple):
 _PLACE = "coalesce(t.ready_number, t.document_id), t.prompt_number, t.model_number, t.part"
 _LATE = f"""JOIN late_results l ON l.task_id = t.id AND l.outcome = '{Outcome.COMPLETED}'
             AND NOT l.truncated AND (:with_cut OR NOT l.document_cut)"""
+_IN_INDEX = in_key_index("t")  # SQLite uses a partial index only for statements that contain its condition
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,22 @@ def _statements(keys: str, tasks: str, inputs: str) -> _Statements:
     """
     own_late = f"""
         SELECT t.content_key, {_PLACE}, t.id, NULL, max(l.id)
-        FROM {tasks} {_LATE} WHERE {is_place}
+        FROM {tasks} {_LATE} WHERE {is_place} AND t.has_late_answer
         GROUP BY t.content_key, {_PLACE}, t.id ORDER BY t.id
     """
     any_place = f"""
         SELECT w.key, coalesce(a.reused_from, a.id), a.id, NULL
         FROM {keys} JOIN tasks a ON a.id = (
             SELECT t.id FROM tasks t
-            WHERE t.batch_id = :batch_id AND t.content_key = w.key AND t.status = '{TaskStatus.COMPLETED}'
-                AND NOT t.truncated AND (:with_cut OR NOT t.document_cut)
+            WHERE t.batch_id = :batch_id AND t.content_key = w.key AND {_IN_INDEX}
+                AND t.status = '{TaskStatus.COMPLETED}' AND NOT t.truncated AND (:with_cut OR NOT t.document_cut)
             ORDER BY t.id DESC LIMIT 1)
     """
     any_late = f"""
         SELECT w.key, a.task_id, NULL, a.id
         FROM {keys} JOIN late_results a ON a.id = (
-            SELECT max(l.id) FROM tasks t {_LATE} WHERE t.batch_id = :batch_id AND t.content_key = w.key)
+            SELECT max(l.id) FROM tasks t {_LATE}
+            WHERE t.batch_id = :batch_id AND t.content_key = w.key AND {_IN_INDEX} AND t.has_late_answer)
     """
     endings = f"""
         SELECT t.content_key, {_PLACE}, t.status, coalesce(t.reused_from, t.id) AS reused_from, t.id
@@ -115,14 +118,15 @@ _POSTGRESQL = _statements(
     keys="unnest(CAST(:keys AS text[])) AS w(key)",
     # OFFSET 0 keeps the subquery apart, so that the index is used key by key, whatever the statistics are of a batch
     # that was just written.
-    tasks="""unnest(CAST(:keys AS text[])) AS w(key) CROSS JOIN LATERAL (
-        SELECT * FROM tasks WHERE batch_id = :batch_id AND content_key = w.key OFFSET 0) AS t""",
+    tasks=f"""unnest(CAST(:keys AS text[])) AS w(key) CROSS JOIN LATERAL (
+        SELECT * FROM tasks WHERE batch_id = :batch_id AND content_key = w.key AND {in_key_index()} OFFSET 0) AS t""",
     inputs="= ANY(CAST(:inputs AS bigint[]))",
 )
 _SQLITE = _statements(
     keys="(SELECT value AS key FROM json_each(:keys)) AS w",
-    tasks="""(SELECT value AS key FROM json_each(:keys)) AS w
-        CROSS JOIN tasks t ON t.batch_id = :batch_id AND t.content_key = w.key""",
+    tasks=f"""(SELECT value AS key FROM json_each(:keys)) AS w
+        CROSS JOIN tasks AS t INDEXED BY ix_tasks_content_key
+        ON t.batch_id = :batch_id AND t.content_key = w.key AND {_IN_INDEX}""",
     inputs="IN (SELECT value FROM json_each(:inputs))",
 )
 

@@ -19,13 +19,14 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     update,
 )
 
 from app import db
 from app.domain.leases import ERASED, OPEN, Outcome, TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent
-from app.models import LateResult, Task
+from app.models import LateResult, Task, in_key_index
 from app.services.task import task_rows
 from app.services.task.endings import Endings
 
@@ -92,7 +93,8 @@ def _is_wanted() -> ColumnElement[bool]:
     asked = and_(
         kept.c.batch_id == _tasks.c.batch_id,
         kept.c.content_key == _tasks.c.content_key,
-        kept.c.run >= bindparam("kept_from"),
+        text(in_key_index("kept")),
+        kept.c.run + literal_column("0") >= bindparam("kept_from"),  # so SQLite does not read all kept runs by it
     )
     is_late_answer = and_(late.c.task_id == _tasks.c.id, late.c.outcome == Outcome.COMPLETED, not_(late.c.truncated))
     is_answer = or_(
@@ -123,7 +125,9 @@ _STAGING = _TASK.where(
 )
 _ANALYSIS = _TASK.where(*_of_run, _tasks.c.document_id.in_(_documents), _tasks.c.prompt_number.is_not(None))
 _COPIES = select(_tasks.c.id, _tasks.c.reused_from).where(
-    _tasks.c.batch_id == bindparam("of_batch"), _tasks.c.content_key.in_(bindparam("keys", expanding=True))
+    _tasks.c.batch_id == bindparam("of_batch"),
+    _tasks.c.content_key.in_(bindparam("keys", expanding=True)),
+    text(in_key_index("tasks")),
 )
 _ERASE = update(_tasks).where(_tasks.c.id.in_(_ids)).values({**_NO_CONTENT, "error": OF_DOCUMENT})
 _CONTENTS = select(_tasks.c.id, _tasks.c.result, _tasks.c.error).where(_tasks.c.id.in_(_ids))
