@@ -31,11 +31,20 @@ from tests.support.memory import memory_folder
 from tests.support.pgbouncer import NoPgBouncer, private_pgbouncer
 from tests.support.postgres import NoPostgres, private_postgres
 from tests.support.row_locks import HoldRow, row_locks
-from tests.support.server import ROLES, LiveServer, SharedServers, StartServer, running_server, servers_once
+from tests.support.server import (
+    ROLES,
+    FolderServers,
+    LiveServer,
+    SharedServers,
+    StartServer,
+    running_server,
+    servers_once,
+)
 
 GARBAGE_OBJECTS = 50_000  # between two collections; Python's own 700 are a test's first few calls
 OPENED = pytest.StashKey[ExitStack]()
 POSTGRES_URL = pytest.StashKey[str]()
+SERVERS = pytest.StashKey[FolderServers]()
 
 
 def _start_postgres(config: pytest.Config) -> str:
@@ -267,10 +276,25 @@ def start_server() -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def shared_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
-    """Start a server on a kind of database, `shared_servers("sqlite", workers=2)`, or give the one that runs."""
-    with ExitStack() as running:
-        yield servers_once(new_database, running)
+def folder_servers(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[FolderServers]:
+    servers = request.config.stash[SERVERS] = FolderServers(new_database)
+    yield servers
+    servers.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """End the servers of a folder when the next test is another folder's."""
+    result = yield
+    if nextitem is not None and nextitem.path.parent != item.path.parent and SERVERS in item.config.stash:
+        item.config.stash[SERVERS].end()
+    return result
+
+
+@pytest.fixture(scope="module")
+def shared_servers(folder_servers: FolderServers) -> SharedServers:
+    """Start a server on a kind of database, `shared_servers("sqlite", workers=2)`, or give the folder's that runs."""
+    return folder_servers.servers
 
 
 @pytest.fixture(scope="module")
@@ -280,16 +304,10 @@ def module_servers(new_database: NewDatabase) -> Iterator[SharedServers]:
         yield servers_once(new_database, running)
 
 
-@pytest.fixture(scope="session")
-def service_with_worker(new_database: NewDatabase) -> Iterator[LiveServer]:
-    """A server with its embedded worker, for tests of what operators use: each works on batches of its own."""
-    with (
-        new_database("sqlite") as url,
-        running_server(
-            url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5", WEBHOOK_ALLOWED_NETWORKS="127.0.0.1/32"
-        ) as server,
-    ):
-        yield server
+@pytest.fixture(scope="module")
+def service_with_worker(folder_servers: FolderServers) -> LiveServer:
+    """The folder's server with an embedded worker, for tests of what operators use: each has batches of its own."""
+    return folder_servers.with_worker()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def batch_object(shown: ShownFileBatch) -> dict[str, Any]:
         "status": shown.status,
         "output_file_id": _file_id(shown, row.output_file_id),
         "error_file_id": _file_id(shown, row.error_file_id),
-        "created_at": seconds(batch.created_at),
+        "created_at": seconds(row.created_at),  # the moment that its window is counted from
         **_times(shown),
         "request_counts": _counts(shown),
         "metadata": row.metadata,

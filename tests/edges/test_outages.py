@@ -44,6 +44,12 @@ def pause_of(batch: Batch) -> dict[str, Any]:
     return pause
 
 
+def waits_of(batch: Batch) -> tuple[set[str], set[str]]:
+    """Read at one moment for which connections a batch waits, and why; one that is tried just now is not there."""
+    waits = batch.show()["waiting_for"]
+    return {each["connection"] for each in waits}, {each["class"] for each in waits}
+
+
 def test_an_outage_costs_no_task_and_no_attempt(start_lab: StartLab) -> None:
     """Six servers fail in the middle of a batch, each in its own way; a seventh goes on."""
     servers = {name: FailingServer(way, GOOD_CALLS) for name, way in WAYS.items()}
@@ -51,8 +57,7 @@ def test_an_outage_costs_no_task_and_no_attempt(start_lab: StartLab) -> None:
     batch = lab.batch([f"document {number}" for number in range(DOCUMENTS)], [*WAYS, "steady"])
     wait_until(lambda: {name for name, row in lab.circuits().items() if row["state"] == "closed"} == set(WAYS))
     wait_until(lambda: len(lab.servers["steady"].calls) == DOCUMENTS)
-    wait_until(lambda: {each["connection"] for each in batch.show()["waiting_for"]} == set(WAYS))
-    assert {each["class"] for each in batch.show()["waiting_for"]} == {"outage", "rate_limit"}
+    wait_until(lambda: waits_of(batch) == (set(WAYS), {"outage", "rate_limit"}), lambda: str(waits_of(batch)))
     for server in servers.values():
         wait_until(lambda server=server: server.at_once <= 1)
         server.most_at_once, server.failed = 0, 0

@@ -138,6 +138,36 @@ def running_server(
             assert ended_before or exit_code == 0, f"The server ended with {exit_code}.\n{server.tail()}"
 
 
+class FolderServers:
+    """The servers that the tests of a folder share: a server costs the processor something as long as it runs.
+
+    `end` is called when the tests of another folder come.
+    """
+
+    def __init__(self, new_database: NewDatabase) -> None:
+        self._new_database = new_database
+        self._running = ExitStack()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.servers = servers_once(self._new_database, self._running)
+        self.with_worker = cache(self._with_worker)
+
+    def _with_worker(self) -> LiveServer:
+        url = self._running.enter_context(self._new_database("sqlite"))
+        allowed = "127.0.0.1/32"
+        return self._running.enter_context(
+            running_server(url, EMBEDDED_WORKER="1", INTERLOCK_WAIT_SECONDS="0.5", WEBHOOK_ALLOWED_NETWORKS=allowed)
+        )
+
+    def end(self) -> None:
+        """Stop them all; the next ones are started when they are asked for."""
+        try:
+            self._running.close()
+        finally:
+            self._begin()
+
+
 def servers_once(new_database: NewDatabase, running: ExitStack) -> SharedServers:
     """Make what starts a server on a kind of database once, and gives the one that runs from then on."""
 

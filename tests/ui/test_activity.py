@@ -9,7 +9,8 @@ from app.services import Services
 from app.services.reads import audit
 from tests.services import stories
 from tests.support.client import ApiClient
-from tests.ui.visits import FRAGMENT, counted, read, words
+from tests.support.statements import counted
+from tests.ui.visits import FRAGMENT, read, words
 
 MOST_QUERIES = 5
 

@@ -21,9 +21,10 @@ from app.services import Services
 from app.services.input import edits
 from app.services.reads import batch_page
 from tests.services import stories
+from tests.support.statements import counted
 from tests.support.waiting import wait_until
 from tests.test_architecture import ROOT
-from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
+from tests.ui.visits import FRAGMENT, one, read, visitor, words
 
 
 def buttons(page: Any) -> list[Any]:

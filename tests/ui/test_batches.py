@@ -10,7 +10,8 @@ from app.domain.transitions import ACTIONS, BatchState
 from app.services import Services
 from app.services.reads import batch_list, batches
 from tests.services import stories
-from tests.ui.visits import FRAGMENT, counted, one, read, visitor, words
+from tests.support.statements import counted
+from tests.ui.visits import FRAGMENT, one, read, visitor, words
 
 MOST_QUERIES = 10  # with those of the session and of the bar of every page
 

@@ -9,7 +9,8 @@ from app.ui import fragments
 from app.ui.fragments import Fragments
 from tests.services import stories
 from tests.support.client import ApiClient
-from tests.ui.visits import FRAGMENT, counted, one, read, visitor
+from tests.support.statements import counted
+from tests.ui.visits import FRAGMENT, one, read, visitor
 
 
 def test_kept_while_nothing_moved_and_for_a_moment_if_it_did(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from app.domain.transitions import ACTIONS
 from app.services import Services
 from tests.services import stories
 from tests.support.client import ApiClient
-from tests.ui.visits import counted, visitor
+from tests.support.statements import counted
+from tests.ui.visits import visitor
 
 MOST = 10
 STREAMS = {"ui_live.batches", "ui_live.batch"}  # held open; what they ask is that of the fragment that follows

@@ -17,7 +17,8 @@ from app.ui.results import pages as results
 from app.web.csv import COLUMNS
 from tests.api.lives import MODEL, act, ask, bring, complete, create_ready, fail, lease
 from tests.support.client import ApiClient
-from tests.ui.visits import counted, one, read, words
+from tests.support.statements import counted
+from tests.ui.visits import one, read, words
 
 TWO_MODELS = [MODEL, {**MODEL, "model": "other"}]
 SCHEMA = {"properties": {"score": {"type": "number"}}}

@@ -17,8 +17,9 @@ from app.services.reads import workers
 from app.services.reads.workers import MOST_WORKERS
 from tests.services import stories
 from tests.support.client import ApiClient
+from tests.support.statements import counted
 from tests.support.waiting import wait_until
-from tests.ui.visits import counted, read, words
+from tests.ui.visits import read, words
 
 MOST_QUERIES = 7
 
