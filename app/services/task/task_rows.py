@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select, text
 
 from app import db
+from app.array_texts import array_text
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
@@ -63,11 +64,21 @@ _HELD_SQLITE = _held_where(Task.id.in_(bindparam("ids", expanding=True, type_=Bi
 _is_wanted = text("tasks.id = ANY (CAST(:ids AS bigint[]))")
 _HELD = _held_where(_is_wanted)
 _batches_of = select(Task.batch_id).where(_is_wanted).distinct().order_by(Task.batch_id).subquery()
-# In the order of batches: two callers that share several batches cannot deadlock.
-_SHARE = select(func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
 _TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
-# One round trip. The second statement sees what was committed before the batches were shared.
-_SHARE_AND_HOLD = db.in_turn(_SHARE, _HELD.add_columns(_clock))
+# One round trip. The second statement sees what was committed before the batches were shared: in their order, so that
+# two callers that share several cannot deadlock. The tasks are found by their ids in a query of its own (OFFSET 0), or
+# the planner would read the batches of all tasks from the index of runs.
+_SHARE_AND_HOLD = Prepared(
+    "share_and_hold",
+    text("""
+    SELECT pg_advisory_xact_lock_shared(batch_id) FROM (
+        SELECT DISTINCT batch_id FROM (
+            SELECT batch_id FROM tasks WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id OFFSET 0
+        ) AS named ORDER BY batch_id
+    ) AS batches_of"""),
+    _HELD.add_columns(_clock),
+    by_index=True,
+)
 _is_it = Task.id == bindparam("id", type_=BigInteger)
 _SHARE_AND_HOLD_ONE = Prepared(
     "share_and_hold_one",
@@ -158,7 +169,7 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
 def _share_and_hold(connection: Connection, ids: list[int]) -> Sequence[Any]:
     if len(ids) == 1:
         return _SHARE_AND_HOLD_ONE.rows(connection, id=ids[0])
-    return connection.execute(_SHARE_AND_HOLD, {"ids": ids}).all()
+    return _SHARE_AND_HOLD.rows(connection, ids=array_text(ids))
 
 
 def _hold_free(connection: Connection, wanted: dict[str, list[int]]) -> tuple[dict[int, HeldTask], datetime]:
