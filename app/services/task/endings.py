@@ -144,7 +144,9 @@ class Endings:
         change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
         ended_attempt = self._attempt(task, event, kept)
         self.counts.move(task.run_key, task.status, change.status)
-        self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped, truncated=kept.truncated)
+        if change.critical or change.skipped or kept.truncated:
+            noted = {"critical": change.critical, "skipped": change.skipped, "truncated": kept.truncated}
+            self.counts.note(task.run_key, **noted)
         task.status, task.attempt = change.status, change.attempt
         if event is not LeaseEvent.ERASED:  # the last token of a task that is QUEUED may have been used
             task.lease_outcome, task.lease_answer = change.used_for, change.answer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select, text
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, literal_column, select, text, type_coerce
 
 from app import db
 from app.array_texts import array_text
@@ -34,7 +34,7 @@ _COLUMNS = (
     Task.past_leases,
     Task.lease_expires_at,
     Task.document_id,
-    Batch.state,
+    type_coerce(Batch.state, String).label("state"),
     Batch.run.label("batch_run"),
     Batch.archived_at,
     Batch.max_attempts,
@@ -47,6 +47,9 @@ _COLUMNS = (
     Task.leased_by,
     Task.erased,
 )
+# By their texts: to look one up costs less than to call the enumeration.
+_STATUSES = {str(each): each for each in TaskStatus}
+_STATES = {str(each): each for each in BatchState}
 _clock = func.clock_timestamp(type_=db.UtcTime).label("now")
 
 
@@ -192,6 +195,6 @@ def hold_named(connection: Connection, task_ids: Iterable[str]) -> tuple[dict[in
 
 def _held(row: Any) -> HeldTask:
     task = HeldTask(*row[: len(_COLUMNS)])
-    task.status, task.batch_state = TaskStatus(task.status), BatchState(task.batch_state)
-    task.read_status = task.status
+    task.status = task.read_status = _STATUSES[task.status]
+    task.batch_state = _STATES[task.batch_state]
     return task
