@@ -22,16 +22,12 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    TextualSelect,
-    column,
     create_engine,
     event,
     func,
     make_url,
     select,
-    text,
 )
-from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
@@ -265,14 +261,11 @@ def in_index_order(connection: Connection, statement: Any, values: Mapping[str, 
     return result
 
 
-def in_turn(first: Any, second: Any) -> TextualSelect:
-    """Make one statement of two for PostgreSQL: one round trip, which gives the rows of the second.
-
-    Unlike two parts of a statement, each has its own snapshot. Both have their parameters by name.
-    """
-    dialect = psycopg2.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    sql = "; ".join(str(each.compile(dialect=dialect)) for each in (first, second))
-    return text(sql).columns(*[column(each.name, each.type) for each in second.selected_columns])
+def plan_by_statistics(connection: Connection) -> None:
+    """Let the next statements of a transaction sort, and read whole tables, after one that reads by index alone."""
+    if is_postgresql(connection):
+        driver: Any = connection.connection.driver_connection
+        driver.send_later(b"SET LOCAL enable_sort = on; SET LOCAL enable_seqscan = on")
 
 
 def rows_as_json(sql: str) -> str:

@@ -28,11 +28,12 @@ def divide(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
     portion: list[T] = []
     total = 0
     for item in items:
-        if portion and total + size(item) > MOST_BYTES:
+        taken = size(item)
+        if portion and total + taken > MOST_BYTES:
             yield portion
             portion, total = [], 0
         portion.append(item)
-        total += size(item)
+        total += taken
     if portion:
         yield portion
 

@@ -13,6 +13,7 @@ Behind a pooler nothing is prepared: the next transaction may get another sessio
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, Dialect
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # A planner whose statistics do not know a new batch yet expects one row of it. It would read the whole run and sort it.
 _BY_INDEX = b"SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
+_TIMESTAMPTZ = 1184  # the driver reads it in UTC, as the time zone of each session is
 Convert = Callable[[Any], Any]
 
 
@@ -95,7 +97,7 @@ class _Form:
         self._dialect = dialect
         self._columns = list(getattr(statements[-1], "selected_columns", ()))
         self._from: list[tuple[int, Convert]] = []
-        self._row: Any = None
+        self._make: Any = None
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Convert the parameters as their types demand."""
@@ -106,16 +108,18 @@ class _Form:
 
     def rows(self, cursor: Any) -> list[Any]:
         """Read all rows, as tuples with names."""
-        if self._row is None:
+        if self._make is None:
             self._describe(cursor.description)
-        return [self._row._make(self._converted(row) if self._from else row) for row in cursor.fetchall()]
+        found = cursor.fetchall()
+        return list(map(self._make, map(self._converted, found) if self._from else found))
 
     def _describe(self, description: Sequence[Any]) -> None:
         for place, (column, described) in enumerate(zip(self._columns, description, strict=False)):
             convert = column.type.dialect_impl(self._dialect).result_processor(self._dialect, described.type_code)
-            if convert:
+            if convert and described.type_code != _TIMESTAMPTZ:
                 self._from.append((place, convert))
-        self._row = namedtuple("Row", [each.name for each in description], rename=True)  # type: ignore[misc]
+        row = namedtuple("Row", [each.name for each in description], rename=True)  # type: ignore[misc]
+        self._make = partial(tuple.__new__, row)
 
     def _converted(self, row: Sequence[Any]) -> list[Any]:
         converted = list(row)

@@ -15,6 +15,7 @@ from psycopg2 import Error, extensions
 from sqlalchemy import Engine, event
 
 OPTION = "later"
+MOST_LATER = 256 * 1024  # bytes of a statement that waits for the next one
 # psycopg2 decodes the name of each column by Python's function for UTF-8. That of C, which it calls, costs less.
 _UTF8 = "utf_8_of_c"
 codecs.register(lambda name: codecs.CodecInfo(codecs.utf_8_encode, codecs.utf_8_decode) if name == _UTF8 else None)
@@ -101,7 +102,12 @@ class OneTripCursor(extensions.cursor):
         self.send(query, vars)
 
     def execute_later(self, query: Any, vars: Any = None) -> None:
-        self.connection.send_later(self.mogrify(query, vars))
+        """Execute it along with the next statement; what is long is sent at once, so that no more of it is kept."""
+        statement = self.mogrify(query, vars)
+        if len(statement) > MOST_LATER:
+            self.execute(statement)
+        else:
+            self.connection.send_later(statement)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
         self._send_unsent()

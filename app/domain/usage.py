@@ -68,5 +68,7 @@ class ConnectionCalls:
 
 
 def _whole(value: Any, most: int, unit: int = 1) -> int | None:
+    if value is None:  # as most are
+        return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return round(value * unit) if is_number and 0 <= value <= most else None

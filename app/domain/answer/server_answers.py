@@ -36,7 +36,9 @@ def is_truncated(result: Mapping[str, Any]) -> bool:
     """Say whether an answer reached the limit of its tokens, whichever endpoint gave it, or a handler says so."""
     if result.get("finish_reason") in CUT:
         return True
-    body = _object(result.get("body"))
+    body = result.get("body")
+    if not isinstance(body, dict):
+        return False
     if _object(body.get("incomplete_details")).get("reason") in CUT:
         return True
     return is_response(result) and any(each.get("finish_reason") in CUT for each in _objects(body.get("choices")))

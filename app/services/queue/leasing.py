@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, TextualSelect, bindparam, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.connection.abilities import Target
@@ -56,19 +56,20 @@ available_at
 """
 
 
-def _timed(sql: str) -> TextualSelect:
-    times = (bindparam(name, type_=db.UtcTime) for name in ("now", "expires_at", "after_at"))
-    return text(sql).bindparams(*times).columns(available_at=db.UtcTime)
+def _timed(sql: str) -> TextClause:
+    return text(sql).bindparams(*(bindparam(name, type_=db.UtcTime) for name in ("now", "expires_at", "after_at")))
 
 
 # ARRAY(...) is computed once; the planner may run an IN (SELECT ... LIMIT) once for every row. The tasks found are
 # locked and still QUEUED: with that condition outside too, a planner without statistics reads the whole queue.
-_LEASE_POSTGRESQL = _timed(
-    f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"
+_LEASE_POSTGRESQL = Prepared(
+    "lease",
+    _timed(f"{_START_LEASE} WHERE id = ANY (ARRAY({_NEXT_TASKS} FOR UPDATE SKIP LOCKED)) RETURNING {_LEASED}"),
+    by_index=True,
 )
 _LEASE_SQLITE = _timed(
     f"{_START_LEASE} WHERE status = '{TaskStatus.QUEUED}' AND id IN ({_NEXT_TASKS}) RETURNING {_LEASED}"
-)
+).columns(available_at=db.UtcTime)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,6 @@ def lease(
     after: Position = HEAD,
 ) -> list[Any]:
     """Lease up to `amount` tasks of a target that lie behind a position, the longest available first; return them."""
-    statement = _LEASE_POSTGRESQL if db.is_postgresql(connection) else _LEASE_SQLITE
     values = {
         "now": terms.now,
         "expires_at": terms.expires_at,
@@ -154,7 +154,10 @@ def lease(
         "after_id": after[1],
         "amount": amount,
     }
-    leased = list(db.in_index_order(connection, statement, values))
+    if db.is_postgresql(connection):
+        leased = list(_LEASE_POSTGRESQL.rows(connection, **values))
+    else:
+        leased = list(connection.execute(_LEASE_SQLITE, values))
     if leased:
         terms.counts.move(candidate.run_key, TaskStatus.QUEUED, TaskStatus.LEASED, len(leased))
     return leased

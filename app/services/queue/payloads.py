@@ -16,6 +16,7 @@ from app.domain.documents import IMAGES, OnTooLong, PromptInput
 from app.domain.leases import TaskKind
 from app.domain.prompts import PromptTooLarge
 from app.models import Batch, Document, Model, Prompt, ReadyTask, Task
+from app.prepared_statements import Prepared
 
 NO_LIMIT = 2**62
 
@@ -77,7 +78,9 @@ _OF_READY = select(
     # Without this range, a planner that has no statistics yet reads the whole batch and filters it.
     ReadyTask.number.between(bindparam("first"), bindparam("last")),
 )
-_READY_POSTGRESQL = _OF_READY.where(text("ready_tasks.number = ANY (CAST(:numbers AS int[]))"))
+_READY_POSTGRESQL = Prepared(
+    "ready_lines", _OF_READY.where(text("ready_tasks.number = ANY (CAST(:numbers AS int[]))")), by_index=True
+)
 _READY_SQLITE = _OF_READY.where(ReadyTask.number.in_(bindparam("numbers", expanding=True)))
 
 
@@ -94,6 +97,8 @@ def payloads(connection: Connection, tasks: Iterable[Any], room: int = NO_LIMIT)
     staging = [row for row in rows if row.kind == TaskKind.STAGE]
     ready = [row for row in rows if row.ready_number is not None]
     rendered = [row for row in rows if row.staging_task_id is not None]
+    if staging or rendered:
+        db.plan_by_statistics(connection)  # the lease was planned by index
     documents = {row.id: row for row in _of(connection, _DOCUMENTS, (row.document_id for row in staging), room=room)}
     lines = _ready_lines(connection, ready, room)
     analysis = _Analysis(connection, rendered, room)
@@ -138,8 +143,9 @@ def _ready_lines(connection: Connection, ready: list[Any], room: int) -> dict[in
         return {}
     numbers = [row.ready_number for row in ready]
     values = {"batch_id": ready[0].batch_id, "first": min(numbers), "last": max(numbers), "room": room}
+    found: Iterable[Any]
     if db.is_postgresql(connection):
-        found = connection.execute(_READY_POSTGRESQL, {**values, "numbers": array_text(numbers)})
+        found = _READY_POSTGRESQL.rows(connection, **values, numbers=array_text(numbers))
     else:
         found = connection.execute(_READY_SQLITE, {**values, "numbers": numbers})
     return {

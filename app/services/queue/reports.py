@@ -62,7 +62,7 @@ class Report(NamedTuple):
     @property
     def document_cut(self) -> bool:
         """Whether the result is an answer to a document of which only the beginning was sent."""
-        return self.outcome is Outcome.COMPLETED and isinstance((self.result or {}).get("document_cut"), Mapping)
+        return self.outcome is Outcome.COMPLETED and isinstance((self.result or {}).get("document_cut"), dict)
 
 
 class Verdict(NamedTuple):
@@ -81,10 +81,7 @@ class Verdict(NamedTuple):
 class _ReportTransaction:
     """The reports of one transaction: judged in order, written together."""
 
-    def __init__(
-        self, held: dict[int, HeldTask], folder_tasks: set[int], split_rules: dict[int, SplitRule], endings: Endings
-    ) -> None:
-        self._held = held
+    def __init__(self, folder_tasks: set[int], split_rules: dict[int, SplitRule], endings: Endings) -> None:
         self._folder_tasks = folder_tasks
         self._split_rules = split_rules
         self._endings = endings
@@ -94,8 +91,7 @@ class _ReportTransaction:
         # With the files found in each, and what the worker says about those that it left out.
         self._folders: list[tuple[HeldTask, list[dict[str, Any]], dict[str, Any]]] = []
 
-    def judge(self, report: Report) -> Verdict:
-        task = self._held.get(task_number(report.task_id))
+    def judge(self, report: Report, task: HeldTask | None) -> Verdict:
         if task is None:
             return Verdict(report.task_id, refusal=NotFound("task", report.task_id))
         judgement = judge(task.tokens, report.lease_token, report.outcome, task.objection)
@@ -192,14 +188,16 @@ class _ReportTransaction:
 
 def receive(connection: Connection, received: Sequence[Report]) -> list[Verdict]:
     """Judge the reports in order and write what counts, all in the caller's transaction."""
-    held, now = task_rows.hold_named(connection, [report.task_id for report in received])
-    with_files = [report for report in received if isinstance(report.result, dict) and "documents" in report.result]
-    listed = [held[number] for report in with_files if (number := task_number(report.task_id)) in held]
-    with_text = (report for report in received if isinstance((report.result or {}).get("text"), str))
-    staged = [task.id for task in map(held.get, (task_number(report.task_id) for report in with_text)) if task]
-    rules = run_tasks.split_rules(connection, (number for number in staged if held[number].kind == TaskKind.STAGE))
-    reports = _ReportTransaction(held, found_files.folders_among(connection, listed), rules, Endings(now))
-    verdicts = [reports.judge(report) for report in received]
+    numbers = [task_number(report.task_id) for report in received]
+    held, now = task_rows.hold(connection, filter(None, numbers))
+    reported = [(report, held.get(number)) for report, number in zip(received, numbers, strict=True)]
+    staged = [(task, report.result or {}) for report, task in reported if task and task.kind == TaskKind.STAGE]
+    folders = found_files.folders_among(connection, [task for task, result in staged if "documents" in result])
+    rules = run_tasks.split_rules(
+        connection, [task.id for task, result in staged if isinstance(result.get("text"), str)]
+    )
+    reports = _ReportTransaction(folders, rules, Endings(now))
+    verdicts = [reports.judge(report, task) for report, task in reported]
     reports.write(connection)
     return verdicts
 

@@ -4,9 +4,11 @@ What follows from an event is decided by app.domain.task_endings. Only a lease (
 INSERTs of new tasks write a status beside this module.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,6 +36,7 @@ _VALUES = {
     "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
     "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean", "ended_attempt": "text",
 }  # fmt: skip
+_CONTENT = ("result", "error")
 LONG_TEXT = 4_096  # characters, on average
 _SET = f"""
     status = w.status, attempt = w.attempt, critical = w.critical,
@@ -47,12 +50,28 @@ _SET = f"""
     latency_ms = coalesce(w.latency_ms, tasks.latency_ms), ended_attempts = tasks.ended_attempts || w.ended_attempt
 """
 _AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
-# One statement for any number of tasks. Arrays, not one JSON document: it could not hold U+0000.
-_POSTGRESQL = text(f"""
-UPDATE tasks SET {_SET}
-FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VALUES.items())}) AS w({", ".join(_VALUES)})
-WHERE {_AS_IT_WAS}
-""")
+# For tasks to which the same happens. What differs between them are arrays, not one JSON document: it could not hold
+# U+0000. As the next one, it goes along with COMMIT: it divides by zero unless each task is as it was read.
+_ALIKE = (
+    "read_status", "status", "critical", "lease_outcome", "lease_answer", "finished_at", "truncated", "document_cut",
+)  # fmt: skip
+_EACH = {name: "text" if kind == "json" else kind for name, kind in _VALUES.items() if name not in _ALIKE}
+_alike = ", ".join(f"CAST(:{name} AS {_VALUES[name]}) AS {name}" for name in _ALIKE)
+_each = ", ".join(f"CAST(e.{name} AS {_VALUES[name]}) AS {name}" for name in _EACH)
+_what_is_alike = itemgetter(*_ALIKE)
+_arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _EACH.items())
+_MANY = Prepared(
+    "end_tasks",
+    text(f"""
+    WITH written AS (
+        UPDATE tasks SET {_SET} FROM (SELECT {_alike}, {_each} FROM unnest({_arrays}) AS e({", ".join(_EACH)})) AS w
+        WHERE {_AS_IT_WAS} RETURNING tasks.id
+    )
+    SELECT 1 / CAST(count(*) = cardinality(CAST(:id AS bigint[])) AS int) FROM written
+"""),
+    later=True,
+    by_index=True,
+)
 _COUNTED = {f"counted_{name}": name for name in task_counts.TYPES}
 _USED = {f"used_{name}": name for name in usage_counts.COLUMNS}
 _counted = ", ".join(f"CAST(:{given} AS {task_counts.TYPES[name]})" for given, name in _COUNTED.items())
@@ -125,7 +144,9 @@ class Endings:
         change = decide(event, task.attempt, task.max_attempts, retry_after_seconds)
         ended_attempt = self._attempt(task, event, kept)
         self.counts.move(task.run_key, task.status, change.status)
-        self.counts.note(task.run_key, critical=change.critical, skipped=change.skipped, truncated=kept.truncated)
+        if change.critical or change.skipped or kept.truncated:
+            noted = {"critical": change.critical, "skipped": change.skipped, "truncated": kept.truncated}
+            self.counts.note(task.run_key, **noted)
         task.status, task.attempt = change.status, change.attempt
         if event is not LeaseEvent.ERASED:  # the last token of a task that is QUEUED may have been used
             task.lease_outcome, task.lease_answer = change.used_for, change.answer
@@ -203,20 +224,24 @@ def _write_one(
 
 def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
-    changed = 0
-    for part in portions.divide(rows, _size):  # the driver copies its values several times
-        if db.is_postgresql(connection):
-            columns = {name: _column([row[name] for row in part]) for name in _VALUES}
-            changed += connection.execute(_POSTGRESQL, columns).rowcount
-        else:
-            changed += connection.execute(_SQLITE, part).rowcount  # of all its rows together
-    if changed != len(rows):
-        raise RuntimeError(f"{len(rows) - changed} tasks were changed by someone who did not lock them")
+    if not db.is_postgresql(connection):
+        written = connection.execute(_SQLITE, rows).rowcount if rows else 0  # of all its rows together
+        if written != len(rows):
+            raise RuntimeError(f"{len(rows) - written} tasks were changed by someone who did not lock them")
+        return
+    alike = defaultdict(list)
+    for row in rows:
+        alike[_what_is_alike(row)].append(row)
+    for values, of_them in alike.items():
+        for part in portions.divide(of_them, _size):  # the driver copies its values several times
+            columns = {name: [row[name] for row in part] for name in _EACH}
+            arrays = {name: _texts(of) if name in _CONTENT else array_text(of) for name, of in columns.items()}
+            _MANY.rows(connection, **dict(zip(_ALIKE, values, strict=True)), **arrays)
 
 
-def _column(values: list[Any]) -> Any:
-    """Write the values of a column as an array. Of long texts, the database parses a list in half the time."""
-    texts = [value for value in values if isinstance(value, str)]
+def _texts(values: list[str | None]) -> Any:
+    """Write texts as an array. Of long ones, the database parses a list in half the time."""
+    texts = list(filter(None, values))
     return values if sum(map(len, texts)) > LONG_TEXT * len(texts) else array_text(values)
 
 

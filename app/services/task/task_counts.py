@@ -70,7 +70,12 @@ class CountChanges:
 
     def spend(self, run: Run, usage: Usage) -> None:
         """Count what a call used."""
-        self.note(run, **usage.amounts, unpriced=usage.unpriced)
+        if usage.input_tokens or usage.output_tokens or usage.cost_nanos or usage.unpriced:
+            change = self._changes[run]
+            change["input_tokens"] += usage.input_tokens
+            change["output_tokens"] += usage.output_tokens
+            change["cost_nanos"] += usage.cost_nanos
+            change["unpriced"] += usage.unpriced
 
     def note(self, run: Run, **amounts: int) -> None:
         """Count what is counted beside the statuses: `critical`, `skipped`, `found`, `truncated`."""

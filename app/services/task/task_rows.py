@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select, text
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, literal_column, select, text, type_coerce
 
 from app import db
+from app.array_texts import array_text
 from app.domain.ids import task_number
 from app.domain.lease_tokens import Tokens
 from app.domain.leases import TaskStatus
@@ -33,7 +34,7 @@ _COLUMNS = (
     Task.past_leases,
     Task.lease_expires_at,
     Task.document_id,
-    Batch.state,
+    type_coerce(Batch.state, String).label("state"),
     Batch.run.label("batch_run"),
     Batch.archived_at,
     Batch.max_attempts,
@@ -46,6 +47,9 @@ _COLUMNS = (
     Task.leased_by,
     Task.erased,
 )
+# By their texts: to look one up costs less than to call the enumeration.
+_STATUSES = {str(each): each for each in TaskStatus}
+_STATES = {str(each): each for each in BatchState}
 _clock = func.clock_timestamp(type_=db.UtcTime).label("now")
 
 
@@ -63,11 +67,21 @@ _HELD_SQLITE = _held_where(Task.id.in_(bindparam("ids", expanding=True, type_=Bi
 _is_wanted = text("tasks.id = ANY (CAST(:ids AS bigint[]))")
 _HELD = _held_where(_is_wanted)
 _batches_of = select(Task.batch_id).where(_is_wanted).distinct().order_by(Task.batch_id).subquery()
-# In the order of batches: two callers that share several batches cannot deadlock.
-_SHARE = select(func.pg_advisory_xact_lock_shared(_batches_of.c.batch_id))
 _TRY_SHARE = select(_batches_of.c.batch_id, func.pg_try_advisory_xact_lock_shared(_batches_of.c.batch_id), _clock)
-# One round trip. The second statement sees what was committed before the batches were shared.
-_SHARE_AND_HOLD = db.in_turn(_SHARE, _HELD.add_columns(_clock))
+# One round trip. The second statement sees what was committed before the batches were shared: in their order, so that
+# two callers that share several cannot deadlock. The tasks are found by their ids in a query of its own (OFFSET 0), or
+# the planner would read the batches of all tasks from the index of runs.
+_SHARE_AND_HOLD = Prepared(
+    "share_and_hold",
+    text("""
+    SELECT pg_advisory_xact_lock_shared(batch_id) FROM (
+        SELECT DISTINCT batch_id FROM (
+            SELECT batch_id FROM tasks WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id OFFSET 0
+        ) AS named ORDER BY batch_id
+    ) AS batches_of"""),
+    _HELD.add_columns(_clock),
+    by_index=True,
+)
 _is_it = Task.id == bindparam("id", type_=BigInteger)
 _SHARE_AND_HOLD_ONE = Prepared(
     "share_and_hold_one",
@@ -158,7 +172,7 @@ def hold(connection: Connection, ids: Iterable[int], if_free: bool = False) -> t
 def _share_and_hold(connection: Connection, ids: list[int]) -> Sequence[Any]:
     if len(ids) == 1:
         return _SHARE_AND_HOLD_ONE.rows(connection, id=ids[0])
-    return connection.execute(_SHARE_AND_HOLD, {"ids": ids}).all()
+    return _SHARE_AND_HOLD.rows(connection, ids=array_text(ids))
 
 
 def _hold_free(connection: Connection, wanted: dict[str, list[int]]) -> tuple[dict[int, HeldTask], datetime]:
@@ -181,6 +195,6 @@ def hold_named(connection: Connection, task_ids: Iterable[str]) -> tuple[dict[in
 
 def _held(row: Any) -> HeldTask:
     task = HeldTask(*row[: len(_COLUMNS)])
-    task.status, task.batch_state = TaskStatus(task.status), BatchState(task.batch_state)
-    task.read_status = task.status
+    task.status = task.read_status = _STATUSES[task.status]
+    task.batch_state = _STATES[task.batch_state]
     return task

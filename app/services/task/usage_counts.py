@@ -93,8 +93,9 @@ class UsageChanges:
         change["unpriced"] += usage.unpriced
         change["timed"] += usage.latency_ms is not None
         change["latency_ms"] += usage.latency_ms or 0
-        for name, amount in usage.amounts.items():
-            change[name] += amount
+        change["input_tokens"] += usage.input_tokens
+        change["output_tokens"] += usage.output_tokens
+        change["cost_nanos"] += usage.cost_nanos
 
     def rows(self) -> list[dict[str, int]]:
         """Make the rows to add, in the order of the keys: two writers cannot deadlock."""
