@@ -80,6 +80,15 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.enable()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Drop what a test that passed has printed, which xdist would send to its controller, unless `-rP` asks for it."""
+    report = yield
+    if report.passed and not {"A", "P"} & set(item.config.option.reportchars):
+        report.sections = []
+    return report
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if OPENED in config.stash:
         config.stash[OPENED].close()

@@ -7,10 +7,10 @@ from flask import Flask
 
 from app import create_app
 from app.services import Services
-from app.services.upkeep.verify import verify
 from config import Config
 from tests.support.client import ApiClient, api_client
 from tests.support.databases import NewDatabase
+from tests.support.invariants import broken_invariants
 from tests.support.server import ROLES
 
 
@@ -19,7 +19,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = [request.getfixturevalue(name) for name in ("app", "same_app") if name in request.fixturenames]
     yield
     for app in used:
-        assert list(verify(app.extensions["interlock"].engine)) == []
+        assert broken_invariants(app.extensions["interlock"].engine) == []
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -6,9 +6,9 @@ from contextlib import ExitStack, closing
 import pytest
 
 from app.services import Services, build
-from app.services.upkeep.verify import verify
 from config import Config
 from tests.concurrency.over_http import Caller
+from tests.support.invariants import broken_invariants
 from tests.support.server import LiveServer, Shared, SharedServers
 
 Call = Callable[..., Caller]
@@ -43,7 +43,7 @@ def _ends_in_the_invariants(url_of_test: str) -> Iterator[None]:
     yield
     services = build(Config(database_url=url_of_test))
     try:
-        assert list(verify(services.engine)) == []
+        assert broken_invariants(services.engine) == []
     finally:
         services.engine.dispose()
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from app.services import Services
-from app.services.upkeep.verify import verify
+from tests.support.invariants import broken_invariants
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
         used.append(request.getfixturevalue("app").extensions["interlock"])
     yield
     for services in used:
-        assert list(verify(services.engine)) == []
+        assert broken_invariants(services.engine) == []
 
 
 @pytest.fixture

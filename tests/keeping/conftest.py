@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.services.upkeep.verify import verify
+from tests.support.invariants import broken_invariants
 
 
 @pytest.fixture(autouse=True)
@@ -12,4 +12,4 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = request.getfixturevalue("services") if "services" in request.fixturenames else None
     yield
     if used is not None:
-        assert list(verify(used.engine)) == []
+        assert broken_invariants(used.engine) == []

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from app.domain.connection import circuits
 from app.services import Services
-from app.services.upkeep.verify import verify
+from tests.support.invariants import broken_invariants
 
 pytest.register_assert_rewrite("tests.services.lives")
 
@@ -24,7 +24,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = request.getfixturevalue("services") if "services" in request.fixturenames else None
     yield
     if used is not None and "unsound" not in request.fixturenames:
-        assert list(verify(used.engine)) == []
+        assert broken_invariants(used.engine) == []
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from app.services import Services
 from app.services.upkeep import verify as verification
 from app.services.upkeep.verify import verify
 from tests.services import stories
+from tests.support.invariants import broken_invariants
 
 # invariant -> SQL that breaks it, for a batch that is COMPLETED. `now` stands for the creation's own time.
 FAULTS = {
@@ -109,6 +110,7 @@ def test_each_fault_is_found_and_its_batch_named(services: Services, invariant: 
     found = list(verify(services.engine))
     assert f"Broken: {invariant}: batches {batch_id}" in found
     assert all(each.endswith(f"batches {batch_id}") for each in found), sound
+    assert broken_invariants(services.engine) == found, "what each test of this folder ends in finds the same"
 
 
 @pytest.mark.parametrize(("invariant", "fault"), CASES, ids=[fault for _, fault in CASES])

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import event
 
 from app.services import Services
-from app.services.upkeep.verify import verify
 from app.services.webhook import courier, notifying
 from config import Config
+from tests.support.invariants import broken_invariants
 from tests.support.receiver import Receiver, running_receiver
 from tests.support.waiting import LIMIT_SECONDS
 
@@ -26,7 +26,7 @@ def _ends_in_the_invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     used = request.getfixturevalue("services") if "services" in request.fixturenames else None
     yield
     if used is not None:
-        assert list(verify(used.engine)) == []
+        assert broken_invariants(used.engine) == []
 
 
 @pytest.fixture(autouse=True)

@@ -132,10 +132,15 @@ def verify(engine: Engine) -> Iterator[str]:
         for invariant, query in _CHECKS.items():
             if broken := _first(connection, query):
                 yield _sentence(invariant, broken)
-        if broken := sorted(_with_wrong_attempts(connection))[:MOST_NAMED]:
-            yield _sentence(OF_ATTEMPTS, broken)
-        for invariant, broken in contradictions(connection, MOST_NAMED):
-            yield _sentence(invariant, broken)
+        yield from verify_attempts_and_messages(connection)
+
+
+def verify_attempts_and_messages(connection: Connection) -> Iterator[str]:
+    """Check what takes more than one query: the attempts of tasks, and messages."""
+    if broken := sorted(_with_wrong_attempts(connection))[:MOST_NAMED]:
+        yield _sentence(OF_ATTEMPTS, broken)
+    for invariant, broken in contradictions(connection, MOST_NAMED):
+        yield _sentence(invariant, broken)
 
 
 def _sentence(invariant: str, broken: list[Any]) -> str:
