@@ -10,9 +10,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from app.db import make_engine, reading, transaction
+from app.round_trips import MOST_LATER
 from config import Config
 
 LATER = text("INSERT INTO kept VALUES (:number)").execution_options(later=True)
+LONG_LATER = text("INSERT INTO kept SELECT length(:text) + count(*) - 1 FROM kept").execution_options(later=True)
 KEPT = text("SELECT number FROM kept ORDER BY number")
 
 
@@ -69,6 +71,18 @@ def test_what_may_wait_goes_with_the_next_statement_or_with_the_commit(engine: E
         "INSERT INTO kept VALUES (3); COMMIT",
     ]
     assert kept(engine) == [1, 2, 3]
+
+
+def test_what_is_long_does_not_wait(engine: Engine, sent: list[str]) -> None:
+    """A report of many megabytes is written in portions: no more than one of them is kept."""
+    with transaction(engine) as connection:
+        connection.execute(LATER, {"number": 1})
+        connection.execute(LONG_LATER, {"text": "x" * MOST_LATER})
+        assert len(sent) == 1
+        connection.execute(LONG_LATER, {"text": "x"})
+        assert len(sent) == 1
+    assert sent[1].endswith("; COMMIT")
+    assert kept(engine) == [1, 2, MOST_LATER]
 
 
 def test_a_rollback_forgets_what_was_not_sent(engine: Engine) -> None:
