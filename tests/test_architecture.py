@@ -19,6 +19,7 @@ EDGES = {"domain", "errors", "services"}
 # layer (a file or folder right under app/) -> what it may import of the project, beside itself
 MAY_IMPORT: dict[str, set[str]] = {
     "array_texts": set(),
+    "batch_memory": set(),
     "errors": set(),
     "domain": {"errors"},
     "logging": set(),
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "portions": {"db", "sql_functions"},
     "services": {
         "array_texts",
+        "batch_memory",
         "domain",
         "models",
         "errors",

@@ -3,12 +3,12 @@
 So they take as long for a million tasks as for two thousand. A task's latency is that of its last call.
 """
 
-import time
 from collections import defaultdict
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, bindparam, select
 
+from app.batch_memory import BatchMemory
 from app.domain.leases import TaskKind, TaskStatus
 from app.models import IS_TIMED, Model, Task
 from app.services.task.named_tasks import OF_MODEL
@@ -16,7 +16,6 @@ from app.services.task.named_tasks import OF_MODEL
 MOST_READ = 2_000  # tasks of a run
 FEWEST = 20  # calls of a model: the 95th percentile of fewer is their slowest one
 TRUSTED_SECONDS = 30.0
-MOST_KEPT = 256
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 _of_run = (Task.batch_id == bindparam("batch_id"), Task.run == bindparam("run"))
@@ -67,22 +66,17 @@ def _quantiles(ordered: list[int]) -> Latency:
 
 
 class KnownLatencies:
-    """The latencies of runs as this process knows them; of too many batches the oldest are dropped."""
+    """The latencies of runs as this process knows them."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[float, int, dict[Name, Latency]]] = {}
+        self._known: BatchMemory[dict[Name, Latency]] = BatchMemory(TRUSTED_SECONDS)
 
     def known(self, batch_id: int, run: int) -> dict[Name, Latency] | None:
         """Give what was read lately of a run; None if nothing was."""
-        at, of, found = self._kept.get(batch_id, (0.0, 0, None))
-        return found if of == run and time.monotonic() - at < TRUSTED_SECONDS else None
+        return self._known.get(batch_id, of=run)
 
     def read(self, connection: Connection, batch_id: int, run: int) -> dict[Name, Latency]:
         """Give what was read lately of a run, or read it."""
-        if (found := self.known(batch_id, run)) is None:
-            found = by_model(connection, batch_id, run)
-            self._kept.pop(batch_id, None)
-            self._kept[batch_id] = time.monotonic(), run, found
-            for oldest in list(self._kept)[:-MOST_KEPT]:
-                self._kept.pop(oldest, None)
-        return found
+        if (found := self.known(batch_id, run)) is not None:
+            return found
+        return self._known.put(batch_id, by_model(connection, batch_id, run), of=run)

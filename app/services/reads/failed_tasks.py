@@ -3,15 +3,15 @@
 Causes are those of app.domain.causes. Each read is bounded, and errors are read in portions: each may be large.
 """
 
-import time
 from collections import Counter
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, select
 
 from app import portions
+from app.batch_memory import BatchMemory
 from app.domain.causes import LONGEST_MESSAGE, UNKNOWN, Cause, cause_of
 from app.domain.facts import Facts
 from app.domain.leases import TaskKind
@@ -22,7 +22,6 @@ from app.services.task.named_tasks import OF_MODEL
 LOOKED_AT = 500
 MOST_FAILURES = 500
 TRUSTED_SECONDS = 30.0  # what a failed task says is kept so long after its erasure, as a fragment of a page is
-MOST_KEPT = 256  # batches of which a process knows the causes
 _SIZES = select(Task.id, portions.size_of(Task.error))
 # A literal: a partial index is chosen only when its condition stands in the statement.
 _OF_RUN = (
@@ -86,11 +85,11 @@ def by_cause(connection: Connection, batch_id: int, run: int, kind: TaskKind) ->
 class KnownCauses:
     """The causes of batches as this process knows them: many look at the same batch again and again.
 
-    They are read anew when another task has failed; of too many batches the oldest are dropped.
+    They are read anew when another task has failed.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[float, Hashable, list[FailedTogether]]] = {}
+        self._known: BatchMemory[list[FailedTogether]] = BatchMemory(TRUSTED_SECONDS)
 
     def of(self, connection: Connection, batch: BatchRecord, facts: Facts, is_fresh: bool) -> list[FailedTogether]:
         """Group the failed tasks of a batch's present run by cause; with `is_fresh`, as they are now."""
@@ -99,15 +98,9 @@ class KnownCauses:
         if kind is None:
             return []
         seen = batch.version, batch.run, kind, failed[kind]
-        at, of, known = self._kept.get(batch.id, (0.0, None, []))
-        if of == seen and not is_fresh and time.monotonic() - at < TRUSTED_SECONDS:
+        if not is_fresh and (known := self._known.get(batch.id, of=seen)) is not None:
             return known
-        found = by_cause(connection, batch.id, batch.run, kind)
-        self._kept.pop(batch.id, None)
-        self._kept[batch.id] = time.monotonic(), seen, found
-        for oldest in list(self._kept)[:-MOST_KEPT]:
-            self._kept.pop(oldest, None)
-        return found
+        return self._known.put(batch.id, by_cause(connection, batch.id, batch.run, kind), of=seen)
 
 
 def by_worker(connection: Connection) -> list[dict[str, Any]]:
