@@ -1,5 +1,6 @@
 """The command line of the worker: `python -m app.worker`."""
 
+import gc
 import os
 import socket
 from functools import partial
@@ -35,6 +36,7 @@ from app.worker.task import Handler
 from app.worker.worker import Worker
 
 DEFAULTS, LIMITS = Options(), Limits()
+GARBAGE_OBJECTS = 50_000  # between two collections: by default 700, and a leased task has about fifteen
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "INTERLOCK"}
 
 
@@ -168,6 +170,8 @@ def main(
     except OSError as error:
         raise click.BadParameter(f"no scheduler answers there: {error}", param_hint="--scheduler") from error
     stop_on_signals(worker)
+    gc.freeze()  # what is loaded stays: no collection looks at it
+    gc.set_threshold(GARBAGE_OBJECTS)
     exit_code = worker.run()
     tracer().close()
     exit_process(worker, exit_code)

@@ -11,7 +11,6 @@ from typing import Any
 from app.worker.answers.json_answers import check_result
 from app.worker.connections.circuits import Circuits
 from app.worker.connections.settings import READY_MADE
-from app.worker.connections.target import connection_and_model
 from app.worker.page_images import PageImages
 from app.worker.reporting.reports import Report, completed, of_exception
 from app.worker.task import ConnectionClosed, Handler, Task, TaskFailed
@@ -51,7 +50,7 @@ class Handlers:
             return self._stage
         if task.kind != "ANALYZE":
             raise TaskFailed("no_handler", f"This worker does no tasks of kind {task.kind!r}.", retryable=False)
-        connection, model = connection_and_model(task.payload)
+        connection, model = task.target
         for name in (f"{connection}/{model}", connection):
             if name in self._analyze:
                 return self._analyze[name]

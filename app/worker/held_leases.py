@@ -7,10 +7,9 @@ This module knows neither HTTP nor handlers.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from app.worker.connections.target import connection_and_model
 from app.worker.shares import Shares
 from app.worker.task import Task
 
@@ -29,8 +28,7 @@ class Lease:
     connection: str = field(init=False)
 
     def __post_init__(self) -> None:
-        is_call = self.task.kind == "ANALYZE"
-        self.connection = connection_and_model(self.task.payload)[0] if is_call else self.task.kind
+        self.connection = self.task.target[0] if self.task.kind == "ANALYZE" else self.task.kind
         self.extend(self.granted_at, self.length_seconds)
 
     def extend(self, granted_at: float, length_seconds: float) -> None:
@@ -61,6 +59,8 @@ class HeldLeases:
         self._has_capacity = threading.Condition(self._lock)
         self._is_idle = threading.Condition(self._lock)
         self._has_new = threading.Condition(self._lock)
+        self._wants_capacity = False  # whether a thread waits for it; else it is not counted at each change
+        self._next_due_at = float("inf")  # no lease is due before; it may be too early
         self._closed = False
 
     def capacity(self) -> int:
@@ -78,11 +78,15 @@ class HeldLeases:
         return max(min(free, self._max_answers - held - len(self._answered)), 0)
 
     def wait_for_capacity(self, timeout_seconds: float) -> bool:
-        """Wait until there is capacity; return False after the timeout."""
+        """Wait until there is capacity; return False after the timeout. One thread may wait."""
         with self._lock:
-            return self._has_capacity.wait_for(lambda: self._capacity() > 0, timeout_seconds)
+            self._wants_capacity = True
+            try:
+                return self._has_capacity.wait_for(lambda: self._capacity() > 0, timeout_seconds)
+            finally:
+                self._wants_capacity = False
 
-    def add(self, leases: Iterable[Lease]) -> list[Lease]:
+    def add(self, leases: Sequence[Lease]) -> list[Lease]:
         """Add waiting tasks, probes before all others, and return those that are to be released.
 
         These are all after `close`, and those of connections of which enough tasks wait already.
@@ -97,7 +101,7 @@ class HeldLeases:
                     surplus.append(lease)
                     continue
                 (self._waiting.appendleft if lease.task.is_probe else self._waiting.append)(lease)
-            self._has_new.notify_all()
+            self._renew_in_time(leases)
             self._notify()
             return surplus
 
@@ -134,20 +138,21 @@ class HeldLeases:
                 self._answered[lease.task.lease_token] = lease
             self._notify()
 
-    def mark_released(self, leases: Iterable[Lease]) -> None:
+    def mark_released(self, leases: Sequence[Lease]) -> None:
         """Keep leases that run no task any more until their release is answered."""
         with self._lock:
             for lease in leases:
                 self._end(lease.task.lease_token)
                 self._answered[lease.task.lease_token] = lease
+            self._renew_in_time(leases)  # some were never added
             self._notify()
 
     def remove(self, lease_tokens: Iterable[str]) -> None:
         """Remove running and finished tasks: they are reported or released, or need no report."""
         with self._lock:
             for token in lease_tokens:
-                self._end(token)
-                self._answered.pop(token, None)
+                if not self._answered.pop(token, None):
+                    self._end(token)
             self._notify()
 
     def revoke(self, lease: Lease) -> None:
@@ -166,16 +171,19 @@ class HeldLeases:
     def due(self) -> list[Lease]:
         """List the leases to renew now. If any is due, the list includes those that are due soon."""
         with self._lock:
-            now, held = time.monotonic(), list(self._held())
-            if not any(lease.renew_at <= now for lease in held):
+            now = time.monotonic()
+            if now < self._next_due_at:
+                return []
+            held = [*self._waiting, *self._running.values(), *self._answered.values()]
+            self._next_due_at = min((lease.renew_at for lease in held), default=float("inf"))
+            if now < self._next_due_at:
                 return []
             return [lease for lease in held if lease.renew_at <= now + lease.length_seconds * RENEW_TOGETHER]
 
     def wait_until_due(self, max_seconds: float) -> None:
         """Wait until a lease may be due, for at most `max_seconds`."""
         with self._lock:
-            next_at = min((lease.renew_at for lease in self._held()), default=float("inf"))
-            self._has_new.wait(min(max(next_at - time.monotonic(), 0.0), max_seconds))
+            self._has_new.wait(min(max(self._next_due_at - time.monotonic(), 0.0), max_seconds))
 
     def close(self) -> list[Lease]:
         """Add and start no more tasks. Remove the waiting tasks and return them, so that they can be released."""
@@ -205,9 +213,16 @@ class HeldLeases:
         with self._lock:
             return {"waiting": len(self._waiting), "running": len(self._running), "unreported": len(self._answered)}
 
+    def _renew_in_time(self, leases: Iterable[Lease]) -> None:
+        """Wake the thread that renews leases if one of these is due before all that it knows."""
+        due_at = min((lease.renew_at for lease in leases), default=float("inf"))
+        if due_at < self._next_due_at:
+            self._next_due_at = due_at
+            self._has_new.notify_all()
+
     def _notify(self) -> None:
         """Wake those that wait for what is true now."""
-        if self._capacity() > 0:
+        if self._wants_capacity and self._capacity() > 0:
             self._has_capacity.notify_all()
         if not self._running:
             self._is_idle.notify_all()
@@ -221,8 +236,3 @@ class HeldLeases:
 
     def _saturated(self) -> set[str]:
         return self._shares.saturated(lease.connection for lease in self._waiting)
-
-    def _held(self) -> Iterable[Lease]:
-        yield from self._waiting
-        yield from self._running.values()
-        yield from self._answered.values()

@@ -12,6 +12,6 @@ class Options:
     lease_seconds: int | None = None  # None: the lease length of each batch
     wait_seconds: float = 2.0  # how long the service may hold a lease request open
     batch_id: int | None = None  # None: tasks of every batch
-    report_max: int = 100
+    report_max: int = 250
     report_ms: int = 100
     grace_seconds: float = 8.0

@@ -3,7 +3,10 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from app.worker.connections.target import connection_and_model
 
 _making = threading.Lock()
 
@@ -50,6 +53,11 @@ class Task:
     stopping: StopSignal = field(default_factory=StopSignal, repr=False, compare=False)
     is_probe: bool = False
     traceparent: str | None = None
+
+    @cached_property
+    def target(self) -> tuple[str, str]:
+        """Its connection and its model."""
+        return connection_and_model(self.payload)
 
     @property
     def stopped(self) -> bool:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
 from functools import partial
 
@@ -98,11 +98,7 @@ class TaskRunner:
     ) -> None:
         if self._closed:
             return
-        error = BrokenExecutor("it was cancelled") if future.cancelled() else future.exception()
-        if error:
-            # perform raises nothing: its process died, its machine was lost, or a handler raised SystemExit.
-            error = TaskFailed("worker_failed", f"The task's executor failed: {type(error).__name__}: {error}")
-        outcome = of_exception(lease.task, error) if error else future.result()
+        outcome = _outcome_of(lease.task, future)
         closed = outcome if isinstance(outcome, ConnectionClosed) else None
         if span:
             _end(span, outcome)
@@ -145,6 +141,17 @@ class TaskRunner:
                 log.warning("executor_replaced")
                 self.start_tasks()
                 return
+
+
+def _outcome_of(task: Task, future: "Future[Report | ConnectionClosed]") -> Report | ConnectionClosed:
+    """Read what `perform` returned. It raises nothing: else its process died, or a handler raised SystemExit."""
+    try:
+        return future.result()
+    except CancelledError:
+        reason = "BrokenExecutor: it was cancelled"
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+    return of_exception(task, TaskFailed("worker_failed", f"The task's executor failed: {reason}"))
 
 
 def _span_of(task: Task) -> Span | None:

@@ -1,5 +1,6 @@
 """The held leases: their capacity, which task starts next, and which leases are renewed and removed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 from app.worker import held_leases as module
 from app.worker.held_leases import HeldLeases, Lease
 from app.worker.task import Task
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 NOW = 1_000_000.0
 _numbers = count(1)
@@ -96,6 +97,40 @@ def test_the_wait_ends_when_a_lease_is_due(monkeypatch: pytest.MonkeyPatch) -> N
     held.wait_until_due(10)
     held.wait_until_due(1000)
     assert waits == [10, 10, 200]  # a third of the lease
+
+
+def test_leases_that_were_only_released_are_renewed_until_the_release_is_answered() -> None:
+    held = HeldLeases(running=1, waiting=10, answers=10)
+    held.add([lease(600)])
+    surplus = lease(60, ago=30)
+    held.mark_released([surplus])
+    assert held.due() == [surplus]
+    held.remove([surplus.task.lease_token])
+    assert held.due() == []
+
+
+def test_a_renewed_lease_is_due_again_after_a_third_of_its_new_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = HeldLeases(running=1, waiting=10, answers=10)
+    short = lease(60, ago=30)
+    held.add([lease(6000), short])
+    assert held.due() == [short]
+    short.extend(NOW, 30)
+    assert held.due() == []
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: NOW + 10))
+    assert held.due() == [short]
+
+
+def test_a_wait_for_capacity_ends_when_a_report_is_settled() -> None:
+    held = HeldLeases(running=1, waiting=0, answers=1)
+    held.add([lease()])
+    begun = held.start_next()
+    assert begun
+    held.mark_answered(begun)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(held.wait_for_capacity, LIMIT_SECONDS)
+        wait_until(lambda: held._wants_capacity)
+        held.remove([begun.task.lease_token])
+        assert waiting.result(LIMIT_SECONDS)
 
 
 def test_a_revoked_task_is_removed_if_it_waits_and_stopped_if_it_runs() -> None:

@@ -68,6 +68,8 @@ class Circuit:
 
     def takes(self, task: Task, model: str) -> bool:
         """Whether a task that was leased just now may be started. It may become the probe."""
+        if not self._closures:
+            return True
         with self.changed:
             closures = self._closures_of(model)
             is_free = self._probe is None or not self._probe.is_called
@@ -77,12 +79,15 @@ class Circuit:
 
     def is_closed_for(self, task: Task, model: str) -> bool:
         """Whether a task that waits has to be released."""
+        if not self._closures:  # the usual case needs no lock: a closing after this look would come too late anyway
+            return False
         with self.changed:
             return bool(self._closures_of(model)) and not self.is_probe(task)
 
     def is_probe(self, task: Task) -> bool:
         """Whether a task is called while the circuit is closed."""
-        return self._probe is not None and self._probe.lease_token == task.lease_token
+        probe = self._probe
+        return probe is not None and probe.lease_token == task.lease_token
 
     def begin(self, task: Task, model: str) -> bool:
         """Note that a task is called; return whether it is the probe. Raises ConnectionClosed."""
@@ -136,6 +141,8 @@ class Circuit:
 
     def ended(self, task: Task, model: str, has_worked: bool) -> None:
         """Note the end of a task. Of a probe without a verdict, `has_worked` says whether the circuit opens."""
+        if not self.is_probe(task):
+            return
         with self.changed:
             if self.is_probe(task):
                 self._probe = None

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.worker.connections.circuit import Circuit
 from app.worker.connections.settings import READY_MADE
-from app.worker.connections.target import connection_and_model
 from app.worker.task import ConnectionClosed, Handler, Task
 
 STAGE = "stage"
@@ -78,7 +77,7 @@ class Circuits:
     def _find(self, task: Task) -> tuple[Circuit, str] | None:
         if task.kind != "ANALYZE":
             return None
-        connection, model = connection_and_model(task.payload)
+        connection, model = task.target
         circuit = self._by_name.get(connection)
         return (circuit, model) if circuit else None
 
