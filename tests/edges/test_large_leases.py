@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.prepared_statements import Prepared
 from app.services import Services
 from app.services.input import edits
 from app.services.queue import grant
@@ -22,15 +23,16 @@ def read(monkeypatch: pytest.MonkeyPatch, services: Services) -> list[int]:
     real = grant.payloads
 
     def counted(connection: Any, *args: Any) -> Any:
-        class Counting:
-            dialect = connection.dialect
+        execute, rows_of = connection.execute, Prepared.rows
 
-            def execute(self, *given: Any) -> Any:
-                rows = connection.execute(*given).all()
-                sent.append(sum(len(str(value)) for row in rows for value in row if value is not None))
-                return rows
+        def count(rows: Any) -> Any:
+            sent.append(sum(len(str(value)) for row in rows for value in row if value is not None))
+            return rows
 
-        return real(Counting(), *args)  # type: ignore[arg-type]
+        with monkeypatch.context() as patched:
+            patched.setattr(connection, "execute", lambda *given: count(execute(*given).all()))
+            patched.setattr(Prepared, "rows", lambda *given, **values: count(rows_of(*given, **values)))
+            yield from real(connection, *args)
 
     monkeypatch.setattr(grant, "payloads", counted)
     return sent
