@@ -2,11 +2,6 @@
 
 from functools import cache
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -24,7 +19,14 @@ def migrate(database_url: str, revision: str = "head", downgrade: bool = False) 
 
     A database that a later release has migrated is not changed. Raises Unavailable.
     """
-    settings = _settings()
+    # Only a process that migrates loads Alembic: see app/server/migration.py.
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+    from alembic.script.revision import ResolutionError
+    from alembic.util import CommandError
+
+    settings = AlembicConfig(shipped("alembic.ini"))
+    settings.set_main_option("script_location", str(shipped("migrations")))
     settings.attributes["database_url"] = database_url
     try:
         with translated_errors():
@@ -36,7 +38,7 @@ def migrate(database_url: str, revision: str = "head", downgrade: bool = False) 
 
 def is_known(revision: str) -> bool:
     """Whether this code has a migration; one that it does not have is of a later release."""
-    return revision in _known()[1]
+    return revision in known_revisions()[1]
 
 
 class Readiness:
@@ -44,7 +46,7 @@ class Readiness:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.head, known = _known()
+        self.head, known = known_revisions()
         self._earlier = known - {self.head}
 
     def missing(self) -> str | None:
@@ -66,13 +68,7 @@ class Readiness:
 
 
 @cache
-def _known() -> tuple[str | None, frozenset[str]]:
-    """Return the newest migration of this code, and all of them. Their files are read once in a process."""
-    scripts = ScriptDirectory.from_config(_settings())
-    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
-
-
-def _settings() -> AlembicConfig:
-    settings = AlembicConfig(shipped("alembic.ini"))
-    settings.set_main_option("script_location", str(shipped("migrations")))
-    return settings
+def known_revisions() -> tuple[str, frozenset[str]]:
+    """Return the newest migration of this code, and all of them: the numbers at the start of their files' names."""
+    numbers = [path.name.partition("_")[0] for path in (shipped("migrations") / "versions").glob("[0-9]*.py")]
+    return max(numbers), frozenset(numbers)

@@ -8,11 +8,11 @@ from typing import NoReturn
 from app import import_edges
 from app.db import translated_errors
 from app.logging import configure
-from app.schema import migrate
 from app.server.address import base_url, open_port
 from app.server.admin_token import with_admin_token
 from app.server.cleanup import cleanup
 from app.server.embedded_worker import EmbeddedWorker
+from app.server.migration import migrate_apart
 from app.server.sign_in_link import sign_in_url
 from app.server.web_processes import InterlockArbiter, WebApplication
 from app.server.worker_token import revoke_worker_token, worker_token
@@ -26,7 +26,7 @@ def serve(config: Config) -> NoReturn:
     configure(config.log_level)
     listener = open_port(config.host, config.port)
     with translated_errors():
-        migrate(config.database_url)
+        migrate_apart(config)
         config = with_admin_token(config)
         link = sign_in_url(config)
         worker = EmbeddedWorker(base_url(config), worker_token(config)) if config.embedded_worker else None

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, inspect, text
 from app.db import make_engine
 from app.domain.transitions import LEGAL_PAIRS
 from app.models import Base, defences
-from app.schema import migrate
+from app.schema import known_revisions, migrate
 from config import Config
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -50,7 +50,11 @@ def triggers_of(engine: Engine) -> dict[str, str]:
 def test_there_is_one_head() -> None:
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(MIGRATIONS))
-    assert len(ScriptDirectory.from_config(settings).get_heads()) == 1
+    scripts = ScriptDirectory.from_config(settings)
+    assert len(scripts.get_heads()) == 1
+    # The names of the files, which are read where Alembic is not loaded, say the same as their contents.
+    every = frozenset(each.revision for each in scripts.walk_revisions())
+    assert known_revisions() == (scripts.get_current_head(), every)
 
 
 def test_up_down_and_up_again(empty_url: str, engine: Engine) -> None:
