@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.server.http import buffered_server
 from app.server.http.buffered_server import BufferedServer
 from app.server.http.connection import Connection
 from app.server.http.outgoing import KEPT_BYTES
@@ -461,6 +462,29 @@ def test_requests_that_came_at_once_are_all_answered_at_the_end(running: Running
     answers = whole_answer(client)
     assert answers.index(b"GET|/held|") < answers.index(b"Connection: close") < answers.index(b"GET|/2|")
     assert answers.count(b"Connection: close") == 1
+
+
+def test_connections_that_come_together_are_spread_over_the_processes(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that share a listener are woken by a connection. Who took one waits, so that the next one is another's."""
+    monkeypatch.setattr(buffered_server, "LET_OTHERS_SECONDS", 2 * LIMIT_SECONDS)
+    running.stop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    running.port = listener.getsockname()[1]
+    servers = [BufferedServer(running.application, listener.dup(), THREADS, 75, MOST_BODY_BYTES) for _ in range(2)]
+    serving = [threading.Thread(target=each.serve, args=(2 * LIMIT_SECONDS,)) for each in servers]
+    for each in serving:
+        each.start()
+    for sent in (1, 2):
+        running.connect()
+        wait_until(lambda sent=sent: sum(len(each._connections) for each in servers) == sent, "the connection")
+    assert [len(each._connections) for each in servers] == [1, 1]
+    for server, thread in zip(servers, serving, strict=True):
+        server.interrupt()
+        thread.join(LIMIT_SECONDS)
+        server.finish(LIMIT_SECONDS)
+    listener.close()
 
 
 def test_an_interrupt_ends_what_serves_at_once(running: Running) -> None:

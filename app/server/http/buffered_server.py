@@ -8,6 +8,9 @@ bodies and answers lie in unlinked files. At the end of `serve`, which is called
 2. A client that takes nothing of its answer for READER_SECONDS is dropped; the thread that answers it is free again.
 3. A connection that is idle between two requests is closed after `keepalive_seconds`.
 
+After a connection the loop takes no other for LET_OTHERS_SECONDS, so that connections which come together are spread
+over all processes: a client keeps its own, and a process has the work of one processor at most.
+
 Only the loop touches the selector. A connection stays registered for reading while its request is answered, so that an
 exchange needs no further system call than one to wait, one to receive and one to send.
 """
@@ -29,6 +32,7 @@ from app.server.http.outgoing import ClientGone
 from app.server.http.request import Environ
 
 MOST_CONNECTIONS = 2_000
+LET_OTHERS_SECONDS = 0.001
 
 log = structlog.get_logger()
 
@@ -60,6 +64,7 @@ class BufferedServer:
         self._selector.register(self._woken, selectors.EVENT_READ, self._woken)
         self._selector.register(listener, selectors.EVENT_READ, listener)
         self._accepts, self._is_finishing, self._returns = True, False, False
+        self._lets_others_until = 0.0  # 0: they need not be let
         for thread in self._threads:
             thread.start()
 
@@ -67,13 +72,15 @@ class BufferedServer:
         """Serve all connections for about `seconds`, then close those that are overdue. To be called in a loop."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._returns:
-            for key, events in self._selector.select(left):
+            for key, events in self._selector.select(LET_OTHERS_SECONDS if self._lets_others_until else left):
                 if isinstance(key.data, Connection):
                     self._serve(key.data, events)
                 elif key.data is self._listener:
                     self._accept()
                 else:
                     self._look_at_changed()
+            if self._lets_others_until and time.monotonic() >= self._lets_others_until:
+                self._accept_again()
         self._look_at_deadlines(time.monotonic())
 
     def interrupt(self) -> None:
@@ -138,8 +145,13 @@ class BufferedServer:
         connection = Connection(client, environ, self._most_body_bytes, self._look_later)
         self._connections[connection] = selectors.EVENT_READ
         self._selector.register(client, selectors.EVENT_READ, connection)
-        if len(self._connections) >= MOST_CONNECTIONS:
-            self._accept_connections(False)
+        self._accept_connections(False)
+        self._lets_others_until = time.monotonic() + LET_OTHERS_SECONDS
+
+    def _accept_again(self) -> None:
+        self._lets_others_until = 0.0
+        if not self._is_finishing and len(self._connections) < MOST_CONNECTIONS:
+            self._accept_connections(True)
 
     def _accept_connections(self, accepts: bool) -> None:
         if accepts and not self._accepts:
@@ -189,8 +201,7 @@ class BufferedServer:
         for connection in list(self._connections):
             if connection.overdue(now, self._keepalive_seconds):
                 self._close(connection)
-        if not self._is_finishing and len(self._connections) < MOST_CONNECTIONS:
-            self._accept_connections(True)
+        self._accept_again()
 
     def _is_busy(self) -> bool:
         return any(connection.requests or connection.outgoing.kept_bytes for connection in self._connections)
