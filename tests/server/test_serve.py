@@ -47,9 +47,11 @@ def gone(pid: int) -> bool:
 
 
 def embedded_worker_of(server: LiveServer) -> int:
-    found = [pid for pid in web_processes(server, 2) if b"app.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert len(found) == 1, server.tail()
-    return found[0]
+    def found() -> list[int]:  # none while it is a fork of the server that has not become the worker
+        return [pid for pid in web_processes(server, 2) if b"app.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    (pid,) = wait_until(found, server.tail)
+    return pid
 
 
 def get(server: LiveServer, path: str = "/readyz") -> requests.Response:
