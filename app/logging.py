@@ -90,8 +90,10 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     named = structlog.stdlib.LoggerFactory(ignore_frame_names=[__name__])
+    in_use = structlog.get_config()["processors"]  # changed in place: a logger keeps the list that it began with
+    in_use[:] = [structlog.stdlib.filter_by_level, *shared, *last]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, *last],
+        processors=in_use,
         logger_factory=lambda *names: StderrLogger(named(*names)),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

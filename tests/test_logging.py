@@ -61,6 +61,15 @@ def test_lines_below_the_level_are_not_written(capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_a_logger_that_is_in_use_obeys_what_is_configured_again() -> None:
+    logger = structlog.get_logger("app.z")
+    logger.info("first")  # with this it has its processors
+    configure("INFO")
+    with structlog.testing.capture_logs() as logs:
+        logger.info("second")
+    assert [each["event"] for each in logs] == ["second"]
+
+
 def test_secrets_are_hidden_at_any_depth(capsys) -> None:
     structlog.get_logger("app.z").info("seen", token="s3cret", body=[{"lease_token": "s3cret", "worker": "w"}])
     line = last_line(capsys)
