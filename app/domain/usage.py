@@ -68,7 +68,7 @@ class ConnectionCalls:
 
 
 def _whole(value: Any, most: int, unit: int = 1) -> int | None:
-    if value is None:  # as most are
+    if value is None:  # the usual case: a worker reports few of the amounts
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return round(value * unit) if is_number and 0 <= value <= most else None
