@@ -1,17 +1,14 @@
 """Migration 0018: webhooks and their messages stay; on SQLite their tables are made anew."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, insert, inspect, select
 from sqlalchemy.exc import IntegrityError
 
-from app.db import make_engine
 from app.schema import migrate
-from config import Config
+from tests.migrations.conftest import MigratedTo
 
 NOW = datetime.now(UTC)
 WEBHOOK = {
@@ -23,15 +20,9 @@ DELIVERY = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("empty_postgres_url")
-    migrate(url, "0017")
-    made = make_engine(Config(database_url=url))
-    yield made
-    made.dispose()
+@pytest.fixture
+def engine(migrated_to: MigratedTo) -> Engine:
+    return migrated_to("0017")
 
 
 def tables(engine: Engine) -> Any:

@@ -1,14 +1,10 @@
 """Migration 0022: the tasks of the release before that have a late answer are still found by their content keys."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine, MetaData, insert, inspect, select
 
-from app.db import make_engine
 from app.schema import migrate
-from config import Config
+from tests.migrations.conftest import MigratedTo
 from tests.migrations.test_targets import BATCH, NOW, TASK
 
 LATE = {
@@ -16,15 +12,9 @@ LATE = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("empty_postgres_url")
-    migrate(url, "0021")
-    made = make_engine(Config(database_url=url))
-    yield made
-    made.dispose()
+@pytest.fixture
+def engine(migrated_to: MigratedTo) -> Engine:
+    return migrated_to("0021")
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index ix_documents_name")

@@ -1,15 +1,12 @@
 """Migration 0008: the tasks of the release before get what they need of a worker."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, MetaData, insert, select
 
-from app.db import make_engine
 from app.schema import migrate
-from config import Config
+from tests.migrations.conftest import MigratedTo
 
 NOW = datetime.now(UTC)
 BATCH = {
@@ -32,15 +29,9 @@ LINES = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("empty_postgres_url")
-    migrate(url, "0007")
-    made = make_engine(Config(database_url=url))
-    yield made
-    made.dispose()
+@pytest.fixture
+def engine(migrated_to: MigratedTo) -> Engine:
+    return migrated_to("0007")
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index ix_documents_name")
