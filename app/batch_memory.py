@@ -1,5 +1,6 @@
 """What this process has read of batches lately: many look at the same batch again and again."""
 
+import math
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -10,13 +11,15 @@ T = TypeVar("T")
 
 
 class BatchMemory(Generic[T]):
-    """Keeps something of each batch for `seconds`; of too many batches the oldest are dropped. Thread-safe.
+    """Keeps something of each batch for `seconds`; of more than `most` batches the oldest are dropped. Thread-safe.
 
     `of` says what it was read of, for example a run: what was read of another one is not given.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+    def __init__(
+        self, seconds: float = math.inf, clock: Callable[[], float] = time.monotonic, most: int = MOST_BATCHES
+    ) -> None:
+        self._seconds, self._most = seconds, most
         self._clock = clock
         self._kept: dict[int, tuple[float, Hashable, T]] = {}
 
@@ -29,6 +32,6 @@ class BatchMemory(Generic[T]):
         """Keep what was read just now of a batch, and return it."""
         self._kept.pop(batch_id, None)
         self._kept[batch_id] = self._clock(), of, found
-        for oldest in list(self._kept)[:-MOST_BATCHES]:
+        for oldest in list(self._kept)[: -self._most]:
             self._kept.pop(oldest, None)
         return found

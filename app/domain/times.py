@@ -12,7 +12,11 @@ def rfc3339(at: datetime) -> str: ...
 def rfc3339(at: None) -> None: ...
 def rfc3339(at: datetime | None) -> str | None:
     """Write a time as RFC 3339 in UTC, such as `2026-11-26T05:56:01.5Z`; None stays None."""
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if at is None:
+        return None
+    if at.tzinfo is not UTC:  # times of the database are in UTC already
+        at = at.astimezone(UTC)
+    return at.isoformat()[: -len("+00:00")] + "Z"
 
 
 def time_of(text: str) -> datetime | None:

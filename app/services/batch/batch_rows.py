@@ -7,6 +7,7 @@ from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, literal_column, or_, select
@@ -24,6 +25,7 @@ from app.prepared_statements import Prepared
 
 COLUMNS = tuple(db.table_of(Batch).c)
 _COUNTED, _USED = tuple(Counts.__dataclass_fields__), tuple(Usage.__dataclass_fields__)
+_counted, _NO_TASKS = itemgetter(*_COUNTED), Counts()
 
 if TYPE_CHECKING:
 
@@ -74,13 +76,12 @@ class RunCounts:
 
     @classmethod
     def of_kinds(cls, kinds: Sequence[Mapping[str, Any]], waiting: int = 0) -> "RunCounts":
-        """Make the counts of the column `counts` of ONE_AND_CLOCK."""
-        of_kind = {str(kind): Counts() for kind in TaskKind}
-        for each in kinds:
-            of_kind[each["kind"]] = Counts(*[each[name] for name in _COUNTED])
-        usage = Usage(**{name: sum(each[name] for each in kinds) for name in _USED})
-        touched_at = max((datetime.fromisoformat(each["touched_at"]) for each in kinds), default=None)
-        return cls(of_kind[TaskKind.STAGE], of_kind[TaskKind.ANALYZE], touched_at, waiting, usage)
+        """Make the counts of the column COUNTS."""
+        of_kind = {each["kind"]: Counts(*_counted(each)) for each in kinds}
+        usage = Usage(**{name: sum([each[name] for each in kinds]) for name in _USED})
+        touched_at = max([datetime.fromisoformat(each["touched_at"]) for each in kinds], default=None)
+        staging, analysis = (of_kind.get(kind, _NO_TASKS) for kind in (TaskKind.STAGE, TaskKind.ANALYZE))
+        return cls(staging, analysis, touched_at, waiting, usage)
 
 
 def _sums(kind: TaskKind) -> list[Any]:
@@ -117,17 +118,15 @@ ONE_ARCHIVED = _ALL.where(Batch.id == bindparam("batch_id"), Batch.archived_at.i
 _PURGED_AT = select(Batch.purged_at).where(Batch.id == bindparam("batch_id"))
 CLOCK = func.clock_timestamp(type_=db.UtcTime).label("now")
 _summed = ", ".join(f"sum({name}) AS {name}" for name in (*_COUNTED, *_USED))
-# For PostgreSQL: one row by its id, with few columns. It costs a third less than ONE_SEEN, the driver included.
-ONE_AND_CLOCK = select(
-    *COLUMNS,
-    literal_column(
-        db.rows_as_json(
-            f"SELECT kind, {_summed}, max(touched_at) AS touched_at FROM task_counts AS c"
-            " WHERE c.batch_id = batches.id AND c.run = batches.run GROUP BY kind"
-        )
-    ).label("counts"),
-    CLOCK,
-).where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_(None))
+# For PostgreSQL: the counts of a batch as one value, for RunCounts.of_kinds.
+COUNTS: Any = literal_column(
+    db.rows_as_json(
+        f"SELECT kind, {_summed}, max(touched_at) AS touched_at FROM task_counts AS c"
+        " WHERE c.batch_id = batches.id AND c.run = batches.run GROUP BY kind"
+    )
+).label("counts")
+# One row by its id, with few columns. It costs a third less than ONE_SEEN, the driver included.
+ONE_AND_CLOCK = select(*COLUMNS, COUNTS, CLOCK).where(Batch.id == bindparam("batch_id"), Batch.archived_at.is_(None))
 _ONE_AND_CLOCK = Prepared("see", ONE_AND_CLOCK)
 _amount_waiting: Any = (
     select(func.count()).where(StateChangeRequest.batch_id == Batch.id, IS_WAITING).correlate(Batch).scalar_subquery()

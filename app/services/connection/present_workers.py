@@ -23,7 +23,7 @@ _PRESENT = Prepared("present_workers", _ANNOUNCED.where(_seen.c.last_seen_at >= 
 CAN_AS_JSON = (
     f"(SELECT coalesce(json_agg(can), '[]') FROM (SELECT can FROM worker_sightings"
     f" WHERE last_seen_at >= statement_timestamp() - interval '{PRESENT.total_seconds()} s'"
-    f" ORDER BY last_seen_at DESC, worker LIMIT {MOST_WORKERS}) AS present)"
+    f" ORDER BY last_seen_at DESC LIMIT {MOST_WORKERS}) AS present)"
 )
 
 

@@ -10,12 +10,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import ARRAY, Connection, Integer, Text, TextClause, bindparam, cast, func, literal_column, select, text
 
 from app import db
 from app.domain.connection.abilities import LINES, Target
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.transitions import LEASES_IN, REPORTS_IN, BatchState
+from app.models import Task
 
 _WANTED = """
 WITH working (state, kind) AS (VALUES {working}),
@@ -75,6 +76,20 @@ QUEUED_NUMBERS = f"""
     SELECT ({_QUEUED} AND t.target > queued.target ORDER BY t.target LIMIT 1) FROM queued WHERE target IS NOT NULL)
 SELECT json_agg(target) FROM queued WHERE target IS NOT NULL)
 """
+
+_number: Any = func.unnest(cast(bindparam("targets", type_=Text), ARRAY(Integer))).column_valued("number")
+_first_queued = (
+    select(Task.id)
+    .where(
+        *(getattr(Task, name) == bindparam(name) for name in ("batch_id", "run", "kind")),
+        Task.target == _number,
+        Task.status == literal_column(repr(str(TaskStatus.QUEUED))),
+    )
+    .order_by(Task.available_at, Task.id)
+    .limit(literal_column("1"))
+)
+# Those of some targets of a batch, by their numbers, of which tasks wait. It costs half of QUEUED_NUMBERS.
+QUEUED_AMONG: Any = func.array(select(_number).where(_first_queued.scalar_subquery().is_not(None)).scalar_subquery())
 
 _OLDEST = (
     text(f"""

@@ -33,11 +33,13 @@ WaitingFor = TypedDict(
 
 # For a statement of PostgreSQL that reads batches: the numbers of the targets of which tasks wait, what the workers
 # can do that are present, and whether a circuit is closed. For `waits_of`.
-MAY_WAIT: tuple[Any, ...] = (
-    literal_column(targets.QUEUED_NUMBERS).label("queued"),
+_WHATEVER_BATCH: tuple[Any, ...] = (
     literal_column(CAN_AS_JSON).label("can"),
     literal_column(circuits.ANY_CLOSED).label("any_closed"),
 )
+MAY_WAIT: tuple[Any, ...] = (literal_column(targets.QUEUED_NUMBERS).label("queued"), *_WHATEVER_BATCH)
+# The same for a batch of which the targets are known: see targets.QUEUED_AMONG.
+KNOWN_MAY_WAIT: tuple[Any, ...] = (targets.QUEUED_AMONG.label("queued"), *_WHATEVER_BATCH)
 
 
 def waiting_for(connection: Connection, batch_id: int, now: datetime | None = None) -> list[WaitingFor]:

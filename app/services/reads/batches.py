@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, or_, select
 
 from app import db
+from app.array_texts import array_text
+from app.batch_memory import BatchMemory
 from app.db import reading
 from app.domain import transitions
 from app.domain.connection.abilities import Target
@@ -22,14 +24,17 @@ from app.models import Batch, Model, Prompt
 from app.prepared_statements import Prepared
 from app.services.batch.batch_rows import (
     AMOUNT_WAITING,
+    CLOCK,
+    COUNTS,
     ONE_AND_CLOCK,
     BatchRecord,
     Glance,
+    RunCounts,
+    facts_of,
     glance,
     look_at,
     look_with_clock,
     not_found,
-    seen,
 )
 from app.services.batch.batch_view import BatchView, batch_view, effect_of
 from app.services.connection import targets, waiting
@@ -62,9 +67,13 @@ class Filter:
 _whole = ONE_AND_CLOCK.add_columns(usage_counts.PRESENT_SHARES, *waiting.MAY_WAIT)
 _WHOLE = Prepared("whole", _whole, by_index=True)
 _WHOLE_AND_WAITING = Prepared("whole_and_waiting", _whole.add_columns(AMOUNT_WAITING), by_index=True)
+# The same of a batch whose row and names are known: what changes while its version stays. In a database that was
+# restored a version may come again, at another time.
+_rest = (_batches.c.version, _batches.c.updated_at, COUNTS, CLOCK, usage_counts.PRESENT_SHARES, *waiting.KNOWN_MAY_WAIT)
+_REST = Prepared("rest", ONE_AND_CLOCK.with_only_columns(*_rest), by_index=True)
 _PROMPTS = select(Prompt.number, Prompt.name).where(Prompt.batch_id == bindparam("batch_id"))
 _MODELS = select(Model.number, Model.connection, Model.model).where(Model.batch_id == bindparam("batch_id"))
-MOST_KNOWN = 1_000  # batches of which a process knows the names
+MOST_KNOWN = 1_000  # batches of which a process knows the row and the names
 
 
 def whole_view(connection: Connection, batch: BatchRecord, facts: Facts, waits: list[WaitingFor]) -> BatchView:
@@ -79,40 +88,57 @@ def may_wait(batch: BatchRecord, facts: Facts) -> bool:
     return batch.state in UNFINISHED and facts.staging.queued + facts.analysis.queued > 0
 
 
-class _Names(NamedTuple):
-    """What a batch calls its prompts and models, and what its tasks need of workers, by number."""
+class _Known(NamedTuple):
+    """The row of a batch, what it calls its prompts and models, and what its tasks need of workers, by number."""
 
-    of: tuple[datetime, int]  # the creation and the version of the batch
+    of: tuple[int, datetime]  # its version, and when it began
+    batch: BatchRecord
     prompts: dict[int, str]
     models: dict[int, tuple[str, str]]
     targets: dict[int, Target]
+    to_read: dict[str, Any]  # the parameters of _REST
 
 
-_NO_NAMES = _Names((datetime.min, 0), {}, {}, {})
-
-
-class _KnownNames:
-    """The names of batches, as this process knows them: they change with the version of the batch alone."""
+class _KnownBatches:
+    """Batches of PostgreSQL as this process knows them. Each read looks whether the version is still the same."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, _Names] = {}
+        self._kept: BatchMemory[_Known] = BatchMemory(most=MOST_KNOWN)
 
-    def of(self, connection: Connection, batch: BatchRecord) -> _Names:
-        known = self._kept.get(batch.id)
-        if known is None or known.of != (batch.created_at, batch.version):  # a database may be restored
-            if len(self._kept) >= MOST_KNOWN:
-                self._kept.clear()
-            known = self._kept[batch.id] = self._read(connection, batch)
-        return known
+    def read(self, connection: Connection, batch_id: int) -> tuple[_Known, Any]:
+        """Read a batch and a row of what is not in the row of the batch. Raises NotFound."""
+        if known := self._kept.get(batch_id):
+            row = _REST.row(connection, **known.to_read)
+            if row is not None and (row.version, row.updated_at) == known.of:
+                return known, row
+        return self.read_whole(connection, batch_id, _WHOLE)
 
-    def _read(self, connection: Connection, batch: BatchRecord) -> _Names:
-        of_batch: Any = {"batch_id": batch.id}
-        return _Names(
-            (batch.created_at, batch.version),
-            {row.number: row.name for row in connection.execute(_PROMPTS, of_batch)},
-            {row.number: (row.connection, row.model) for row in connection.execute(_MODELS, of_batch)},
-            targets.reported(connection, batch.id),
-        )
+    def read_whole(self, connection: Connection, batch_id: int, statement: Prepared) -> tuple[_Known, Any]:
+        """Read a batch by one of the statements for a whole batch. Raises NotFound."""
+        row = statement.row(connection, batch_id=batch_id)
+        if row is None:
+            raise not_found(connection, batch_id)
+        of, known = (row.version, row.updated_at), self._kept.get(batch_id)
+        if known is not None and known.of == of:
+            return known, row
+        batch = BatchRecord.of(row)
+        if not row.shares and not row.queued:  # nothing that is shown of it has a name
+            return _Known(of, batch, {}, {}, {}, {}), row
+        return self._kept.put(batch_id, _with_names(connection, batch, of)), row
+
+
+def _with_names(connection: Connection, batch: BatchRecord, of: tuple[int, datetime]) -> _Known:
+    of_batch: Any = {"batch_id": batch.id}
+    found = targets.reported(connection, batch.id)
+    kind = next(iter(transitions.reported_kinds(batch.state)), None)
+    return _Known(
+        of,
+        batch,
+        prompts={row.number: row.name for row in connection.execute(_PROMPTS, of_batch)},
+        models={row.number: (row.connection, row.model) for row in connection.execute(_MODELS, of_batch)},
+        targets=found,
+        to_read={**of_batch, "run": batch.run, "kind": kind, "targets": array_text(found)},
+    )
 
 
 class Batches:
@@ -120,14 +146,14 @@ class Batches:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._names = _KnownNames()
+        self._known = _KnownBatches()
 
     def show(self, batch_id: int) -> BatchView:
         """Show a batch, and what it used by model and by prompt. Raises NotFound."""
         with reading(self._engine) as connection:
             if db.is_postgresql(connection):
-                row = _row_of(connection, _WHOLE, batch_id)
-                return self._view(connection, row, *seen(row, row.now))
+                known, row = self._known.read(connection, batch_id)
+                return _view(connection, known, row, _facts_of(known, row))
             batch, facts, now = look_with_clock(connection, batch_id)
             return _view_by_parts(connection, batch, facts, now)
 
@@ -135,18 +161,12 @@ class Batches:
         """Read one batch so that any change of it shows, and show it as `show` does. Raises NotFound."""
         with reading(self._engine) as connection:
             if db.is_postgresql(connection):
-                row = _row_of(connection, _WHOLE_AND_WAITING, batch_id)
-                found = Glance(*seen(row, row.now), row.now, row.amount_waiting)
-                return found, self._view(connection, row, found.batch, found.facts)
+                known, row = self._known.read_whole(connection, batch_id, _WHOLE_AND_WAITING)
+                facts = _facts_of(known, row)
+                view = _view(connection, known, row, facts)
+                return Glance(known.batch, facts, row.now, row.amount_waiting), view
             found = glance(connection, batch_id)
             return found, _view_by_parts(connection, found.batch, found.facts, found.now)
-
-    def _view(self, connection: Connection, row: Any, batch: BatchRecord, facts: Facts) -> BatchView:
-        """Show what `whole_view` shows, from a row of PostgreSQL."""
-        names = self._names.of(connection, batch) if row.shares or row.queued else _NO_NAMES
-        view = batch_view(batch, facts, usage_counts.shares_of(row.shares, names.models, names.prompts))
-        view["waiting_for"] = waiting.waits_of(connection, row, names.targets)
-        return view
 
     def counts(self, name: str = "") -> dict[str, int]:
         """Count the batches in each state; `name` is a part of their names, in any case."""
@@ -183,11 +203,15 @@ class Batches:
         return judged
 
 
-def _row_of(connection: Connection, statement: Prepared, batch_id: int) -> Any:
-    row = statement.row(connection, batch_id=batch_id)
-    if row is None:
-        raise not_found(connection, batch_id)
-    return row
+def _facts_of(known: _Known, row: Any) -> Facts:
+    return facts_of(known.batch, RunCounts.of_kinds(row.counts), row.now)
+
+
+def _view(connection: Connection, known: _Known, row: Any, facts: Facts) -> BatchView:
+    """Show what `whole_view` shows, from a row of PostgreSQL."""
+    view = batch_view(known.batch, facts, usage_counts.shares_of(row.shares, known.models, known.prompts))
+    view["waiting_for"] = waiting.waits_of(connection, row, known.targets)
+    return view
 
 
 def _view_by_parts(connection: Connection, batch: BatchRecord, facts: Facts, now: datetime) -> BatchView:
