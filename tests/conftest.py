@@ -4,8 +4,7 @@
 One private PostgreSQL serves the whole run: under pytest-xdist its controller starts it for all workers.
 """
 
-import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -22,7 +21,7 @@ from app.services.queue.task_queue import TaskQueue
 from app.ui.fragments import prepare_fragments
 from app.worker.extraction.ocr import tesseract
 from config import Config
-from tests.support import databases
+from tests.support import databases, lean_run
 from tests.support.client import ApiClient, api_client
 from tests.support.databases import NewDatabase
 from tests.support.effort import SOAK, load_profile
@@ -41,10 +40,8 @@ from tests.support.server import (
     servers_once,
 )
 
-GARBAGE_OBJECTS = 50_000  # between two collections; Python's own 700 are a test's first few calls
 OPENED = pytest.StashKey[ExitStack]()
 POSTGRES_URL = pytest.StashKey[str]()
-SERVERS = pytest.StashKey[FolderServers]()
 
 
 def _start_postgres(config: pytest.Config) -> str:
@@ -63,30 +60,10 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["postgres_url"] = _start_postgres(node.config)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(lean_run)
     logging.configure("INFO")
     load_profile()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, Any, Any]:
-    """Collect the tests without garbage collections, leave what was made for them out of later ones, and make few."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.set_threshold(GARBAGE_OBJECTS)
-        gc.enable()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Drop what a test that passed has printed, which xdist would send to its controller, unless `-rP` asks for it."""
-    report = yield
-    if report.passed and not {"A", "P"} & set(item.config.option.reportchars):
-        report.sections = []
-    return report
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -286,18 +263,9 @@ def start_server() -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def folder_servers(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[FolderServers]:
-    servers = request.config.stash[SERVERS] = FolderServers(new_database)
+    servers = request.config.stash[lean_run.SERVERS] = FolderServers(new_database)
     yield servers
     servers.end()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
-    """End the servers of a folder when the next test is another folder's."""
-    result = yield
-    if nextitem is not None and nextitem.path.parent != item.path.parent and SERVERS in item.config.stash:
-        item.config.stash[SERVERS].end()
-    return result
 
 
 @pytest.fixture(scope="module")
