@@ -49,7 +49,7 @@ class Attempt(NamedTuple):
 
 def line_of(attempt: Attempt) -> str:
     """Write the line of an attempt."""
-    return orjson.dumps(tuple(attempt)).decode() + "\n"
+    return orjson.dumps(tuple(attempt), option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def attempts_of(lines: str) -> Iterator[Attempt]:

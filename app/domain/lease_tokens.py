@@ -76,11 +76,16 @@ class Judgement(NamedTuple):
     answer: TaskStatus | None = None
 
 
+_CURRENT = Judgement(Standing.CURRENT)
+
+
 def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -> Judgement:
     """Judge a report by its token; `objection` is why the batch takes no report of this task now, or None.
 
-    A repeated report is recognised first, in whatever state its batch is now.
+    A repeated report is recognised in whatever state its batch is now.
     """
+    if tokens.is_current(token):
+        return Judgement(Standing.LATE, objection) if objection else _CURRENT
     use = tokens.use_of(token)
     if use is None:
         return Judgement(Standing.UNKNOWN, "this lease token was never given out for this task")
@@ -93,9 +98,5 @@ def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -
         return Judgement(Standing.LATE, f"this lease token has reported the task {used_for} already")
     if token == tokens.last and tokens.status is TaskStatus.COMPLETED:  # no report of this lease completed it
         return Judgement(Standing.LATE, "the document of the task was erased")
-    if not tokens.is_current(token):
-        again = "was leased again" if token != tokens.last else "used up its attempts and is FAILED"
-        return Judgement(Standing.LATE, f"the lease ran out and the task {again}")
-    if objection:
-        return Judgement(Standing.LATE, objection)
-    return Judgement(Standing.CURRENT)
+    again = "was leased again" if token != tokens.last else "used up its attempts and is FAILED"
+    return Judgement(Standing.LATE, f"the lease ran out and the task {again}")
