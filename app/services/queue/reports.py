@@ -94,7 +94,7 @@ class _ReportTransaction:
     def judge(self, report: Report, task: HeldTask | None) -> Verdict:
         if task is None:
             return Verdict(report.task_id, refusal=NotFound("task", report.task_id))
-        judgement = judge(task.tokens, report.lease_token, report.outcome, task.objection)
+        judgement = judge(task, report.lease_token, report.outcome, task.objection)
         if judgement.standing is Standing.REPEATED:
             return Verdict(report.task_id, judgement.answer, task.batch_id, task.batch_state)
         if judgement.standing is not Standing.CURRENT:
@@ -170,7 +170,7 @@ class _ReportTransaction:
         known = late_results.tokens_of(connection, (task.id for task, _ in self._late))
         rows = []
         for task, report in self._late:
-            use, lease = task.tokens.use_of(report.lease_token), (task.id, report.lease_token)
+            use, lease = task.use_of(report.lease_token), (task.id, report.lease_token)
             is_first = use is not None and use[0] in ("", RELEASED) and lease not in known
             usage = _usage(task, report) if is_first else CallUsage()
             if is_first:

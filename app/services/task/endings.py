@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from app import db, portions
 from app.array_texts import array_text
-from app.domain.attempts import OUTCOMES, Attempt, AttemptOutcome, code_of, line_of
+from app.domain.attempts import OUTCOMES, AttemptOutcome, code_of, line_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
 from app.domain.times import rfc3339
@@ -171,10 +171,7 @@ class Endings:
         if (outcome := OUTCOMES.get(event)) is None:
             return ""
         about = None if outcome is AttemptOutcome.COMPLETED else kept.error or kept.result
-        usage = kept.usage
-        cost_nanos = None if usage.unpriced else usage.cost_nanos
-        used = (usage.input_tokens, usage.output_tokens, cost_nanos, usage.latency_ms)
-        return line_of(Attempt(task.attempt, self._at, task.leased_by, outcome, code_of(about), *used))
+        return line_of(task.attempt, self._at, task.leased_by, outcome, code_of(about), kept.usage)
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""
