@@ -1,6 +1,6 @@
 """Arrays of PostgreSQL as text: one value for the driver, which takes up to a microsecond for each value of a list."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,15 +13,24 @@ def array_text(values: Iterable[Any]) -> str:
     given = list(values)
     if given and given.count(given[0]) == len(given):  # as most columns of a report are
         return f"{{{','.join([_element(given[0])] * len(given))}}}"
-    return f"{{{','.join(map(_element, given))}}}"
+    kinds = set(map(type, given))
+    write = _WRITERS.get(kinds.pop(), _element) if len(kinds) == 1 else _element
+    return f"{{{','.join(map(write, given))}}}"
 
 
 def _element(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return _quoted(value)
     if isinstance(value, datetime):
         return f'"{value.isoformat()}"'
     return str(value)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {int: str, str: _quoted}  # of the types that most arrays have alone

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.domain.task_endings import LeaseEvent
+from app.domain.usage import CallUsage
 
 LONGEST_CODE = 64  # characters
 
@@ -47,9 +48,11 @@ class Attempt(NamedTuple):
     latency_ms: int | None
 
 
-def line_of(attempt: Attempt) -> str:
-    """Write the line of an attempt."""
-    return orjson.dumps(tuple(attempt)).decode() + "\n"
+def line_of(number: int, at: str, worker: str | None, outcome: str, code: str | None, usage: CallUsage) -> str:
+    """Write the line of an attempt: the values of an `Attempt`, in its order."""
+    cost_nanos = None if usage.unpriced else usage.cost_nanos
+    used = (usage.input_tokens, usage.output_tokens, cost_nanos, usage.latency_ms)
+    return orjson.dumps((number, at, worker, outcome, code, *used), option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def attempts_of(lines: str) -> Iterator[Attempt]:

@@ -12,4 +12,4 @@ def plain_number(text: str, most_digits: int = MOST_DIGITS) -> int | None:
 def task_number(task_id: str) -> int:
     """Read the number in a task's id; 0, which no task has, for a text that is not the id of any task."""
     # "007" is not another name of task 7: an id has one spelling.
-    return (plain_number(task_id) or 0) if not task_id.startswith("0") else 0
+    return 0 if task_id[:1] == "0" else plain_number(task_id) or 0

@@ -8,6 +8,7 @@ the space at its end. SQL writes both when it leases a task; the expressions for
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -50,24 +51,26 @@ class Standing(Enum):
     UNKNOWN = "unknown"
 
 
-class Tokens(NamedTuple):
+@dataclass(slots=True)
+class Tokens:
     """A task's tokens: the last one with its use and the status answered to it, and the earlier ones."""
 
     status: TaskStatus
-    last: str | None
-    outcome: str | None
-    answer: str | None
-    past: str
+    lease_token: str | None
+    lease_outcome: str | None
+    lease_answer: str | None
+    past_leases: str
 
     def use_of(self, token: str) -> tuple[str, str] | None:
         """Find what a token was used for and what was answered ('' for nothing); None if it was never given out."""
-        if token == self.last:
-            return self.outcome or "", self.answer or ""
-        return next(((used_for, answer) for given, used_for, answer in entries(self.past) if given == token), None)
+        if token == self.lease_token:
+            return self.lease_outcome or "", self.lease_answer or ""
+        earlier = entries(self.past_leases)
+        return next(((used_for, answer) for given, used_for, answer in earlier if given == token), None)
 
     def is_current(self, token: str) -> bool:
         """Whether the token still holds the task: not leased again, not reported, not handed back, not finished."""
-        return token == self.last and self.outcome is None and self.status in OPEN
+        return token == self.lease_token and self.lease_outcome is None and self.status in OPEN
 
 
 class Judgement(NamedTuple):
@@ -76,11 +79,16 @@ class Judgement(NamedTuple):
     answer: TaskStatus | None = None
 
 
+_CURRENT = Judgement(Standing.CURRENT)
+
+
 def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -> Judgement:
     """Judge a report by its token; `objection` is why the batch takes no report of this task now, or None.
 
-    A repeated report is recognised first, in whatever state its batch is now.
+    A repeated report is recognised in whatever state its batch is now.
     """
+    if tokens.is_current(token):
+        return Judgement(Standing.LATE, objection) if objection else _CURRENT
     use = tokens.use_of(token)
     if use is None:
         return Judgement(Standing.UNKNOWN, "this lease token was never given out for this task")
@@ -91,11 +99,7 @@ def judge(tokens: Tokens, token: str, outcome: Outcome, objection: str | None) -
         return Judgement(Standing.LATE, "the task was handed back with this lease token")
     if used_for:
         return Judgement(Standing.LATE, f"this lease token has reported the task {used_for} already")
-    if token == tokens.last and tokens.status is TaskStatus.COMPLETED:  # no report of this lease completed it
+    if token == tokens.lease_token and tokens.status is TaskStatus.COMPLETED:  # no report of this lease completed it
         return Judgement(Standing.LATE, "the document of the task was erased")
-    if not tokens.is_current(token):
-        again = "was leased again" if token != tokens.last else "used up its attempts and is FAILED"
-        return Judgement(Standing.LATE, f"the lease ran out and the task {again}")
-    if objection:
-        return Judgement(Standing.LATE, objection)
-    return Judgement(Standing.CURRENT)
+    again = "was leased again" if token != tokens.lease_token else "used up its attempts and is FAILED"
+    return Judgement(Standing.LATE, f"the lease ran out and the task {again}")

@@ -8,6 +8,7 @@ database and no clock, and it does not judge whether a lease token still counts:
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.domain.leases import FINISHED, RELEASED, Outcome, TaskStatus, backoff_seconds
@@ -127,11 +128,19 @@ def decide(event: LeaseEvent, attempt: int, max_attempts: int, retry_after_secon
 
     `retry_after_seconds` replaces the usual wait of a task that waits before its next attempt.
     """
-    row = _BY_EVENT[event, attempt < max_attempts]
-    wait: float | None = None
-    if row.waits:
-        wait = backoff_seconds(attempt) if retry_after_seconds is None else retry_after_seconds
-    elif row.status is QUEUED:
-        wait = 0.0
+    is_left = attempt < max_attempts
+    change = _change(event, attempt, is_left)
+    if not _BY_EVENT[event, is_left].waits:
+        return change
+    return change._replace(
+        wait_seconds=backoff_seconds(attempt) if retry_after_seconds is None else retry_after_seconds
+    )
+
+
+@lru_cache(maxsize=1_024)  # the same happens to most tasks of a transaction
+def _change(event: LeaseEvent, attempt: int, is_left: bool) -> TaskChange:
+    """Make what an event does to a task, but for its wait before the next attempt."""
+    row = _BY_EVENT[event, is_left]
     attempt_after = attempt if row.counts else attempt - 1
+    wait = 0.0 if row.status is QUEUED else None
     return TaskChange(row.status, attempt_after, row.used_for, wait, row.critical, row.skipped)

@@ -1,7 +1,8 @@
 """What model calls use: tokens, money, time. A worker reports it for one call; it is added up for a run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.money import NANOS
 
@@ -27,17 +28,20 @@ class Usage:
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+
+class CallUsage(NamedTuple):
+    """What one call used, as `Usage` is for a run; `latency_ms` is None where the worker did not report it."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nanos: int = 0
+    latency_ms: int | None = None
+    unpriced: int = 0  # 1 if the cost of the call is not known
+
     @property
     def amounts(self) -> dict[str, int]:
-        """The amounts that are added up, by the names of their columns."""
+        """The amounts that every counter adds up, by the names of their columns."""
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost_nanos": self.cost_nanos}
-
-
-@dataclass(frozen=True)
-class CallUsage(Usage):
-    """What one call used; `latency_ms` is None where the worker did not report it."""
-
-    latency_ms: int | None = None
 
     @classmethod
     def of(cls, answer: Any, is_paid: bool = False) -> "CallUsage":
@@ -57,6 +61,11 @@ class CallUsage(Usage):
             latency_ms=_whole(usage.get("latency_ms"), MOST_CALL_MS),
         )
 
+    @classmethod
+    def total(cls, calls: Iterable["CallUsage"]) -> "CallUsage":
+        """Add up what calls used; `latency_ms` is of those that reported it."""
+        return cls(*(sum(filter(None, amounts)) for amounts in zip(*calls, strict=True)))
+
 
 @dataclass(frozen=True)
 class ConnectionCalls:
@@ -70,5 +79,5 @@ class ConnectionCalls:
 def _whole(value: Any, most: int, unit: int = 1) -> int | None:
     if value is None:  # the usual case: a worker reports few of the amounts
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = type(value) is int or type(value) is float  # a boolean is no number, although Python says so
     return round(value * unit) if is_number and 0 <= value <= most else None

@@ -88,14 +88,14 @@ _COMPLETION = {"task_id", "lease_token", "outcome", "result"}
 def _is_plain_completion(item: Any) -> bool:
     """Whether an item is a valid completion, as nearly every item is: it then needs no check by the schema."""
     return (
-        isinstance(item, dict)
+        type(item) is dict  # as the reader of JSON makes it
         and item.keys() == _COMPLETION
         and item["outcome"] == Outcome.COMPLETED
-        and isinstance(item["result"], dict)
-        and isinstance(item["task_id"], str)
-        and isinstance(item["lease_token"], str)
-        and 1 <= len(item["task_id"]) <= 64
-        and 1 <= len(item["lease_token"]) <= 64
+        and type(item["result"]) is dict
+        and type(task_id := item["task_id"]) is str
+        and type(lease_token := item["lease_token"]) is str
+        and 1 <= len(task_id) <= 64
+        and 1 <= len(lease_token) <= 64
     )
 
 

@@ -45,13 +45,10 @@ def log_changes(changes: Iterable[ChangeMade], began_ns: int) -> None:
 
 def count_reports(judged: Sequence[tuple[Report, Verdict]], began_ns: int) -> None:
     """Count the reports of a transaction that began at `began_ns`, by outcome or as `refused`; failed ones by code."""
-    outcomes: dict[str, int] = {}
     for report, verdict in judged:
-        outcome = _outcome(report, verdict)
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if report.outcome is Outcome.FAILED and not verdict.refusal:
             count_failure(str((report.error or {}).get("code")))
-    for outcome, amount in outcomes.items():
+    for outcome, amount in Counter(_outcome(report, verdict) for report, verdict in judged).items():
         _reports(outcome).inc(amount)
     if tracer().is_on:
         is_sampled = tracer().samples
@@ -64,7 +61,7 @@ def count_reports(judged: Sequence[tuple[Report, Verdict]], began_ns: int) -> No
 
 
 def _outcome(report: Report, verdict: Verdict) -> str:
-    return "refused" if verdict.refusal else str(report.outcome)
+    return "refused" if verdict.refusal else report.outcome
 
 
 def log_answer(batch_id: int, action: str, order: Order, answer: Answer, began_ns: int) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -150,7 +150,8 @@ class Grant:
         return False
 
     def _hand_out(self, rows: list[Any], expires_at: datetime) -> int:
-        granted, size, too_large, expires = 0, 0, {}, rfc3339(expires_at)
+        granted, size, too_large = 0, 0, {}
+        alike = _alike(rows[0].batch_id, expires_at) if rows else {}
         left = {row.id for row in rows}
         for row, payload in zip(rows, payloads(self._connection, rows, MOST_BYTES - self._bytes), strict=True):
             if payload is None:
@@ -162,7 +163,7 @@ class Grant:
             size += len(orjson.dumps(payload))
             if granted and size > MOST_BYTES:
                 break
-            self.tasks.append(_leased(row, payload, expires))
+            self.tasks.append(_leased(row, payload, alike))
             left.remove(row.id)
             granted += 1
         self._bytes += size
@@ -183,8 +184,13 @@ class Grant:
                 self.endings.end(task, LeaseEvent.FAILED_FOR_GOOD, Kept(CallUsage(), error=error))
 
 
-def _leased(row: Any, payload: dict[str, Any], expires_at: str) -> dict[str, Any]:
-    traceparent = tracer().traceparent_of(row.batch_id)
+def _alike(batch_id: int, expires_at: datetime) -> dict[str, Any]:
+    """Make what is alike for the tasks of a batch that a request gets."""
+    traceparent = tracer().traceparent_of(batch_id)
+    return {"lease_expires_at": rfc3339(expires_at), **({"traceparent": traceparent} if traceparent else {})}
+
+
+def _leased(row: Any, payload: dict[str, Any], alike: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "batch_id": row.batch_id,
@@ -192,7 +198,6 @@ def _leased(row: Any, payload: dict[str, Any], expires_at: str) -> dict[str, Any
         "kind": row.kind,
         "attempt": row.attempt,
         "lease_token": row.lease_token,
-        "lease_expires_at": expires_at,
         "payload": payload,
-        **({"traceparent": traceparent} if traceparent else {}),
+        **alike,
     }

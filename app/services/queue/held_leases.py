@@ -47,7 +47,7 @@ def release(connection: Connection, leases: list[Lease]) -> Answers:
     endings, answers = Endings(now), []
     for task_id, token in leases:
         task = held.get(task_number(task_id))
-        use = task.tokens.use_of(token) if task else None
+        use = task.use_of(token) if task else None
         if task is None:
             answers.append(_refused(task_id, NO_TASK))
         elif use and use[0] == RELEASED:
@@ -70,7 +70,7 @@ def _released(task_id: str) -> dict[str, Any]:
 
 
 def _why_not_current(task: HeldTask, token: str) -> str | None:
-    if task.tokens.is_current(token):
+    if task.is_current(token):
         return None
-    known = task.tokens.use_of(token) is not None
+    known = task.use_of(token) is not None
     return f"the lease is over: the task is {task.status}" if known else "this lease token was never given out"

@@ -6,6 +6,7 @@ A prompt is rendered when its task is leased: the text is stored once for a docu
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, cast, exists, func, not_, select, text
 
 from app import db
@@ -72,7 +73,7 @@ _OF_READY = select(
     ReadyTask.custom_id,
     ReadyTask.method,
     ReadyTask.url,
-    *_read(ReadyTask.body, ReadyTask.number),
+    *_read(cast(ReadyTask.body, Text).label("body"), ReadyTask.number),
 ).where(
     ReadyTask.batch_id == bindparam("batch_id"),
     # Without this range, a planner that has no statistics yet reads the whole batch and filters it.
@@ -149,7 +150,7 @@ def _ready_lines(connection: Connection, ready: list[Any], room: int) -> dict[in
     else:
         found = connection.execute(_READY_SQLITE, {**values, "numbers": numbers})
     return {
-        row.number: {"custom_id": row.custom_id, "method": row.method, "url": row.url, "body": row.body}
+        row.number: {"custom_id": row.custom_id, "method": row.method, "url": row.url, "body": orjson.loads(row.body)}
         if row.is_read
         else None
         for row in found

@@ -94,7 +94,7 @@ class _ReportTransaction:
     def judge(self, report: Report, task: HeldTask | None) -> Verdict:
         if task is None:
             return Verdict(report.task_id, refusal=NotFound("task", report.task_id))
-        judgement = judge(task.tokens, report.lease_token, report.outcome, task.objection)
+        judgement = judge(task, report.lease_token, report.outcome, task.objection)
         if judgement.standing is Standing.REPEATED:
             return Verdict(report.task_id, judgement.answer, task.batch_id, task.batch_state)
         if judgement.standing is not Standing.CURRENT:
@@ -102,7 +102,7 @@ class _ReportTransaction:
         self._accept(task, report)
         settles = task.limited or task.status in FINISHED
         about = (report.task_id, task.status, task.batch_id, task.batch_state)
-        return Verdict(*about, settles, task.limited, worker=task.leased_by)
+        return Verdict(*about, settles, task.limited, None, task.leased_by)
 
     def _refuse(self, task: HeldTask, report: Report, judgement: Judgement) -> Verdict:
         is_late = judgement.standing is Standing.LATE
@@ -116,15 +116,10 @@ class _ReportTransaction:
     def _accept(self, task: HeldTask, report: Report) -> None:
         event, result, error = self._ending(task, report)
         is_answer = event is LeaseEvent.COMPLETED and task.kind == TaskKind.ANALYZE
-        kept = Kept(
-            report.usage,
-            result,
-            error,
-            truncated=is_answer and report.truncated,
-            document_cut=is_answer and report.document_cut,
-        )
+        usage = _usage(task, report)
+        kept = Kept(usage, result, error, is_answer and report.truncated, is_answer and report.document_cut)
         self._endings.end(task, event, kept, report.retry_after_seconds)
-        self._endings.spend(task, kept.usage, report.outcome is Outcome.FAILED)
+        self._endings.spend(task, usage, report.outcome is Outcome.FAILED)
         if (
             task.kind == TaskKind.STAGE
             and task.id not in self._folder_tasks
@@ -175,9 +170,9 @@ class _ReportTransaction:
         known = late_results.tokens_of(connection, (task.id for task, _ in self._late))
         rows = []
         for task, report in self._late:
-            use, lease = task.tokens.use_of(report.lease_token), (task.id, report.lease_token)
+            use, lease = task.use_of(report.lease_token), (task.id, report.lease_token)
             is_first = use is not None and use[0] in ("", RELEASED) and lease not in known
-            usage = report.usage if is_first else CallUsage()
+            usage = _usage(task, report) if is_first else CallUsage()
             if is_first:
                 self._endings.spend(task, usage, report.outcome is Outcome.FAILED)
             content = {"result": None, "error": None} if task.erased else {}  # only what the call used is kept
@@ -200,6 +195,12 @@ def receive(connection: Connection, received: Sequence[Report]) -> list[Verdict]
     verdicts = [reports.judge(report, task) for report, task in reported]
     reports.write(connection)
     return verdicts
+
+
+def _usage(task: HeldTask, report: Report) -> CallUsage:
+    """Find what the call used. Staging calls no model: no price is missing."""
+    usage = report.usage
+    return usage._replace(unpriced=0) if usage.unpriced and task.kind == TaskKind.STAGE else usage
 
 
 def _failure(task: HeldTask, report: Report) -> tuple[LeaseEvent, dict[str, Any] | None, dict[str, Any] | None]:

@@ -54,15 +54,16 @@ class Sightings:
                 self._known.clear()
             if is_new or worker not in self._known:
                 self._known[worker], self._announced[worker] = hash(can), can
-        self._note([(worker, "leased", amount)], at_once=is_new)
+        self._note({(worker, "leased"): amount}, at_once=is_new)
 
     def renewed(self, workers: Iterable[str | None]) -> None:
         """Note that workers sent heartbeats for their leases."""
-        self._note([(worker, "leased", 0) for worker in workers if worker])
+        self._note({(worker, "leased"): 0 for worker in workers if worker})
 
     def reported(self, reports: Iterable[tuple[str | None, Outcome]]) -> None:
         """Note the reports that counted, each by the worker that held the lease and its outcome."""
-        self._note([(worker, str(outcome), 1) for worker, outcome in reports if worker])
+        counted = Counter(reports)
+        self._note({(worker, str(outcome)): amount for (worker, outcome), amount in counted.items() if worker})
 
     def write_if_due(self) -> None:
         """Write what was noted, if the last write was some time ago."""
@@ -88,9 +89,9 @@ class Sightings:
                     self._pending.setdefault(worker, Counter()).update(counted)
                 self._announced = announced | self._announced
 
-    def _note(self, seen: list[tuple[str, str, int]], at_once: bool = False) -> None:
+    def _note(self, seen: Mapping[tuple[str, str], int], at_once: bool = False) -> None:
         with self._lock:
-            for worker, what, amount in seen:
+            for (worker, what), amount in seen.items():
                 if worker in self._pending or len(self._pending) < MOST_PENDING:
                     self._pending.setdefault(worker, Counter())[what] += amount
             due = at_once or time.monotonic() - self._written_at >= LONGEST_SECONDS

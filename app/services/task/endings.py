@@ -6,9 +6,8 @@ INSERTs of new tasks write a status beside this module.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import itemgetter
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from app import db, portions
 from app.array_texts import array_text
-from app.domain.attempts import OUTCOMES, Attempt, AttemptOutcome, code_of, line_of
+from app.domain.attempts import OUTCOMES, AttemptOutcome, code_of, line_of
 from app.domain.leases import TaskKind, TaskStatus
 from app.domain.task_endings import LeaseEvent, decide
 from app.domain.times import rfc3339
@@ -28,14 +27,19 @@ from app.services.task.task_counts import SHARD, CountChanges
 from app.services.task.task_rows import HeldTask
 from app.services.task.usage_counts import UsageChanges
 
-# A task's new values, and the token and status that the write expects to find.
-_VALUES = {
-    "id": "bigint", "read_token": "text", "read_status": "text", "status": "text", "attempt": "int",
-    "critical": "boolean", "available_at": "timestamptz", "lease_expires_at": "timestamptz",
-    "lease_outcome": "text", "lease_answer": "text", "result": "json", "error": "json",
-    "finished_at": "timestamptz", "input_tokens": "bigint", "output_tokens": "bigint", "cost_nanos": "bigint",
-    "unpriced": "int", "latency_ms": "int", "truncated": "boolean", "document_cut": "boolean", "ended_attempt": "text",
+# A task's new values, and the token and status that the write expects to find: those that are alike for tasks to which
+# the same happens, and those of each task, with its content at the end. `Endings.end` makes both in this order.
+_ALIKE = {
+    "read_status": "text", "status": "text", "critical": "boolean", "lease_expires_at": "timestamptz",
+    "lease_outcome": "text", "lease_answer": "text", "finished_at": "timestamptz", "truncated": "boolean",
+    "document_cut": "boolean",
 }  # fmt: skip
+_EACH = {
+    "id": "bigint", "read_token": "text", "attempt": "int", "available_at": "timestamptz", "input_tokens": "bigint",
+    "output_tokens": "bigint", "cost_nanos": "bigint", "unpriced": "int", "latency_ms": "int", "ended_attempt": "text",
+    "result": "json", "error": "json",
+}  # fmt: skip
+_VALUES = _ALIKE | _EACH
 _CONTENT = ("result", "error")
 LONG_TEXT = 4_096  # characters, on average
 _SET = f"""
@@ -52,14 +56,9 @@ _SET = f"""
 _AS_IT_WAS = "tasks.id = w.id AND tasks.status = w.read_status AND coalesce(tasks.lease_token, '') = w.read_token"
 # For tasks to which the same happens. What differs between them are arrays, not one JSON document: it could not hold
 # U+0000. As the next one, it goes along with COMMIT: it divides by zero unless each task is as it was read.
-_ALIKE = (
-    "read_status", "status", "critical", "lease_outcome", "lease_answer", "finished_at", "truncated", "document_cut",
-)  # fmt: skip
-_EACH = {name: "text" if kind == "json" else kind for name, kind in _VALUES.items() if name not in _ALIKE}
-_alike = ", ".join(f"CAST(:{name} AS {_VALUES[name]}) AS {name}" for name in _ALIKE)
-_each = ", ".join(f"CAST(e.{name} AS {_VALUES[name]}) AS {name}" for name in _EACH)
-_what_is_alike = itemgetter(*_ALIKE)
-_arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _EACH.items())
+_alike = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _ALIKE.items())
+_each = ", ".join(f"CAST(e.{name} AS {kind}) AS {name}" for name, kind in _EACH.items())
+_arrays = ", ".join(f"CAST(:{name} AS {'text' if name in _CONTENT else kind}[])" for name, kind in _EACH.items())
 _MANY = Prepared(
     "end_tasks",
     text(f"""
@@ -114,6 +113,7 @@ class Kept(NamedTuple):
 
 
 _NOTHING = Kept(CallUsage())
+_Row = tuple[tuple[Any, ...], tuple[Any, ...]]  # the values of _ALIKE and of _EACH
 
 
 class Endings:
@@ -127,7 +127,7 @@ class Endings:
         self._at = rfc3339(now)
         self.counts = CountChanges()
         self._usage = UsageChanges()
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._rows: dict[int, _Row] = {}
 
     def end(
         self,
@@ -150,27 +150,20 @@ class Endings:
         task.status, task.attempt = change.status, change.attempt
         if event is not LeaseEvent.ERASED:  # the last token of a task that is QUEUED may have been used
             task.lease_outcome, task.lease_answer = change.used_for, change.answer
-        self._rows[task.id] = {
-            "id": task.id,
-            "read_token": task.lease_token or "",
-            "read_status": task.read_status,
-            "status": change.status,
-            "attempt": change.attempt,
-            "critical": change.critical,
-            "available_at": None if change.wait_seconds is None else self.now + timedelta(seconds=change.wait_seconds),
-            "lease_expires_at": lease_expires_at,
-            "lease_outcome": task.lease_outcome,
-            "lease_answer": task.lease_answer,
-            "result": _json(kept.result),
-            "error": _json(kept.error),
-            "finished_at": self.now if change.is_finished else None,
-            **kept.usage.amounts,
-            "unpriced": _unpriced(task, kept.usage),
-            "latency_ms": kept.usage.latency_ms,
-            "truncated": kept.truncated,
-            "document_cut": kept.document_cut,
-            "ended_attempt": ended_attempt,
-        }
+        finished_at = self.now if change.is_finished else None
+        available_at = None if change.wait_seconds is None else self.now + timedelta(seconds=change.wait_seconds)
+        usage = kept.usage
+        alike = (
+            task.read_status, change.status, change.critical, lease_expires_at,
+            task.lease_outcome, task.lease_answer, finished_at, kept.truncated,
+            kept.document_cut,
+        )  # fmt: skip
+        each = (
+            task.id, task.lease_token or "", change.attempt, available_at, usage.input_tokens,
+            usage.output_tokens, usage.cost_nanos, usage.unpriced, usage.latency_ms, ended_attempt,
+            _json(kept.result), _json(kept.error),
+        )  # fmt: skip
+        self._rows[task.id] = alike, each
         return change.status
 
     def _attempt(self, task: HeldTask, event: LeaseEvent, kept: Kept) -> str:
@@ -178,29 +171,26 @@ class Endings:
         if (outcome := OUTCOMES.get(event)) is None:
             return ""
         about = None if outcome is AttemptOutcome.COMPLETED else kept.error or kept.result
-        usage = kept.usage
-        cost_nanos = None if _unpriced(task, usage) else usage.cost_nanos
-        used = (usage.input_tokens, usage.output_tokens, cost_nanos, usage.latency_ms)
-        return line_of(Attempt(task.attempt, self._at, task.leased_by, outcome, code_of(about), *used))
+        return line_of(task.attempt, self._at, task.leased_by, outcome, code_of(about), kept.usage)
 
     def spend(self, task: HeldTask, usage: CallUsage, failed: bool) -> None:
         """Count a call that was reported, and what it used, for the task's run."""
-        if usage.unpriced != (unpriced := _unpriced(task, usage)):
-            usage = replace(usage, unpriced=unpriced)
         self.counts.spend(task.run_key, usage)
         if task.kind == TaskKind.ANALYZE:
             self._usage.add(task.usage_key, usage, failed)
 
     def keep(self, task: HeldTask, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None) -> None:
         """Replace the result and error that are kept with a task, after `end`."""
-        self._rows[task.id] |= {"result": _json(result), "error": _json(error)}
+        alike, each = self._rows[task.id]
+        self._rows[task.id] = alike, (*each[: -len(_CONTENT)], _json(result), _json(error))
 
     def write(self, connection: Connection) -> None:
         """Write the counts, the usage and the rows, each in the order of its key: two writers cannot deadlock."""
         if db.is_postgresql(connection) and len(self._rows) == 1:
             counted, used = self.counts.rows(self.now), self._usage.rows()
             if len(counted) == 1 and len(used) <= 1:
-                _write_one(connection, *self._rows.values(), *counted, *used)
+                (row,) = self._rows.values()
+                _write_one(connection, row, counted[0], *used)
                 return
         self.counts.write(connection, self.now)
         self._usage.write(connection)
@@ -209,49 +199,51 @@ class Endings:
 
 def _write_one(
     connection: Connection,
-    task: dict[str, Any],
+    task: _Row,
     counted: dict[str, Any],
     used: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write one task back, as `_write_rows` does, and what it adds to the counts and to the usage."""
     values = {
-        **task,
+        **_values(task),
         **{given: counted[name] for given, name in _COUNTED.items()},
         **{given: used.get(name) for given, name in _USED.items()},
     }
     _ONE.rows(connection, **values, was_called=bool(used))
 
 
-def _write_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def _write_rows(connection: Connection, rows: Sequence[_Row]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
     if not db.is_postgresql(connection):
-        written = connection.execute(_SQLITE, rows).rowcount if rows else 0  # of all its rows together
+        written = (
+            connection.execute(_SQLITE, list(map(_values, rows))).rowcount if rows else 0
+        )  # of all its rows together
         if written != len(rows):
             raise RuntimeError(f"{len(rows) - written} tasks were changed by someone who did not lock them")
         return
-    alike = defaultdict(list)
-    for row in rows:
-        alike[_what_is_alike(row)].append(row)
-    for values, of_them in alike.items():
+    by_alike = defaultdict(list)
+    for alike, each in rows:
+        by_alike[alike].append(each)
+    for alike, of_them in by_alike.items():
         for part in portions.divide(of_them, _size):  # the driver copies its values several times
-            columns = {name: [row[name] for row in part] for name in _EACH}
-            arrays = {name: _texts(of) if name in _CONTENT else array_text(of) for name, of in columns.items()}
-            _MANY.rows(connection, **dict(zip(_ALIKE, values, strict=True)), **arrays)
+            columns = zip(_EACH, zip(*part, strict=True), strict=True)
+            arrays = {name: _texts(of) if name in _CONTENT else array_text(of) for name, of in columns}
+            _MANY.rows(connection, **dict(zip(_ALIKE, alike, strict=True)), **arrays)
 
 
-def _texts(values: list[str | None]) -> Any:
+def _values(row: _Row) -> dict[str, Any]:
+    return dict(zip(_VALUES, chain(*row), strict=True))
+
+
+def _texts(values: Sequence[str | None]) -> Any:
     """Write texts as an array. Of long ones, the database parses a list in half the time."""
     texts = list(filter(None, values))
-    return values if sum(map(len, texts)) > LONG_TEXT * len(texts) else array_text(values)
+    return list(values) if sum(map(len, texts)) > LONG_TEXT * len(texts) else array_text(values)
 
 
-def _unpriced(task: HeldTask, usage: CallUsage) -> int:
-    """Count the calls whose cost is not known. Staging calls no model."""
-    return usage.unpriced if task.kind == TaskKind.ANALYZE else 0
-
-
-def _size(row: dict[str, Any]) -> int:
-    return len(row["result"] or "") + len(row["error"] or "")
+def _size(each: tuple[Any, ...]) -> int:
+    result, error = each[-len(_CONTENT) :]
+    return len(result or "") + len(error or "")
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, TextClause, bindparam, text
 
 from app import db
 from app.domain.leases import TaskKind, TaskStatus
-from app.domain.usage import MOST_COUNTED, Usage
+from app.domain.usage import MOST_COUNTED, CallUsage
 from app.prepared_statements import Prepared
 
 SHARDS = 64
@@ -57,6 +57,7 @@ class CountChanges:
 
     def __init__(self) -> None:
         self._changes: defaultdict[Run, Counter[str]] = defaultdict(Counter)
+        self._calls: defaultdict[Run, list[CallUsage]] = defaultdict(list)
 
     def add(self, run: Run, status: TaskStatus, amount: int = 1) -> None:
         """Count `amount` new tasks in `status`."""
@@ -68,14 +69,10 @@ class CountChanges:
         change[_COLUMN[old]] -= amount
         change[_COLUMN[new]] += amount
 
-    def spend(self, run: Run, usage: Usage) -> None:
+    def spend(self, run: Run, usage: CallUsage) -> None:
         """Count what a call used."""
         if usage.input_tokens or usage.output_tokens or usage.cost_nanos or usage.unpriced:
-            change = self._changes[run]
-            change["input_tokens"] += usage.input_tokens
-            change["output_tokens"] += usage.output_tokens
-            change["cost_nanos"] += usage.cost_nanos
-            change["unpriced"] += usage.unpriced
+            self._calls[run].append(usage)
 
     def note(self, run: Run, **amounts: int) -> None:
         """Count what is counted beside the statuses: `critical`, `skipped`, `found`, `truncated`."""
@@ -85,10 +82,12 @@ class CountChanges:
 
     def rows(self, now: datetime) -> list[dict[str, Any]]:
         """Make the rows to add, in the order of the keys: two writers cannot deadlock."""
-        return [
-            {**_ZERO, **change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now}
-            for run, change in sorted(self._changes.items())
-        ]
+        rows = []
+        for run in sorted(self._changes.keys() | self._calls.keys()):
+            used = CallUsage.total(self._calls[run])
+            change = {**_ZERO, **self._changes[run], **used.amounts, "unpriced": used.unpriced}
+            rows.append({**change, "batch_id": run[0], "run": run[1], "kind": run[2], "now": now})
+        return rows
 
     def write(self, connection: Connection, now: datetime) -> None:
         """Add the changes to the database's counts."""

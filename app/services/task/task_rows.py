@@ -22,16 +22,16 @@ from app.services.task.task_counts import Run
 from app.services.task.usage_counts import UsageKey
 
 _COLUMNS = (
-    Task.id,
-    Task.batch_id,
-    Task.run,
-    Task.kind,
     Task.status,
-    Task.attempt,
     Task.lease_token,
     Task.lease_outcome,
     Task.lease_answer,
     Task.past_leases,
+    Task.id,
+    Task.batch_id,
+    Task.run,
+    Task.kind,
+    Task.attempt,
     Task.lease_expires_at,
     Task.document_id,
     type_coerce(Batch.state, String).label("state"),
@@ -91,20 +91,15 @@ _SHARE_AND_HOLD_ONE = Prepared(
 )
 
 
-@dataclass
-class HeldTask:
-    """A locked task, with what its batch allows. Its lease's fields follow what this transaction does to it."""
+@dataclass(slots=True)
+class HeldTask(Tokens):
+    """A locked task with its tokens, and what its batch allows. Its fields follow what this transaction does to it."""
 
     id: int
     batch_id: int
     run: int
     kind: str
-    status: TaskStatus
     attempt: int
-    lease_token: str | None
-    lease_outcome: str | None
-    lease_answer: str | None
-    past_leases: str
     lease_expires_at: datetime | None
     document_id: int | None
     batch_state: BatchState
@@ -130,10 +125,6 @@ class HeldTask:
     def usage_key(self) -> UsageKey:
         """The prompt and model under which its calls are counted."""
         return self.batch_id, self.run, self.prompt_number, self.model_number
-
-    @property
-    def tokens(self) -> Tokens:
-        return Tokens(self.status, self.lease_token, self.lease_outcome, self.lease_answer, self.past_leases)
 
     @property
     def may_still_count(self) -> bool:

@@ -83,25 +83,26 @@ class UsageChanges:
     """What one transaction adds to the usage; `write` adds it in the database."""
 
     def __init__(self) -> None:
-        self._changes: defaultdict[UsageKey, Counter[str]] = defaultdict(Counter)
+        self._calls: defaultdict[UsageKey, list[CallUsage]] = defaultdict(list)
+        self._failures: Counter[UsageKey] = Counter()
 
     def add(self, key: UsageKey, usage: CallUsage, failed: bool) -> None:
         """Count one call, and what it used."""
-        change = self._changes[key]
-        change["attempts"] += 1
-        change["failures"] += failed
-        change["unpriced"] += usage.unpriced
-        change["timed"] += usage.latency_ms is not None
-        change["latency_ms"] += usage.latency_ms or 0
-        change["input_tokens"] += usage.input_tokens
-        change["output_tokens"] += usage.output_tokens
-        change["cost_nanos"] += usage.cost_nanos
+        self._calls[key].append(usage)
+        if failed:
+            self._failures[key] += 1
 
     def rows(self) -> list[dict[str, int]]:
         """Make the rows to add, in the order of the keys: two writers cannot deadlock."""
         return [
-            {**dict(zip(_KEY, key, strict=True)), **{name: change[name] for name in _ADDED}}
-            for key, change in sorted(self._changes.items())
+            {
+                **dict(zip(_KEY, key, strict=True)),
+                "attempts": len(calls),
+                "failures": self._failures[key],
+                "timed": sum(call.latency_ms is not None for call in calls),
+                **CallUsage.total(calls)._asdict(),
+            }
+            for key, calls in sorted(self._calls.items())
         ]
 
     def write(self, connection: Connection) -> None:
