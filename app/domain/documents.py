@@ -41,7 +41,7 @@ IMAGES: dict[str, str | int] = {"format": "jpeg", "dots_per_inch": 150, "most_pa
 
 def leaves_out(on_unreadable: str, code: object) -> bool:
     """Whether a document that failed permanently with this error code is skipped instead of failing the staging."""
-    return on_unreadable == OnUnreadable.SKIP and code in UNREADABLE
+    return on_unreadable == OnUnreadable.SKIP and isinstance(code, str) and code in UNREADABLE
 
 
 def usable_name(name: str | None) -> bool:

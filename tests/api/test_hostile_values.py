@@ -199,6 +199,64 @@ class TestWhatWorkersSay:
         refused(complete(same_client, {**task, "id": "\u0661"}), 404)
 
 
+def _odd_results(value: Any) -> list[dict[str, Any]]:
+    """Results of which one field that the service reads has an odd value."""
+    names = (
+        "text",
+        "finish_reason",
+        "usage",
+        "metadata",
+        "body",
+        "document_cut",
+        "documents",
+        "parts",
+        "json",
+        "score",
+    )
+    bodies = [
+        {"incomplete_details": {"reason": value}},
+        {"incomplete_details": value},
+        {"choices": [{"finish_reason": value, "message": value}, value]},
+        {"choices": value, "output": value, "usage": value},
+    ]
+    in_a_usage = [{"usage": {name: value}} for name in ("input_tokens", "output_tokens", "cost", "latency_ms")]
+    of_lines = [{"status_code": 200, "request_id": value, "body": body} for body in bodies]
+    return [*({name: value} for name in names), *({"body": body} for body in bodies), *of_lines, *in_a_usage]
+
+
+@pytest.mark.parametrize("value", [[], {}, [[]], {"a": {}}, 1, -1.5, True, None, "", "length"], ids=repr)
+@pytest.mark.parametrize("state", ["STAGING", "ANALYZING"])
+class TestOddValues:
+    """Contract 5: a result is any object. One that is odd spoils no other report of the same call."""
+
+    def test_in_a_result(self, same_client: ApiClient, state: str, value: Any) -> None:
+        results = _odd_results(value)
+        batch = bring(same_client, state, documents=len(results))
+        tasks = lease(same_client, batch["id"], max_tasks=len(results))
+        reports = [
+            {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", "result": result}
+            for task, result in zip(tasks, results, strict=True)
+        ]
+        answer = same_client.post("/api/tasks/report", json={"reports": reports})
+        assert answer.status_code == 200
+        assert {each["status"] for each in answer.json["reports"]} == {200}
+        self.look(same_client, batch["id"], tasks)
+
+    def test_in_an_error(self, same_client: ApiClient, state: str, value: Any) -> None:
+        errors = [{"code": value}, {"code": "c", "message": value}, {"code": "c", "message": "m", "usage": value}]
+        batch = bring(same_client, state, documents=len(errors), options={"on_unreadable": "skip"})
+        tasks = lease(same_client, batch["id"], max_tasks=len(errors))
+        for task, error in zip(tasks, errors, strict=True):
+            answer = fail(same_client, task, error=error, retryable=False)
+            assert answer.status_code in (200, 409, 422), answer.data
+        self.look(same_client, batch["id"], tasks)
+
+    def look(self, client: ApiClient, batch_id: int, tasks: list[Any]) -> None:
+        shown = [f"/api/batches/{batch_id}{path}" for path in ("", "/tasks", "/results", "/audit")]
+        shown += [f"/api/tasks/{task['id']}" for task in tasks]
+        assert {client.get(path).status_code for path in shown} == {200}
+
+
 class TestDeepNesting:
     """JSON that is nested too deeply to be written again is refused: otherwise a later answer would fail with 500."""
 

@@ -34,14 +34,18 @@ def text_of(body: Mapping[str, Any]) -> str | None:
 
 def is_truncated(result: Mapping[str, Any]) -> bool:
     """Say whether an answer reached the limit of its tokens, whichever endpoint gave it, or a handler says so."""
-    if result.get("finish_reason") in CUT:
+    if _is_cut(result.get("finish_reason")):
         return True
     body = result.get("body")
     if not isinstance(body, dict):
         return False
-    if _object(body.get("incomplete_details")).get("reason") in CUT:
+    if _is_cut(_object(body.get("incomplete_details")).get("reason")):
         return True
-    return is_response(result) and any(each.get("finish_reason") in CUT for each in _objects(body.get("choices")))
+    return is_response(result) and any(_is_cut(each.get("finish_reason")) for each in _objects(body.get("choices")))
+
+
+def _is_cut(reason: Any) -> bool:
+    return isinstance(reason, str) and reason in CUT
 
 
 def _of_content(content: Any) -> str | None:
