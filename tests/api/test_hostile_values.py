@@ -199,7 +199,7 @@ class TestWhatWorkersSay:
         refused(complete(same_client, {**task, "id": "\u0661"}), 404)
 
 
-def _odd_results(value: Any) -> list[dict[str, Any]]:
+def odd_results(value: Any) -> list[dict[str, Any]]:
     """Results of which one field that the service reads has an odd value."""
     names = (
         "text",
@@ -230,7 +230,7 @@ class TestOddValues:
     """Contract 5: a result is any object. One that is odd spoils no other report of the same call."""
 
     def test_in_a_result(self, same_client: ApiClient, state: str, value: Any) -> None:
-        results = _odd_results(value)
+        results = odd_results(value)
         batch = bring(same_client, state, documents=len(results))
         tasks = lease(same_client, batch["id"], max_tasks=len(results))
         reports = [
