@@ -75,8 +75,8 @@ def test_all_who_look_for_a_key_use_the_index(services: Services, sent: Sent) ->
 
 
 def plan_of(services: Services, statement: str, values: Any) -> str:
-    with db.reading(services.engine) as connection:
-        is_postgresql = connection.dialect.name == "postgresql"
+    with db.transaction(services.engine) as connection:  # SET LOCAL ends with it
+        is_postgresql = db.is_postgresql(connection)
         if is_postgresql:
             connection.execute(text("SET LOCAL enable_seqscan = off"))  # cheaper for so few rows
         explain = "EXPLAIN " if is_postgresql else "EXPLAIN QUERY PLAN "
