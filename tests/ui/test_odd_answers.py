@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.lives import bring, fail, lease
-from tests.api.test_hostile_values import odd_results
+from tests.api.test_hostile_values import complete_together, odd_results
 from tests.support.client import ApiClient
 
 PAGES = (
@@ -20,11 +20,7 @@ def test_pages_show_odd_answers(client: ApiClient, viewer: FlaskClient, value: A
     results = odd_results(value)
     batch_id = bring(client, "ANALYZING", documents=len(results) + 1)["id"]
     *tasks, last = lease(client, batch_id)
-    reports = [
-        {"task_id": task["id"], "lease_token": task["lease_token"], "outcome": "completed", "result": result}
-        for task, result in zip(tasks, results, strict=True)
-    ]
-    assert client.post("/api/tasks/report", json={"reports": reports}).status_code == 200
+    assert complete_together(client, tasks, results).status_code == 200
     fail(client, last, error={"code": "c", "message": "m", "body": value}, retryable=False)
     of_tasks = [f"{path}/{task['id']}" for task in (*tasks, last) for path in ("/tasks", "/results/cell")]
     for path in (*PAGES, *of_tasks):

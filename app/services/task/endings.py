@@ -215,9 +215,8 @@ def _write_one(
 def _write_rows(connection: Connection, rows: Sequence[_Row]) -> None:
     """Write the tasks back, each if it is still as it was read under its lock."""
     if not db.is_postgresql(connection):
-        written = (
-            connection.execute(_SQLITE, list(map(_values, rows))).rowcount if rows else 0
-        )  # of all its rows together
+        values = list(map(_values, rows))
+        written = connection.execute(_SQLITE, values).rowcount if rows else 0  # of all its rows together
         if written != len(rows):
             raise RuntimeError(f"{len(rows) - written} tasks were changed by someone who did not lock them")
         return
